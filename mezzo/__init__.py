@@ -1,0 +1,3 @@
+"""mezzo: a two-level cluster manager."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,93 @@
+"""The contract between a pure core and its shell.
+
+A core is a deterministic state machine: ``core.step(event, now) -> Output``. It reads no clock, does
+no I/O, draws randomness only from a generator that it was given, and emits its decisions as data.
+The shell (`mezzo.runtime`) makes ``Output.writes`` durable first and only then performs
+``Output.effects``, in order: nothing that the outside has seen can be forgotten by a crash.
+
+The simulator is another shell around the same cores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A moment. Both clocks, because each is right for another purpose.
+
+    wall_s: seconds since 1970, UTC: for deadlines that are stored and for what people read.
+    mono_s: seconds of a clock that never jumps, meaningful in this process only: for timers, leases.
+    """
+
+    wall_s: float
+    mono_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Store `value` under `key`, replacing what was there.
+
+    A key is ``kind/id``: the kind is a word, the id any text without control characters (stores
+    escape it). The values of one step are stored all or none.
+    """
+
+    key: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Forget `key`. No error if it is not there."""
+
+    key: str
+
+
+Write = Put | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Effect: send `TimerFired(key)` once `now.mono_s >= at_s`. Setting a key again replaces it."""
+
+    key: Hashable
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimer:
+    """Effect: forget the timer `key`. No error if it is not set."""
+
+    key: Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """Event: the timer `key` is due. The timer is gone; set it again to repeat."""
+
+    key: Hashable
+
+
+Effect = TypeVar("Effect")
+Event_contra = TypeVar("Event_contra", contravariant=True)
+Effect_co = TypeVar("Effect_co", covariant=True)
+
+
+@dataclass(slots=True)
+class Output(Generic[Effect]):
+    """What one step decided: first make the writes durable, then let the effects out, in order."""
+
+    writes: list[Write] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+
+
+class Core(Protocol[Event_contra]):
+    """A deterministic state machine: the same events give the same outputs in every process.
+
+    So: no iteration over sets, no `hash()` of strings, ids and choices from the injected generator.
+    """
+
+    def step(self, event: Event_contra, now: Instant) -> Output[Any]: ...

@@ -1,0 +1,60 @@
+"""Every error that mezzo raises on purpose. Each one's text says what, where and what to do.
+
+MezzoError
+├── BadRequest          the caller sent something wrong; nothing was changed
+│   └── BadConfig       a flag, an environment variable or a configuration file is wrong
+├── NotLeader           this process is a standby
+└── StoreError
+    ├── Fenced          another leader has taken over: this process must end
+    ├── StoreUnavailable  the store does not answer; it may come back
+    └── ValueTooLarge   one value exceeds what the store takes
+"""
+
+from __future__ import annotations
+
+
+class MezzoError(Exception):
+    """The root: catch it to tell a user what went wrong."""
+
+
+class BadRequest(MezzoError):
+    """The input is refused and no state was changed."""
+
+
+class BadConfig(BadRequest):
+    """A setting is wrong; names the flag, the variable or the file's key."""
+
+
+class NotLeader(MezzoError):
+    """A write reached a standby."""
+
+    def __init__(self, leader: str | None) -> None:
+        hint = f"send it to {leader}" if leader else "no leader yet, retry in a few seconds"
+        super().__init__(f"this process is a standby and takes no writes: {hint}")
+        self.leader = leader
+
+
+class StoreError(MezzoError):
+    """The state store refused or failed."""
+
+
+class Fenced(StoreError):
+    """A later epoch owns the store. Crash-only: end the process, the new leader recovers."""
+
+    def __init__(self, mine: int, theirs: int | None = None) -> None:
+        newer = f"epoch {theirs} has taken over" if theirs is not None else "another has taken over"
+        super().__init__(f"the writes of epoch {mine} are refused: {newer}")
+
+
+class StoreUnavailable(StoreError):
+    """The store does not answer. Nothing is known to be lost; retry or give up leadership."""
+
+
+class ValueTooLarge(StoreError):
+    """One value is larger than the store takes."""
+
+    def __init__(self, key: str, size: int, limit: int) -> None:
+        super().__init__(
+            f"the value of {key} has {size} bytes, more than the {limit} that the store takes: "
+            "make it smaller"
+        )
