@@ -1,7 +1,8 @@
 """The contract between a pure core and its shell.
 
-A core is a deterministic state machine: ``core.step(event, now) -> Output``. It reads no clock, does
-no I/O, draws randomness only from a generator that it was given, and emits its decisions as data.
+A core is a deterministic state machine: ``core.step(event, now) -> Output``. It reads no clock,
+does no I/O, draws randomness only from a generator that it was given, and emits its decisions as
+data.
 The shell (`mezzo.runtime`) makes ``Output.writes`` durable first and only then performs
 ``Output.effects``, in order: nothing that the outside has seen can be forgotten by a crash.
 
@@ -20,7 +21,7 @@ class Instant:
     """A moment. Both clocks, because each is right for another purpose.
 
     wall_s: seconds since 1970, UTC: for deadlines that are stored and for what people read.
-    mono_s: seconds of a clock that never jumps, meaningful in this process only: for timers, leases.
+    mono_s: seconds of a clock that never jumps, of this process only: for timers and leases.
     """
 
     wall_s: float

@@ -1,0 +1,1 @@
+"""The verbs: what frameworks, agents and masters say to each other, as records."""

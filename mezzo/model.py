@@ -1,0 +1,395 @@
+"""The nouns: frameworks, agents, offers, tasks. Fields are those of Mesos v1 `mesos.proto`.
+
+Names equal the proto's, so `mezzo.wire` converts by name; wrappers that hold one thing are
+unwrapped (ids, `Labels`, `Environment`, `DurationInfo` in seconds). Units: cpus in cores, mem and
+disk in MiB (see `mezzo.resources`), times in seconds.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from mezzo.ids import AgentId, ContainerId, ExecutorId, FrameworkId, OfferId, TaskId
+from mezzo.record import Record
+from mezzo.resources import Resources
+from mezzo.states import Reason, Source, TaskState
+
+# ---------------------------------------------------------------------------------- small parts
+
+
+class Label(Record):
+    key: str
+    value: str | None = None
+
+
+class EnvironmentVariable(Record):
+    name: str
+    value: str | None = None
+
+
+class Uri(Record):
+    """CommandInfo.URI: something to fetch into the sandbox before the task starts."""
+
+    value: str
+    executable: bool = False
+    extract: bool = True
+    cache: bool = False
+    output_file: str | None = None
+
+
+class CommandInfo(Record):
+    """What to run: a shell line (`shell`), or a program with `arguments` as its whole argv."""
+
+    value: str | None = None
+    shell: bool = True
+    arguments: tuple[str, ...] = ()
+    environment: tuple[EnvironmentVariable, ...] = ()
+    uris: tuple[Uri, ...] = ()
+    user: str | None = None
+
+
+class VolumeMode(StrEnum):
+    RW = "RW"
+    RO = "RO"
+
+
+class Volume(Record):
+    mode: VolumeMode
+    container_path: str
+    host_path: str | None = None
+
+
+class DockerNetwork(StrEnum):
+    HOST = "HOST"
+    BRIDGE = "BRIDGE"
+    NONE = "NONE"
+    USER = "USER"
+
+
+class PortMapping(Record):
+    host_port: int
+    container_port: int
+    protocol: str | None = None  # tcp (default) or udp
+
+
+class Parameter(Record):
+    key: str
+    value: str
+
+
+class DockerInfo(Record):
+    image: str
+    network: DockerNetwork = DockerNetwork.HOST
+    port_mappings: tuple[PortMapping, ...] = ()
+    privileged: bool = False
+    parameters: tuple[Parameter, ...] = ()  # options of `docker run`, without the dashes
+    force_pull_image: bool = False
+
+
+class IpAddress(Record):
+    ip_address: str | None = None
+    protocol: str = "IPv4"
+
+
+class NetworkInfo(Record):
+    ip_addresses: tuple[IpAddress, ...] = ()
+    name: str | None = None
+    labels: tuple[Label, ...] = ()
+
+
+class ContainerType(StrEnum):
+    DOCKER = "DOCKER"
+    MESOS = "MESOS"
+
+
+class ContainerInfo(Record):
+    type: ContainerType
+    volumes: tuple[Volume, ...] = ()
+    hostname: str | None = None
+    docker: DockerInfo | None = None
+    network_infos: tuple[NetworkInfo, ...] = ()
+
+
+class HealthCheckType(StrEnum):
+    COMMAND = "COMMAND"
+    HTTP = "HTTP"
+    TCP = "TCP"
+
+
+class HttpCheck(Record):
+    port: int
+    scheme: str | None = None  # http (default) or https, whose certificate is not checked
+    path: str | None = None
+
+
+class TcpCheck(Record):
+    port: int
+
+
+class HealthCheck(Record):
+    """Run by the agent beside the task. Success: exit 0, status 200 to 399, or a connect."""
+
+    type: HealthCheckType
+    command: CommandInfo | None = None
+    http: HttpCheck | None = None
+    tcp: TcpCheck | None = None
+    delay_seconds: float = 15.0
+    interval_seconds: float = 10.0
+    timeout_seconds: float = 20.0
+    consecutive_failures: int = 3
+    grace_period_seconds: float = 10.0
+
+
+class KillPolicy(Record):
+    grace_period: float | None = None  # seconds between SIGTERM and SIGKILL
+
+
+class Port(Record):
+    number: int
+    name: str | None = None
+    protocol: str | None = None
+    labels: tuple[Label, ...] = ()
+
+
+class DiscoveryInfo(Record):
+    visibility: str  # FRAMEWORK, CLUSTER or EXTERNAL
+    name: str | None = None
+    environment: str | None = None
+    location: str | None = None
+    version: str | None = None
+    ports: tuple[Port, ...] = ()
+    labels: tuple[Label, ...] = ()
+
+
+# ---------------------------------------------------------------------------------- frameworks
+
+
+class Capability(StrEnum):
+    """FrameworkInfo.Capability.Type."""
+
+    REVOCABLE_RESOURCES = "REVOCABLE_RESOURCES"
+    TASK_KILLING_STATE = "TASK_KILLING_STATE"
+    GPU_RESOURCES = "GPU_RESOURCES"
+    SHARED_RESOURCES = "SHARED_RESOURCES"
+    PARTITION_AWARE = "PARTITION_AWARE"
+    MULTI_ROLE = "MULTI_ROLE"
+    RESERVATION_REFINEMENT = "RESERVATION_REFINEMENT"
+    REGION_AWARE = "REGION_AWARE"
+
+
+class FrameworkInfo(Record):
+    user: str
+    name: str
+    id: FrameworkId | None = None
+    failover_timeout: float = 0.0
+    checkpoint: bool = False
+    role: str = "*"
+    roles: tuple[str, ...] = ()
+    hostname: str | None = None
+    principal: str | None = None
+    webui_url: str | None = None
+    capabilities: tuple[Capability, ...] = ()
+    labels: tuple[Label, ...] = ()
+
+    def can(self, capability: Capability) -> bool:
+        return capability in self.capabilities
+
+    @property
+    def all_roles(self) -> tuple[str, ...]:
+        """`roles` with MULTI_ROLE, else the one `role`."""
+        return self.roles if self.can(Capability.MULTI_ROLE) else (self.role,)
+
+
+# ---------------------------------------------------------------------------------- agents
+
+
+class Attribute(Record):
+    """One of `text`, `scalar`, `ranges`, `set` is given: type by look of `--attributes`."""
+
+    name: str
+    text: str | None = None
+    scalar: float | None = None
+    ranges: tuple[tuple[int, int], ...] | None = None
+    set: tuple[str, ...] | None = None
+
+    @property
+    def shown(self) -> str:
+        """As constraints compare it: scalars with up to 3 decimals, `[a-b,c-d]`, `{a,b}`."""
+        if self.scalar is not None:
+            return f"{self.scalar:.3f}".rstrip("0").rstrip(".")
+        if self.ranges is not None:
+            return "[" + ",".join(f"{begin}-{end}" for begin, end in self.ranges) + "]"
+        if self.set is not None:
+            return "{" + ",".join(self.set) + "}"
+        return self.text or ""
+
+
+class FaultDomain(Record):
+    region: str
+    zone: str
+
+
+class AgentInfo(Record):
+    hostname: str
+    port: int = 5051
+    resources: Resources = Resources()
+    attributes: tuple[Attribute, ...] = ()
+    id: AgentId | None = None
+    domain: FaultDomain | None = None
+
+    def attribute(self, name: str) -> Attribute | None:
+        return next((a for a in self.attributes if a.name == name), None)
+
+
+class Address(Record):
+    port: int
+    hostname: str | None = None
+    ip: str | None = None
+
+
+class MasterInfo(Record):
+    """What a master publishes of itself. `address` is where its gateway answers HTTP."""
+
+    id: str
+    ip: int  # IPv4, the bytes in network order read as little-endian (Mesos' historic form)
+    port: int
+    pid: str | None = None
+    hostname: str | None = None
+    version: str | None = None
+    address: Address | None = None
+    grpc_port: int | None = None  # ours: where frameworks, agents and gateways connect
+
+
+# ---------------------------------------------------------------------------------- tasks
+
+
+class ExecutorType(StrEnum):
+    UNKNOWN = "UNKNOWN"
+    DEFAULT = "DEFAULT"
+    CUSTOM = "CUSTOM"
+
+
+class ExecutorInfo(Record):
+    executor_id: ExecutorId
+    framework_id: FrameworkId | None = None
+    type: ExecutorType = ExecutorType.UNKNOWN
+    command: CommandInfo | None = None
+    container: ContainerInfo | None = None
+    resources: Resources = Resources()
+    name: str | None = None
+    source: str | None = None
+    data: bytes | None = None
+    shutdown_grace_period: float | None = None
+    labels: tuple[Label, ...] = ()
+
+
+class TaskInfo(Record):
+    """A task as its framework describes it."""
+
+    name: str
+    task_id: TaskId
+    agent_id: AgentId
+    resources: Resources = Resources()
+    executor: ExecutorInfo | None = None
+    command: CommandInfo | None = None
+    container: ContainerInfo | None = None
+    health_check: HealthCheck | None = None
+    kill_policy: KillPolicy | None = None
+    data: bytes | None = None
+    labels: tuple[Label, ...] = ()
+    discovery: DiscoveryInfo | None = None
+    max_completion_time: float | None = None
+
+
+class ContainerStatus(Record):
+    container_id: ContainerId | None = None
+    network_infos: tuple[NetworkInfo, ...] = ()
+    executor_pid: int | None = None
+
+
+class TaskStatus(Record):
+    """One update. With `uuid` it is reliable: repeated until acknowledged; without, sent once."""
+
+    task_id: TaskId
+    state: TaskState
+    message: str | None = None
+    source: Source | None = None
+    reason: Reason | None = None
+    data: bytes | None = None
+    agent_id: AgentId | None = None
+    executor_id: ExecutorId | None = None
+    timestamp: float | None = None
+    uuid: bytes | None = None
+    healthy: bool | None = None
+    labels: tuple[Label, ...] = ()
+    container_status: ContainerStatus | None = None
+    unreachable_time: float | None = None
+
+
+class Task(Record):
+    """A task as the cluster knows it. Two faces: `state` is the latest and frees resources,
+    `status_update_state` is the last one forwarded to the framework, which reconciliation tells.
+    """
+
+    name: str
+    task_id: TaskId
+    framework_id: FrameworkId
+    agent_id: AgentId
+    state: TaskState
+    executor_id: ExecutorId | None = None
+    resources: Resources = Resources()
+    statuses: tuple[TaskStatus, ...] = ()
+    status_update_state: TaskState | None = None
+    status_update_uuid: bytes | None = None
+    labels: tuple[Label, ...] = ()
+    discovery: DiscoveryInfo | None = None
+    container: ContainerInfo | None = None
+    health_check: HealthCheck | None = None
+    kill_policy: KillPolicy | None = None
+    user: str | None = None
+    role: str = "*"  # the allocation role; on the wire inside each resource
+
+
+# ---------------------------------------------------------------------------------- offers
+
+
+class Offer(Record):
+    id: OfferId
+    framework_id: FrameworkId
+    agent_id: AgentId
+    hostname: str
+    resources: Resources = Resources()
+    attributes: tuple[Attribute, ...] = ()
+    executor_ids: tuple[ExecutorId, ...] = ()
+    role: str = "*"  # allocation_info.role on the wire
+    domain: FaultDomain | None = None
+
+
+REFUSE_S_DEFAULT = 5.0
+REFUSE_S_MAX = 365 * 86400.0
+
+
+class Filters(Record):
+    refuse_seconds: float = REFUSE_S_DEFAULT
+
+    @property
+    def effective_s(self) -> float:
+        """Negative or not a number counts as the default, the cap is a year (Mesos)."""
+        asked = self.refuse_seconds
+        return min(asked, REFUSE_S_MAX) if asked >= 0 else REFUSE_S_DEFAULT
+
+
+class Launch(Record, tag="LAUNCH", tag_field="operation"):
+    """Offer.Operation LAUNCH."""
+
+    task_infos: tuple[TaskInfo, ...]
+
+
+class UnsupportedOperation(Record, tag="UNSUPPORTED", tag_field="operation"):
+    """An Offer.Operation that this version does not carry out; it is answered, never ignored."""
+
+    type: str
+    id: str | None = None
+
+
+Operation = Launch | UnsupportedOperation

@@ -1,0 +1,249 @@
+"""The shell around a core, one for all daemons: inbox, timers, group commit.
+
+One thread, that of the event loop, steps the core. Every other thread posts to the inbox. What a
+step writes is committed together with what the steps around it write (group commit, in a thread of
+its own); the core steps on meanwhile; effects leave in order, each once the writes of its own step
+and of all steps before are durable.
+
+A commit that fails ends the run: crash-only, the next leader or the next start recovers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, Generic, TypeVar
+
+from mezzo.core import CancelTimer, Core, Instant, Put, SetTimer, TimerFired, Write
+from mezzo.store.base import StateStore
+
+E = TypeVar("E")
+
+# One drain steps at most so many events before the loop gets a turn for its streams.
+_EVENTS_PER_TURN: Final = 500
+_STALE_MIN: Final = 64
+_KEY_OVERHEAD_BYTES: Final = 64  # what a write costs beside its key and value
+
+
+def system_now() -> Instant:
+    """The only place where daemons read the clocks for their cores."""
+    return Instant(time.time(), time.monotonic())
+
+
+class Runtime(Generic[E]):
+    """Runs one core. `post` from any thread; `perform` is called on the loop and must not block.
+
+    `held` (see `hold`) stops everything that leaves: writes and effects wait, the core steps on.
+    """
+
+    def __init__(
+        self,
+        core: Core[E | TimerFired],
+        store: StateStore,
+        perform: Callable[[Any], None],
+        *,
+        now: Callable[[], Instant] = system_now,
+    ) -> None:
+        self._core = core
+        self._store = store
+        self._perform = perform
+        self._now = now
+        self._loop = asyncio.get_running_loop()
+        self._inbox: deque[E | TimerFired] = deque()
+        self._wake_due = False
+        self._timers = _Timers(self._loop, now, self.post)
+        # Writes of steps whose commit has not been sent, with the number of the last such step.
+        self._writes: deque[tuple[int, list[Write]]] = deque()
+        self._steps = 0
+        self._durable = 0  # all steps up to this one are durable
+        self._effects: deque[tuple[int, Any]] = deque()  # (the last writing step before it, effect)
+        self._last_write = 0
+        self._committing = False
+        self._held = False
+        self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._done: asyncio.Future[None] = self._loop.create_future()
+
+    # ---- for every thread
+
+    def post(self, event: E | TimerFired) -> None:
+        """Hand an event to the core. Callable from any thread; never blocks."""
+        self._inbox.append(event)
+        if not self._wake_due:
+            self._wake_due = True
+            self._loop.call_soon_threadsafe(self._drain)
+
+    @property
+    def held(self) -> bool:
+        return self._held
+
+    def hold(self) -> None:
+        """Let nothing out from now on: leadership is in doubt. Callable from any thread."""
+        self._held = True
+
+    def release(self) -> None:
+        """Leadership is confirmed: what was held leaves now. Callable from any thread."""
+        self._held = False
+        self._loop.call_soon_threadsafe(self._move)
+
+    def stop(self, error: BaseException | None = None) -> None:
+        """End `run`, with `error` if one is given. Callable from any thread."""
+        self._loop.call_soon_threadsafe(self._finish, error)
+
+    # ---- the loop's side
+
+    async def run(self) -> None:
+        """Step until `stop`. Raises what a step, an effect or a commit raised."""
+        try:
+            await self._done
+        finally:
+            self._timers.clear()
+            self._committer.shutdown(wait=True, cancel_futures=True)
+
+    def _finish(self, error: BaseException | None) -> None:
+        if not self._done.done():
+            if error is None:
+                self._done.set_result(None)
+            else:
+                self._done.set_exception(error)
+
+    def _drain(self) -> None:
+        self._wake_due = False
+        inbox = self._inbox
+        try:
+            for _ in range(min(len(inbox), _EVENTS_PER_TURN)):
+                if self._done.done():
+                    return
+                self._step(inbox.popleft())
+            self._move()
+        except BaseException as error:  # noqa: BLE001 - crash-only: whatever it is ends the run
+            self._finish(error)
+            return
+        if inbox and not self._wake_due:
+            self._wake_due = True
+            self._loop.call_soon(self._drain)
+
+    def _step(self, event: E | TimerFired) -> None:
+        output = self._core.step(event, self._now())
+        self._steps += 1
+        if output.writes:
+            self._writes.append((self._steps, output.writes))
+            self._last_write = self._steps
+        for effect in output.effects:
+            self._effects.append((self._last_write, effect))
+
+    def _move(self) -> None:
+        """Send what can go: the next commit, and effects whose writes are durable."""
+        if self._held or self._done.done():
+            return
+        try:
+            effects = self._effects
+            while effects and effects[0][0] <= self._durable:
+                effect = effects.popleft()[1]
+                if isinstance(effect, SetTimer):
+                    self._timers.set(effect.key, effect.at_s)
+                elif isinstance(effect, CancelTimer):
+                    self._timers.cancel(effect.key)
+                else:
+                    self._perform(effect)
+        except BaseException as error:  # noqa: BLE001 - as in _drain
+            self._finish(error)
+            return
+        if self._writes and not self._committing:
+            self._commit()
+
+    def _commit(self) -> None:
+        """Commit as many waiting steps as fit into one transaction, at least one step."""
+        group: list[Write] = []
+        size = 0
+        upto = self._durable
+        while self._writes:
+            step, writes = self._writes[0]
+            size += sum(_size(write) for write in writes)
+            if group and size > self._store.max_commit_bytes:
+                break
+            self._writes.popleft()
+            group.extend(writes)
+            upto = step
+        self._committing = True
+        future = self._loop.run_in_executor(self._committer, self._store.commit, group)
+        future.add_done_callback(lambda done: self._committed(done, upto))
+
+    def _committed(self, done: asyncio.Future[None], upto: int) -> None:
+        self._committing = False
+        if done.cancelled():
+            return
+        error = done.exception()
+        if error is not None:
+            self._finish(error)
+            return
+        self._durable = upto
+        self._move()
+
+
+def _size(write: Write) -> int:
+    value = len(write.value) if isinstance(write, Put) else 0
+    return len(write.key) + value + _KEY_OVERHEAD_BYTES
+
+
+class _Timers:
+    """Keyed timers on one handle of the loop: setting thousands costs a heap push each."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        now: Callable[[], Instant],
+        post: Callable[[TimerFired], None],
+    ) -> None:
+        self._loop = loop
+        self._now = now
+        self._post = post
+        self._heap: list[tuple[float, int, Hashable]] = []
+        self._live: dict[Hashable, int] = {}  # key -> the number of its valid heap entry
+        self._numbers = itertools.count()
+        self._handle: asyncio.TimerHandle | None = None
+        self._armed_for = float("inf")
+
+    def set(self, key: Hashable, at_s: float) -> None:
+        number = next(self._numbers)
+        self._live[key] = number
+        heapq.heappush(self._heap, (at_s, number, key))
+        if len(self._heap) > 2 * len(self._live) + _STALE_MIN:  # mostly replaced or cancelled ones
+            self._heap = [entry for entry in self._heap if self._live.get(entry[2]) == entry[1]]
+            heapq.heapify(self._heap)
+        if at_s < self._armed_for:
+            self._arm(at_s)
+
+    def cancel(self, key: Hashable) -> None:
+        self._live.pop(key, None)
+
+    def clear(self) -> None:
+        self._live.clear()
+        self._heap.clear()
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def _arm(self, at_s: float) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._armed_for = at_s
+        self._handle = self._loop.call_later(max(0.0, at_s - self._now().mono_s), self._fire)
+
+    def _fire(self) -> None:
+        self._armed_for = float("inf")
+        now_s = self._now().mono_s
+        heap = self._heap
+        while heap:
+            at_s, number, key = heap[0]
+            live = self._live.get(key) == number
+            if live and at_s > now_s:
+                self._arm(at_s)
+                return
+            heapq.heappop(heap)
+            if live:
+                del self._live[key]
+                self._post(TimerFired(key))

@@ -1,0 +1,71 @@
+"""The agent protocol: `mezzo.messages.agent` <-> `agent.proto`, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from mezzo.messages import agent as m
+from mezzo.record import Record
+from mezzo.wire.v1 import agent_pb2 as pb
+
+from .values import CONVERTER
+
+_AGENT: Final[dict[str, type[Record]]] = {
+    "register_agent": m.RegisterAgent,
+    "reregister_agent": m.ReregisterAgent,
+    "pong": m.Pong,
+    "status_update": m.StatusUpdate,
+    "unregister_agent": m.UnregisterAgent,
+}
+_MASTER: Final[dict[str, type[Record]]] = {
+    "agent_registered": m.AgentRegistered,
+    "agent_reregistered": m.AgentReregistered,
+    "ping": m.Ping,
+    "run_task": m.RunTask,
+    "kill_task": m.KillTask,
+    "update_acknowledged": m.UpdateAcknowledged,
+    "shutdown_framework": m.ShutdownFramework,
+    "shutdown_agent": m.ShutdownAgent,
+}
+_AGENT_FIELDS: Final = {kind: name for name, kind in _AGENT.items()}
+_MASTER_FIELDS: Final = {kind: name for name, kind in _MASTER.items()}
+
+
+def agent_batch_to_wire(messages: Iterable[m.AgentMessage]) -> pb.AgentBatch:
+    batch = pb.AgentBatch()
+    for message in messages:
+        body = getattr(batch.messages.add(), _AGENT_FIELDS[type(message)])
+        body.SetInParent()
+        CONVERTER.fill(message, body)
+    return batch
+
+
+def agent_batch_from_wire(batch: pb.AgentBatch) -> list[m.AgentMessage]:
+    """Raises BadRequest. A message of a newer agent that this version does not know is left out."""
+    return _read_all(_AGENT, batch)  # type: ignore[return-value]
+
+
+def master_batch_to_wire(messages: Iterable[m.MasterMessage], epoch: int) -> pb.MasterBatch:
+    batch = pb.MasterBatch(epoch=epoch)
+    for message in messages:
+        body = getattr(batch.messages.add(), _MASTER_FIELDS[type(message)])
+        body.SetInParent()
+        CONVERTER.fill(message, body)
+    return batch
+
+
+def master_batch_from_wire(batch: pb.MasterBatch) -> tuple[int, list[m.MasterMessage]]:
+    """The epoch and the messages. Raises BadRequest."""
+    return batch.epoch, _read_all(_MASTER, batch)  # type: ignore[return-value]
+
+
+def _read_all(
+    kinds: dict[str, type[Record]], batch: pb.AgentBatch | pb.MasterBatch
+) -> list[Record]:
+    out = []
+    for entry in batch.messages:
+        field = entry.WhichOneof("body")
+        if field is not None:
+            out.append(CONVERTER.read(kinds[field], getattr(entry, field)))
+    return out

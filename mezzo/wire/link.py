@@ -1,0 +1,205 @@
+"""A stream to the leading master: finds the leader, connects, notices the end, connects again.
+
+Agents, frameworks and gateways hold one each. It is asyncio and lives on the loop of its owner.
+Each connection has a `ConnId` of its own, so that what still arrives from an old one can be told
+apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any, Final, Generic, TypeVar
+
+import grpc
+import grpc.aio
+import msgspec
+
+from mezzo.election.base import LeaderChanged
+from mezzo.election.detector import LeaderDetector
+from mezzo.ids import ConnId
+from mezzo.log import get_logger
+
+Out = TypeVar("Out")
+
+MESSAGE_MAX_BYTES: Final = 64 * 1024 * 1024
+# Both ends look after dead peers; a server that sees many pings must not take offence.
+CHANNEL_OPTIONS: Final[list[tuple[str, Any]]] = [
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.max_receive_message_length", MESSAGE_MAX_BYTES),
+    ("grpc.max_send_message_length", MESSAGE_MAX_BYTES),
+    # A channel of its own per connection: no half-dead subchannel is shared, no proxy is asked.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),
+]
+SERVER_OPTIONS: Final[list[tuple[str, Any]]] = [
+    *CHANNEL_OPTIONS,
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),
+    # Two masters on one port would both answer: refuse the second instead.
+    ("grpc.so_reuseport", 0),
+]
+RETRY_MIN_S: Final = 0.1
+RETRY_MAX_S: Final = 3.0
+
+
+class _Published(msgspec.Struct):
+    """The part of a MasterInfo that says where its gRPC server is."""
+
+    class Address(msgspec.Struct):
+        hostname: str | None = None
+        ip: str | None = None
+
+    address: Address
+    grpc_port: int
+
+
+def grpc_target(leader: bytes) -> str:
+    """`host:port` out of what a leader published: a MasterInfo in JSON, or `host:port` itself."""
+    text = leader.decode()
+    if not text.startswith("{"):
+        return text
+    info = msgspec.json.decode(leader, type=_Published)
+    return f"{info.address.ip or info.address.hostname}:{info.grpc_port}"
+
+
+class Link(Generic[Out]):
+    """Keeps one stream to the leader open. All callbacks come on the loop and must not block.
+
+    open_stream: starts the call on a fresh channel; it gets the iterator of outgoing messages.
+    pack: turns all messages queued since the last turn into wire messages (one batch, or one each).
+    on_up / on_message / on_down: with the connection's id; on_down follows every on_up.
+    """
+
+    def __init__(
+        self,
+        detector: LeaderDetector,
+        *,
+        open_stream: Callable[[grpc.aio.Channel, AsyncIterator[Any]], Any],
+        pack: Callable[[list[Out]], Iterable[Any]],
+        on_up: Callable[[ConnId], None],
+        on_message: Callable[[ConnId, Any], None],
+        on_down: Callable[[ConnId], None],
+        name: str,
+    ) -> None:
+        self._detector = detector
+        self._open_stream = open_stream
+        self._pack = pack
+        self._on_up = on_up
+        self._on_message = on_message
+        self._on_down = on_down
+        self._log = get_logger(name)
+        self._loop = asyncio.get_running_loop()
+        self._leader: str | None = None
+        self._leader_changed = asyncio.Event()
+        self._conns = itertools.count(1)
+        self._conn: ConnId | None = None
+        self._outbox: list[Out] = []
+        self._outbox_filled = asyncio.Event()
+        self._current: asyncio.Task[None] | None = None
+
+    @property
+    def leader(self) -> str | None:
+        """`host:port` of the leader's gRPC server, if one is known."""
+        return self._leader
+
+    def send(self, conn: ConnId, message: Out) -> None:
+        """Queue for this loop turn's batch. Dropped if `conn` is over: its peer is gone."""
+        if conn == self._conn:
+            self._outbox.append(message)
+            self._outbox_filled.set()
+
+    def close(self, conn: ConnId) -> None:
+        """End this connection; a new one follows."""
+        if conn == self._conn and self._current is not None:
+            self._current.cancel()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self._detector.start(self._on_leader)
+        retry_s = RETRY_MIN_S
+        try:
+            while True:
+                self._leader_changed.clear()
+                if self._leader is None:
+                    await self._leader_changed.wait()
+                    continue
+                started_s = self._loop.time()
+                self._current = asyncio.create_task(self._connection(self._leader))
+                await asyncio.wait([self._current])
+                if self._loop.time() - started_s > RETRY_MAX_S:
+                    retry_s = RETRY_MIN_S
+                # Jitter spreads the return of many after a failover.
+                pause_s = retry_s * random.uniform(0.5, 1.0)
+                retry_s = min(retry_s * 2, RETRY_MAX_S)
+                try:
+                    await asyncio.wait_for(self._leader_changed.wait(), pause_s)
+                    retry_s = RETRY_MIN_S
+                except TimeoutError:
+                    pass
+        finally:
+            self._detector.stop()
+            if self._current is not None:
+                self._current.cancel()
+                await asyncio.wait([self._current])
+
+    def _on_leader(self, change: LeaderChanged) -> None:
+        """From the detector's thread."""
+        self._loop.call_soon_threadsafe(self._set_leader, change.leader)
+
+    def _set_leader(self, published: bytes | None) -> None:
+        try:
+            leader = None if published is None else grpc_target(published)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            self._log.warning("leader.unreadable", error=str(error))
+            leader = None
+        if leader == self._leader:
+            return
+        self._leader = leader
+        self._leader_changed.set()
+        if self._current is not None and leader is not None:
+            self._current.cancel()  # another leads: what the old one says is of no use any more
+
+    async def _connection(self, target: str) -> None:
+        conn = ConnId(next(self._conns))
+        up = False
+        async with grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS) as channel:
+            try:
+                await asyncio.wait_for(channel.channel_ready(), RETRY_MAX_S)
+                self._outbox = []
+                self._outbox_filled.clear()
+                self._conn = conn
+                up = True
+                call = self._open_stream(channel, self._outgoing(conn))
+                self._on_up(conn)
+                async for message in call:
+                    self._on_message(conn, message)
+                self._log.info("master.closed_stream", master=target)
+            except TimeoutError:
+                self._log.info("master.not_reachable", master=target)
+            except grpc.aio.AioRpcError as error:
+                self._log.info(
+                    "master.stream_ended",
+                    master=target,
+                    code=error.code().name,
+                    details=error.details(),
+                )
+            finally:
+                if up:
+                    self._conn = None
+                    self._on_down(conn)
+
+    async def _outgoing(self, conn: ConnId) -> AsyncIterator[Any]:
+        while conn == self._conn:
+            await self._outbox_filled.wait()
+            self._outbox_filled.clear()
+            if conn != self._conn:
+                return
+            messages, self._outbox = self._outbox, []
+            for packed in self._pack(messages):
+                yield packed

@@ -1,0 +1,255 @@
+"""The values that do not convert by name: resources, attributes, domains, operations."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, cast
+
+from mezzo.errors import BadRequest
+from mezzo.model import (
+    Attribute,
+    FaultDomain,
+    Launch,
+    Offer,
+    Operation,
+    TaskInfo,
+    UnsupportedOperation,
+)
+from mezzo.resources import (
+    Disk,
+    DiskSource,
+    Items,
+    Kind,
+    Ranges,
+    Reservation,
+    Resources,
+    Value,
+    from_milli,
+    to_milli,
+)
+from mezzo.wire.v1 import common_pb2 as pb
+
+from .convert import Converter, Special
+
+# ---------------------------------------------------------------------------------- resources
+
+
+def put_resources(resources: Resources, container: Any, role: str | None = None) -> None:
+    """Append one Resource per kind, in the new form (`reservations`); with `role` as allocation."""
+    for kind, value in resources.sorted_items():
+        out = container.add(name=kind.name)
+        _put_value(value, out)
+        for reservation in kind.reservations:
+            entry = out.reservations.add(
+                type=pb.Resource.ReservationInfo.Type.Value(reservation.type),
+                role=reservation.role,
+            )
+            if reservation.principal is not None:
+                entry.principal = reservation.principal
+            for key, text in reservation.labels:
+                entry.labels.labels.add(key=key, value=text)
+        if kind.disk is not None:
+            _put_disk(kind.disk, out.disk)
+        if kind.revocable:
+            out.revocable.SetInParent()
+        if kind.shared:
+            out.shared.SetInParent()
+        if role is not None:
+            out.allocation_info.role = role
+
+
+def _put_value(value: Value, out: Any) -> None:
+    if isinstance(value, Ranges):
+        out.type = pb.Value.RANGES
+        out.ranges.SetInParent()
+        for begin, end in value.pairs:
+            out.ranges.range.add(begin=begin, end=end)
+    elif isinstance(value, Items):
+        out.type = pb.Value.SET
+        out.set.item.extend(value.members)
+    else:
+        out.type = pb.Value.SCALAR
+        out.scalar.value = from_milli(value)
+
+
+def _put_disk(disk: Disk, out: Any) -> None:
+    if disk.source is not None:
+        out.source.type = pb.Resource.DiskInfo.Source.Type.Value(disk.source.type)
+        if disk.source.root is not None:
+            place = out.source.path if disk.source.type == "PATH" else out.source.mount
+            place.root = disk.source.root
+        if disk.source.id is not None:
+            out.source.id = disk.source.id
+        if disk.source.profile is not None:
+            out.source.profile = disk.source.profile
+    if disk.persistence_id is not None:
+        out.persistence.id = disk.persistence_id
+        if disk.principal is not None:
+            out.persistence.principal = disk.principal
+    if disk.container_path is not None:
+        out.volume.container_path = disk.container_path
+        out.volume.mode = pb.Volume.RW
+
+
+def get_resources(container: Any) -> Resources:
+    """Read the new and the old form. Raises BadRequest, naming the resource."""
+    total = Resources()
+    for entry in container:
+        total = total + Resources({_get_kind(entry): _get_value(entry)})
+    return total
+
+
+def allocation_role(container: Any) -> str:
+    """The role that the first allocated resource is spent on, `*` if none says."""
+    for entry in container:
+        if entry.HasField("allocation_info"):
+            return cast("str", entry.allocation_info.role)
+    return "*"
+
+
+def _get_value(entry: Any) -> Value:
+    if entry.type == pb.Value.SCALAR:
+        amount = entry.scalar.value
+        if not 0 <= amount < 1e15:
+            raise BadRequest(f"resource {entry.name} is {amount}: it must be a number from 0 up")
+        return to_milli(amount)
+    if entry.type == pb.Value.RANGES:
+        return Ranges.of((r.begin, r.end) for r in entry.ranges.range)
+    if entry.type == pb.Value.SET:
+        return Items.of(entry.set.item)
+    raise BadRequest(f"resource {entry.name} has type TEXT: use SCALAR, RANGES or SET")
+
+
+def _get_kind(entry: Any) -> Kind:
+    if not (entry.reservations or entry.disk.ByteSize() or entry.HasField("reservation")) and (
+        entry.role == "*"
+    ):
+        return Kind(entry.name, (), None, entry.HasField("revocable"), entry.HasField("shared"))
+    return Kind(
+        entry.name,
+        _get_reservations(entry),
+        _get_disk(entry.disk) if entry.HasField("disk") else None,
+        entry.HasField("revocable"),
+        entry.HasField("shared"),
+    )
+
+
+def _get_reservations(entry: Any) -> tuple[Reservation, ...]:
+    if entry.reservations:
+        return tuple(
+            Reservation(_reservation_type(r), r.role, _principal(r), _labels(r))
+            for r in entry.reservations
+        )
+    if entry.role == "*":
+        return ()
+    if entry.HasField("reservation"):  # the old form of a dynamic reservation
+        old = entry.reservation
+        return (Reservation("DYNAMIC", entry.role, _principal(old), _labels(old)),)
+    return (Reservation("STATIC", entry.role),)
+
+
+def _reservation_type(entry: Any) -> Literal["STATIC", "DYNAMIC"]:
+    return "STATIC" if entry.type == pb.Resource.ReservationInfo.STATIC else "DYNAMIC"
+
+
+def _principal(entry: Any) -> str | None:
+    return entry.principal if entry.HasField("principal") else None
+
+
+def _labels(entry: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((label.key, label.value) for label in entry.labels.labels)
+
+
+def _get_disk(disk: Any) -> Disk | None:
+    source = None
+    if disk.HasField("source"):
+        raw = disk.source
+        kind = pb.Resource.DiskInfo.Source.Type.Name(raw.type)
+        if kind == "UNKNOWN":
+            raise BadRequest("disk.source.type is UNKNOWN: use PATH, MOUNT, BLOCK or RAW")
+        place = raw.path if kind == "PATH" else raw.mount
+        source = DiskSource(
+            cast("Literal['PATH', 'MOUNT', 'BLOCK', 'RAW']", kind),
+            place.root if place.HasField("root") else None,
+            raw.id if raw.HasField("id") else None,
+            raw.profile if raw.HasField("profile") else None,
+        )
+    persistent = disk.HasField("persistence")
+    out = Disk(
+        source,
+        disk.persistence.id if persistent else None,
+        disk.persistence.principal
+        if persistent and disk.persistence.HasField("principal")
+        else None,
+        disk.volume.container_path if disk.HasField("volume") else None,
+    )
+    return out if any(field is not None for field in out) else None
+
+
+# ---------------------------------------------------------------------------------- the others
+
+
+def _put_attribute(attribute: Attribute, out: Any) -> None:
+    out.name = attribute.name
+    if attribute.scalar is not None:
+        out.type = pb.Value.SCALAR
+        out.scalar.value = attribute.scalar
+    elif attribute.ranges is not None:
+        out.type = pb.Value.RANGES
+        for begin, end in attribute.ranges:
+            out.ranges.range.add(begin=begin, end=end)
+    elif attribute.set is not None:
+        out.type = pb.Value.SET
+        out.set.item.extend(attribute.set)
+    else:
+        out.type = pb.Value.TEXT
+        out.text.value = attribute.text or ""
+
+
+def _get_attribute(entry: Any) -> Attribute:
+    if entry.type == pb.Value.SCALAR:
+        return Attribute(entry.name, scalar=entry.scalar.value)
+    if entry.type == pb.Value.RANGES:
+        return Attribute(entry.name, ranges=tuple((r.begin, r.end) for r in entry.ranges.range))
+    if entry.type == pb.Value.SET:
+        return Attribute(entry.name, set=tuple(entry.set.item))
+    return Attribute(entry.name, text=entry.text.value)
+
+
+def _put_domain(domain: FaultDomain, out: Any) -> None:
+    out.fault_domain.region.name = domain.region
+    out.fault_domain.zone.name = domain.zone
+
+
+def _get_domain(entry: Any) -> FaultDomain:
+    return FaultDomain(entry.fault_domain.region.name, entry.fault_domain.zone.name)
+
+
+def _put_operation(operation: Operation, out: Any) -> None:
+    if isinstance(operation, Launch):
+        out.type = pb.Offer.Operation.LAUNCH
+        out.launch.SetInParent()
+        for task in operation.task_infos:
+            CONVERTER.fill(task, out.launch.task_infos.add())
+    else:
+        out.type = pb.Offer.Operation.Type.Value(operation.type)
+        if operation.id is not None:
+            out.id.value = operation.id
+
+
+def _get_operation(entry: Any) -> Operation:
+    if entry.type == pb.Offer.Operation.LAUNCH and not entry.HasField("id"):
+        return Launch(tuple(CONVERTER.read(TaskInfo, task) for task in entry.launch.task_infos))
+    return UnsupportedOperation(
+        pb.Offer.Operation.Type.Name(entry.type), entry.id.value if entry.HasField("id") else None
+    )
+
+
+CONVERTER: Final = Converter(
+    specials={
+        Resources: Special(put_resources, get_resources),
+        Attribute: Special(_put_attribute, _get_attribute),
+        FaultDomain: Special(_put_domain, _get_domain),
+        Operation: Special(_put_operation, _get_operation),
+    },
+    renames={Offer: {"role": "allocation_info"}},
+)
