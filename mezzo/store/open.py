@@ -1,0 +1,33 @@
+"""From an address to the store behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import BadConfig
+from ..zk import parse_zk_address
+from .base import StateStore
+from .memory import MemoryStore
+from .sqlite import SqliteStore
+from .zookeeper import ZooKeeperStore
+
+
+def open_store(url: str, *, patience_s: float = 15.0) -> StateStore:
+    """Open ``memory:``, ``sqlite:/path/file.db`` or ``zk://[user:password@]host:port,.../path``.
+
+    patience_s: how long a call waits for a store that does not answer, before StoreUnavailable.
+    Raises BadConfig. ZooKeeper is not contacted before the first call.
+    """
+    scheme, _, rest = url.partition(":")
+    match scheme:
+        case "memory" if not rest:
+            return MemoryStore()
+        case "sqlite" if rest.startswith("/") and not rest.endswith("/"):
+            return SqliteStore(Path(rest), patience_s=patience_s)
+        case "zk":
+            return ZooKeeperStore(parse_zk_address(url), patience_s=patience_s)
+        case _:
+            raise BadConfig(
+                f"{scheme + ':...' if scheme != url else url!r} is no address of a state store: "
+                "write memory:, sqlite:/absolute/path/file.db or zk://host:port,host:port/path"
+            )
