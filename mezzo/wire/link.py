@@ -17,8 +17,7 @@ import grpc
 import grpc.aio
 import msgspec
 
-from mezzo.election.base import LeaderChanged
-from mezzo.election.detector import LeaderDetector
+from mezzo.election.base import LeaderChanged, LeaderDetector
 from mezzo.ids import ConnId
 from mezzo.log import get_logger
 

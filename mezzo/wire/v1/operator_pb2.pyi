@@ -568,7 +568,7 @@ class Response(_message.Message):
     def __init__(self, type: _Optional[_Union[Response.Type, str]] = ..., get_health: _Optional[_Union[Response.GetHealth, _Mapping]] = ..., get_flags: _Optional[_Union[Response.GetFlags, _Mapping]] = ..., get_version: _Optional[_Union[Response.GetVersion, _Mapping]] = ..., get_metrics: _Optional[_Union[Response.GetMetrics, _Mapping]] = ..., get_logging_level: _Optional[_Union[Response.GetLoggingLevel, _Mapping]] = ..., list_files: _Optional[_Union[Response.ListFiles, _Mapping]] = ..., read_file: _Optional[_Union[Response.ReadFile, _Mapping]] = ..., get_state: _Optional[_Union[Response.GetState, _Mapping]] = ..., get_agents: _Optional[_Union[Response.GetAgents, _Mapping]] = ..., get_frameworks: _Optional[_Union[Response.GetFrameworks, _Mapping]] = ..., get_executors: _Optional[_Union[Response.GetExecutors, _Mapping]] = ..., get_tasks: _Optional[_Union[Response.GetTasks, _Mapping]] = ..., get_roles: _Optional[_Union[Response.GetRoles, _Mapping]] = ..., get_weights: _Optional[_Union[Response.GetWeights, _Mapping]] = ..., get_master: _Optional[_Union[Response.GetMaster, _Mapping]] = ..., get_maintenance_status: _Optional[_Union[Response.GetMaintenanceStatus, _Mapping]] = ..., get_maintenance_schedule: _Optional[_Union[Response.GetMaintenanceSchedule, _Mapping]] = ..., get_quota: _Optional[_Union[Response.GetQuota, _Mapping]] = ..., get_operations: _Optional[_Union[Response.GetOperations, _Mapping]] = ..., sequence: _Optional[int] = ...) -> None: ...
 
 class Event(_message.Message):
-    __slots__ = ("type", "subscribed", "task_added", "task_updated", "agent_added", "agent_removed", "framework_added", "framework_updated", "framework_removed", "sequence", "epoch")
+    __slots__ = ("type", "subscribed", "task_added", "task_updated", "agent_added", "agent_removed", "framework_added", "framework_updated", "framework_removed", "sequence", "epoch", "agent_updated")
     class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNKNOWN: _ClassVar[Event.Type]
@@ -581,6 +581,7 @@ class Event(_message.Message):
         FRAMEWORK_UPDATED: _ClassVar[Event.Type]
         FRAMEWORK_REMOVED: _ClassVar[Event.Type]
         HEARTBEAT: _ClassVar[Event.Type]
+        AGENT_UPDATED: _ClassVar[Event.Type]
     UNKNOWN: Event.Type
     SUBSCRIBED: Event.Type
     TASK_ADDED: Event.Type
@@ -591,6 +592,7 @@ class Event(_message.Message):
     FRAMEWORK_UPDATED: Event.Type
     FRAMEWORK_REMOVED: Event.Type
     HEARTBEAT: Event.Type
+    AGENT_UPDATED: Event.Type
     class Subscribed(_message.Message):
         __slots__ = ("get_state", "heartbeat_interval_seconds")
         GET_STATE_FIELD_NUMBER: _ClassVar[int]
@@ -637,6 +639,11 @@ class Event(_message.Message):
         AGENT_ID_FIELD_NUMBER: _ClassVar[int]
         agent_id: _common_pb2.AgentID
         def __init__(self, agent_id: _Optional[_Union[_common_pb2.AgentID, _Mapping]] = ...) -> None: ...
+    class AgentUpdated(_message.Message):
+        __slots__ = ("agent",)
+        AGENT_FIELD_NUMBER: _ClassVar[int]
+        agent: Response.GetAgents.Agent
+        def __init__(self, agent: _Optional[_Union[Response.GetAgents.Agent, _Mapping]] = ...) -> None: ...
     TYPE_FIELD_NUMBER: _ClassVar[int]
     SUBSCRIBED_FIELD_NUMBER: _ClassVar[int]
     TASK_ADDED_FIELD_NUMBER: _ClassVar[int]
@@ -648,6 +655,7 @@ class Event(_message.Message):
     FRAMEWORK_REMOVED_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
+    AGENT_UPDATED_FIELD_NUMBER: _ClassVar[int]
     type: Event.Type
     subscribed: Event.Subscribed
     task_added: Event.TaskAdded
@@ -659,4 +667,5 @@ class Event(_message.Message):
     framework_removed: Event.FrameworkRemoved
     sequence: int
     epoch: int
-    def __init__(self, type: _Optional[_Union[Event.Type, str]] = ..., subscribed: _Optional[_Union[Event.Subscribed, _Mapping]] = ..., task_added: _Optional[_Union[Event.TaskAdded, _Mapping]] = ..., task_updated: _Optional[_Union[Event.TaskUpdated, _Mapping]] = ..., agent_added: _Optional[_Union[Event.AgentAdded, _Mapping]] = ..., agent_removed: _Optional[_Union[Event.AgentRemoved, _Mapping]] = ..., framework_added: _Optional[_Union[Event.FrameworkAdded, _Mapping]] = ..., framework_updated: _Optional[_Union[Event.FrameworkUpdated, _Mapping]] = ..., framework_removed: _Optional[_Union[Event.FrameworkRemoved, _Mapping]] = ..., sequence: _Optional[int] = ..., epoch: _Optional[int] = ...) -> None: ...
+    agent_updated: Event.AgentUpdated
+    def __init__(self, type: _Optional[_Union[Event.Type, str]] = ..., subscribed: _Optional[_Union[Event.Subscribed, _Mapping]] = ..., task_added: _Optional[_Union[Event.TaskAdded, _Mapping]] = ..., task_updated: _Optional[_Union[Event.TaskUpdated, _Mapping]] = ..., agent_added: _Optional[_Union[Event.AgentAdded, _Mapping]] = ..., agent_removed: _Optional[_Union[Event.AgentRemoved, _Mapping]] = ..., framework_added: _Optional[_Union[Event.FrameworkAdded, _Mapping]] = ..., framework_updated: _Optional[_Union[Event.FrameworkUpdated, _Mapping]] = ..., framework_removed: _Optional[_Union[Event.FrameworkRemoved, _Mapping]] = ..., sequence: _Optional[int] = ..., epoch: _Optional[int] = ..., agent_updated: _Optional[_Union[Event.AgentUpdated, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,150 @@
+"""gRPC clients of a master, in records: what agents, frameworks and gateways open."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from mezzo.election.base import LeaderDetector
+from mezzo.errors import BadRequest, MezzoError
+from mezzo.ids import ConnId, FrameworkId
+from mezzo.log import get_logger
+from mezzo.messages import agent as am
+from mezzo.messages import operator as om
+from mezzo.messages import scheduler as sm
+from mezzo.wire.v1 import agent_pb2_grpc, operator_pb2_grpc, scheduler_pb2_grpc
+
+from . import agent as agent_wire
+from . import operator as operator_wire
+from . import scheduler as scheduler_wire
+from .link import CHANNEL_OPTIONS, Link
+
+
+class AgentLink(Link[am.AgentMessage]):
+    """An agent's stream: messages go out and come in as records, in batches per loop turn."""
+
+    def __init__(
+        self,
+        detector: LeaderDetector,
+        *,
+        on_up: Callable[[ConnId], None],
+        on_messages: Callable[[ConnId, int, list[am.MasterMessage]], None],
+        on_down: Callable[[ConnId], None],
+    ) -> None:
+        """`on_messages` gets the connection, the master's epoch and the batch."""
+
+        def open_stream(channel: grpc.aio.Channel, out: AsyncIterator[Any]) -> Any:  # noqa: ANN401
+            return agent_pb2_grpc.AgentStub(channel).Connect(out)  # type: ignore[no-untyped-call]
+
+        super().__init__(
+            detector,
+            open_stream=open_stream,
+            pack=lambda messages: [agent_wire.agent_batch_to_wire(messages)],
+            on_up=on_up,
+            on_message=lambda conn, batch: on_messages(
+                conn, *agent_wire.master_batch_from_wire(batch)
+            ),
+            on_down=on_down,
+            name="agent",
+        )
+
+
+class SchedulerLink(Link[sm.Call]):
+    """A framework's stream. `framework_id` goes into every call once it is known."""
+
+    def __init__(
+        self,
+        detector: LeaderDetector,
+        *,
+        on_up: Callable[[ConnId], None],
+        on_event: Callable[[ConnId, int, sm.Event], None],
+        on_down: Callable[[ConnId], None],
+        name: str,
+    ) -> None:
+        """`on_event` gets the connection, the master's epoch and the event."""
+        self.framework_id: FrameworkId | None = None
+        log = get_logger(name)
+
+        def open_stream(channel: grpc.aio.Channel, out: AsyncIterator[Any]) -> Any:  # noqa: ANN401
+            stub = scheduler_pb2_grpc.SchedulerStub(channel)  # type: ignore[no-untyped-call]
+            return stub.Subscribe(out)
+
+        def on_message(conn: ConnId, message: Any) -> None:  # noqa: ANN401
+            try:
+                known = scheduler_wire.event_from_wire(message)
+            except BadRequest as error:
+                log.warning("event.unreadable", error=str(error))
+                return
+            if known is not None:
+                on_event(conn, *known)
+
+        super().__init__(
+            detector,
+            open_stream=open_stream,
+            pack=lambda calls: [
+                scheduler_wire.call_to_wire(call, self.framework_id) for call in calls
+            ],
+            on_up=on_up,
+            on_message=on_message,
+            on_down=on_down,
+            name=name,
+        )
+
+
+class OperatorClient:
+    """Blocking: calls of the operator API, and the event stream. For gateways and the CLI."""
+
+    def __init__(self, target: str) -> None:
+        """`target` is `host:port` of the leading master's gRPC server."""
+        self._channel = grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
+        self._stub = operator_pb2_grpc.OperatorStub(self._channel)  # type: ignore[no-untyped-call]
+
+    def call(
+        self, call: om.OperatorCall, timeout_s: float = 10.0
+    ) -> tuple[int, om.OperatorResponse]:
+        """The sequence number and the answer. Raises BadRequest when refused, MezzoError when the
+        master can't be reached or is no leader."""
+        try:
+            answer = self._stub.Call(operator_wire.call_to_wire(call), timeout=timeout_s)
+        except grpc.RpcError as error:
+            raise _as_mezzo(error) from error
+        return operator_wire.response_from_wire(answer)
+
+    def events(self) -> OperatorEvents:
+        """Subscribe. Iterate over the result; `close` ends it from another thread."""
+        return OperatorEvents(self._stub.Subscribe(operator_wire.subscribe_call()))
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+class OperatorEvents:
+    """An event stream: yields (sequence, epoch, event); raises MezzoError when it breaks."""
+
+    def __init__(self, call: Any) -> None:  # noqa: ANN401 - grpc has no type for it
+        self._call = call
+
+    def __iter__(self) -> OperatorEvents:
+        return self
+
+    def __next__(self) -> tuple[int, int, om.OperatorEvent]:
+        while True:
+            try:
+                known = operator_wire.event_from_wire(next(self._call))
+            except grpc.RpcError as error:
+                raise _as_mezzo(error) from error
+            if known is not None:
+                return known
+
+    def close(self) -> None:
+        self._call.cancel()
+
+
+def _as_mezzo(error: grpc.RpcError) -> MezzoError:
+    code, details = error.code(), error.details()
+    if code is grpc.StatusCode.INVALID_ARGUMENT:
+        return BadRequest(details)
+    return MezzoError(f"the master does not answer ({code.name.lower()}): {details}")
