@@ -5,7 +5,8 @@ because two engines in one network namespace fight over `docker0`. The first use
 last one stops it and leaves nothing behind. Locks of the kernel count the users, so a run that was
 killed counts no longer; what it left is taken over and cleaned up by the next.
 
-So a test names its containers uniquely (or labels them), and looks only at its own.
+So a test names its containers uniquely (or labels them), and looks only at its own. A test that
+restarts the engine asks for `docker_engine_alone`: no other test uses the engine meanwhile.
 
 MEZZO_TEST_DOCKER_HOST=unix:///var/run/docker.sock makes the tests use an engine that runs already.
 It is then neither stopped nor restarted, and only images that it lacks are made.
@@ -22,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -64,7 +65,10 @@ class DockerEngine:
             pytest.fail(f"the base images cannot be made: {made.stderr}", pytrace=False)
 
     def restart(self, *, crash: bool = False) -> None:
-        """Stop (with `crash`: kill) the daemon and start it again. Containers live through it."""
+        """Stop (with `crash`: kill) the daemon and start it again. Containers live through it.
+
+        Only for tests with the fixture `docker_engine_alone`: for others the engine would be gone.
+        """
         if self._daemon is None:
             pytest.skip("the engine of MEZZO_TEST_DOCKER_HOST is not the tests' own to restart")
         self._daemon.stop(crash=crash)
@@ -124,7 +128,12 @@ class Daemon:
             client.volumes.prune()
 
     def wipe(self) -> None:
-        """Remove all files of a daemon that has stopped."""
+        """Remove all that a daemon that has stopped left: processes, mounts, files."""
+        # A daemon that is stopped while it starts a container forgets that container's shim.
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if f"{self.scratch}/".encode() in (process / "cmdline").read_bytes():
+                    os.kill(int(process.name), signal.SIGKILL)
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         for mount in reversed(mounts):
             if Path(mount).is_relative_to(self.scratch):
@@ -164,12 +173,17 @@ def alive(pidfile: Path) -> int | None:
     return pid if b"containerd" in command or b"dockerd" in command else None
 
 
+def shared_folder() -> Path:
+    """What all runs of this user share. (pytest's own basetemp is new in each run.)"""
+    folder = Path(tempfile.gettempdir(), f"mezzo-test-docker-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
 @contextlib.contextmanager
 def shared_daemon() -> Iterator[Daemon]:
     """The machine's one test engine: started by the first user, removed by the last."""
-    # No shared basetemp of pytest's: that one is new in each run.
-    home = Path(tempfile.gettempdir(), f"mezzo-test-docker-{os.getuid()}")
-    home.mkdir(mode=0o700, exist_ok=True)
+    home = shared_folder()
     daemon = Daemon(home / "engine")
     with (home / "guard").open("w") as guard, (home / "users").open("w") as users:
         fcntl.flock(guard, fcntl.LOCK_EX)  # only its holder starts, stops or joins
@@ -235,11 +249,34 @@ def docker_engine() -> Iterator[DockerEngine]:
         yield engine
 
 
+@pytest.fixture
+def docker_engine_alone(docker_engine: DockerEngine) -> DockerEngine:
+    """The engine, for a test that restarts it: no other test runs containers meanwhile."""
+    return docker_engine
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let tests use the engine together, or one test alone: see `docker_engine_alone`."""
+    if "docker_engine" not in fixtures_of(item):
+        return (yield)
+    alone = "docker_engine_alone" in fixtures_of(item)
+    with (shared_folder() / "tests").open("w") as tests:
+        fcntl.flock(tests, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        return (yield)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the users of the engine, and let one worker run them all: some restart the engine."""
+    """Mark the users of the engine, and let one worker run them all: the engine is the bottleneck,
+    and a test alone with it would make the other workers wait.
+    """
     for item in items:
-        if "docker_engine" in getattr(item, "fixturenames", ()):
+        if "docker_engine" in fixtures_of(item):
             item.add_marker("docker")
             if config.pluginmanager.has_plugin("xdist"):
                 item.add_marker(pytest.mark.xdist_group("docker"))
+
+
+def fixtures_of(item: pytest.Item) -> Sequence[str]:
+    return item.fixturenames if isinstance(item, pytest.Function) else ()

@@ -50,11 +50,11 @@ def test_a_published_port_answers_on_loopback(run: Run) -> None:
 
 @pytest.mark.parametrize("crash", [False, True], ids=["stop", "crash"])
 def test_containers_and_their_ports_live_through_an_engine_restart(
-    docker_engine: DockerEngine, client: docker.DockerClient, run: Run, crash: bool
+    docker_engine_alone: DockerEngine, client: docker.DockerClient, run: Run, crash: bool
 ) -> None:
     container = run(BUSYBOX, *serve("still here"), ports={"80/tcp": ("127.0.0.1", 0)})
     before = container.attrs["State"]
-    docker_engine.restart(crash=crash)
+    docker_engine_alone.restart(crash=crash)
     after = client.containers.get(container.id).attrs["State"]
     assert (after["Pid"], after["StartedAt"]) == (before["Pid"], before["StartedAt"])
     assert fetch(published(container, "80/tcp")) == "still here"
