@@ -1,0 +1,63 @@
+# The routine tasks. Each target sets up what it needs. `make` lists them.
+# PYTHON=python3.12 make test: with another interpreter (3.11 or later).
+
+PYTHON ?= python3
+SEEDS ?= 200
+WORKERS ?= 2
+BIN := .venv/bin
+
+# Programs without an ending, which ruff does not find by itself.
+PYTHON_SCRIPTS := scripts/make-base-images scripts/make-protos
+
+.PHONY: help run test lint format bench sim protos images wheelhouse clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/installed ## a cluster on this machine, with a demo app; Ctrl-C ends it
+	$(BIN)/mezzo up --demo examples/hello.json
+
+test: .venv/installed ## all tests, on a real Docker engine, ZooKeeper and browser
+	scripts/setup-test-host
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST)
+
+lint: .venv/installed-dev ## style, types, and who may import whom
+	$(BIN)/ruff check . $(PYTHON_SCRIPTS)
+	$(BIN)/ruff format --check . $(PYTHON_SCRIPTS)
+	PYTHON=$(BIN)/python scripts/check-wheel
+
+format: .venv/installed-dev ## rewrite the code in the house's format
+	$(BIN)/ruff check --fix . $(PYTHON_SCRIPTS)
+	$(BIN)/ruff format . $(PYTHON_SCRIPTS)
+
+bench: .venv/installed ## the benchmarks: one line of JSON for each measurement
+	@set -e; for bench in bench/[!_]*.py; do $(BIN)/python "$$bench"; done
+
+sim: .venv/installed ## simulated clusters under faults: make sim SEEDS=200
+	$(BIN)/python -m mezzo.sim --seeds $(SEEDS)
+
+protos: .venv/installed ## generate mezzo/wire/v1 from protos/
+	$(BIN)/python scripts/make-protos
+
+images: .venv/installed ## base images for the engine at DOCKER_HOST, if it can pull none
+	scripts/setup-test-host
+	$(BIN)/python scripts/make-base-images
+
+wheelhouse: .venv/installed ## build/wheelhouse: all that the Dockerfile installs, for builds offline
+	$(BIN)/python -m pip wheel --quiet --wheel-dir build/wheelhouse . 'setuptools>=77' wheel
+	rm -f build/wheelhouse/mezzo-*.whl
+
+clean: ## remove what was built; .venv stays
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mezzo needs Python 3.11")'
+	$(PYTHON) -m venv .venv
+
+.venv/installed: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
