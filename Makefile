@@ -43,9 +43,7 @@ images: .venv/installed ## base images for the engine at DOCKER_HOST, if it can 
 	scripts/setup-test-host
 	$(BIN)/python scripts/make-base-images
 
-wheelhouse: .venv/installed ## build/wheelhouse: all that the Dockerfile installs, for builds offline
-	$(BIN)/python -m pip wheel --quiet --wheel-dir build/wheelhouse . 'setuptools>=77' wheel
-	rm -f build/wheelhouse/mezzo-*.whl
+wheelhouse: build/wheelhouse/complete ## what the Dockerfile installs, for builds without an index
 
 clean: ## remove what was built; .venv stays
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
@@ -60,4 +58,10 @@ clean: ## remove what was built; .venv stays
 
 .venv/installed-dev: .venv/installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+build/wheelhouse/complete: pyproject.toml | .venv/installed
+	rm -rf build/wheelhouse
+	$(BIN)/python -m pip wheel --quiet --wheel-dir build/wheelhouse . 'setuptools>=77' wheel
+	rm -r build/wheelhouse/mezzo-*.whl build/lib build/bdist.*
 	@touch $@
