@@ -380,16 +380,40 @@ class Filters(Record):
 
 
 class Launch(Record, tag="LAUNCH", tag_field="operation"):
-    """Offer.Operation LAUNCH."""
+    """Offer.Operation LAUNCH: each task is judged alone."""
 
     task_infos: tuple[TaskInfo, ...]
+    id: str | None = None  # not allowed by Mesos; kept so that it can be answered
 
 
-class UnsupportedOperation(Record, tag="UNSUPPORTED", tag_field="operation"):
-    """An Offer.Operation that this version does not carry out; it is answered, never ignored."""
+class LaunchGroup(Record, tag="LAUNCH_GROUP", tag_field="operation"):
+    """Offer.Operation LAUNCH_GROUP: all of its tasks or none, under one executor."""
+
+    executor: ExecutorInfo
+    tasks: tuple[TaskInfo, ...]
+
+
+class OtherOperation(Record, tag="OTHER", tag_field="operation"):
+    """An Offer.Operation that this version does not carry out; answered if it has an id."""
 
     type: str
     id: str | None = None
 
 
-Operation = Launch | UnsupportedOperation
+Operation = Launch | LaunchGroup | OtherOperation
+
+
+class OperationState(StrEnum):
+    FINISHED = "OPERATION_FINISHED"
+    FAILED = "OPERATION_FAILED"
+    ERROR = "OPERATION_ERROR"
+    DROPPED = "OPERATION_DROPPED"
+
+
+class OperationStatus(Record):
+    """Tells a framework how an operation with an id went."""
+
+    state: OperationState
+    operation_id: str | None = None
+    message: str | None = None
+    agent_id: AgentId | None = None

@@ -7,7 +7,16 @@ adds and checks it.
 from __future__ import annotations
 
 from mezzo.ids import AgentId, ExecutorId, FrameworkId, OfferId, TaskId
-from mezzo.model import Filters, FrameworkInfo, KillPolicy, MasterInfo, Offer, Operation, TaskStatus
+from mezzo.model import (
+    Filters,
+    FrameworkInfo,
+    KillPolicy,
+    MasterInfo,
+    Offer,
+    Operation,
+    OperationStatus,
+    TaskStatus,
+)
 from mezzo.record import Record
 
 # ---------------------------------------------------------------------------------- calls
@@ -114,6 +123,10 @@ class Update(Record):
     status: TaskStatus
 
 
+class UpdateOperationStatus(Record):
+    status: OperationStatus
+
+
 class Failure(Record):
     """Only `agent_id`: the agent is lost. With `executor_id`: that executor ended."""
 
@@ -132,4 +145,14 @@ class Heartbeat(Record):
     pass
 
 
-Event = Subscribed | Offers | Rescind | Update | Message | Failure | Error | Heartbeat
+Event = (
+    Subscribed
+    | Offers
+    | Rescind
+    | Update
+    | UpdateOperationStatus
+    | Message
+    | Failure
+    | Error
+    | Heartbeat
+)

@@ -74,7 +74,7 @@ def response_to_wire(response: m.OperatorResponse, sequence: int) -> pb.Response
     out = pb.Response(sequence=sequence)
     name = _RESPONSE_NAMES.get(type(response))
     if name is not None:
-        out.type = pb.Response.Type.Value(name)
+        out.type = getattr(pb.Response, name)
         body = getattr(out, name.lower())
         body.SetInParent()
         CONVERTER.fill(response, body)

@@ -29,6 +29,7 @@ _EVENTS: Final[dict[str, type[Record]]] = {
     "OFFERS": m.Offers,
     "RESCIND": m.Rescind,
     "UPDATE": m.Update,
+    "UPDATE_OPERATION_STATUS": m.UpdateOperationStatus,
     "MESSAGE": m.Message,
     "FAILURE": m.Failure,
     "ERROR": m.Error,

@@ -7,12 +7,14 @@ from typing import Any, Final, Literal, cast
 from mezzo.errors import BadRequest
 from mezzo.model import (
     Attribute,
+    ExecutorInfo,
     FaultDomain,
     Launch,
+    LaunchGroup,
     Offer,
     Operation,
+    OtherOperation,
     TaskInfo,
-    UnsupportedOperation,
 )
 from mezzo.resources import (
     Disk,
@@ -230,18 +232,29 @@ def _put_operation(operation: Operation, out: Any) -> None:
         out.launch.SetInParent()
         for task in operation.task_infos:
             CONVERTER.fill(task, out.launch.task_infos.add())
+    elif isinstance(operation, LaunchGroup):
+        out.type = pb.Offer.Operation.LAUNCH_GROUP
+        CONVERTER.fill(operation.executor, out.launch_group.executor)
+        for task in operation.tasks:
+            CONVERTER.fill(task, out.launch_group.task_group.tasks.add())
     else:
         out.type = pb.Offer.Operation.Type.Value(operation.type)
-        if operation.id is not None:
-            out.id.value = operation.id
+    if not isinstance(operation, LaunchGroup) and operation.id is not None:
+        out.id.value = operation.id
 
 
 def _get_operation(entry: Any) -> Operation:
-    if entry.type == pb.Offer.Operation.LAUNCH and not entry.HasField("id"):
-        return Launch(tuple(CONVERTER.read(TaskInfo, task) for task in entry.launch.task_infos))
-    return UnsupportedOperation(
-        pb.Offer.Operation.Type.Name(entry.type), entry.id.value if entry.HasField("id") else None
-    )
+    id_ = entry.id.value if entry.HasField("id") else None
+    if entry.type == pb.Offer.Operation.LAUNCH:
+        tasks = tuple(CONVERTER.read(TaskInfo, task) for task in entry.launch.task_infos)
+        return Launch(tasks, id_)
+    if entry.type == pb.Offer.Operation.LAUNCH_GROUP:
+        group = entry.launch_group
+        return LaunchGroup(
+            CONVERTER.read(ExecutorInfo, group.executor),
+            tuple(CONVERTER.read(TaskInfo, task) for task in group.task_group.tasks),
+        )
+    return OtherOperation(pb.Offer.Operation.Type.Name(entry.type), id_)
 
 
 CONVERTER: Final = Converter(

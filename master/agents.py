@@ -1,0 +1,354 @@
+"""Agents: admission, return, loss. Rules: spec of the Mesos agent life cycle."""
+
+from __future__ import annotations
+
+from mezzo.ids import AgentId, ConnId, FrameworkId
+from mezzo.messages.agent import (
+    AgentMessage,
+    AgentRegistered,
+    AgentReregistered,
+    KnownTask,
+    Ping,
+    Pong,
+    RegisterAgent,
+    ReregisterAgent,
+    ShutdownAgent,
+    ShutdownFramework,
+    StatusUpdate,
+    UnregisterAgent,
+)
+from mezzo.messages.operator import AgentAdded, AgentRemoved, AgentUpdated, TaskAdded
+from mezzo.messages.scheduler import Failure, Update
+from mezzo.model import FrameworkInfo, Task
+from mezzo.record import replace
+from mezzo.states import Reason, TaskState
+
+from . import frameworks, offers, registry, tasks, views
+from .events import CloseStream, ToAgent
+from .state import (
+    AgentEntry,
+    FrameworkEntry,
+    MasterState,
+    Standing,
+    Step,
+    TaskEntry,
+    UnreachableAgent,
+    used_on,
+)
+
+TIMER_PING = "ping"  # ("ping", agent id)
+TIMER_RECOVERY = "recovery"  # the recovered agents have had their time
+TIMER_GC = "gc"
+GC_INTERVAL_S = 900.0
+
+
+def said(state: MasterState, step: Step, conn: ConnId, message: AgentMessage) -> None:
+    if isinstance(message, RegisterAgent):
+        register(state, step, conn, message)
+        return
+    if isinstance(message, ReregisterAgent):
+        reregister(state, step, conn, message)
+        return
+    agent = state.agents.get(state.agent_of.get(conn, AgentId("")))
+    if agent is None or agent.conn != conn:
+        return  # a removed agent, or an old stream: neither is listened to
+    if isinstance(message, Pong):
+        agent.missed_pings = 0
+    elif isinstance(message, StatusUpdate):
+        tasks.update(state, step, agent, message)
+    elif isinstance(message, UnregisterAgent):
+        lose(state, step, agent, "the agent unregistered")
+
+
+# ---------------------------------------------------------------------------------- admission
+
+
+def register(state: MasterState, step: Step, conn: ConnId, message: RegisterAgent) -> None:
+    """A first registration. The id is durable before the agent hears it."""
+    known = state.agents.get(state.agent_of.get(conn, AgentId("")))
+    if known is not None and known.conn == conn:  # repeated on one stream
+        step.to_agent(known, AgentRegistered(known.id))
+        return
+    for other in _at_same_address(state, message):
+        if other.tasks or other.connected:
+            # It lost its memory: what it ran under its old id can't be told by it any more.
+            lose(state, step, other, "a new agent registered at the same address")
+        else:
+            _forget(state, step, other)
+    agent_id = AgentId(f"{state.master_id}-S{state.next_agent}")
+    state.next_agent += 1
+    agent = AgentEntry(
+        agent_id,
+        replace(message.info, id=agent_id),
+        message.version,
+        message.boot_id,
+        Standing.CONNECTED,
+        conn,
+        registered_s=step.now.wall_s,
+    )
+    state.agents[agent_id] = agent
+    state.agent_of[conn] = agent_id
+    registry.keep_agent(step, agent)
+    state.allocator.add_agent(agent_id, agent.info.resources, {})
+    step.to_agent(agent, AgentRegistered(agent_id))
+    step.timer((TIMER_PING, agent_id), state.config.agent_ping_timeout_s)
+    step.publish(AgentAdded(views.agent(state, agent)))
+
+
+def _at_same_address(state: MasterState, message: RegisterAgent) -> list[AgentEntry]:
+    place = (message.info.hostname, message.info.port)
+    return [a for a in state.agents.values() if (a.info.hostname, a.info.port) == place]
+
+
+def _forget(state: MasterState, step: Step, agent: AgentEntry) -> None:
+    """Drop an agent that has nothing and will not be back: its admission was never heard of."""
+    if agent.standing is not Standing.RECOVERED:
+        state.allocator.remove_agent(agent.id, {})
+    del state.agents[agent.id]
+    step.delete(registry.agent_key(agent.id))
+    step.cancel((TIMER_PING, agent.id))
+    step.publish(AgentRemoved(agent.id))
+
+
+def reregister(state: MasterState, step: Step, conn: ConnId, message: ReregisterAgent) -> None:
+    """An agent is back: after a broken stream, its own restart, a partition or a new leader."""
+    agent_id = message.info.id
+    if agent_id is None:
+        step.do(_refuse(conn, "re-registration without an agent id: register instead"))
+        return
+    if agent_id in state.gone:
+        step.do(_refuse(conn, f"agent {agent_id} was marked gone by an operator"))
+        return
+    agent = state.agents.get(agent_id)
+    was_unreachable = state.unreachable.pop(agent_id, None) is not None
+    if agent is None:
+        agent = _readmit(state, step, message, agent_id)
+    elif agent.info != message.info or agent.boot_id != message.boot_id:
+        _accept_change(state, step, agent, message)
+    _attach(state, step, agent, conn)
+    new = agent.standing is Standing.RECOVERED
+    agent.standing = Standing.CONNECTED
+    agent.version = message.version
+    agent.missed_pings = 0
+    agent.reregistered_s = step.now.wall_s
+    missing = _merge_tasks(state, step, agent, message, resend=was_unreachable)
+    if new:
+        state.allocator.add_agent(agent_id, agent.info.resources, used_on(agent))
+    else:
+        state.allocator.set_agent_active(agent_id, True)
+    step.to_agent(agent, AgentReregistered(agent_id, missing))
+    for entry in agent.tasks.values():
+        if entry.pending_kill is not None:
+            step.to_agent(agent, entry.pending_kill)
+    step.timer((TIMER_PING, agent_id), state.config.agent_ping_timeout_s)
+    step.publish(
+        AgentAdded(views.agent(state, agent)) if new else AgentUpdated(views.agent(state, agent))
+    )
+
+
+def _readmit(
+    state: MasterState, step: Step, message: ReregisterAgent, agent_id: AgentId
+) -> AgentEntry:
+    """One that was unreachable, or that an earlier store had: admitted again under its id."""
+    agent = AgentEntry(
+        agent_id,
+        message.info,
+        message.version,
+        message.boot_id,
+        Standing.RECOVERED,
+        registered_s=step.now.wall_s,
+    )
+    state.agents[agent_id] = agent
+    registry.keep_agent(step, agent)
+    return agent
+
+
+def _accept_change(
+    state: MasterState, step: Step, agent: AgentEntry, message: ReregisterAgent
+) -> None:
+    """It came back with other resources, attributes or a new boot: what it says now is true."""
+    offers.rescind_all_of_agent(state, step, agent)
+    if agent.standing is not Standing.RECOVERED:
+        state.allocator.remove_agent(agent.id, used_on(agent))
+        agent.standing = Standing.RECOVERED
+    agent.info = message.info
+    agent.boot_id = message.boot_id
+    registry.keep_agent(step, agent)
+
+
+def _attach(state: MasterState, step: Step, agent: AgentEntry, conn: ConnId) -> None:
+    if agent.conn is not None and agent.conn != conn:
+        state.agent_of.pop(agent.conn, None)
+        step.do(_close(agent.conn))
+    # An offer of before may count on resources that the report changes.
+    offers.rescind_all_of_agent(state, step, agent)
+    agent.conn = conn
+    state.agent_of[conn] = agent.id
+
+
+def _merge_tasks(
+    state: MasterState, step: Step, agent: AgentEntry, message: ReregisterAgent, *, resend: bool
+) -> tuple[KnownTask, ...]:
+    """The agent's report is the truth. Returns what it lacks: launches that never arrived."""
+    infos = {info.id: info for info in message.frameworks if info.id is not None}
+    dismissed: dict[FrameworkId, None] = {}
+    reported: dict[tuple[FrameworkId, str], None] = {}
+    for task in message.tasks:
+        framework = _framework_of(state, step, task.framework_id, infos)
+        if framework is None:
+            dismissed[task.framework_id] = None
+            continue
+        reported[(task.framework_id, task.task_id)] = None
+        _merge_task(state, step, agent, framework, task, resend=resend)
+    for framework_id in dismissed:
+        step.to_agent(agent, ShutdownFramework(framework_id))
+    return tuple(
+        KnownTask(framework_id, task_id)
+        for (framework_id, task_id), entry in agent.tasks.items()
+        if (framework_id, task_id) not in reported and entry.holds_resources
+    )
+
+
+def _framework_of(
+    state: MasterState,
+    step: Step,
+    framework_id: FrameworkId,
+    infos: dict[FrameworkId, FrameworkInfo],
+) -> FrameworkEntry | None:
+    """The framework of a reported task; None if it is completed: the agent must end its tasks."""
+    framework = state.frameworks.get(framework_id)
+    if framework is None and framework_id not in state.completed and framework_id in infos:
+        # The store does not know it (it was made anew): believe the agent, as Mesos does.
+        framework = frameworks.rebuild(state, step, framework_id, infos[framework_id])
+    return framework
+
+
+def _merge_task(
+    state: MasterState,
+    step: Step,
+    agent: AgentEntry,
+    framework: FrameworkEntry,
+    task: Task,
+    *,
+    resend: bool,
+) -> None:
+    key = (framework.id, task.task_id)
+    entry = agent.tasks.get(key)
+    if entry is None:
+        entry = framework.unreachable.pop(task.task_id, None) or TaskEntry(
+            replace(task, statuses=()), task.state, statuses=list(task.statuses)
+        )
+        entry.state = task.state
+        agent.tasks[key] = entry
+        framework.tasks[task.task_id] = entry
+        if agent.standing is not Standing.RECOVERED and entry.holds_resources:
+            # Connected before, yet with a task that nobody knew of: count it.
+            state.allocator.occupy(framework.id, task.role, agent.id, task.resources)
+        step.publish(TaskAdded(entry.view()))
+    else:
+        tasks.set_state(state, step, agent, entry, task.state)
+    if resend:
+        status = step.status(
+            task.task_id,
+            task.state,
+            Reason.AGENT_REREGISTERED,
+            "the agent is back with the task",
+            agent_id=agent.id,
+        )
+        entry.forwarded = status
+        entry.note(status)
+        step.to_framework(framework, Update(status))
+
+
+# ---------------------------------------------------------------------------------- loss
+
+
+def disconnected(state: MasterState, step: Step, agent: AgentEntry) -> None:
+    """Its stream ended. It keeps its tasks; pings go on being missed until it is back or lost."""
+    agent.conn = None
+    agent.standing = Standing.DISCONNECTED
+    offers.rescind_all_of_agent(state, step, agent)
+    state.allocator.set_agent_active(agent.id, False)
+    for framework_id in _without_checkpoint(state, agent):
+        tasks.lose_on_agent(
+            state,
+            step,
+            agent,
+            lambda key, wanted=framework_id: key[0] == wanted,  # type: ignore[misc]
+            TaskState.LOST,
+            Reason.AGENT_DISCONNECTED,
+            "the agent disconnected and the framework does not checkpoint",
+        )
+    step.publish(AgentUpdated(views.agent(state, agent)))
+
+
+def _without_checkpoint(state: MasterState, agent: AgentEntry) -> list[FrameworkId]:
+    ids = dict.fromkeys(framework_id for framework_id, _ in agent.tasks)
+    return [i for i in ids if i in state.frameworks and not state.frameworks[i].info.checkpoint]
+
+
+def ping_due(state: MasterState, step: Step, agent_id: AgentId) -> None:
+    agent = state.agents.get(agent_id)
+    if agent is None or agent.standing is Standing.RECOVERED:
+        return
+    if agent.missed_pings >= state.config.max_agent_ping_timeouts:
+        lose(state, step, agent, f"{agent.missed_pings} pings were not answered")
+        return
+    agent.missed_pings += 1  # until the pong
+    step.to_agent(agent, Ping(connected=agent.connected))
+    step.timer((TIMER_PING, agent_id), state.config.agent_ping_timeout_s)
+
+
+def recovery_over(state: MasterState, step: Step) -> None:
+    """Agents known from before that have not come back within agent_reregister_timeout."""
+    for agent in list(state.agents.values()):
+        if agent.standing is Standing.RECOVERED:
+            lose(state, step, agent, "it did not come back after the master's failover")
+
+
+def lose(state: MasterState, step: Step, agent: AgentEntry, why: str) -> None:
+    """The agent is unreachable: stored first; then its tasks, offers and everybody are told."""
+    registry.keep_unreachable(step, agent)
+    offers.rescind_all_of_agent(state, step, agent)
+    if agent.standing is not Standing.RECOVERED:
+        state.allocator.remove_agent(agent.id, used_on(agent))
+    tasks.lose_on_agent(
+        state,
+        step,
+        agent,
+        lambda _: True,
+        TaskState.UNREACHABLE,
+        Reason.AGENT_REMOVED,
+        f"agent {agent.info.hostname} is unreachable: {why}",
+        freed=True,
+    )
+    if agent.conn is not None:
+        state.agent_of.pop(agent.conn, None)
+        step.do(_close(agent.conn))
+    del state.agents[agent.id]
+    step.cancel((TIMER_PING, agent.id))
+    state.unreachable[agent.id] = UnreachableAgent(agent.id, agent.info, step.now.wall_s)
+    for framework in state.frameworks.values():
+        step.to_framework(framework, Failure(agent.id))
+    step.publish(AgentRemoved(agent.id))
+
+
+def collect_garbage(state: MasterState, step: Step) -> None:
+    """Forget agents that are unreachable for too long, the oldest first, and those beyond the
+    bound. Their tasks then reconcile to UNKNOWN."""
+    step.timer(TIMER_GC, GC_INTERVAL_S)
+    surplus = len(state.unreachable) - state.config.max_unreachable_agents
+    by_age = sorted(state.unreachable.values(), key=lambda entry: (entry.since_s, entry.id))
+    for position, entry in enumerate(by_age):
+        age_s = step.now.wall_s - entry.since_s
+        if position < surplus or age_s > state.config.unreachable_agent_age_s:
+            del state.unreachable[entry.id]
+            step.delete(registry.agent_key(entry.id))
+
+
+def _refuse(conn: ConnId, message: str) -> ToAgent:
+    return ToAgent(conn, ShutdownAgent(message))
+
+
+def _close(conn: ConnId) -> CloseStream:
+    return CloseStream(conn)

@@ -1,0 +1,171 @@
+"""The master's core: a deterministic state machine. See `mezzo.core` for the contract."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Final
+
+from mezzo.core import Instant, Output, TimerFired
+from mezzo.ids import ConnId, FrameworkId
+from mezzo.messages.scheduler import (
+    Accept,
+    Acknowledge,
+    Call,
+    Decline,
+    Error,
+    Kill,
+    Message,
+    Reconcile,
+    Revive,
+    Subscribe,
+    Suppress,
+    Teardown,
+)
+
+from . import agents, frameworks, offers, operators, registry, tasks
+from .events import (
+    AgentSaid,
+    CloseStream,
+    FrameworkSaid,
+    MasterEffect,
+    MasterEvent,
+    OperatorAsked,
+    OperatorJoined,
+    Started,
+    StreamClosed,
+    ToFramework,
+)
+from .state import (
+    TIMER_ALLOCATE,
+    TIMER_FILTERS,
+    FrameworkEntry,
+    MasterConfig,
+    MasterState,
+    Step,
+)
+
+
+class MasterCore:
+    """The leading master. `stored` is all that the store holds; `epoch` the term's number.
+
+    The first event is `Started`. Which frameworks and agents exist is durable; tasks are learnt
+    from the agents, which re-register.
+    """
+
+    def __init__(
+        self,
+        config: MasterConfig,
+        epoch: int,
+        stored: Mapping[str, bytes],
+        rng: random.Random,
+    ) -> None:
+        self.state = MasterState.new(config, epoch, rng)
+        registry.load(self.state, stored)
+
+    def step(self, event: MasterEvent, now: Instant) -> Output[MasterEffect]:
+        step = Step(self.state, now)
+        self._handle(event, step)
+        offers.schedule_cycle(self.state, step)
+        return step
+
+    def _handle(self, event: MasterEvent, step: Step) -> None:
+        state = self.state
+        match event:
+            case TimerFired(key=key):
+                self._timer(key, step)
+            case AgentSaid(conn=conn, message=message):
+                agents.said(state, step, conn, message)
+            case FrameworkSaid(conn=conn, framework_id=framework_id, call=call):
+                self._framework_said(step, conn, framework_id, call)
+            case StreamClosed(conn=conn):
+                self._closed(step, conn)
+            case OperatorAsked(request=request, call=operator_call):
+                operators.asked(state, step, request, operator_call)
+            case OperatorJoined(conn=conn):
+                operators.joined(state, step, conn)
+            case Started():
+                self._started(step)
+
+    def _started(self, step: Step) -> None:
+        state = self.state
+        state.elected_s = step.now.wall_s
+        frameworks.resume_deadlines(state, step)
+        step.timer(frameworks.TIMER_HEARTBEAT, state.config.heartbeat_s)
+        step.timer(operators.TIMER_OPERATOR_HEARTBEAT, state.config.heartbeat_s)
+        step.timer(agents.TIMER_RECOVERY, state.config.agent_reregister_timeout_s)
+        step.timer(agents.TIMER_GC, agents.GC_INTERVAL_S)
+
+    def _timer(self, key: Hashable, step: Step) -> None:
+        state = self.state
+        if isinstance(key, tuple):
+            name, subject = key
+            _KEYED_TIMERS[name](state, step, subject)
+            return
+        if key == TIMER_FILTERS:
+            state.filter_timer_s = None
+        _TIMERS[key](state, step)
+
+    def _closed(self, step: Step, conn: ConnId) -> None:
+        state = self.state
+        state.operators.pop(conn, None)
+        framework_id = state.framework_of.pop(conn, None)
+        if framework_id is not None:
+            frameworks.disconnected(state, step, state.frameworks[framework_id])
+        agent_id = state.agent_of.pop(conn, None)
+        if agent_id is not None:
+            agents.disconnected(state, step, state.agents[agent_id])
+
+    def _framework_said(
+        self, step: Step, conn: ConnId, named_id: FrameworkId | None, call: Call
+    ) -> None:
+        state = self.state
+        if isinstance(call, Subscribe):
+            frameworks.subscribe(state, step, conn, named_id, call)
+            return
+        framework_id = state.framework_of.get(conn)
+        if framework_id is None or (named_id is not None and named_id != framework_id):
+            step.do(ToFramework(conn, Error("Framework is not subscribed on this stream")))
+            step.do(CloseStream(conn))
+            return
+        self._call(step, state.frameworks[framework_id], call)
+
+    def _call(self, step: Step, framework: FrameworkEntry, call: Call) -> None:
+        state = self.state
+        match call:
+            case Accept():
+                offers.accept(state, step, framework, call)
+            case Decline():
+                offers.decline(state, step, framework, call)
+            case Acknowledge():
+                tasks.acknowledge(state, step, framework, call)
+            case Revive(roles=roles):
+                state.allocator.revive(framework.id, roles)
+            case Suppress(roles=roles):
+                state.allocator.suppress(framework.id, roles)
+            case Kill():
+                tasks.kill(state, step, framework, call)
+            case Reconcile():
+                tasks.reconcile(state, step, framework, call)
+            case Teardown():
+                frameworks.complete(state, step, framework, "the framework tore itself down")
+            case Message():
+                pass  # best effort, and no agent of this version runs an executor to get it
+            case Subscribe():
+                raise AssertionError("handled before")
+
+
+# What a timer does when it is due: plain ones, and those that are set per agent, offer, framework.
+_TIMERS: Final[Mapping[Hashable, Callable[[MasterState, Step], None]]] = {
+    TIMER_ALLOCATE: offers.run_cycle,
+    TIMER_FILTERS: offers.run_cycle,
+    frameworks.TIMER_HEARTBEAT: frameworks.heartbeat,
+    operators.TIMER_OPERATOR_HEARTBEAT: operators.heartbeat,
+    agents.TIMER_RECOVERY: agents.recovery_over,
+    agents.TIMER_GC: agents.collect_garbage,
+}
+_KEYED_TIMERS: Final[Mapping[str, Callable[[MasterState, Step, Any], None]]] = {
+    agents.TIMER_PING: agents.ping_due,
+    offers.TIMER_OFFER: offers.timed_out,
+    frameworks.TIMER_FAILOVER: frameworks.failover_due,
+}

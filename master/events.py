@@ -1,0 +1,97 @@
+"""What happens to the master's core, and what it wants done."""
+
+from __future__ import annotations
+
+from mezzo.core import CancelTimer, SetTimer, TimerFired
+from mezzo.ids import ConnId, FrameworkId
+from mezzo.messages.agent import AgentMessage, MasterMessage
+from mezzo.messages.operator import OperatorCall, OperatorEvent, OperatorResponse
+from mezzo.messages.scheduler import Call, Event
+from mezzo.record import Record
+
+# ---------------------------------------------------------------------------------- events
+
+
+class Started(Record):
+    """The first event: this process leads and its core has read the store."""
+
+
+class AgentSaid(Record):
+    conn: ConnId
+    message: AgentMessage
+
+
+class FrameworkSaid(Record):
+    """`framework_id` is what the call names; on the first Subscribe ever there is none."""
+
+    conn: ConnId
+    framework_id: FrameworkId | None
+    call: Call
+
+
+class OperatorAsked(Record):
+    """One call; the answer carries the same `request` number."""
+
+    request: int
+    call: OperatorCall
+
+
+class OperatorJoined(Record):
+    """Somebody subscribed to the operator events."""
+
+    conn: ConnId
+
+
+class StreamClosed(Record):
+    """A stream of any peer ended."""
+
+    conn: ConnId
+
+
+MasterEvent = (
+    Started | AgentSaid | FrameworkSaid | OperatorAsked | OperatorJoined | StreamClosed | TimerFired
+)
+
+# ---------------------------------------------------------------------------------- effects
+
+
+class ToAgent(Record):
+    conn: ConnId
+    message: MasterMessage
+
+
+class ToFramework(Record):
+    conn: ConnId
+    event: Event
+
+
+class ToOperator(Record):
+    """The first event of one operator stream: the snapshot. What is published later follows it."""
+
+    conn: ConnId
+    sequence: int
+    event: OperatorEvent
+
+
+class Publish(Record):
+    """To every operator stream that has its snapshot."""
+
+    sequence: int
+    event: OperatorEvent
+
+
+class Answer(Record):
+    request: int
+    sequence: int
+    response: OperatorResponse
+
+
+class CloseStream(Record):
+    """End it after what was sent before."""
+
+    conn: ConnId
+
+
+MasterEffect = (
+    ToAgent | ToFramework | ToOperator | Publish | Answer | CloseStream | SetTimer | CancelTimer
+)

@@ -1,0 +1,265 @@
+"""What the leading master knows. Mutable, owned by the core; everything else asks for views."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from mezzo.core import CancelTimer, Delete, Instant, Output, Put, SetTimer
+from mezzo.ids import AgentId, ConnId, FrameworkId, IdSource, OfferId, TaskId
+from mezzo.messages.agent import KillTask, MasterMessage
+from mezzo.messages.operator import OperatorEvent
+from mezzo.messages.scheduler import Event
+from mezzo.model import (
+    AgentInfo,
+    Capability,
+    FrameworkInfo,
+    MasterInfo,
+    Offer,
+    Task,
+    TaskInfo,
+    TaskStatus,
+)
+from mezzo.record import Record, encode, replace
+from mezzo.resources import Resources
+from mezzo.states import Reason, Source, TaskState
+
+from .allocator import Allocator
+from .events import MasterEffect, Publish, ToAgent, ToFramework
+
+
+class MasterConfig(Record):
+    """Flags that the core needs. Defaults are those of Mesos where it has the flag."""
+
+    info: MasterInfo
+    agent_ping_timeout_s: float = 15.0
+    max_agent_ping_timeouts: int = 5
+    agent_reregister_timeout_s: float = 600.0
+    heartbeat_s: float = 15.0
+    # A refusal lasts at least this long, also one of 0 seconds: Mesos' allocation interval bounds
+    # how often a framework that declines everything is asked again, here this does.
+    refuse_min_s: float = 1.0
+    offer_timeout_s: float | None = 300.0
+    max_completed_frameworks: int = 50
+    max_completed_tasks_per_framework: int = 1000
+    max_unreachable_tasks_per_framework: int = 1000
+    max_unreachable_agents: int = 102_400
+    unreachable_agent_age_s: float = 14 * 86400.0
+
+
+class Standing(StrEnum):
+    """How the master stands with an admitted agent."""
+
+    RECOVERED = "recovered"  # read from the store, not back yet
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"  # its stream ended; it may answer again
+
+
+@dataclass(slots=True)
+class TaskEntry:
+    """One task. `state` is the latest and decides about resources; `forwarded` is what the
+    framework was told last."""
+
+    info: Task  # the unchanging part; its state and statuses are those at the beginning
+    state: TaskState
+    forwarded: TaskStatus | None = None
+    statuses: list[TaskStatus] = field(default_factory=list)  # one per run of a state, no data
+    pending_kill: KillTask | None = None  # to be sent (again) when the agent is back
+
+    @property
+    def holds_resources(self) -> bool:
+        return not self.state.terminal
+
+    def note(self, status: TaskStatus) -> None:
+        """Remember a status for the endpoints: one entry per consecutive state."""
+        bare = replace(status, data=None) if status.data is not None else status
+        if self.statuses and self.statuses[-1].state == status.state:
+            self.statuses[-1] = bare
+        else:
+            self.statuses.append(bare)
+
+    def view(self) -> Task:
+        return replace(
+            self.info,
+            state=self.state,
+            statuses=tuple(self.statuses),
+            status_update_state=self.forwarded.state if self.forwarded else None,
+            status_update_uuid=self.forwarded.uuid if self.forwarded else None,
+        )
+
+
+@dataclass(slots=True)
+class AgentEntry:
+    id: AgentId
+    info: AgentInfo
+    version: str
+    boot_id: str
+    standing: Standing
+    conn: ConnId | None = None
+    missed_pings: int = 0
+    registered_s: float | None = None  # wall
+    reregistered_s: float | None = None
+    tasks: dict[tuple[FrameworkId, TaskId], TaskEntry] = field(default_factory=dict)
+    offers: dict[OfferId, None] = field(default_factory=dict)
+
+    @property
+    def connected(self) -> bool:
+        return self.standing is Standing.CONNECTED
+
+
+@dataclass(slots=True)
+class FrameworkEntry:
+    id: FrameworkId
+    info: FrameworkInfo
+    conn: ConnId | None = None  # None: disconnected
+    recovered: bool = False  # known from store or agents, not back since this master leads
+    deadline_s: float | None = None  # wall: when it is given up, if it does not come back
+    registered_s: float | None = None
+    reregistered_s: float | None = None
+    unregistered_s: float | None = None
+    tasks: dict[TaskId, TaskEntry] = field(default_factory=dict)
+    unreachable: dict[TaskId, TaskEntry] = field(default_factory=dict)
+    completed: deque[Task] = field(default_factory=deque)
+    offers: dict[OfferId, None] = field(default_factory=dict)
+
+    def can(self, capability: Capability) -> bool:
+        return self.info.can(capability)
+
+    def lost_form(self, state: TaskState) -> TaskState:
+        """`state`, or LOST for a framework that does not know the partition-aware states."""
+        return state if self.can(Capability.PARTITION_AWARE) else TaskState.LOST
+
+
+class UnreachableAgent(Record):
+    id: AgentId
+    info: AgentInfo
+    since_s: float  # wall
+
+
+TIMER_ALLOCATE: Final = "allocate"
+TIMER_FILTERS: Final = "filters"
+
+
+@dataclass(slots=True)
+class MasterState:
+    config: MasterConfig
+    epoch: int
+    ids: IdSource
+    allocator: Allocator
+    master_id: str
+    agents: dict[AgentId, AgentEntry] = field(default_factory=dict)
+    unreachable: dict[AgentId, UnreachableAgent] = field(default_factory=dict)
+    gone: dict[AgentId, None] = field(default_factory=dict)
+    frameworks: dict[FrameworkId, FrameworkEntry] = field(default_factory=dict)
+    completed: dict[FrameworkId, FrameworkEntry] = field(default_factory=dict)
+    offers: dict[OfferId, Offer] = field(default_factory=dict)
+    agent_of: dict[ConnId, AgentId] = field(default_factory=dict)
+    framework_of: dict[ConnId, FrameworkId] = field(default_factory=dict)
+    operators: dict[ConnId, None] = field(default_factory=dict)
+    next_agent: int = 0
+    next_framework: int = 0
+    next_offer: int = 0
+    sequence: int = 0  # of the operator events
+    elected_s: float = 0.0
+    filter_timer_s: float | None = None
+
+    @classmethod
+    def new(cls, config: MasterConfig, epoch: int, rng: random.Random) -> MasterState:
+        ids = IdSource(rng)
+        return cls(config, epoch, ids, Allocator(rng), config.info.id)
+
+
+class Step(Output[MasterEffect]):
+    """The output under construction, with the words that handlers use."""
+
+    __slots__ = ("now", "state")
+
+    def __init__(self, state: MasterState, now: Instant) -> None:
+        super().__init__()
+        self.state = state
+        self.now = now
+
+    def put(self, key: str, value: Record) -> None:
+        self.writes.append(Put(key, encode(value)))
+
+    def delete(self, key: str) -> None:
+        self.writes.append(Delete(key))
+
+    def do(self, effect: MasterEffect) -> None:
+        self.effects.append(effect)
+
+    def timer(self, key: Any, after_s: float) -> None:  # noqa: ANN401 - any hashable
+        self.effects.append(SetTimer(key, self.now.mono_s + after_s))
+
+    def cancel(self, key: Any) -> None:  # noqa: ANN401 - any hashable
+        self.effects.append(CancelTimer(key))
+
+    def to_agent(self, agent: AgentEntry, message: MasterMessage) -> None:
+        """Dropped if the agent has no stream: what matters is repeated when it re-registers."""
+        if agent.conn is not None:
+            self.effects.append(ToAgent(agent.conn, message))
+
+    def to_framework(self, framework: FrameworkEntry, event: Event) -> None:
+        """Dropped if the framework is disconnected: it reconciles when it is back."""
+        if framework.conn is not None:
+            self.effects.append(ToFramework(framework.conn, event))
+
+    def publish(self, event: OperatorEvent) -> None:
+        self.state.sequence += 1
+        if self.state.operators:
+            self.effects.append(Publish(self.state.sequence, event))
+
+    def status(
+        self,
+        task_id: TaskId,
+        state: TaskState,
+        reason: Reason,
+        message: str,
+        *,
+        agent_id: AgentId | None = None,
+        unreachable_s: float | None = None,
+    ) -> TaskStatus:
+        """A status made by the master: no uuid, sent once, never acknowledged."""
+        return TaskStatus(
+            task_id,
+            state,
+            message=message,
+            source=Source.MASTER,
+            reason=reason,
+            agent_id=agent_id,
+            timestamp=self.now.wall_s,
+            unreachable_time=unreachable_s,
+        )
+
+
+def task_of(info: TaskInfo, framework_id: FrameworkId, role: str, user: str | None) -> Task:
+    """The task that a launch makes."""
+    return Task(
+        name=info.name,
+        task_id=info.task_id,
+        framework_id=framework_id,
+        agent_id=info.agent_id,
+        state=TaskState.STAGING,
+        executor_id=info.executor.executor_id if info.executor else None,
+        resources=info.resources + (info.executor.resources if info.executor else Resources()),
+        labels=info.labels,
+        discovery=info.discovery,
+        container=info.container,
+        health_check=info.health_check,
+        kill_policy=info.kill_policy,
+        user=user,
+        role=role,
+    )
+
+
+def used_on(agent: AgentEntry) -> dict[tuple[FrameworkId, str], Resources]:
+    """What each client's live tasks take on the agent."""
+    used: dict[tuple[FrameworkId, str], Resources] = {}
+    for (framework_id, _), entry in agent.tasks.items():
+        if entry.holds_resources:
+            client = (framework_id, entry.info.role)
+            used[client] = used.get(client, Resources()) + entry.info.resources
+    return used

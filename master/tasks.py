@@ -1,0 +1,218 @@
+"""Tasks: status updates and their acknowledgement, kill, reconciliation, loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mezzo.ids import AgentId, FrameworkId, TaskId
+from mezzo.messages.agent import (
+    KillTask,
+    ShutdownFramework,
+    StatusUpdate,
+    UpdateAcknowledged,
+)
+from mezzo.messages.operator import TaskUpdated
+from mezzo.messages.scheduler import Acknowledge, Kill, Reconcile, ReconcileTask, Update
+from mezzo.model import TaskStatus
+from mezzo.record import replace
+from mezzo.states import Reason, Source, TaskState, may_move
+
+from .state import AgentEntry, FrameworkEntry, MasterState, Standing, Step, TaskEntry
+
+# ---------------------------------------------------------------------------------- updates
+
+
+def update(state: MasterState, step: Step, agent: AgentEntry, message: StatusUpdate) -> None:
+    """A reliable update on its way to the framework. It is repeated until acknowledged, so
+    nothing is stored here and a disconnected framework simply gets it later."""
+    framework = state.frameworks.get(message.framework_id)
+    if framework is None:
+        # Completed meanwhile, or unknown: nobody will ever acknowledge it.
+        step.to_agent(agent, ShutdownFramework(message.framework_id))
+        return
+    status = message.status
+    entry = agent.tasks.get((framework.id, status.task_id))
+    if entry is not None:
+        set_state(state, step, agent, entry, message.latest_state)
+        entry.forwarded = status
+        entry.note(status)
+        step.publish(TaskUpdated(framework.id, status, entry.state))
+    step.to_framework(framework, Update(status))
+
+
+def set_state(
+    state: MasterState, step: Step, agent: AgentEntry, entry: TaskEntry, new: TaskState
+) -> None:
+    """The latest state. The first terminal one frees the resources, even while older updates wait
+    for their acknowledgement."""
+    if entry.state == new or not may_move(entry.state, new):
+        return
+    held = entry.holds_resources
+    entry.state = new
+    if held and not entry.holds_resources and agent.standing is not Standing.RECOVERED:
+        task = entry.info
+        state.allocator.recover(task.framework_id, task.role, agent.id, task.resources)
+
+
+def acknowledge(
+    state: MasterState, step: Step, framework: FrameworkEntry, call: Acknowledge
+) -> None:
+    """Pass it on. One that is late or wrong is dropped silently: the agent compares the uuid."""
+    agent = state.agents.get(call.agent_id)
+    if agent is None or not agent.connected:
+        return  # the agent repeats the update when it is back, and so will the framework this
+    step.to_agent(agent, UpdateAcknowledged(framework.id, call.task_id, call.uuid))
+    entry = agent.tasks.get((framework.id, call.task_id))
+    if entry is None or entry.forwarded is None or entry.forwarded.uuid != call.uuid:
+        return
+    if entry.forwarded.state.terminal:
+        del agent.tasks[(framework.id, call.task_id)]
+        framework.tasks.pop(call.task_id, None)
+        _remember(state, framework, entry)
+
+
+def _remember(state: MasterState, framework: FrameworkEntry, entry: TaskEntry) -> None:
+    framework.completed.append(entry.view())
+    while len(framework.completed) > state.config.max_completed_tasks_per_framework:
+        framework.completed.popleft()
+
+
+# ---------------------------------------------------------------------------------- killing
+
+
+def kill(state: MasterState, step: Step, framework: FrameworkEntry, call: Kill) -> None:
+    """Sent to the agent each time it is asked; an unknown task is answered as by reconciliation."""
+    entry = framework.tasks.get(call.task_id)
+    if entry is None:
+        reconcile_one(state, step, framework, ReconcileTask(call.task_id, call.agent_id))
+        return
+    agent_id = entry.info.agent_id
+    if call.agent_id is not None and call.agent_id != agent_id:
+        return
+    order = KillTask(framework.id, call.task_id, call.kill_policy)
+    entry.pending_kill = order  # repeated when the agent re-registers
+    step.to_agent(state.agents[agent_id], order)
+
+
+# ---------------------------------------------------------------------------------- losing
+
+
+def lose_on_agent(
+    state: MasterState,
+    step: Step,
+    agent: AgentEntry,
+    which: Callable[[tuple[FrameworkId, TaskId]], bool],
+    new: TaskState,
+    reason: Reason,
+    message: str,
+    *,
+    freed: bool = False,
+) -> None:
+    """Speak for tasks of an agent that can't. `freed`: the allocator has dropped the agent.
+
+    UNREACHABLE tasks are kept aside for the return of their agent; the others are over.
+    """
+    for key in [key for key in agent.tasks if which(key)]:
+        entry = agent.tasks.pop(key)
+        framework = state.frameworks[key[0]]
+        del framework.tasks[key[1]]
+        if not entry.holds_resources:
+            _remember(state, framework, entry)  # its end is known, only not acknowledged yet
+            continue
+        if not freed and agent.standing is not Standing.RECOVERED:
+            task = entry.info
+            state.allocator.recover(framework.id, task.role, agent.id, task.resources)
+        unreachable = new is TaskState.UNREACHABLE
+        status = step.status(
+            key[1],
+            framework.lost_form(new) if not new.terminal else new,
+            reason,
+            message,
+            agent_id=agent.id,
+            unreachable_s=step.now.wall_s if unreachable else None,
+        )
+        entry.state = new
+        entry.forwarded = status
+        entry.note(status)
+        if unreachable:
+            framework.unreachable[key[1]] = entry
+            while len(framework.unreachable) > state.config.max_unreachable_tasks_per_framework:
+                del framework.unreachable[next(iter(framework.unreachable))]
+        else:
+            _remember(state, framework, entry)
+        step.to_framework(framework, Update(status))
+        step.publish(TaskUpdated(framework.id, status, entry.state))
+
+
+# ---------------------------------------------------------------------------------- reconciling
+
+
+def reconcile(state: MasterState, step: Step, framework: FrameworkEntry, call: Reconcile) -> None:
+    """No tasks named: tell all that are known. Answers have no uuid."""
+    if call.tasks:
+        for task in call.tasks:
+            reconcile_one(state, step, framework, task)
+        return
+    for entry in [*framework.tasks.values(), *framework.unreachable.values()]:
+        step.to_framework(framework, Update(_last_sent(step, framework, entry)))
+
+
+def reconcile_one(
+    state: MasterState, step: Step, framework: FrameworkEntry, task: ReconcileTask
+) -> None:
+    """One task by name: the first case of the table in the spec that fits."""
+    entry = framework.tasks.get(task.task_id) or framework.unreachable.get(task.task_id)
+    if entry is not None:
+        step.to_framework(framework, Update(_last_sent(step, framework, entry)))
+        return
+    if _may_still_appear(state, task.agent_id):
+        return  # no answer: ask again later
+    unreachable_s = None
+    if task.agent_id in state.agents:
+        new, why = TaskState.GONE, "the agent does not know the task"
+    elif task.agent_id in state.unreachable:
+        new, why = TaskState.UNREACHABLE, "the agent is unreachable"
+        unreachable_s = state.unreachable[task.agent_id].since_s
+    elif task.agent_id in state.gone:
+        new, why = TaskState.GONE_BY_OPERATOR, "the agent was marked gone"
+    else:
+        new, why = TaskState.UNKNOWN, "the task is not known"
+    status = step.status(
+        task.task_id,
+        framework.lost_form(new),
+        Reason.RECONCILIATION,
+        f"Reconciliation: {why}",
+        agent_id=task.agent_id,
+        unreachable_s=unreachable_s,
+    )
+    step.to_framework(framework, Update(status))
+
+
+def _may_still_appear(state: MasterState, agent_id: AgentId | None) -> bool:
+    """After a failover an agent that is not back yet may bring the task."""
+    if agent_id is not None:
+        agent = state.agents.get(agent_id)
+        return agent is not None and agent.standing is Standing.RECOVERED
+    return any(agent.standing is Standing.RECOVERED for agent in state.agents.values())
+
+
+def _last_sent(step: Step, framework: FrameworkEntry, entry: TaskEntry) -> TaskStatus:
+    """What the framework was told last: a later state still travels as an update of its own."""
+    sent = entry.forwarded
+    shown = sent.state if sent is not None else entry.state
+    status = step.status(
+        entry.info.task_id,
+        framework.lost_form(shown) if shown is TaskState.UNREACHABLE else shown,
+        Reason.RECONCILIATION,
+        "Reconciliation: Latest task state",
+        agent_id=entry.info.agent_id,
+    )
+    if sent is None:
+        return status
+    return replace(
+        status,
+        source=Source.MASTER,
+        healthy=sent.healthy,
+        container_status=sent.container_status,
+        unreachable_time=sent.unreachable_time,
+    )

@@ -1,0 +1,78 @@
+"""What operators see: frozen views of the mutable state."""
+
+from __future__ import annotations
+
+from mezzo.messages.operator import (
+    Agents,
+    AgentView,
+    Frameworks,
+    FrameworkView,
+    Master,
+    State,
+    Tasks,
+)
+from mezzo.resources import Resources
+
+from .state import AgentEntry, FrameworkEntry, MasterState, Standing, used_on
+
+
+def agent(state: MasterState, entry: AgentEntry) -> AgentView:
+    return AgentView(
+        entry.info,
+        entry.connected,
+        entry.version,
+        registered_time=entry.registered_s,
+        reregistered_time=entry.reregistered_s,
+        total_resources=entry.info.resources,
+        allocated_resources=Resources.total(used_on(entry).values()),
+        offered_resources=Resources.total(state.offers[i].resources for i in entry.offers),
+    )
+
+
+def framework(state: MasterState, entry: FrameworkEntry) -> FrameworkView:
+    connected = entry.conn is not None
+    return FrameworkView(
+        entry.info,
+        active=connected,
+        connected=connected,
+        recovered=entry.recovered,
+        registered_time=entry.registered_s,
+        reregistered_time=entry.reregistered_s,
+        unregistered_time=entry.unregistered_s,
+        allocated_resources=Resources.total(
+            task.info.resources for task in entry.tasks.values() if task.holds_resources
+        ),
+        offered_resources=Resources.total(state.offers[i].resources for i in entry.offers),
+    )
+
+
+def agents(state: MasterState) -> Agents:
+    back = [a for a in state.agents.values() if a.standing is not Standing.RECOVERED]
+    return Agents(
+        tuple(agent(state, entry) for entry in back),
+        tuple(a.info for a in state.agents.values() if a.standing is Standing.RECOVERED),
+    )
+
+
+def frameworks(state: MasterState) -> Frameworks:
+    return Frameworks(
+        tuple(framework(state, entry) for entry in state.frameworks.values()),
+        tuple(framework(state, entry) for entry in state.completed.values()),
+    )
+
+
+def tasks(state: MasterState) -> Tasks:
+    known = [*state.frameworks.values(), *state.completed.values()]
+    return Tasks(
+        tuple(task.view() for entry in known for task in entry.tasks.values()),
+        tuple(task for entry in known for task in entry.completed),
+        tuple(task.view() for entry in known for task in entry.unreachable.values()),
+    )
+
+
+def everything(state: MasterState) -> State:
+    return State(tasks(state), frameworks(state), agents(state))
+
+
+def master(state: MasterState) -> Master:
+    return Master(state.config.info, elected_time=state.elected_s)
