@@ -107,14 +107,14 @@ def make_client(address: ZkAddress, session_timeout_s: float, *, public: bool) -
         auth_data=[("digest", address.auth)] if address.auth else None,
         default_acl=acl,
         # kazoo's own back-off grows to an hour; a cluster has to notice its ZooKeeper sooner.
-        connection_retry={"max_tries": -1, "delay": 0.1, "backoff": 2, "max_delay": 2.0},
+        connection_retry={"max_tries": -1, "delay": 0.1, "backoff": 2, "max_delay": 1.0},
         logger=_quiet_logger(),
     )
 
 
 def _quiet_logger() -> logging.Logger:
     """Without kazoo's DEBUG lines: they show whole requests, with credentials and stored values."""
-    logger = logging.getLogger("mezzo.kazoo")
+    logger = logging.getLogger("kazoo.mezzo")
     logger.addFilter(_above_debug)  # adding the same function again changes nothing
     return logger
 

@@ -1,3 +1,3 @@
 """Fixtures that start real parts are plugins, one line each."""
 
-pytest_plugins = ["tests.docker_engine"]
+pytest_plugins = ["tests.docker_engine", "tests.zookeeper"]

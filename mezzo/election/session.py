@@ -11,12 +11,12 @@ import threading
 from enum import Enum, auto
 from typing import Final, Protocol, TypeVar
 
-import structlog
-from kazoo.client import AsyncResult
 from kazoo.exceptions import ConnectionLoss, KazooException
 from kazoo.handlers.threading import KazooTimeoutError
+from kazoo.interfaces import IAsyncResult
 from kazoo.protocol.states import KazooState
 
+from ..log import get_logger
 from ..zk import LOST_CONTACT, ZkAddress, make_client
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ T = TypeVar("T")
 _RETRY_S: Final = 1.0  # after a look that failed without the connection being lost
 _GLANCE_S: Final = 0.25  # how long a call may hide from the worker that the contact is lost
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+log = get_logger("zookeeper")
 
 
 class Looker(Protocol):
@@ -44,6 +44,9 @@ class _Wake(Enum):
     LOST = auto()
     LOOK = auto()
     STOP = auto()
+
+
+_MEANING: Final = {KazooState.CONNECTED: _Wake.LOOK, KazooState.SUSPENDED: _Wake.SUSPENDED}
 
 
 class Session:
@@ -81,7 +84,7 @@ class Session:
             raise ConnectionLoss
         return identity[0]
 
-    def answer(self, asked: AsyncResult[T]) -> T:
+    def answer(self, asked: IAsyncResult[T]) -> T:
         """Wait for a reply. Raises one of LOST_CONTACT soon after the contact is lost."""
         # kazoo fails what is on its way when a connection breaks, but keeps what is asked a
         # moment later for the next connection, however long that takes.
@@ -93,13 +96,7 @@ class Session:
         raise KazooTimeoutError
 
     def _on_state(self, state: str) -> None:
-        match state:
-            case KazooState.CONNECTED:
-                self._inbox.put(_Wake.LOOK)
-            case KazooState.SUSPENDED:
-                self._inbox.put(_Wake.SUSPENDED)
-            case _:
-                self._inbox.put(_Wake.LOST)
+        self._inbox.put(_MEANING.get(state, _Wake.LOST))
 
     def _work(self) -> None:
         retry_s: float | None = None
@@ -113,6 +110,8 @@ class Session:
                 case _Wake.STOP:
                     return
                 case _Wake.SUSPENDED | _Wake.LOST:
+                    event = "session_lost" if wake is _Wake.LOST else "contact_lost"
+                    log.warning(f"zookeeper.{event}", address=str(self._address))
                     self._looker.contact_lost(session_over=wake is _Wake.LOST)
                 case _Wake.LOOK if self.client.connected:
                     retry_s = None if self._look() else _RETRY_S
@@ -123,6 +122,6 @@ class Session:
         except LOST_CONTACT:
             return False
         except KazooException as e:
-            log.warning("zookeeper.refused", address=str(self._address), error=repr(e))
+            log.warning("zookeeper.request_refused", address=str(self._address), error=repr(e))
             return False
         return True

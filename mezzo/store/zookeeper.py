@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from typing import Final, TypeVar
 from urllib.parse import quote, unquote
 
-from kazoo.client import AsyncResult, TransactionRequest
+from kazoo.client import TransactionRequest
 from kazoo.exceptions import (
     BadVersionError,
     KazooException,
@@ -32,6 +32,7 @@ from kazoo.exceptions import (
     RolledBackError,
     RuntimeInconsistency,
 )
+from kazoo.interfaces import IAsyncResult
 
 from ..core import Put, Write
 from ..errors import BadConfig, Fenced, StoreError, StoreUnavailable
@@ -269,18 +270,18 @@ class ZooKeeperStore:
                 return result
         return None
 
-    def _answer(self, asked: AsyncResult[T]) -> T:
+    def _answer(self, asked: IAsyncResult[T]) -> T:
         return asked.get(timeout=max(0.0, self._deadline - time.monotonic()))
 
-    def _answer_if_there(self, asked: AsyncResult[T]) -> T | None:
+    def _answer_if_there(self, asked: IAsyncResult[T]) -> T | None:
         try:
             return self._answer(asked)
         except NoNodeError:
             return None
 
-    def _pipelined(self, requests: Iterable[AsyncResult[T]]) -> Iterator[T | None]:
+    def _pipelined(self, requests: Iterable[IAsyncResult[T]]) -> Iterator[T | None]:
         """The answers in order, None for a node that is gone; each one renews our patience."""
-        asked: deque[AsyncResult[T]] = deque()
+        asked: deque[IAsyncResult[T]] = deque()
         for request in requests:
             asked.append(request)
             if len(asked) == _READ_AHEAD:
@@ -288,7 +289,7 @@ class ZooKeeperStore:
         while asked:
             yield self._renewing(asked.popleft())
 
-    def _renewing(self, asked: AsyncResult[T]) -> T | None:
+    def _renewing(self, asked: IAsyncResult[T]) -> T | None:
         answer = self._answer_if_there(asked)
         self._deadline = time.monotonic() + self._patience_s
         return answer

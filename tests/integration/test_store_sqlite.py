@@ -1,0 +1,83 @@
+"""What only the SQLite store promises: real files, killed processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from mezzo.core import Put
+from mezzo.errors import BadConfig
+from mezzo.store.sqlite import SqliteStore
+
+WRITER = """
+import sys
+from pathlib import Path
+from mezzo.core import Put
+from mezzo.store.sqlite import SqliteStore
+store = SqliteStore(Path(sys.argv[1]))
+store.open_term()
+n = 0
+while True:
+    n += 1
+    store.commit([Put("left/n", str(n).encode()), Put("right/n", str(n).encode())])
+    print(n, flush=True)
+"""
+
+
+def test_a_killed_writer_loses_nothing_that_was_committed(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    for epoch in range(1, 4):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
+        )
+        assert writer.stdout is not None
+        told = [writer.stdout.readline() for _ in range(40)]
+        writer.kill()
+        told += writer.communicate()[0].splitlines()
+        promised = int(told[-1])
+        store = SqliteStore(path)
+        left, right = store.load().values()
+        assert left == right
+        assert int(left) in (promised, promised + 1)  # it may have died before it told
+        assert store.open_term() == 2 * epoch
+        store.close()
+
+
+def test_a_sqlite_store_can_be_used_from_another_thread(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "state.db")
+    store.open_term()
+    worker = threading.Thread(target=store.commit, args=([Put("a/1", b"x")],))
+    worker.start()
+    worker.join()
+    assert store.load() == {"a/1": b"x"}
+    store.close()
+
+
+def test_many_processes_may_open_one_new_sqlite_file_at_once(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from mezzo.store.sqlite import SqliteStore\n"
+    code += "print(SqliteStore(Path(sys.argv[1])).open_term())"
+    command = [sys.executable, "-c", code, str(tmp_path / "state.db")]
+    openers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    assert sorted(opener.communicate()[0].strip() for opener in openers) == ["1", "2", "3", "4"]
+
+
+def test_a_sqlite_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "state.db")
+    store.open_term()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    store.close()
+    assert modes == {"state.db": 0o600, "state.db-wal": 0o600, "state.db-shm": 0o600}
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("my notes " * 1000)
+    with pytest.raises(BadConfig, match=r"notes\.txt"):
+        SqliteStore(path)
+    assert path.read_text() == "my notes " * 1000
+    with pytest.raises(BadConfig, match="local disk"):
+        SqliteStore(path / "state.db")
