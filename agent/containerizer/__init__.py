@@ -1,0 +1,1 @@
+"""What runs tasks: `base` is the contract, `docker` and `process` fulfil it."""

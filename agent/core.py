@@ -1,0 +1,248 @@
+"""The agent as a deterministic state machine. Here is who is told of what; the rules are beside:
+
+membership.py   registration, epochs, pings
+lifecycle.py    a task from launch to end; tasks.py and health_rules.py judge, launch.py describes
+updates.py      reliable status updates
+remains.py      what ended tasks leave behind
+state.py        all that is durable
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mezzo.core import Instant, Output, TimerFired
+from mezzo.ids import AgentId, FrameworkId, IdSource
+from mezzo.messages.agent import (
+    AgentRegistered,
+    AgentReregistered,
+    KillTask,
+    KnownTask,
+    Ping,
+    RunTask,
+    ShutdownAgent,
+    ShutdownFramework,
+    UnregisterAgent,
+    UpdateAcknowledged,
+)
+from mezzo.model import TaskInfo
+from mezzo.record import Record, replace
+from mezzo.states import Reason, Source, TaskState
+
+from . import events as e
+from .config import AgentConfig
+from .containerizer import base as c
+from .launch import refusal
+from .lifecycle import Lifecycle
+from .membership import Membership
+from .remains import Cleaner
+from .state import AgentState, Out, Remains
+from .tasks import AgentTask, KillCause, Verdict, not_launched
+from .updates import Updates
+
+
+class AgentView(Record):
+    """What people may see of an agent at one moment."""
+
+    config: AgentConfig
+    registered: bool
+    epoch: int
+    agent_id: AgentId | None
+    tasks: tuple[AgentTask, ...]
+    remains: tuple[Remains, ...]
+
+
+class AgentCore:
+    """`stored`: what its writes of earlier lives have left in the store. Raises Corrupt."""
+
+    def __init__(self, config: AgentConfig, stored: Mapping[str, bytes], ids: IdSource) -> None:
+        self._config = config
+        self._state = AgentState(stored)
+        self._updates = Updates()
+        self._membership = Membership(config, self._state, self._updates)
+        self._cleaner = Cleaner(config, self._state)
+        self._life = Lifecycle(config, self._state, ids, self._updates, self._cleaner)
+        self._exit: e.Exit | None = None  # wanted as soon as no container runs any more
+        self._handlers: dict[type[Any], Callable[[Any, Instant, Out], None]] = {
+            e.Started: self._started,
+            e.MasterUp: self._membership.up,
+            e.MasterDown: self._membership.down,
+            e.MasterSaid: self._master_said,
+            c.ContainerStarted: self._life.started,
+            c.ContainerExited: self._life.exited,
+            c.LaunchFailed: self._life.launch_failed,
+            c.ContainerLost: self._life.lost,
+            c.ContainerAbsent: self._life.absent,
+            c.ContainerRemoved: self._cleaner.container_removed,
+            e.SandboxRemoved: self._cleaner.sandbox_removed,
+            e.HealthObserved: self._life.health_observed,
+            e.ShutdownRequested: self._shutdown_requested,
+            TimerFired: self._timer_fired,
+        }
+
+    def step(self, event: e.AgentEvent, now: Instant) -> Out:
+        out: Out = Output()
+        self._handlers[type(event)](event, now, out)
+        if self._exit is not None:
+            self._exit_if_empty(self._exit, out)
+        return out
+
+    def view(self) -> AgentView:
+        identity = self._state.identity
+        return AgentView(
+            config=self._config,
+            registered=self._membership.registered,
+            epoch=self._state.epoch,
+            agent_id=None if identity is None else identity.agent_id,
+            tasks=tuple(self._state.tasks.values()),
+            remains=tuple(self._state.remains.values()),
+        )
+
+    # ---- life of the agent
+
+    def _started(self, event: e.Started, now: Instant, out: Out) -> None:
+        rebooted = self._membership.recall(event.boot_id, out)
+        self._cleaner.started(now, out)
+        if rebooted:
+            for task in self._live_tasks():
+                verdict = Verdict(
+                    TaskState.FAILED,
+                    "the machine was rebooted",
+                    Source.AGENT,
+                    Reason.EXECUTOR_TERMINATED,
+                )
+                self._life.end(task, verdict, now, out)
+        else:
+            for task in self._live_tasks():
+                if not self._state.frameworks[task.framework_id].checkpoint:
+                    self._life.want_dead(task, KillCause.NOT_CHECKPOINTED, now, out)
+            if live := self._live_tasks():
+                specs = tuple(self._life.spec(task) for task in live)
+                out.effects.append(e.RecoverContainers(specs))
+        if event.cleanup:
+            self._leave(e.Exit("recovered for cleanup: all tasks have ended", True), now, out)
+
+    def _shutdown_requested(self, event: e.ShutdownRequested, now: Instant, out: Out) -> None:
+        self._leave(e.Exit("shut down by its operator: all tasks have ended", True), now, out)
+
+    def _leave(self, exit_: e.Exit, now: Instant, out: Out) -> None:
+        """Kill all tasks and exit when none is left. Later launches are refused."""
+        self._exit = exit_
+        for task in self._live_tasks():
+            self._life.kill(task, KillCause.AGENT_SHUTDOWN, now, out)
+
+    def _exit_if_empty(self, exit_: e.Exit, out: Out) -> None:
+        if self._live_tasks():
+            return
+        if exit_.wanted and self._membership.conn is not None:
+            out.effects.append(e.Send(self._membership.conn, UnregisterAgent()))
+        out.effects.append(exit_)
+
+    def _live_tasks(self) -> list[AgentTask]:
+        return [task for task in self._state.tasks.values() if task.live]
+
+    # ---- what the master says
+
+    def _master_said(self, event: e.MasterSaid, now: Instant, out: Out) -> None:
+        if not self._membership.obeys(event, out):
+            return
+        match event.message:
+            case AgentRegistered() as message:
+                self._membership.registered_as(message.agent_id, now, out)
+            case AgentReregistered() as message:
+                self._membership.welcomed_back(now, out)
+                for known in message.reconcile:
+                    self._reconcile(known, now, out)
+            case Ping() as message:
+                self._membership.pinged(message, now, out)
+            case RunTask() as message:
+                self._run_task(message, now, out)
+            case KillTask() as message:
+                self._kill_task(message, now, out)
+            case UpdateAcknowledged() as message:
+                self._acknowledged(message, now, out)
+            case ShutdownFramework() as message:
+                self._shutdown_framework(message.framework_id, now, out)
+            case ShutdownAgent() as message:
+                reason = f"the master refuses this agent: {message.message}"
+                self._leave(e.Exit(reason, False), now, out)
+
+    def _reconcile(self, known: KnownTask, now: Instant, out: Out) -> None:
+        """The master waits for a task whose launch has never arrived here: say so, reliably."""
+        key = (known.framework_id, known.task_id)
+        identity = self._state.identity
+        if key in self._state.tasks or identity is None:
+            return
+        task = AgentTask(known.framework_id, TaskInfo("", known.task_id, identity.agent_id))
+        verdict = Verdict(
+            not_launched(self._state.frameworks.get(known.framework_id)),
+            "the launch never reached the agent",
+            Source.AGENT,
+            Reason.AGENT_RESTARTED,
+        )
+        self._life.end(task, verdict, now, out)
+
+    def _run_task(self, message: RunTask, now: Instant, out: Out) -> None:
+        framework, info = message.framework, message.task
+        assert framework.id is not None
+        key = (framework.id, info.task_id)
+        if key in self._state.tasks or self._state.has_ended(key):
+            return  # a repeated launch: a task id runs at most once
+        self._state.put_framework(framework.id, framework, out)
+        task = AgentTask(framework.id, info, message.role)
+        if self._exit is not None:
+            state, why = not_launched(framework), "the agent is shutting down"
+            self._life.end(task, Verdict(state, why, Source.AGENT, Reason.AGENT_REMOVED), now, out)
+        elif (wrong := refusal(info, self._config)) is not None:
+            verdict = Verdict(TaskState.ERROR, wrong, Source.AGENT, Reason.TASK_INVALID)
+            self._life.end(task, verdict, now, out)
+        else:
+            self._life.launch(task, now, out)
+
+    def _kill_task(self, message: KillTask, now: Instant, out: Out) -> None:
+        task = self._state.tasks.get((message.framework_id, message.task_id))
+        if task is None or not task.live:
+            return  # it has ended meanwhile; its update is on the way or was acknowledged
+        policy = message.kill_policy
+        grace_s = policy.grace_period if policy is not None else None
+        self._life.kill(task, KillCause.REQUESTED, now, out, grace_s=grace_s)
+
+    def _acknowledged(self, message: UpdateAcknowledged, now: Instant, out: Out) -> None:
+        task = self._state.tasks.get((message.framework_id, message.task_id))
+        if task is None or not task.pending or task.pending[0].uuid != message.uuid:
+            return  # a late or repeated one
+        self._updates.settled(task.key, out)
+        if task.pending[0].state.terminal:
+            self._state.forget_task(task, out)
+            return
+        task = replace(task, pending=task.pending[1:])
+        self._state.put_task(task, out)
+        self._updates.push(task, now, out)
+
+    def _shutdown_framework(self, framework_id: FrameworkId, now: Instant, out: Out) -> None:
+        for task in list(self._state.tasks.values()):
+            if task.framework_id != framework_id:
+                continue
+            if task.live:
+                self._life.kill(task, KillCause.FRAMEWORK_REMOVED, now, out)
+            else:
+                self._life.forget_unheard(task, out)
+
+    # ---- timers
+
+    def _timer_fired(self, event: TimerFired, now: Instant, out: Out) -> None:
+        match event.key:
+            case e.UpdateOverdue(framework_id, task_id):
+                if (task := self._state.tasks.get((framework_id, task_id))) is not None:
+                    self._updates.repeat(task, now, out)
+            case e.HealthDue(container_id):
+                self._life.health_due(container_id, out)
+            case e.OutOfTime(container_id):
+                self._life.out_of_time(container_id, now, out)
+            case e.RemovalDue(container_id):
+                self._cleaner.removal_due(container_id, out)
+            case e.AskAgain():
+                self._membership.ask_again(now, out)
+            case e.PingOverdue():
+                self._membership.ping_overdue(out)

@@ -1,0 +1,180 @@
+"""What happens to an agent's core, and what it wants done."""
+
+from __future__ import annotations
+
+from mezzo.core import CancelTimer, SetTimer, TimerFired
+from mezzo.ids import ConnId, ContainerId, FrameworkId, TaskId
+from mezzo.messages.agent import AgentMessage, MasterMessage
+from mezzo.model import HealthCheck
+from mezzo.record import Record
+
+from .containerizer.base import ContainerSpec, Kind, RuntimeEvent
+
+# ---------------------------------------------------------------------------------- events
+
+
+class Started(Record):
+    """The first event. `boot_id` of the machine: another one than before means a reboot.
+
+    `cleanup`: kill what is left of the last run and exit (Mesos' `--recover=cleanup`).
+    """
+
+    boot_id: str
+    cleanup: bool = False
+
+
+class MasterUp(Record):
+    """A stream to the leading master is open."""
+
+    conn: ConnId
+
+
+class MasterDown(Record):
+    conn: ConnId
+
+
+class MasterSaid(Record):
+    """One message of a master's batch, with the batch's epoch."""
+
+    conn: ConnId
+    epoch: int
+    message: MasterMessage
+
+
+class HealthObserved(Record):
+    """The answer to one ProbeHealth. `message` says why it did not pass."""
+
+    container_id: ContainerId
+    passed: bool
+    message: str = ""
+
+
+class SandboxRemoved(Record):
+    container_id: ContainerId
+
+
+class ShutdownRequested(Record):
+    """The operator takes this agent away for good: end all tasks, say goodbye, exit."""
+
+
+AgentEvent = (
+    Started
+    | MasterUp
+    | MasterDown
+    | MasterSaid
+    | RuntimeEvent
+    | HealthObserved
+    | SandboxRemoved
+    | ShutdownRequested
+    | TimerFired
+)
+
+# ---------------------------------------------------------------------------------- timers
+
+
+class PingOverdue(Record):
+    """Key of the timer that a ping of the master sets back."""
+
+
+class AskAgain(Record):
+    """Key: the master has not answered our registration."""
+
+
+class UpdateOverdue(Record):
+    """Key: nobody has acknowledged the update in flight."""
+
+    framework_id: FrameworkId
+    task_id: TaskId
+
+
+class HealthDue(Record):
+    container_id: ContainerId
+
+
+class OutOfTime(Record):
+    """Key: the task's max_completion_time is over."""
+
+    container_id: ContainerId
+
+
+class RemovalDue(Record):
+    """Key: of an ended container, or later of its sandbox."""
+
+    container_id: ContainerId
+
+
+# ---------------------------------------------------------------------------------- effects
+
+
+class Send(Record):
+    conn: ConnId
+    message: AgentMessage
+
+
+class CloseMaster(Record):
+    """End this stream; the link opens another one to whoever leads then."""
+
+    conn: ConnId
+    reason: str
+
+
+class LaunchContainer(Record):
+    spec: ContainerSpec
+
+
+class RecoverContainers(Record):
+    specs: tuple[ContainerSpec, ...]
+
+
+class KillContainer(Record):
+    container_id: ContainerId
+    kind: Kind
+    grace_s: float
+
+
+class RemoveContainer(Record):
+    container_id: ContainerId
+    kind: Kind
+    sandbox: str
+
+
+class RemoveSandbox(Record):
+    container_id: ContainerId
+    sandbox: str
+
+
+class ProbeHealth(Record):
+    """Run a task's health check once and post HealthObserved.
+
+    host, port: where an HTTP or TCP check connects to.
+    """
+
+    framework_id: FrameworkId
+    task_id: TaskId
+    container_id: ContainerId
+    kind: Kind
+    check: HealthCheck
+    host: str
+    port: int
+
+
+class Exit(Record):
+    """End the process. `wanted`: False if the master refuses this agent."""
+
+    message: str
+    wanted: bool
+
+
+AgentEffect = (
+    Send
+    | CloseMaster
+    | LaunchContainer
+    | RecoverContainers
+    | KillContainer
+    | RemoveContainer
+    | RemoveSandbox
+    | ProbeHealth
+    | Exit
+    | SetTimer
+    | CancelTimer
+)

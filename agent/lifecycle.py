@@ -1,0 +1,319 @@
+"""What becomes of a task from its launch to its end, and when its framework is told. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mezzo.core import CancelTimer, Instant, SetTimer
+from mezzo.ids import ContainerId, IdSource
+from mezzo.model import Capability, ContainerStatus, FrameworkInfo, TaskStatus
+from mezzo.record import replace
+from mezzo.states import Reason, Source, TaskState, may_move
+
+from .config import AgentConfig
+from .containerizer.base import (
+    ContainerAbsent,
+    ContainerExited,
+    ContainerLost,
+    ContainerSpec,
+    ContainerStarted,
+    LaunchFailed,
+)
+from .events import (
+    HealthDue,
+    HealthObserved,
+    KillContainer,
+    LaunchContainer,
+    OutOfTime,
+    ProbeHealth,
+)
+from .health_rules import judge
+from .launch import kind_of, probe_address, spec_of
+from .remains import Cleaner
+from .state import AgentState, Out
+from .tasks import AgentTask, Kill, KillCause, Verdict, verdict_of_exit, verdict_of_kill
+from .updates import Updates
+
+KILL_GRACE_S: Final = 3.0
+
+
+class Lifecycle:
+    """Every change of a task's state goes through `_report`; every end through `end`."""
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        state: AgentState,
+        ids: IdSource,
+        updates: Updates,
+        cleaner: Cleaner,
+    ) -> None:
+        self._config = config
+        self._state = state
+        self._ids = ids
+        self._updates = updates
+        self._cleaner = cleaner
+        self._failures: dict[ContainerId, int] = {}  # consecutive failed health checks
+
+    # ---- launch
+
+    def launch(self, task: AgentTask, now: Instant, out: Out) -> None:
+        """Store the task with its container's id, then have it started."""
+        task = replace(task, container_id=ContainerId(self._ids.uuid()))
+        self._report(task, TaskState.STARTING, now, out)
+        out.effects.append(LaunchContainer(self.spec(task)))
+
+    def spec(self, task: AgentTask) -> ContainerSpec:
+        return spec_of(task, self._state.frameworks[task.framework_id], self._config)
+
+    def started(self, event: ContainerStarted, now: Instant, out: Out) -> None:
+        task = self._live(event.container_id)
+        if task is None:
+            return
+        if task.kill is not None:  # asked for while it was launched, or before a restart
+            self._order_kill(task, now, out)
+            return
+        if task.started_s is None:  # else it was found again after a restart: no news
+            status = ContainerStatus(event.container_id, event.network_infos, event.pid)
+            task = replace(task, started_s=now.wall_s)
+            task = self._report(
+                task, TaskState.RUNNING, now, out, container=status, data=event.data
+            )
+        self._start_watching(task, event.container_id, now, out)
+
+    # ---- ends
+
+    def exited(self, event: ContainerExited, now: Instant, out: Out) -> None:
+        task = self._live(event.container_id)
+        if task is not None:
+            self.end(task, verdict_of_exit(task, self._framework(task), event), now, out)
+
+    def launch_failed(self, event: LaunchFailed, now: Instant, out: Out) -> None:
+        task = self._live(event.container_id)
+        if task is not None:
+            reason = Reason.CONTAINER_LAUNCH_FAILED
+            self._end_without_exit(task, event.message, reason, now, out)
+
+    def lost(self, event: ContainerLost, now: Instant, out: Out) -> None:
+        task = self._live(event.container_id)
+        if task is not None:
+            reason = Reason.EXECUTOR_TERMINATED
+            self._end_without_exit(task, event.message, reason, now, out)
+
+    def absent(self, event: ContainerAbsent, now: Instant, out: Out) -> None:
+        task = self._live(event.container_id)
+        if task is None:
+            return
+        if task.kill is None and task.started_s is None:
+            # We stopped between storing the task and launching it, or the launch got nowhere.
+            out.effects.append(LaunchContainer(self.spec(task)))
+        else:
+            message = "its container is gone: somebody removed it while the agent was away"
+            self._end_without_exit(task, message, Reason.EXECUTOR_TERMINATED, now, out)
+
+    def _end_without_exit(
+        self, task: AgentTask, message: str, reason: Reason, now: Instant, out: Out
+    ) -> None:
+        if task.kill is not None:
+            verdict = verdict_of_kill(task, self._framework(task), task.kill.cause)
+        else:
+            verdict = Verdict(TaskState.FAILED, message, Source.AGENT, reason)
+        self.end(task, verdict, now, out)
+
+    def end(self, task: AgentTask, verdict: Verdict, now: Instant, out: Out) -> None:
+        """The task is over. What its container has left is kept for a while."""
+        if task.container_id is not None:
+            self._stop_watching(task.container_id, out)
+            self._cleaner.ended(task, now, out)
+        if task.kill is not None and task.kill.cause is KillCause.FRAMEWORK_REMOVED:
+            self.forget_unheard(task, out)
+            return
+        self._report(
+            task,
+            verdict.state,
+            now,
+            out,
+            message=verdict.message,
+            source=verdict.source,
+            reason=verdict.reason,
+            healthy=verdict.healthy,
+        )
+
+    def forget_unheard(self, task: AgentTask, out: Out) -> None:
+        """Nobody is left who would acknowledge: drop an ended task with its updates."""
+        self._updates.settled(task.key, out)
+        self._state.forget_task(task, out)
+
+    # ---- kills
+
+    def kill(
+        self,
+        task: AgentTask,
+        cause: KillCause,
+        now: Instant,
+        out: Out,
+        *,
+        grace_s: float | None = None,
+    ) -> None:
+        """Have a live task killed, and tell its framework if it wants to know.
+
+        grace_s between SIGTERM and SIGKILL; None: as its own kill policy says, or 3 s.
+        """
+        first = task.kill is None
+        task = self.want_dead(task, cause, now, out, grace_s=grace_s)
+        self._order_kill(task, now, out)
+        framework = self._framework(task)
+        wants = framework is not None and framework.can(Capability.TASK_KILLING_STATE)
+        if first and wants and task.state is TaskState.RUNNING:
+            self._report(task, TaskState.KILLING, now, out)
+
+    def want_dead(
+        self,
+        task: AgentTask,
+        cause: KillCause,
+        now: Instant,
+        out: Out,
+        *,
+        grace_s: float | None = None,
+    ) -> AgentTask:
+        """Store that the task is to be killed. The first cause stays, the earlier time wins.
+
+        Unless its framework is removed: then nobody is to be told of its end.
+        """
+        if grace_s is None:
+            policy = task.info.kill_policy
+            own_s = policy.grace_period if policy is not None else None
+            grace_s = KILL_GRACE_S if own_s is None else own_s
+        kill_at_s = now.wall_s + grace_s
+        if task.kill is not None:
+            if cause is not KillCause.FRAMEWORK_REMOVED:
+                cause = task.kill.cause
+            kill_at_s = min(kill_at_s, task.kill.kill_at_s)
+        task = replace(task, kill=Kill(cause, kill_at_s))
+        self._state.put_task(task, out)
+        return task
+
+    def _order_kill(self, task: AgentTask, now: Instant, out: Out) -> None:
+        assert task.container_id is not None
+        assert task.kill is not None
+        grace_s = max(0.0, task.kill.kill_at_s - now.wall_s)
+        out.effects.append(KillContainer(task.container_id, kind_of(task.info), grace_s))
+
+    # ---- watching: the health check and the time limit of a running task
+
+    def _start_watching(
+        self, task: AgentTask, container_id: ContainerId, now: Instant, out: Out
+    ) -> None:
+        assert task.started_s is not None
+        limit_s = task.info.max_completion_time
+        if limit_s is not None:
+            left_s = max(0.0, task.started_s + limit_s - now.wall_s)
+            out.effects.append(SetTimer(OutOfTime(container_id), now.mono_s + left_s))
+        check = task.info.health_check
+        if check is not None:
+            out.effects.append(SetTimer(HealthDue(container_id), now.mono_s + check.delay_seconds))
+
+    def _stop_watching(self, container_id: ContainerId, out: Out) -> None:
+        self._failures.pop(container_id, None)
+        out.effects += [CancelTimer(HealthDue(container_id)), CancelTimer(OutOfTime(container_id))]
+
+    def health_due(self, container_id: ContainerId, out: Out) -> None:
+        task = self._live(container_id)
+        if task is None or task.kill is not None or task.info.health_check is None:
+            return
+        host, port = probe_address(task, self._config)
+        out.effects.append(
+            ProbeHealth(
+                task.framework_id,
+                task.info.task_id,
+                container_id,
+                kind_of(task.info),
+                task.info.health_check,
+                host,
+                port,
+            )
+        )
+
+    def health_observed(self, event: HealthObserved, now: Instant, out: Out) -> None:
+        task = self._live(event.container_id)
+        if task is None or task.kill is not None:
+            return
+        check = task.info.health_check
+        assert check is not None
+        assert task.started_s is not None
+        verdict = judge(
+            check,
+            passed=event.passed,
+            failures=self._failures.get(event.container_id, 0),
+            reported=task.healthy,
+            running_for_s=now.wall_s - task.started_s,
+        )
+        self._failures[event.container_id] = verdict.failures
+        if verdict.report:
+            task = self._report(
+                task,
+                TaskState.RUNNING,
+                now,
+                out,
+                healthy=event.passed,
+                message=event.message or None,
+                reason=Reason.TASK_HEALTH_CHECK_STATUS_UPDATED,
+            )
+        if verdict.kill:
+            self.kill(task, KillCause.UNHEALTHY, now, out)
+        else:
+            next_s = now.mono_s + check.interval_seconds
+            out.effects.append(SetTimer(HealthDue(event.container_id), next_s))
+
+    def out_of_time(self, container_id: ContainerId, now: Instant, out: Out) -> None:
+        task = self._live(container_id)
+        if task is not None and task.kill is None:
+            self.kill(task, KillCause.MAX_COMPLETION_TIME, now, out)
+
+    # ---- reports
+
+    def _report(
+        self,
+        task: AgentTask,
+        state: TaskState,
+        now: Instant,
+        out: Out,
+        *,
+        message: str | None = None,
+        source: Source = Source.EXECUTOR,
+        reason: Reason | None = None,
+        healthy: bool | None = None,
+        container: ContainerStatus | None = None,
+        data: bytes | None = None,
+    ) -> AgentTask:
+        """Give the task its next state, stored, and its framework a reliable update of it."""
+        assert may_move(task.state, state), f"{task.key}: {task.state} -> {state}"
+        if container is None and task.container_id is not None:
+            container = task.container_status or ContainerStatus(task.container_id)
+        status = TaskStatus(
+            task_id=task.info.task_id,
+            state=state,
+            message=message,
+            source=source,
+            reason=reason,
+            data=data,
+            agent_id=task.info.agent_id,
+            timestamp=now.wall_s,
+            uuid=self._ids.uuid_bytes(),
+            healthy=healthy,
+            container_status=container,
+        )
+        task = task.with_status(status)
+        self._state.put_task(task, out)
+        self._updates.push(task, now, out)
+        return task
+
+    # ---- looking up
+
+    def _live(self, container_id: ContainerId) -> AgentTask | None:
+        """The task of a container, unless it is over: late and repeated reports are no news."""
+        task = self._state.task_of(container_id)
+        return task if task is not None and task.live else None
+
+    def _framework(self, task: AgentTask) -> FrameworkInfo | None:
+        return self._state.frameworks.get(task.framework_id)
