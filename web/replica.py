@@ -1,0 +1,194 @@
+"""A read replica of the cluster's state: the snapshot of an operator event stream, kept up to date.
+
+Pure. Records are immutable, so a view is a shallow copy, and what changed between two views is what
+is not the same object any more.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mezzo.ids import AgentId, FrameworkId, TaskId
+from mezzo.messages.operator import (
+    AgentAdded,
+    AgentRemoved,
+    AgentUpdated,
+    AgentView,
+    FrameworkAdded,
+    FrameworkRemoved,
+    FrameworkUpdated,
+    FrameworkView,
+    OperatorEvent,
+    OperatorHeartbeat,
+    OperatorSubscribed,
+    State,
+    TaskAdded,
+    TaskUpdated,
+)
+from mezzo.model import AgentInfo, Task, TaskStatus
+from mezzo.record import Record, replace
+from mezzo.states import TaskState
+
+TaskKey = tuple[FrameworkId, TaskId]
+
+# Mesos' defaults: max_completed_tasks_per_framework, max_completed_frameworks.
+COMPLETED_TASKS_MAX: Final = 1000
+COMPLETED_FRAMEWORKS_MAX: Final = 50
+
+
+class View(Record):
+    """The cluster at one sequence number. Nobody changes the maps of a view.
+
+    tasks: all that are not over, unreachable ones included. completed_tasks: oldest first.
+    """
+
+    epoch: int
+    sequence: int
+    agents: dict[AgentId, AgentView]
+    recovered_agents: dict[AgentId, AgentInfo]
+    frameworks: dict[FrameworkId, FrameworkView]
+    completed_frameworks: dict[FrameworkId, FrameworkView]
+    tasks: dict[TaskKey, Task]
+    completed_tasks: dict[TaskKey, Task]
+
+
+class Gap(Exception):
+    """The stream does not continue what the replica holds: subscribe again."""
+
+
+class Replica:
+    """Apply every event of one stream, in order. After `Gap`, apply a fresh stream."""
+
+    def __init__(self) -> None:
+        self._epoch = 0
+        self._sequence = -1
+        self._agents: dict[AgentId, AgentView] = {}
+        self._recovered: dict[AgentId, AgentInfo] = {}
+        self._frameworks: dict[FrameworkId, FrameworkView] = {}
+        self._completed_frameworks: dict[FrameworkId, FrameworkView] = {}
+        self._tasks: dict[TaskKey, Task] = {}
+        self._completed: dict[TaskKey, Task] = {}
+        self._completed_counts: dict[FrameworkId, int] = {}
+
+    def view(self) -> View:
+        """What is known now."""
+        return View(
+            self._epoch,
+            self._sequence,
+            dict(self._agents),
+            dict(self._recovered),
+            dict(self._frameworks),
+            dict(self._completed_frameworks),
+            dict(self._tasks),
+            dict(self._completed),
+        )
+
+    def apply(self, sequence: int, epoch: int, event: OperatorEvent) -> None:
+        """Take over one event.
+
+        A snapshot starts anew; every other event must carry the next number, save a heartbeat,
+        which repeats the last one. Raises Gap otherwise, and for an epoch older than one that was
+        seen (a deposed leader still talking); nothing has changed then.
+        """
+        if epoch < self._epoch:
+            raise Gap(
+                f"epoch {epoch} is over, epoch {self._epoch} has been seen: that master is deposed "
+                "(if the cluster was made anew, restart the gateway)"
+            )
+        if isinstance(event, OperatorSubscribed):
+            self._epoch, self._sequence = epoch, sequence
+            self._start(event.get_state)
+            return
+        last = sequence if isinstance(event, OperatorHeartbeat) else sequence - 1
+        if epoch != self._epoch or last != self._sequence:
+            raise Gap(
+                f"event {sequence} of epoch {epoch} does not follow "
+                f"{self._sequence} of epoch {self._epoch}"
+            )
+        self._sequence = sequence
+        self._change(event)
+
+    def _start(self, state: State) -> None:
+        agents, frameworks, tasks = state.get_agents, state.get_frameworks, state.get_tasks
+        self._agents = {view.agent_info.id: view for view in agents.agents if view.agent_info.id}
+        self._recovered = {info.id: info for info in agents.recovered_agents if info.id}
+        self._frameworks = _by_id(frameworks.frameworks)
+        self._completed_frameworks = _by_id(frameworks.completed_frameworks)
+        self._tasks = {_key(task): task for task in (*tasks.tasks, *tasks.unreachable_tasks)}
+        self._completed = {}
+        self._completed_counts = {}
+        for task in tasks.completed_tasks:
+            self._complete(task)
+
+    def _change(self, event: OperatorEvent) -> None:
+        match event:
+            case AgentAdded(agent=agent) | AgentUpdated(agent=agent):
+                if agent.agent_info.id is not None:
+                    self._agents[agent.agent_info.id] = agent
+                    self._recovered.pop(agent.agent_info.id, None)
+            case AgentRemoved(agent_id=agent_id):
+                self._agents.pop(agent_id, None)
+                self._recovered.pop(agent_id, None)
+            case FrameworkAdded(framework=framework) | FrameworkUpdated(framework=framework):
+                if framework.framework_info.id is not None:
+                    self._frameworks[framework.framework_info.id] = framework
+            case FrameworkRemoved(framework_info=info):
+                if info.id is not None:
+                    self._remove_framework(info.id)
+            case TaskAdded(task=task):
+                self._put(task)
+            case TaskUpdated(framework_id=framework_id, status=status, state=state):
+                task_or_none = self._find((framework_id, status.task_id))
+                if task_or_none is not None:
+                    self._put(updated(task_or_none, status, state))
+            case _:  # a heartbeat
+                pass
+
+    def _find(self, key: TaskKey) -> Task | None:
+        return self._tasks.get(key) or self._completed.get(key)
+
+    def _put(self, task: Task) -> None:
+        if task.state.terminal:
+            self._tasks.pop(_key(task), None)
+            self._complete(task)
+        else:
+            self._tasks[_key(task)] = task
+
+    def _complete(self, task: Task) -> None:
+        """The oldest one of the same framework makes room."""
+        key, framework_id = _key(task), task.framework_id
+        if key not in self._completed:
+            count = self._completed_counts.get(framework_id, 0)
+            if count == COMPLETED_TASKS_MAX:
+                del self._completed[next(k for k in self._completed if k[0] == framework_id)]
+            else:
+                self._completed_counts[framework_id] = count + 1
+        self._completed[key] = task
+
+    def _remove_framework(self, framework_id: FrameworkId) -> None:
+        framework = self._frameworks.pop(framework_id, None)
+        if framework is None:
+            return
+        done = replace(framework, active=False, connected=False)
+        self._completed_frameworks[framework_id] = done
+        self._tasks = {key: task for key, task in self._tasks.items() if key[0] != framework_id}
+        if len(self._completed_frameworks) > COMPLETED_FRAMEWORKS_MAX:
+            del self._completed_frameworks[next(iter(self._completed_frameworks))]
+
+
+def updated(task: Task, status: TaskStatus, state: TaskState) -> Task:
+    """`task` after one update. Statuses keep the latest of each run of equal states (Mesos)."""
+    statuses = task.statuses
+    if statuses and statuses[-1].state == status.state:
+        statuses = statuses[:-1]
+    return replace(
+        task, state=state, status_update_state=status.state, statuses=(*statuses, status)
+    )
+
+
+def _key(task: Task) -> TaskKey:
+    return task.framework_id, task.task_id
+
+
+def _by_id(frameworks: tuple[FrameworkView, ...]) -> dict[FrameworkId, FrameworkView]:
+    return {view.framework_info.id: view for view in frameworks if view.framework_info.id}
