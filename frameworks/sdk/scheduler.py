@@ -1,0 +1,76 @@
+"""What a framework's author writes: a subclass of `Scheduler`."""
+
+from __future__ import annotations
+
+import getpass
+from typing import TYPE_CHECKING, Final
+
+from mezzo.ids import AgentId, ExecutorId, FrameworkId, OfferId
+from mezzo.model import Capability, FrameworkInfo, MasterInfo, Offer, TaskStatus
+
+if TYPE_CHECKING:
+    from .driver import SchedulerDriver
+
+# Away for longer, and the master ends the framework's tasks. Mesos' own default, 0, has surprised
+# everybody whose scheduler crashed once.
+FAILOVER_TIMEOUT_S: Final = 7 * 86400.0
+
+
+def framework_info(
+    name: str, *, user: str | None = None, roles: tuple[str, ...] = ("*",)
+) -> FrameworkInfo:
+    """A FrameworkInfo with the defaults that a new framework wants: a week to come back, tasks that
+    survive their agent's restart, and the modern task states."""
+    return FrameworkInfo(
+        user=user or getpass.getuser(),
+        name=name,
+        failover_timeout=FAILOVER_TIMEOUT_S,
+        checkpoint=True,
+        roles=roles,
+        capabilities=(Capability.PARTITION_AWARE, Capability.MULTI_ROLE),
+    )
+
+
+class Scheduler:
+    """Callbacks, all on one thread, one at a time, in the order of the events.
+
+    Override what you need: each does nothing by default, but `resource_offers`, which declines.
+    """
+
+    def registered(
+        self, driver: SchedulerDriver, framework_id: FrameworkId, master: MasterInfo | None
+    ) -> None:
+        """Subscribed for the first time. Store the id to fail over with it later."""
+
+    def reregistered(self, driver: SchedulerDriver, master: MasterInfo | None) -> None:
+        """Subscribed again: the stream broke, or a new master leads. Offers of before are void."""
+
+    def disconnected(self, driver: SchedulerDriver) -> None:
+        """The stream is down; the driver is looking for the leader."""
+
+    def resource_offers(self, driver: SchedulerDriver, offers: list[Offer]) -> None:
+        """Use each with `launch_tasks`, or give it back with `decline_offer`."""
+        for offer in offers:
+            driver.decline_offer(offer.id)
+
+    def offer_rescinded(self, driver: SchedulerDriver, offer_id: OfferId) -> None:
+        """The offer can't be used any more."""
+
+    def status_update(self, driver: SchedulerDriver, status: TaskStatus) -> None:
+        """A task changed. Acknowledged after this returns, unless the driver is told not to."""
+
+    def framework_message(
+        self, driver: SchedulerDriver, agent_id: AgentId, executor_id: ExecutorId, data: bytes
+    ) -> None:
+        """An executor sent something."""
+
+    def agent_lost(self, driver: SchedulerDriver, agent_id: AgentId) -> None:
+        """The agent is unreachable; its tasks get updates of their own."""
+
+    def executor_lost(
+        self, driver: SchedulerDriver, agent_id: AgentId, executor_id: ExecutorId, status: int
+    ) -> None:
+        """An executor ended."""
+
+    def error(self, driver: SchedulerDriver, message: str) -> None:
+        """The master refused the framework; the driver has stopped."""

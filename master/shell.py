@@ -1,0 +1,296 @@
+"""The master's process: election, store, core, gRPC server, and the gateway beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import socket
+import struct
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+from mezzo.daemon import Sidecar, cli_command, restart_self
+from mezzo.election.base import LeaderChanged
+from mezzo.election.detector import detector_for, election_for
+from mezzo.errors import BadConfig, Fenced, StoreUnavailable
+from mezzo.ids import ConnId, FrameworkId
+from mezzo.log import get_logger
+from mezzo.messages import agent as am
+from mezzo.messages import operator as om
+from mezzo.messages import scheduler as sm
+from mezzo.model import Address, MasterInfo
+from mezzo.record import encode
+from mezzo.runtime import Runtime
+from mezzo.store.base import StateStore
+from mezzo.store.open import open_store
+from mezzo.term import LeadershipLost, lead
+from mezzo.wire.link import grpc_target
+from mezzo.wire.server import MasterServer
+
+from .core import MasterCore
+from .events import (
+    AgentSaid,
+    Answer,
+    CloseStream,
+    FrameworkSaid,
+    MasterEffect,
+    MasterEvent,
+    OperatorAsked,
+    OperatorJoined,
+    Publish,
+    Started,
+    StreamClosed,
+    ToAgent,
+    ToFramework,
+    ToOperator,
+)
+from .state import MasterConfig
+
+# What clients of Mesos compare: the behaviour is that of this version.
+MESOS_VERSION = "1.11.0"
+
+
+@dataclass(frozen=True, slots=True)
+class MasterOptions:
+    """The flags of `mezzo master`. Seconds end in `_s`; None leaves a feature off."""
+
+    ip: str = "127.0.0.1"  # to listen on
+    port: int = 5055  # gRPC
+    hostname: str = "127.0.0.1"  # as others reach this machine
+    zk: str | None = None  # zk://h1:p,h2:p/path; None: this master is the only one
+    work_dir: Path = Path(".mezzo/master")
+    gateway_port: int | None = 5050  # None: no gateway beside this master
+    agent_ping_timeout_s: float = 15.0
+    max_agent_ping_timeouts: int = 5
+    agent_reregister_timeout_s: float = 600.0
+    offer_timeout_s: float | None = 300.0
+    zk_session_timeout_s: float = 10.0
+
+
+async def run_master(options: MasterOptions) -> int:
+    """Until cancelled. A lost term replaces the process by a fresh standby."""
+    await asyncio.to_thread(options.work_dir.mkdir, parents=True, exist_ok=True)
+    where = options.zk or f"solo:{(options.work_dir / 'master.lock').resolve()}"
+    follower = _Follower(where, options)
+    server = MasterServer(leader=lambda: follower.leader)
+    port = await server.start(options.ip, options.port)
+    info = master_info(options, port)
+    election = election_for(where, published(info), session_timeout_s=options.zk_session_timeout_s)
+    sidecar = _gateway(options, port)
+    try:
+        store = open_store(_store_url(options))
+        await lead(
+            election,
+            store,
+            lambda epoch, stored: _begin(options, info, server, store, epoch, stored),
+            name="master",
+        )
+    except (Fenced, LeadershipLost, StoreUnavailable) as error:
+        restart_self(str(error))
+    finally:
+        follower.stop()
+        await server.stop()
+        if sidecar is not None:
+            await asyncio.to_thread(sidecar.stop)
+    return 0
+
+
+def _begin(
+    options: MasterOptions,
+    info: MasterInfo,
+    server: MasterServer,
+    store: StateStore,
+    epoch: int,
+    stored: Mapping[str, bytes],
+) -> Runtime[MasterEvent]:
+    config = MasterConfig(
+        info,
+        agent_ping_timeout_s=options.agent_ping_timeout_s,
+        max_agent_ping_timeouts=options.max_agent_ping_timeouts,
+        agent_reregister_timeout_s=options.agent_reregister_timeout_s,
+        offer_timeout_s=options.offer_timeout_s,
+    )
+    core = MasterCore(config, epoch, stored, random.Random())
+    shell = MasterShell(core, server, store)
+    server.lead(shell, epoch)
+    shell.runtime.post(Started())
+    return shell.runtime
+
+
+class MasterShell:
+    """Between the core and its server: a `mezzo.wire.server.Handler` that performs the effects."""
+
+    def __init__(self, core: MasterCore, server: MasterServer, store: StateStore) -> None:
+        self.runtime: Runtime[MasterEvent] = Runtime(core, store, self.perform)
+        self._server = server
+        self._log = get_logger("master")
+
+    # ---- what comes in
+
+    def agent_said(self, conn: ConnId, messages: list[am.AgentMessage]) -> None:
+        for message in messages:
+            self.runtime.post(AgentSaid(conn, message))
+
+    def framework_said(self, conn: ConnId, framework_id: FrameworkId | None, call: sm.Call) -> None:
+        self.runtime.post(FrameworkSaid(conn, framework_id, call))
+
+    def operator_joined(self, conn: ConnId) -> None:
+        self.runtime.post(OperatorJoined(conn))
+
+    def operator_asked(self, request: int, call: om.OperatorCall) -> None:
+        self.runtime.post(OperatorAsked(request, call))
+
+    def closed(self, conn: ConnId) -> None:
+        self.runtime.post(StreamClosed(conn))
+
+    # ---- what goes out
+
+    def perform(self, effect: MasterEffect) -> None:
+        match effect:
+            case ToAgent(conn=conn, message=message):
+                self._server.send(conn, message)
+                self._log_to_agent(message)
+            case ToFramework(conn=conn, event=event):
+                self._server.send(conn, event)
+                self._log_to_framework(event)
+            case Publish(sequence=sequence, event=event):
+                self._server.publish(sequence, event)
+                self._log_published(event)
+            case ToOperator(conn=conn, sequence=sequence, event=event):
+                self._server.send_snapshot(conn, sequence, event)
+            case Answer(request=request, sequence=sequence, response=response):
+                self._server.answer(request, sequence, response)
+            case CloseStream(conn=conn):
+                self._server.close(conn)
+            case _:
+                raise AssertionError(f"the runtime performs {effect!r}")
+
+    def _log_to_agent(self, message: am.MasterMessage) -> None:
+        log = self._log
+        match message:
+            case am.AgentRegistered(agent_id=agent):
+                log.info("agent.registered", agent=agent)
+            case am.AgentReregistered(agent_id=agent):
+                log.info("agent.reregistered", agent=agent)
+            case am.RunTask(framework=framework, task=task):
+                log.info(
+                    "task.launched", task=task.task_id, framework=framework.id, agent=task.agent_id
+                )
+            case am.KillTask(framework_id=framework_id, task_id=task_id):
+                log.info("task.kill_sent", task=task_id, framework=framework_id)
+            case am.ShutdownFramework(framework_id=framework_id):
+                log.info("framework.shutdown_sent", framework=framework_id)
+            case am.ShutdownAgent(message=why):
+                log.warning("agent.refused", reason=why)
+            case am.Ping() | am.UpdateAcknowledged():
+                pass
+            case _:
+                assert_never(message)
+
+    def _log_to_framework(self, event: sm.Event) -> None:
+        log = self._log
+        match event:
+            case sm.Subscribed(framework_id=framework):
+                log.info("framework.subscribed", framework=framework)
+            case sm.Update(status=status) if status.uuid is None:
+                log.info(
+                    "task.status_made",
+                    task=status.task_id,
+                    state=str(status.state),
+                    reason=str(status.reason),
+                )
+            case sm.Error(message=why):
+                log.warning("framework.refused", reason=why)
+            case sm.Rescind(offer_id=offer):
+                log.info("offer.rescinded", offer=offer)
+            case _:
+                log.debug("framework.event", type=type(event).__name__)
+
+    def _log_published(self, event: om.OperatorEvent) -> None:
+        match event:
+            case om.AgentRemoved(agent_id=agent):
+                self._log.warning("agent.removed", agent=agent)
+            case om.FrameworkRemoved(framework_info=info):
+                self._log.info("framework.removed", framework=info.id)
+            case _:
+                pass
+
+
+class _Follower:
+    """Where the leader is, for the hint that a standby gives."""
+
+    def __init__(self, where: str, options: MasterOptions) -> None:
+        self.leader: str | None = None
+        self._detector = detector_for(where, session_timeout_s=options.zk_session_timeout_s)
+        self._detector.start(self._changed)
+
+    def _changed(self, change: LeaderChanged) -> None:
+        self.leader = None if change.leader is None else grpc_target(change.leader)
+
+    def stop(self) -> None:
+        self._detector.stop()
+
+
+def _gateway(options: MasterOptions, port: int) -> Sidecar | None:
+    if options.gateway_port is None:
+        return None
+    master = options.zk or f"{_reachable_ip(options)}:{port}"
+    sidecar = Sidecar(
+        "gateway",
+        cli_command(
+            "gateway",
+            *("--master", master),
+            *("--ip", options.ip),
+            *("--port", str(options.gateway_port)),
+        ),
+    )
+    sidecar.start()
+    return sidecar
+
+
+def _store_url(options: MasterOptions) -> str:
+    if options.zk is not None:
+        # Beside, not below, the election's path: clients there take the least child's name as the
+        # leader's, whatever it is.
+        return f"{options.zk.rstrip('/')}-state/master"
+    return f"sqlite:{(options.work_dir / 'master.db').resolve()}"
+
+
+def _reachable_ip(options: MasterOptions) -> str:
+    """The address that others can connect to: that of the hostname when we listen everywhere."""
+    if options.ip not in ("0.0.0.0", "::"):
+        return options.ip
+    try:
+        return socket.gethostbyname(options.hostname)
+    except OSError as error:
+        raise BadConfig(
+            f"--hostname {options.hostname} has no address: name this machine as others reach it"
+        ) from error
+
+
+def master_info(options: MasterOptions, port: int) -> MasterInfo:
+    """What this master tells of itself. Its id is new with every process, as in Mesos."""
+    ip = _reachable_ip(options)
+    http_port = options.gateway_port or port
+    return MasterInfo(
+        id=str(uuid.uuid4()),
+        # Mesos' historic form: the four bytes in network order, read as a little-endian number.
+        ip=struct.unpack("<I", socket.inet_aton(ip))[0],
+        port=http_port,
+        pid=f"master@{ip}:{http_port}",
+        hostname=options.hostname,
+        version=MESOS_VERSION,
+        address=Address(http_port, options.hostname, ip),
+        grpc_port=port,
+    )
+
+
+def published(info: MasterInfo) -> bytes:
+    """The content of the candidate's node: MasterInfo as JSON, read by Mesos' clients as well."""
+    plain = json.loads(encode(info))
+    plain["capabilities"] = [{"type": "AGENT_UPDATE"}]
+    return json.dumps(plain).encode()
