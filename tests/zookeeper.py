@@ -8,6 +8,7 @@ them running.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -73,13 +74,24 @@ class ZkServer:
     def mode(self) -> str | None:
         """``standalone``, ``leader`` or ``follower``; None: it does not serve."""
         try:
-            with socket.create_connection(("127.0.0.1", self._port), timeout=2.0) as connection:
-                connection.sendall(b"srvr")
-                answer = connection.makefile("rb").read().decode()
+            lines = self._ask(b"srvr")
         except OSError:
             return None
-        modes = [line for line in answer.splitlines() if line.startswith("Mode: ")]
+        modes = [line for line in lines if line.startswith("Mode: ")]
         return modes[0].removeprefix("Mode: ") if modes else None
+
+    def watchers(self, path: str) -> list[str]:
+        """The sessions that this server will tell when the node at `path` changes."""
+        lines = iter(self._ask(b"wchp"))
+        for line in lines:
+            if line == path:
+                return list(itertools.takewhile(lambda each: each.startswith("\t"), lines))
+        return []
+
+    def _ask(self, command: bytes) -> list[str]:
+        with socket.create_connection(("127.0.0.1", self._port), timeout=2.0) as connection:
+            connection.sendall(command)
+            return connection.makefile("rb").read().decode().splitlines()
 
     def wait_until_serving(self) -> None:
         deadline = time.monotonic() + READY_WITHIN_S

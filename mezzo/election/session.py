@@ -40,13 +40,18 @@ class Looker(Protocol):
 
 
 class _Wake(Enum):
+    CONNECTED = auto()
     SUSPENDED = auto()
     LOST = auto()
     LOOK = auto()
     STOP = auto()
 
 
-_MEANING: Final = {KazooState.CONNECTED: _Wake.LOOK, KazooState.SUSPENDED: _Wake.SUSPENDED}
+_STATES: Final = {
+    KazooState.CONNECTED: _Wake.CONNECTED,
+    KazooState.SUSPENDED: _Wake.SUSPENDED,
+    KazooState.LOST: _Wake.LOST,
+}
 
 
 class Session:
@@ -96,7 +101,7 @@ class Session:
         raise KazooTimeoutError
 
     def _on_state(self, state: str) -> None:
-        self._inbox.put(_MEANING.get(state, _Wake.LOST))
+        self._inbox.put(_STATES[state])
 
     def _work(self) -> None:
         retry_s: float | None = None
@@ -109,10 +114,15 @@ class Session:
             match wake:
                 case _Wake.STOP:
                     return
-                case _Wake.SUSPENDED | _Wake.LOST:
-                    event = "session_lost" if wake is _Wake.LOST else "contact_lost"
-                    log.warning(f"zookeeper.{event}", address=str(self._address))
-                    self._looker.contact_lost(session_over=wake is _Wake.LOST)
+                case _Wake.SUSPENDED:
+                    log.warning("zookeeper.contact_lost", address=str(self._address))
+                    self._looker.contact_lost(session_over=False)
+                case _Wake.LOST:
+                    log.warning("zookeeper.session_lost", address=str(self._address))
+                    self._looker.contact_lost(session_over=True)
+                case _Wake.CONNECTED:
+                    log.info("zookeeper.connected", address=str(self._address))
+                    self.wake()
                 case _Wake.LOOK if self.client.connected:
                     retry_s = None if self._look() else _RETRY_S
 

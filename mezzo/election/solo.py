@@ -61,7 +61,7 @@ class SoloElection:
         self._draft.replace(published)  # at once: nobody reads half of it
         listener(Elected(token=None))
         self._stopping.wait()
-        published.unlink()
+        published.unlink(missing_ok=True)
 
 
 class SoloDetector:

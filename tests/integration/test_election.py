@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from kazoo.client import KazooClient
+from kazoo.exceptions import NoAuthError
 
 from mezzo.election.base import (
     Confirmed,
@@ -23,23 +24,25 @@ from mezzo.election.base import (
     Lost,
 )
 from mezzo.election.detector import detector_for, election_for
-from mezzo.election.zookeeper import LATCH_PREFIX
+from mezzo.election.session import Session
+from mezzo.election.zookeeper import LATCH_PREFIX, MASTER_PREFIX
 from mezzo.errors import BadConfig
 from mezzo.zk import parse_zk_address
 from tests.zookeeper import ZkEnsemble
 from tests.zookeeper_proxy import CREATE, Lose, ZkProxy
 
 WAIT_S = 60.0
-SESSION_S = 2.0
 
 
 class Heard:
     """A listener that keeps what it hears, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, note: Callable[[str], None] = lambda event: None) -> None:
         self._events: queue.SimpleQueue[ElectionEvent | LeaderChanged] = queue.SimpleQueue()
+        self._note = note
 
     def __call__(self, event: ElectionEvent | LeaderChanged) -> None:
+        self._note(type(event).__name__)
         self._events.put(event)
 
     def next(self) -> ElectionEvent | LeaderChanged:
@@ -50,33 +53,42 @@ class Heard:
 
 
 class Cast:
-    """Starts candidates and detectors at one address, and stops all of them after the test."""
+    """Starts candidates and detectors at one address, and stops all of them after the test.
 
-    def __init__(self, address: str) -> None:
+    history: what candidates heard and that they resigned, in the order of all of them together.
+    """
+
+    def __init__(self, address: str, *, session_s: float = 2.0) -> None:
         self.address = address
+        self.history: list[str] = []
+        self._session_s = session_s
         self._running: list[Election | LeaderDetector] = []
 
     def campaign(
-        self, data: bytes, *, address: str | None = None, prefix: str = "json.info_"
+        self, data: str, *, address: str | None = None, prefix: str = MASTER_PREFIX
     ) -> tuple[Election, Heard]:
         election = election_for(
-            address or self.address, data, prefix=prefix, session_timeout_s=SESSION_S
+            address or self.address,
+            data.encode(),
+            prefix=prefix,
+            session_timeout_s=self._session_s,
         )
-        heard = Heard()
+        heard = Heard(lambda event: self.history.append(f"{data}: {event}"))
         election.start(heard)
         self._running.append(election)
         return election, heard
 
-    def detect(self, *, prefix: str = "json.info_") -> Heard:
-        detector = detector_for(self.address, prefix=prefix, session_timeout_s=SESSION_S)
+    def detect(self, *, prefix: str = MASTER_PREFIX) -> Heard:
+        detector = detector_for(self.address, prefix=prefix, session_timeout_s=self._session_s)
         heard = Heard()
         detector.start(heard)
         self._running.append(detector)
         return heard
 
-    def stop(self, each: Election) -> None:
-        self._running.remove(each)
-        each.stop()
+    def resign(self, name: str, election: Election) -> None:
+        self.history.append(f"{name}: resigns")
+        self._running.remove(election)
+        election.stop()
 
     def stop_all(self) -> None:
         for each in reversed(self._running):
@@ -112,11 +124,10 @@ def client(zk: ZkEnsemble) -> Iterator[KazooClient]:
     client.close()
 
 
-def until(children: Callable[[], list[str]], count: int) -> list[str]:
-    """Read again and again until so many children are there."""
-    while len(found := children()) != count:
+def until(read: Callable[[], list[str]], count: int) -> None:
+    """Read again and again until there are so many."""
+    while len(read()) != count:
         time.sleep(0.02)
-    return sorted(found)
 
 
 # ---- every kind of election
@@ -125,24 +136,25 @@ def until(children: Callable[[], list[str]], count: int) -> list[str]:
 def test_one_of_three_leads_and_each_resignation_makes_exactly_one_next_leader(cast: Cast) -> None:
     heard_of = cast.detect()
     assert heard_of.next() == LeaderChanged(None)
-    candidates = {name: cast.campaign(name) for name in (b"a", b"b", b"c")}
+    candidates = {name: cast.campaign(name) for name in ("a", "b", "c")}
+    expected = []
     for _ in range(3):
         changed = heard_of.next()
-        assert isinstance(changed, LeaderChanged)
-        if changed.leader is None:  # between two leaders on one machine
+        if changed == LeaderChanged(None):  # a moment without a leader between two
             changed = heard_of.next()
-            assert isinstance(changed, LeaderChanged)
+        assert isinstance(changed, LeaderChanged)
         assert changed.leader is not None
-        election, heard = candidates.pop(changed.leader)
+        name = changed.leader.decode()
+        election, heard = candidates.pop(name)
         assert isinstance(heard.next(), Elected)
-        assert all(other.nothing_more() for _, other in candidates.values())
-        cast.stop(election)
-        assert heard.nothing_more()  # who resigns hears nothing of it
+        cast.resign(name, election)
+        expected += [f"{name}: Elected", f"{name}: resigns"]
     assert heard_of.next() == LeaderChanged(None)
+    assert cast.history == expected  # nobody led before the one before had resigned
 
 
 def test_a_detector_that_comes_later_hears_of_the_present_leader(cast: Cast) -> None:
-    _, heard = cast.campaign(b"leader")
+    _, heard = cast.campaign("leader")
     heard.next()
     detectors = [cast.detect(), cast.detect()]
     assert [detector.next() for detector in detectors] == [LeaderChanged(b"leader")] * 2
@@ -197,11 +209,11 @@ def test_when_the_leading_process_is_killed_the_waiting_process_leads(tmp_path: 
 
 def test_a_standby_that_gives_up_leaves_nothing_behind(tmp_path: Path) -> None:
     cast = Cast(f"solo:{tmp_path}/lock")
-    leader, heard = cast.campaign(b"leader")
+    leader, heard = cast.campaign("leader")
     heard.next()
-    standby, _ = cast.campaign(b"standby")
-    cast.stop(standby)
-    cast.stop(leader)
+    standby, _ = cast.campaign("standby")
+    cast.resign("standby", standby)
+    cast.resign("leader", leader)
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
 
 
@@ -223,7 +235,7 @@ def test_the_layout_is_that_of_mesos(zk_cast: Cast, client: KazooClient) -> None
     client.create(f"{path}/json.info_backup", b"somebody's notes")
     heard_of = zk_cast.detect()
     assert heard_of.next() == LeaderChanged(None)
-    _, heard = zk_cast.campaign(b'{"id": "m1"}')
+    _, heard = zk_cast.campaign('{"id": "m1"}')
     elected = heard.next()
     # Three children came before, and ZooKeeper numbers all children of a node together.
     assert elected == Elected(f"{path}/json.info_0000000003")
@@ -235,8 +247,8 @@ def test_the_layout_is_that_of_mesos(zk_cast: Cast, client: KazooClient) -> None
 
 @pytest.mark.zookeeper
 def test_two_kinds_of_daemons_elect_below_one_path_without_seeing_each_other(zk_cast: Cast) -> None:
-    _, master = zk_cast.campaign(b"master:5050")
-    _, marathon = zk_cast.campaign(b"marathon:8080", prefix=LATCH_PREFIX)
+    _, master = zk_cast.campaign("master:5050")
+    _, marathon = zk_cast.campaign("marathon:8080", prefix=LATCH_PREFIX)
     assert isinstance(master.next(), Elected)
     assert isinstance(marathon.next(), Elected)
     assert zk_cast.detect(prefix=LATCH_PREFIX).next() == LeaderChanged(b"marathon:8080")
@@ -248,14 +260,14 @@ def test_a_leader_doubts_when_contact_is_lost_and_is_confirmed_in_the_same_sessi
 ) -> None:
     path = parse_zk_address(zk_cast.address).path
     with ZkProxy(zk.hosts) as proxy:
-        election, heard = zk_cast.campaign(b"x", address=f"zk://{proxy.host_port}{path}")
+        election, heard = zk_cast.campaign("x", address=f"zk://{proxy.host_port}{path}")
         assert isinstance(heard.next(), Elected)
         for _ in range(2):
             proxy.refuse()
             assert heard.next() == Doubt()
             proxy.allow()
             assert heard.next() == Confirmed()
-        zk_cast.stop(election)
+        zk_cast.resign("election", election)
 
 
 @pytest.mark.zookeeper
@@ -266,9 +278,9 @@ def test_a_leader_whose_session_expired_has_lost_and_the_next_one_leads(
     heard_of = zk_cast.detect()
     heard_of.next()
     with ZkProxy(zk.hosts) as proxy:
-        cut_off, heard = zk_cast.campaign(b"first", address=f"zk://{proxy.host_port}{path}")
+        cut_off, heard = zk_cast.campaign("first", address=f"zk://{proxy.host_port}{path}")
         assert isinstance(heard.next(), Elected)
-        _, standby = zk_cast.campaign(b"second")
+        _, standby = zk_cast.campaign("second")
         assert heard_of.next() == LeaderChanged(b"first")
         proxy.refuse()
         assert heard.next() == Doubt()
@@ -276,7 +288,7 @@ def test_a_leader_whose_session_expired_has_lost_and_the_next_one_leads(
         assert heard_of.next() == LeaderChanged(b"second")
         proxy.allow()
         assert heard.next() == Lost()
-        zk_cast.stop(cut_off)
+        zk_cast.resign("cut_off", cut_off)
         assert heard.nothing_more()
 
 
@@ -285,19 +297,19 @@ def test_a_standby_whose_session_expired_stands_again(
     zk: ZkEnsemble, zk_cast: Cast, client: KazooClient
 ) -> None:
     path = parse_zk_address(zk_cast.address).path
-    leader, heard = zk_cast.campaign(b"leader")
+    leader, heard = zk_cast.campaign("leader")
     heard.next()
     with ZkProxy(zk.hosts) as proxy:
-        standby, hopeful = zk_cast.campaign(b"standby", address=f"zk://{proxy.host_port}{path}")
+        standby, hopeful = zk_cast.campaign("standby", address=f"zk://{proxy.host_port}{path}")
         until(lambda: client.get_children(path), 2)
         proxy.refuse()
         until(lambda: client.get_children(path), 1)
         proxy.allow()
         until(lambda: client.get_children(path), 2)
-        zk_cast.stop(leader)
+        zk_cast.resign("leader", leader)
         assert isinstance(hopeful.next(), Elected)
         assert hopeful.nothing_more()
-        zk_cast.stop(standby)
+        zk_cast.resign("standby", standby)
 
 
 @pytest.mark.zookeeper
@@ -309,12 +321,12 @@ def test_a_candidate_whose_creation_was_not_answered_leaves_no_ghost(
     client.ensure_path(path)
     with ZkProxy(zk.hosts) as proxy:
         proxy.lose(what, CREATE)
-        election, heard = zk_cast.campaign(b"x", address=f"zk://{proxy.host_port}{path}")
+        election, heard = zk_cast.campaign("x", address=f"zk://{proxy.host_port}{path}")
         elected = heard.next()
         assert proxy.lost.is_set()
         assert isinstance(elected, Elected)
         assert [f"{path}/{name}" for name in client.get_children(path)] == [elected.token]
-        zk_cast.stop(election)
+        zk_cast.resign("election", election)
         assert client.get_children(path) == []
 
 
@@ -322,7 +334,7 @@ def test_a_candidate_whose_creation_was_not_answered_leaves_no_ghost(
 def test_a_leader_whose_node_was_deleted_by_hand_has_lost(
     zk_cast: Cast, client: KazooClient
 ) -> None:
-    _, heard = zk_cast.campaign(b"x")
+    _, heard = zk_cast.campaign("x")
     elected = heard.next()
     assert isinstance(elected, Elected)
     assert elected.token is not None
@@ -331,21 +343,26 @@ def test_a_leader_whose_node_was_deleted_by_hand_has_lost(
 
 
 @pytest.mark.zookeeper
-def test_a_candidate_behind_a_standby_that_left_does_not_lead(
-    zk_cast: Cast, client: KazooClient
+def test_a_candidate_watches_only_the_one_before_it(
+    zk: ZkEnsemble, zk_cast: Cast, client: KazooClient
 ) -> None:
     path = parse_zk_address(zk_cast.address).path
     client.ensure_path(path)
+    server = zk.servers[0]
     trio = []
-    for number, name in enumerate((b"first", b"second", b"third"), 1):
+    for number, name in enumerate(("first", "second", "third"), 1):
         trio.append(zk_cast.campaign(name))
         until(lambda: client.get_children(path), number)
+    nodes = [f"{path}/{name}" for name in sorted(client.get_children(path))]
+    until(lambda: server.watchers(nodes[0]), 2)  # the leader itself, and the second
+    until(lambda: server.watchers(nodes[1]), 1)
+    assert server.watchers(nodes[2]) == []
     (first, leader), (second, _), (_, last) = trio
     assert isinstance(leader.next(), Elected)
-    zk_cast.stop(second)
-    until(lambda: client.get_children(path), 2)
+    zk_cast.resign("second", second)
+    until(lambda: server.watchers(nodes[0]), 2)  # now the third
     assert last.nothing_more()
-    zk_cast.stop(first)
+    zk_cast.resign("first", first)
     assert isinstance(last.next(), Elected)
 
 
@@ -354,20 +371,47 @@ def test_with_credentials_everybody_may_read_who_leads_and_only_candidates_may_s
     zk: ZkEnsemble, zk_cast: Cast, client: KazooClient
 ) -> None:
     path = parse_zk_address(zk_cast.address).path
-    _, heard = zk_cast.campaign(b"x", address=f"zk://mezzo:s3cret@{zk.hosts}{path}")
+    _, heard = zk_cast.campaign("x", address=f"zk://mezzo:s3cret@{zk.hosts}{path}")
     assert isinstance(heard.next(), Elected)
     assert zk_cast.detect().next() == LeaderChanged(b"x")
-    _, stranger = zk_cast.campaign(b"y")
-    assert len(client.get_children(path)) == 1
-    assert stranger.nothing_more()
+    with pytest.raises(NoAuthError):
+        client.create(f"{path}/json.info_", b"y", ephemeral=True, sequence=True)
+
+
+class RefusedOnce:
+    """A looker that ZooKeeper refuses the first time."""
+
+    def __init__(self) -> None:
+        self.looks: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._refused = False
+
+    def look(self) -> None:
+        if not self._refused:
+            self._refused = True
+            self.looks.put("refused")
+            raise NoAuthError
+        self.looks.put("done")
+
+    def contact_lost(self, *, session_over: bool) -> None:
+        self.looks.put("lost")
+
+
+@pytest.mark.zookeeper
+def test_a_look_that_was_refused_is_repeated(zk: ZkEnsemble) -> None:
+    looker = RefusedOnce()
+    session = Session(parse_zk_address(zk.url()), 2.0, looker)
+    session.start()
+    assert [looker.looks.get(timeout=WAIT_S) for _ in range(2)] == ["refused", "done"]
+    session.stop()
+    assert looker.looks.empty()
 
 
 @pytest.mark.zookeeper
 def test_leadership_survives_the_death_of_the_server_it_was_won_on(
     zk_ensemble: ZkEnsemble,
 ) -> None:
-    cast = Cast(zk_ensemble.url())
-    _, heard = cast.campaign(b"x")
+    cast = Cast(zk_ensemble.url(), session_s=8.0)
+    _, heard = cast.campaign("x")
     assert isinstance(heard.next(), Elected)
     heard_of = cast.detect()
     assert heard_of.next() == LeaderChanged(b"x")
