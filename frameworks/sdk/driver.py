@@ -24,7 +24,8 @@ class SchedulerDriver:
 
     `master` is `zk://...` or `host:port` of a master's gRPC server. With
     `implicit_acknowledgements` an update is acknowledged once `status_update` has returned without
-    an exception; otherwise call `acknowledge_status_update`. A callback that raises stops the driver; `join` raises it again.
+    an exception; otherwise call `acknowledge_status_update`. A callback that raises stops the
+    driver; `join` raises it again.
     """
 
     def __init__(

@@ -175,7 +175,7 @@ class MasterServer:
         context: Any,  # noqa: ANN401 - grpc.aio has no type for it
         pack: Callable[[list[Any]], list[Any]],
         read: Callable[[Handler, ConnId], Any],
-    ) -> AsyncIterator[Any]:
+    ) -> None:
         """One stream from begin to end: `read` consumes the requests beside the answers."""
         try:
             handler = self._require_lead()
@@ -187,7 +187,7 @@ class MasterServer:
         reader.add_done_callback(lambda done: self._reader_ended(stream, done))
         try:
             async for message in stream.outgoing():
-                yield message
+                await context.write(message)
             refusal = None if not reader.done() or reader.cancelled() else reader.exception()
             if isinstance(refusal, BadRequest):
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(refusal))
@@ -217,13 +217,13 @@ class _Agents(agent_pb2_grpc.AgentServicer):
     def __init__(self, server: MasterServer) -> None:
         self._server = server
 
-    def Connect(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:  # noqa: ANN401
+    async def Connect(self, request_iterator: Any, context: Any) -> None:  # noqa: ANN401
         async def read(handler: Handler, conn: ConnId) -> None:
             async for batch in request_iterator:
                 handler.agent_said(conn, agent_wire.agent_batch_from_wire(batch))
 
         server = self._server
-        return server._serve(
+        await server._serve(
             context,
             lambda messages: (
                 [agent_wire.master_batch_to_wire(messages, server._epoch)] if messages else []
@@ -236,13 +236,13 @@ class _Schedulers(scheduler_pb2_grpc.SchedulerServicer):
     def __init__(self, server: MasterServer) -> None:
         self._server = server
 
-    def Subscribe(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:  # noqa: ANN401
+    async def Subscribe(self, request_iterator: Any, context: Any) -> None:  # noqa: ANN401
         async def read(handler: Handler, conn: ConnId) -> None:
             async for message in request_iterator:
                 handler.framework_said(conn, *scheduler_wire.call_from_wire(message))
 
         server = self._server
-        return server._serve(
+        await server._serve(
             context,
             lambda events: [scheduler_wire.event_to_wire(e, server._epoch) for e in events],
             read,
@@ -268,13 +268,13 @@ class _Operators(operator_pb2_grpc.OperatorServicer):
             return await context.abort(grpc.StatusCode.INVALID_ARGUMENT, response.message)
         return operator_wire.response_to_wire(response, sequence)
 
-    def Subscribe(self, request: operator_pb.Call, context: Any) -> AsyncIterator[Any]:  # noqa: ANN401
+    async def Subscribe(self, request: operator_pb.Call, context: Any) -> None:  # noqa: ANN401
         async def read(handler: Handler, conn: ConnId) -> None:
             handler.operator_joined(conn)
             await asyncio.Event().wait()  # it says nothing more; cancelled with the stream
 
         server = self._server
-        return server._serve(
+        await server._serve(
             context,
             lambda pairs: [
                 operator_wire.event_to_wire(event, sequence, server._epoch)
