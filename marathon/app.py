@@ -1,0 +1,199 @@
+"""An app definition, complete and valid: the noun of this package.
+
+How JSON becomes one is `api.definition`; how it goes back is `render`. Units: cpus in cores, mem
+and disk in MiB, times in seconds, versions in milliseconds since 1970.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from msgspec import field
+
+from mezzo.record import Record
+
+SINGLE_INSTANCE_LABEL: Final = "MARATHON_SINGLE_INSTANCE_APP"
+
+
+class Operator(StrEnum):
+    UNIQUE = "UNIQUE"
+    CLUSTER = "CLUSTER"
+    GROUP_BY = "GROUP_BY"
+    LIKE = "LIKE"
+    MAX_PER = "MAX_PER"
+    UNLIKE = "UNLIKE"
+    IS = "IS"
+
+
+class Constraint(Record):
+    field: str
+    operator: Operator
+    value: str | None = None
+
+
+class PortDefinition(Record):
+    """A port on the host's network. `port` is the service port, and with `requirePorts` also the
+    host port.
+    """
+
+    port: int = 0
+    protocol: str = "tcp"
+    name: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+class NetworkMode(StrEnum):
+    HOST = "host"
+    BRIDGE = "container/bridge"
+    CONTAINER = "container"
+
+
+class Network(Record):
+    mode: NetworkMode
+    name: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+class PortMapping(Record):
+    """A container's port. `host_port`: None publishes nothing, 0 takes one of the offer."""
+
+    container_port: int = 0
+    host_port: int | None = None
+    service_port: int = 0
+    protocol: str = "tcp"
+    name: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    network_names: tuple[str, ...] = ()
+
+
+class HostVolume(Record):
+    container_path: str
+    host_path: str
+    mode: str  # RO or RW
+
+
+class Parameter(Record):
+    key: str
+    value: str
+
+
+class Docker(Record):
+    image: str
+    force_pull_image: bool = False
+    privileged: bool = False
+    parameters: tuple[Parameter, ...] = ()
+
+
+class Container(Record):
+    """`type` DOCKER has `docker`; type MESOS runs the command without an image."""
+
+    type: str
+    docker: Docker | None = None
+    volumes: tuple[HostVolume, ...] = ()
+    # None: the user gave none and the network mode asks for none.
+    port_mappings: tuple[PortMapping, ...] | None = None
+
+
+class HealthProtocol(StrEnum):
+    HTTP = "HTTP"
+    HTTPS = "HTTPS"
+    TCP = "TCP"
+    COMMAND = "COMMAND"
+    MESOS_HTTP = "MESOS_HTTP"
+    MESOS_HTTPS = "MESOS_HTTPS"
+    MESOS_TCP = "MESOS_TCP"
+
+    @property
+    def by_agent(self) -> bool:
+        """Run by the agent beside the task; the others are asked over the network by Marathon."""
+        return self is HealthProtocol.COMMAND or self.value.startswith("MESOS_")
+
+
+class HealthCheck(Record):
+    protocol: HealthProtocol = HealthProtocol.HTTP
+    path: str | None = None
+    port_index: int | None = None
+    port: int | None = None
+    command: str | None = None
+    grace_s: float = 300.0
+    interval_s: float = 60.0
+    timeout_s: float = 20.0
+    delay_s: float = 15.0
+    max_consecutive_failures: int = 3
+    ignore_http_1xx: bool = False
+    ip_protocol: str = "IPv4"
+
+
+class UpgradeStrategy(Record):
+    minimum_health_capacity: float = 1.0
+    maximum_over_capacity: float = 1.0
+
+
+class UnreachableStrategy(Record):
+    inactive_after_s: float = 0.0
+    expunge_after_s: float = 0.0
+
+
+class KillSelection(StrEnum):
+    YOUNGEST_FIRST = "YOUNGEST_FIRST"
+    OLDEST_FIRST = "OLDEST_FIRST"
+
+
+class App(Record):
+    id: str
+    cmd: str | None = None
+    args: tuple[str, ...] = ()
+    user: str | None = None
+    env: dict[str, str] = field(default_factory=dict)
+    instances: int = 1
+    cpus: float = 1.0
+    mem: float = 128.0
+    disk: float = 0.0
+    executor: str = ""
+    constraints: tuple[Constraint, ...] = ()
+    # None with container networks, whose ports are the container's port mappings.
+    port_definitions: tuple[PortDefinition, ...] | None = None
+    require_ports: bool = False
+    networks: tuple[Network, ...] = (Network(NetworkMode.HOST),)
+    container: Container | None = None
+    health_checks: tuple[HealthCheck, ...] = ()
+    upgrade_strategy: UpgradeStrategy = UpgradeStrategy()
+    labels: dict[str, str] = field(default_factory=dict)
+    accepted_resource_roles: tuple[str, ...] | None = None
+    role: str = "*"
+    backoff_s: float = 1.0
+    backoff_factor: float = 1.15
+    max_launch_delay_s: float = 300.0
+    kill_grace_s: float | None = None
+    unreachable: UnreachableStrategy | None = UnreachableStrategy()  # None: "disabled"
+    kill_selection: KillSelection = KillSelection.YOUNGEST_FIRST
+    version_ms: int = 0
+    last_scaling_ms: int = 0
+    # Also the identity of the configuration: instances launched with another one are outdated.
+    last_config_change_ms: int = 0
+
+    @property
+    def network_mode(self) -> NetworkMode:
+        return self.networks[0].mode
+
+    @property
+    def port_mappings(self) -> tuple[PortMapping, ...]:
+        return (self.container.port_mappings or ()) if self.container else ()
+
+    @property
+    def service_ports(self) -> tuple[int, ...]:
+        if self.network_mode is NetworkMode.HOST:
+            return tuple(definition.port for definition in self.port_definitions or ())
+        return tuple(mapping.service_port for mapping in self.port_mappings)
+
+    @property
+    def port_names(self) -> tuple[str | None, ...]:
+        if self.network_mode is NetworkMode.HOST:
+            return tuple(definition.name for definition in self.port_definitions or ())
+        return tuple(mapping.name for mapping in self.port_mappings)
+
+    @property
+    def single_instance(self) -> bool:
+        """Never two at a time, not even while one is being killed."""
+        return self.labels.get(SINGLE_INSTANCE_LABEL) == "true"

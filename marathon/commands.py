@@ -1,0 +1,225 @@
+"""What users ask for: the rules about the whole state, and the deployments that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from mezzo.record import replace
+
+from .app import App
+from .deployer import Deployer
+from .instances import Live
+from .killer import Killer
+from .launcher import Launcher
+from .messages import (
+    AlreadyExists,
+    ApiRequest,
+    CancelDeployment,
+    ChangeApps,
+    Command,
+    DeleteApp,
+    Deployed,
+    Done,
+    Killed,
+    KillTasks,
+    Locked,
+    NotFound,
+    NotValid,
+    QueueRead,
+    ReadQueue,
+    Reply,
+    ResetDelay,
+    RestartApp,
+    Result,
+    Stale,
+    Target,
+    TooMany,
+)
+from .planner import Change, same_configuration
+from .ports import NoPortsLeft, assign_service_ports
+from .state import State
+
+
+class Commands:
+    """Answers each request with one result; a refusal has changed nothing."""
+
+    def __init__(
+        self, state: State, killer: Killer, launcher: Launcher, deployer: Deployer
+    ) -> None:
+        self._state = state
+        self._killer = killer
+        self._launcher = launcher
+        self._deployer = deployer
+        self._handlers: Final[Mapping[type[Command], Callable[[Any], Result]]] = {
+            ChangeApps: self._change,
+            DeleteApp: self._delete,
+            RestartApp: self._restart,
+            KillTasks: self._kill,
+            CancelDeployment: self._cancel,
+            ResetDelay: self._reset_delay,
+            ReadQueue: self._read_queue,
+        }
+
+    def on_request(self, request: ApiRequest) -> None:
+        result = self._handlers[type(request.command)](request.command)
+        self._state.do(Reply(request.request_id, result))
+
+    # ---- apps
+
+    def _change(self, command: ChangeApps) -> Result:
+        apps = self._state.apps
+        for target in command.targets:
+            have = apps.get(target.app.id)
+            if target.based_on is None and have is not None:
+                return AlreadyExists(f"An app with id [{target.app.id}] already exists.")
+            if target.based_on is not None and (have is None or have.version_ms != target.based_on):
+                return Stale()
+        try:
+            targets = self._with_ports(command.targets)
+        except NoPortsLeft:
+            low, high = self._state.config.local_port_min, self._state.config.local_port_max
+            return NotValid("/", f"no service port between {low} and {high} is left")
+        version = self._state.next_version()
+        changes = tuple(
+            Change(app.id, apps.get(app.id), _versioned(app, apps.get(app.id), version))
+            for app in targets
+        )
+        result = self._deploy(changes, version, force=command.force)
+        if isinstance(result, Deployed):
+            for app in result.apps:
+                self._state.publish(
+                    "api_post_event",
+                    clientIp=command.origin.client_ip,
+                    uri=command.origin.uri,
+                    appDefinition=app,
+                )
+        return result
+
+    def _with_ports(self, targets: tuple[Target, ...]) -> list[App]:
+        """Each with all its service ports. Raises NoPortsLeft."""
+        config, apps = self._state.config, self._state.apps
+        out: dict[str, App] = {target.app.id: target.app for target in targets}
+        for target in targets:
+            if 0 not in target.app.service_ports:
+                continue
+            others = {**apps, **out}
+            others.pop(target.app.id, None)
+            taken = [port for app in others.values() for port in app.service_ports]
+            out[target.app.id] = assign_service_ports(
+                target.app,
+                apps.get(target.app.id),
+                taken,
+                config.local_port_min,
+                config.local_port_max,
+            )
+        return list(out.values())
+
+    def _delete(self, command: DeleteApp) -> Result:
+        app = self._state.apps.get(command.app_id)
+        if app is None:
+            return NotFound(f"App '{command.app_id}' does not exist")
+        changes = (Change(app.id, app, None),)
+        return self._deploy(changes, self._state.next_version(), force=command.force)
+
+    def _restart(self, command: RestartApp) -> Result:
+        app = self._state.apps.get(command.app_id)
+        if app is None:
+            return NotFound(f"App '{command.app_id}' does not exist")
+        version = self._state.next_version()
+        again = replace(app, version_ms=version, last_config_change_ms=version)
+        return self._deploy((Change(app.id, app, again),), version, force=command.force)
+
+    # ---- tasks
+
+    def _kill(self, command: KillTasks) -> Result:
+        by_task = self._state.by_task
+        victims = [by_task[task_id] for task_id in command.task_ids if task_id in by_task]
+        if command.scale:
+            return self._kill_and_scale(victims, force=command.force)
+        for live in victims:
+            self._killer.doom(live)
+        return Killed(tuple(live.record.task_id for live in victims))
+
+    def _kill_and_scale(self, victims: list[Live], *, force: bool) -> Result:
+        """The targets go down with the kills, so that nothing is replaced."""
+        fewer: dict[str, int] = {}
+        for live in victims:
+            app_id = live.record.app_id
+            if app_id in self._state.apps:
+                fewer[app_id] = fewer.get(app_id, 0) + live.active
+        version = self._state.next_version()
+        changes = []
+        for app_id, count in fewer.items():
+            app = self._state.apps[app_id]
+            target = replace(app, instances=max(0, app.instances - count))
+            changes.append(Change(app_id, app, _versioned(target, app, version)))
+        result = self._deploy(tuple(changes), version, force=force)
+        if isinstance(result, Deployed):
+            for live in victims:
+                self._killer.doom(live)
+        return result
+
+    # ---- deployments
+
+    def _deploy(self, changes: tuple[Change, ...], version: int, *, force: bool) -> Result:
+        """Start a plan, unless others hold what it changes; with `force` those are cancelled."""
+        lockers = self._deployer.lockers(change.app_id for change in changes)
+        if lockers and not force:
+            return Locked(tuple(plan.id for plan in lockers))
+        limit = self._state.config.max_running_deployments
+        if self._deployer.count - len(lockers) >= limit:
+            return TooMany(
+                f"Max number ({limit}) of running deployments is reached: wait for one to end, or "
+                "cancel one"
+            )
+        for plan in lockers:
+            self._deployer.cancel(plan)
+        for change in changes:
+            if change.target is None:
+                self._state.remove_app(change.app_id)
+            elif change.target != change.original:
+                self._state.put_app(change.target)
+        plan = self._deployer.start(changes, version)
+        apps = tuple(change.target for change in changes if change.target is not None)
+        return Deployed(plan.id, version, apps)
+
+    def _cancel(self, command: CancelDeployment) -> Result:
+        plan = self._deployer.get(command.deployment_id)
+        if plan is None:
+            return NotFound(f"DeploymentPlan {command.deployment_id} does not exist")
+        if command.force:
+            self._deployer.cancel(plan)
+            return Done()
+        apps = self._state.apps
+        back = tuple(
+            Change(change.app_id, apps.get(change.app_id), change.original)
+            for change in plan.changes
+        )
+        return self._deploy(back, self._state.next_version(), force=True)
+
+    # ---- the queue
+
+    def _reset_delay(self, command: ResetDelay) -> Result:
+        if not self._launcher.delay_reset(command.app_id):
+            return NotFound(f"Application {command.app_id} not found in tasks queue.")
+        return Done()
+
+    def _read_queue(self, _: ReadQueue) -> Result:
+        return QueueRead(self._launcher.queue())
+
+
+def _versioned(app: App, before: App | None, version: int) -> App:
+    """`app` with its three times set: nothing changed, scaled only, or anything else (3.4)."""
+    if before is None or not same_configuration(app, before):
+        return replace(
+            app, version_ms=version, last_scaling_ms=version, last_config_change_ms=version
+        )
+    if app.instances != before.instances:
+        return replace(
+            app,
+            version_ms=version,
+            last_scaling_ms=version,
+            last_config_change_ms=before.last_config_change_ms,
+        )
+    return before

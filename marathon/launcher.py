@@ -1,0 +1,284 @@
+"""The launch queue: which apps wait for how many instances, what offers become, what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from mezzo.core import SetTimer
+from mezzo.ids import ConnId, OfferId
+from mezzo.messages.scheduler import Accept, Decline, Revive, Suppress
+from mezzo.model import Filters, Launch, Offer, TaskInfo
+
+from .app import App
+from .backoff import Backoffs
+from .constraints import Place
+from .instances import Instance, Live, new_instance_id
+from .matching import Match, OfferedPlace, Reason, match
+from .messages import Call, Launched
+from .state import State
+from .taskinfo import make_task, resolve_container_ports
+from .views import QueueItem, Refused
+
+REVIVE_TIMER: Final = "revive"
+TOKENS_TIMER: Final = "launch-tokens"
+DELAY_TIMER: Final = "launch-delay"
+# Between two revives for demand that is new. The long gap (`min_revive_offers_s`) is for demand
+# that had its revive: a user who posts a second app must not wait for it.
+FRESH_REVIVE_GAP_S: Final = 0.1
+# Come back at the next allocation: what was refused could have been used but for a limit of ours.
+_AT_ONCE: Final = Filters(refuse_seconds=0.0)
+
+
+@dataclass(slots=True)
+class Demand:
+    """One app that waits, and how offers fared. Times in wall seconds."""
+
+    app: App
+    count: int
+    since: float
+    processed: int = 0
+    unused: int = 0
+    last_used_at: float | None = None
+    last_unused_at: float | None = None
+    refused_in_all: dict[str, int] = field(default_factory=dict)
+    last_refused: dict[str, Refused] = field(default_factory=dict)  # by agent
+
+    def used(self, at: float) -> None:
+        self.processed += 1
+        self.last_used_at = at
+
+    def refused(self, offer: Offer, reason: Reason, at: float) -> None:
+        self.processed += 1
+        self.unused += 1
+        self.last_unused_at = at
+        self.refused_in_all[reason] = self.refused_in_all.get(reason, 0) + 1
+        self.last_refused[offer.agent_id] = Refused(offer, reason, at)
+
+
+class Launcher:
+    """Turns offers into launches. Holds no offer: each is accepted or declined in its own step."""
+
+    def __init__(self, state: State, backoffs: Backoffs) -> None:
+        self._state = state
+        self._backoffs = backoffs
+        self._demands: dict[str, Demand] = {}
+        self._tokens = state.config.launch_tokens
+        self._tokens_timer_set = False
+        self._suppressed = False
+        self._revive_wanted_at: float | None = None  # monotonic seconds
+        self._revived_at = float("-inf")
+        self._revive_timer_at: float | None = None
+        self._delay_timers: dict[str, float] = {}  # by app; monotonic seconds
+
+    # ---- what is wanted
+
+    def want(self, app: App, count: int) -> None:
+        """From now on `app` waits for `count` instances; 0: for none."""
+        demand = self._demands.get(app.id)
+        if count <= 0:
+            self._demands.pop(app.id, None)
+            return
+        grown = demand is None or count > demand.count
+        if demand is None:
+            self._demands[app.id] = Demand(app, count, self._state.now.wall_s)
+        else:
+            grown = grown or demand.app.last_config_change_ms != app.last_config_change_ms
+            demand.app, demand.count = app, count
+        self._set_delay_timer(app)
+        if grown:
+            self._ask_for_offers(FRESH_REVIVE_GAP_S)
+
+    def want_none(self, app_id: str) -> None:
+        self._demands.pop(app_id, None)
+
+    def delay_reset(self, app_id: str) -> bool:
+        """Launch without waiting. False if the app does not wait for offers."""
+        if app_id not in self._demands:
+            return False
+        self._backoffs.reset(app_id)
+        self._ask_for_offers(FRESH_REVIVE_GAP_S)
+        return True
+
+    def token_back(self, live: Live) -> None:
+        """It runs, or has ended: another launch may begin in its place."""
+        if live.has_token:
+            live.has_token = False
+            self._tokens = min(self._tokens + 1, self._state.config.launch_tokens)
+
+    def queue(self) -> tuple[QueueItem, ...]:
+        now_s = self._state.now.mono_s
+        return tuple(
+            QueueItem(
+                demand.app,
+                demand.count,
+                max(0.0, (self._backoffs.until_s(demand.app) or now_s) - now_s),
+                demand.since,
+                demand.processed,
+                demand.unused,
+                demand.last_used_at,
+                demand.last_unused_at,
+                dict(demand.refused_in_all),
+                tuple(demand.last_refused.values()),
+            )
+            for demand in self._demands.values()
+        )
+
+    def agent_lost(self, agent_id: str) -> None:
+        for demand in self._demands.values():
+            demand.last_refused.pop(agent_id, None)
+
+    # ---- offers
+
+    def on_offers(self, conn: ConnId, offers: Iterable[Offer]) -> None:
+        declined: dict[float, list[OfferId]] = {}
+        for offer in offers:
+            tasks, held_back = self._use(offer)
+            if tasks:
+                accept = Accept((offer.id,), (Launch(tuple(tasks)),), _AT_ONCE)
+                self._state.do(Call(conn, accept))
+            else:
+                refuse_s = 0.0 if held_back else self._refuse_s()
+                declined.setdefault(refuse_s, []).append(offer.id)
+        for refuse_s, ids in declined.items():
+            self._state.do(Call(conn, Decline(tuple(ids), Filters(refuse_s))))
+
+    def _refuse_s(self) -> float:
+        """Until when an offer that nobody can use now is of no use: the next delay may end before
+        the filter does.
+        """
+        ends = [self._backoffs.until_s(demand.app) for demand in self._demands.values()]
+        left_s = [end_s - self._state.now.mono_s for end_s in ends if end_s is not None]
+        return min([self._state.config.decline_offer_s, *left_s])
+
+    def _use(self, offer: Offer) -> tuple[list[TaskInfo], bool]:
+        """Launch what fits, up to the limits. Also: was something held back by a limit alone?"""
+        state, limit = self._state, self._state.config.max_instances_per_offer
+        place, left = OfferedPlace.of(offer), offer.resources
+        tasks: list[TaskInfo] = []
+        held_back = False
+        for demand in list(self._demands.values()):
+            app = demand.app
+            if self._backoffs.until_s(app) is not None:
+                continue
+            before = len(tasks)
+            while demand.count > 0:
+                if self._tokens <= 0 or len(tasks) >= limit:
+                    held_back = True
+                    break
+                found = match(app, place, left, self._peers(app), state.rng)
+                if isinstance(found, Reason):
+                    if len(tasks) == before:
+                        demand.refused(offer, found, state.now.wall_s)
+                    break
+                tasks.append(self._launch(demand, offer, place, found))
+                left = left - found.resources
+            if len(tasks) > before:
+                demand.used(state.now.wall_s)
+                # Whoever got something goes behind those who wait.
+                if (again := self._demands.pop(app.id, None)) is not None and again.count > 0:
+                    self._demands[app.id] = again
+        return tasks, held_back
+
+    def _peers(self, app: App) -> list[Place]:
+        if not app.constraints:
+            return []
+        return [
+            live.record
+            for live in self._state.fleet(app.id).instances.values()
+            if live.alive and live.record.config_ms == app.last_config_change_ms
+        ]
+
+    def _launch(self, demand: Demand, offer: Offer, place: OfferedPlace, found: Match) -> TaskInfo:
+        state, app = self._state, demand.app
+        record = Instance(
+            id=new_instance_id(app.id, state.ids.uuid()),
+            app_id=app.id,
+            version_ms=app.version_ms,
+            config_ms=app.last_config_change_ms,
+            agent_id=offer.agent_id,
+            host=offer.hostname,
+            staged_at=state.now.wall_s,
+            role=offer.role,
+            region=place.region,
+            zone=place.zone,
+            attributes=offer.attributes,
+            host_ports=found.host_ports,
+            container_ports=resolve_container_ports(app, found.host_ports),
+        )
+        live = state.launch(record, app)
+        live.has_token = True
+        self._tokens -= 1
+        demand.count -= 1
+        state.do(Launched(app.id, record.task_id, record.agent_id))
+        return make_task(app, record, found.resources, state.config.env_vars_prefix)
+
+    # ---- timers
+
+    def tokens_refilled(self) -> None:
+        self._tokens_timer_set = False
+        self._tokens = self._state.config.launch_tokens
+
+    def delay_over(self, app_id: str) -> None:
+        self._delay_timers.pop(app_id, None)
+        if (demand := self._demands.get(app_id)) is None:
+            return
+        self._set_delay_timer(demand.app)  # it may have grown meanwhile
+        if app_id not in self._delay_timers:
+            self._ask_for_offers(self._state.config.min_revive_offers_s)
+
+    def _set_delay_timer(self, app: App) -> None:
+        until_s = self._backoffs.until_s(app)
+        if until_s is not None and self._delay_timers.get(app.id) != until_s:
+            self._delay_timers[app.id] = until_s
+            self._state.do(SetTimer((DELAY_TIMER, app.id), until_s))
+
+    def revive_due(self) -> None:
+        self._revive_timer_at = None
+
+    # ---- asking for offers, and for none
+
+    def suppress(self) -> bool:
+        """A new subscription begins: is it to be one without offers?"""
+        self._suppressed = not self._demands
+        self._revive_wanted_at = None
+        return self._suppressed
+
+    def subscribed(self) -> None:
+        """It stands. No filter does; offers come by themselves, unless there was no need then."""
+        if self._suppressed and self._demands:
+            self._ask_for_offers(0.0)
+
+    def _ask_for_offers(self, gap_s: float) -> None:
+        at_s = max(self._state.now.mono_s, self._revived_at + gap_s)
+        if self._revive_wanted_at is None or at_s < self._revive_wanted_at:
+            self._revive_wanted_at = at_s
+
+    def settle(self, conn: ConnId | None) -> None:
+        """At the end of a step: suppress or revive, and set the timers that are needed."""
+        state, now_s = self._state, self._state.now.mono_s
+        if self._tokens < state.config.launch_tokens and not self._tokens_timer_set:
+            self._tokens_timer_set = True
+            state.do(SetTimer(TOKENS_TIMER, now_s + state.config.launch_token_refresh_s))
+        if conn is None:
+            return
+        if not self._demands:
+            self._revive_wanted_at = None
+            if not self._suppressed:
+                self._suppressed = True
+                state.do(Call(conn, Suppress()))
+        elif self._revive_wanted_at is not None:
+            self._revive(conn, now_s, self._revive_wanted_at)
+
+    def _revive(self, conn: ConnId, now_s: float, at_s: float) -> None:
+        if all(self._backoffs.until_s(demand.app) for demand in self._demands.values()):
+            self._revive_wanted_at = None  # the delay's timer asks again
+        elif at_s <= now_s:
+            self._revive_wanted_at = None
+            self._revived_at = now_s
+            self._suppressed = False
+            self._state.do(Call(conn, Revive()))
+        elif self._revive_timer_at != at_s:
+            self._revive_timer_at = at_s
+            self._state.do(SetTimer(REVIVE_TIMER, at_s))

@@ -1,0 +1,83 @@
+"""From two states of the apps to the steps between them (6.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from mezzo.record import Record, replace
+
+from .app import App
+
+
+class ActionKind(StrEnum):
+    START = "StartApplication"
+    STOP = "StopApplication"
+    SCALE = "ScaleApplication"
+    RESTART = "RestartApplication"
+
+
+class Action(Record):
+    kind: ActionKind
+    app_id: str
+
+
+class Step(Record):
+    """Its actions run side by side; the next step waits for all of them."""
+
+    actions: tuple[Action, ...]
+
+
+class Change(Record):
+    """One app before and after. None: it does not exist."""
+
+    app_id: str
+    original: App | None
+    target: App | None
+
+
+class Deployment(Record):
+    """A plan. Stored until it ends, so that the next leader can go on with it."""
+
+    id: str
+    version_ms: int
+    steps: tuple[Step, ...]
+    changes: tuple[Change, ...]
+
+    @property
+    def app_ids(self) -> tuple[str, ...]:
+        return tuple(change.app_id for change in self.changes)
+
+
+def same_configuration(a: App, b: App) -> bool:
+    """Do they differ in nothing that asks for new instances? Versions don't count."""
+    return (
+        replace(
+            a,
+            instances=b.instances,
+            version_ms=b.version_ms,
+            last_scaling_ms=b.last_scaling_ms,
+            last_config_change_ms=b.last_config_change_ms,
+        )
+        == b
+    )
+
+
+def make_steps(changes: Iterable[Change]) -> tuple[Step, ...]:
+    """Stop what goes, then create what is new, then bring all to their targets."""
+    stop: list[Action] = []
+    start: list[Action] = []
+    reach: list[Action] = []
+    for change in sorted(changes, key=lambda c: c.app_id):
+        original, target, app_id = change.original, change.target, change.app_id
+        if target is None:
+            if original is not None:
+                stop.append(Action(ActionKind.STOP, app_id))
+        elif original is None:
+            start.append(Action(ActionKind.START, app_id))
+            reach.append(Action(ActionKind.SCALE, app_id))
+        elif original.last_config_change_ms != target.last_config_change_ms:
+            reach.append(Action(ActionKind.RESTART, app_id))
+        elif original.instances != target.instances:
+            reach.append(Action(ActionKind.SCALE, app_id))
+    return tuple(Step(tuple(actions)) for actions in (stop, start, reach) if actions)

@@ -1,0 +1,338 @@
+"""The state of a term and the only ways to change it: each writes, counts and shows the change.
+
+Keys in the store: `app/<id>`, `appversion/<id>@<version>`, `instance/<id>`, `deployment/<id>`,
+`framework/id`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mezzo.core import Delete, Instant, Output, Put
+from mezzo.ids import FrameworkId, IdSource, TaskId
+from mezzo.model import TaskStatus
+from mezzo.record import Record, decode, encode, replace
+from mezzo.states import TaskState
+
+from . import timestamps
+from .app import App
+from .config import MarathonConfig
+from .instances import CheckState, Condition, Fleet, Instance, Live
+from .messages import (
+    Effect,
+    Publish,
+    Registered,
+    ShowApp,
+    ShowDeployment,
+    ShowInstance,
+    StopHealthChecks,
+)
+from .planner import Deployment
+from .views import AppView, CheckView, DeploymentView, InstanceView, TaskFailure
+
+_FRAMEWORK_KEY: Final = "framework/id"
+# What TASK state an ended instance failed with, for `lastTaskFailure`.
+_FAILED: Final = frozenset(
+    {Condition.FAILED, Condition.ERROR, Condition.GONE, Condition.DROPPED, Condition.UNKNOWN}
+)
+
+
+class StoredFramework(Record):
+    id: FrameworkId
+
+
+class State:
+    """Everything the parts of the core share. `now` and `output` are those of the present step."""
+
+    def __init__(
+        self, config: MarathonConfig, stored: Mapping[str, bytes], ids: IdSource, rng: random.Random
+    ) -> None:
+        self.config = config
+        self.ids = ids
+        self.rng = rng
+        self.now = Instant(0.0, 0.0)
+        self.output: Output[Effect] = Output()
+        self.framework_id: FrameworkId | None = None
+        self.apps: dict[str, App] = {}
+        self.versions: dict[str, dict[int, App]] = {}  # by app, oldest first
+        self.fleets: dict[str, Fleet] = {}
+        self.by_task: dict[TaskId, Live] = {}
+        self.by_id: dict[str, Live] = {}
+        self.failures: dict[str, TaskFailure] = {}
+        self.plans: list[Deployment] = []  # those that were running when the last term ended
+        # What the end of the step looks at: apps to balance, pictures to renew.
+        self.unbalanced: dict[str, None] = {}
+        self._shown_apps: dict[str, None] = {}
+        self._shown_instances: dict[str, Live] = {}
+        self._load(stored)
+
+    def _load(self, stored: Mapping[str, bytes]) -> None:
+        versions: list[App] = []
+        instances: list[Instance] = []
+        for key, value in stored.items():
+            match key.partition("/")[0]:
+                case "app":
+                    app = decode(App, value)
+                    self.apps[app.id] = app
+                case "appversion":
+                    versions.append(decode(App, value))
+                case "instance":
+                    instances.append(decode(Instance, value))
+                case "deployment":
+                    self.plans.append(decode(Deployment, value))
+                case "framework":
+                    self.framework_id = decode(StoredFramework, value).id
+        self.plans.sort(key=lambda plan: (plan.version_ms, plan.id))
+        for app in sorted(versions, key=lambda app: app.version_ms):
+            self.versions.setdefault(app.id, {})[app.version_ms] = app
+        for record in sorted(instances, key=lambda record: (record.staged_at, record.id)):
+            self._adopt(record)
+
+    def _adopt(self, record: Instance) -> None:
+        """An instance of the term before: what it does now the master will tell."""
+        kept = self.versions.get(record.app_id, {})
+        app = kept.get(record.version_ms) or self.apps.get(record.app_id)
+        live = Live(
+            record,
+            # An app that is gone with its versions: what is left of it is only to be killed.
+            app or App(record.app_id),
+            Condition.PROVISIONED,
+            TaskState.STAGING,
+            since=record.staged_at,
+            inherited=True,
+        )
+        live.checks = [CheckState() for _ in live.app.health_checks]
+        self._index(live)
+
+    # ---- effects and durable words
+
+    def do(self, effect: Effect) -> None:
+        self.output.effects.append(effect)
+
+    def publish(self, kind: str, **fields: Any) -> None:  # noqa: ANN401 - as the event's type has it
+        self.do(Publish(kind, self.now.wall_s, fields))
+
+    def put(self, key: str, value: object) -> None:
+        self.output.writes.append(Put(key, encode(value)))
+
+    def delete(self, key: str) -> None:
+        self.output.writes.append(Delete(key))
+
+    # ---- the framework
+
+    def set_framework_id(self, framework_id: FrameworkId) -> None:
+        if framework_id != self.framework_id:
+            self.framework_id = framework_id
+            self.put(_FRAMEWORK_KEY, StoredFramework(framework_id))
+        self.do(Registered(framework_id))
+
+    def forget_framework_id(self) -> None:
+        self.framework_id = None
+        self.delete(_FRAMEWORK_KEY)
+
+    # ---- apps
+
+    def next_version(self) -> int:
+        """Now, and later than every version there is: versions order changes."""
+        newest = max((app.version_ms for app in self.apps.values()), default=0)
+        return max(timestamps.to_ms(self.now.wall_s), newest + 1)
+
+    def put_app(self, app: App) -> None:
+        self.apps[app.id] = app
+        self.put(f"app/{app.id}", app)
+        kept = self.versions.setdefault(app.id, {})
+        if app.version_ms not in kept:
+            kept[app.version_ms] = app
+            self.put(f"appversion/{app.id}@{app.version_ms}", app)
+            self._prune_versions(app.id, kept)
+        self.app_changed(app.id)
+
+    def _prune_versions(self, app_id: str, kept: dict[int, App]) -> None:
+        """Drop the oldest, but never one that an instance runs: a new leader needs it."""
+        surplus = len(kept) - self.config.max_versions
+        if surplus <= 0:
+            return
+        used = {live.record.version_ms for live in self.fleet(app_id).instances.values()}
+        for version in [v for v in kept if v not in used][:surplus]:
+            del kept[version]
+            self.delete(f"appversion/{app_id}@{version}")
+
+    def remove_app(self, app_id: str) -> None:
+        """The app is no more; its versions stay until its instances are gone."""
+        del self.apps[app_id]
+        self.delete(f"app/{app_id}")
+        self.app_changed(app_id)
+
+    def forget_versions(self, app_id: str) -> None:
+        for version in self.versions.pop(app_id, {}):
+            self.delete(f"appversion/{app_id}@{version}")
+        self.failures.pop(app_id, None)
+
+    def app_changed(self, app_id: str) -> None:
+        self._shown_apps[app_id] = None
+        self.unbalanced[app_id] = None
+
+    def fleet(self, app_id: str) -> Fleet:
+        fleet = self.fleets.get(app_id)
+        if fleet is None:
+            fleet = self.fleets[app_id] = Fleet()
+        return fleet
+
+    # ---- instances
+
+    def launch(self, record: Instance, app: App) -> Live:
+        live = Live(record, app, Condition.PROVISIONED, TaskState.STAGING, since=self.now.wall_s)
+        live.checks = [CheckState() for _ in app.health_checks]
+        self._index(live)
+        self.put(f"instance/{record.id}", record)
+        self.changed(live)
+        return live
+
+    def _index(self, live: Live) -> None:
+        fleet = self.fleet(live.record.app_id)
+        fleet.instances[live.id] = live
+        fleet.count(live)
+        self.by_task[live.record.task_id] = live
+        self.by_id[live.id] = live
+
+    def changed(self, live: Live) -> None:
+        """Call it after any change of `live`."""
+        self.fleet(live.record.app_id).count(live)
+        self.unbalanced[live.record.app_id] = None
+        self._shown_instances[live.id] = live
+
+    def set_condition(self, live: Live, condition: Condition) -> None:
+        if condition is live.condition:
+            return
+        live.condition = condition
+        live.since = self.now.wall_s
+        self.changed(live)
+        self._publish_condition(live)
+
+    def set_doomed(self, live: Live) -> None:
+        live.record = replace(live.record, doomed=True)
+        self.put(f"instance/{live.id}", live.record)
+        self.changed(live)
+
+    def forget(self, live: Live, condition: Condition) -> None:
+        """The instance has ended, or is given up."""
+        app_id = live.record.app_id
+        live.condition = condition
+        self.stop_checks(live)
+        fleet = self.fleet(app_id)
+        fleet.uncount(live)
+        del fleet.instances[live.id]
+        del self.by_task[live.record.task_id]
+        del self.by_id[live.id]
+        if not fleet.instances and app_id not in self.apps:
+            del self.fleets[app_id]
+        self.delete(f"instance/{live.id}")
+        self.unbalanced[app_id] = None
+        self._shown_instances[live.id] = live
+        self._publish_condition(live)
+
+    def stop_checks(self, live: Live) -> None:
+        if live.checking:
+            live.checking = False
+            self.do(StopHealthChecks(live.id))
+
+    def remember_failure(self, live: Live, condition: Condition, status: TaskStatus) -> None:
+        if condition not in _FAILED and condition is not Condition.FINISHED:
+            return
+        record = live.record
+        self.failures[record.app_id] = TaskFailure(
+            record.app_id,
+            record.host,
+            status.message or "",
+            record.task_id,
+            record.id,
+            record.agent_id,
+            status.state,
+            record.version_ms,
+            self.now.wall_s,
+        )
+        self._shown_apps[record.app_id] = None
+
+    def _publish_condition(self, live: Live) -> None:
+        record = live.record
+        self.publish(
+            "instance_changed_event",
+            instanceId=record.id,
+            condition=live.condition.value,
+            runSpecId=record.app_id,
+            agentId=record.agent_id,
+            host=record.host,
+            runSpecVersion=timestamps.format_ms(record.version_ms),
+        )
+
+    # ---- deployments
+
+    def put_deployment(self, plan: Deployment) -> None:
+        self.put(f"deployment/{plan.id}", plan)
+
+    def delete_deployment(self, plan: Deployment) -> None:
+        self.delete(f"deployment/{plan.id}")
+        self.do(ShowDeployment(plan.id, None))
+
+    def show_deployment(self, view: DeploymentView) -> None:
+        self.do(ShowDeployment(view.plan.id, view))
+
+    # ---- pictures
+
+    def show_all(self) -> None:
+        for app_id in self.apps:
+            self.app_changed(app_id)
+        for live in self.by_id.values():
+            self._shown_instances[live.id] = live
+
+    def show_changes(self) -> None:
+        """Renew the pictures of what this step has changed, once each."""
+        for app_id in self._shown_apps:
+            app = self.apps.get(app_id)
+            view = None
+            if app is not None:
+                kept = tuple(self.versions.get(app_id, {}).values())
+                view = AppView(app, kept, self.failures.get(app_id))
+            self.do(ShowApp(app_id, view))
+        for live in self._shown_instances.values():
+            view_ = _picture(live) if live.id in self.by_id else None
+            self.do(ShowInstance(live.record.app_id, live.id, view_))
+        self._shown_apps.clear()
+        self._shown_instances.clear()
+
+
+def _picture(live: Live) -> InstanceView:
+    record = live.record
+    return InstanceView(
+        id=record.id,
+        task_id=record.task_id,
+        app_id=record.app_id,
+        version_ms=record.version_ms,
+        config_ms=record.config_ms,
+        agent_id=record.agent_id,
+        host=record.host,
+        condition=live.condition,
+        state=live.state,
+        staged_at=record.staged_at,
+        healthy=live.healthy,
+        doomed=record.doomed,
+        started_at=live.started_at,
+        ports=record.ports,
+        ip_addresses=live.ip_addresses,
+        checks=tuple(
+            CheckView(
+                check.alive,
+                check.consecutive_failures,
+                check.first_success,
+                check.last_success,
+                check.last_failure,
+                check.cause,
+            )
+            for check in live.checks
+        ),
+        region=record.region,
+        zone=record.zone,
+        role=record.role,
+    )

@@ -1,0 +1,102 @@
+"""What readers see: frozen pictures, replaced one by one as the core changes and stores things."""
+
+from __future__ import annotations
+
+from mezzo.ids import AgentId, TaskId
+from mezzo.model import IpAddress, Offer
+from mezzo.record import Record
+from mezzo.states import TaskState
+
+from .app import App
+from .instances import Condition
+from .planner import Action, Deployment
+
+
+class CheckView(Record):
+    """A health check's result; times in wall seconds."""
+
+    alive: bool | None
+    consecutive_failures: int
+    first_success: float | None = None
+    last_success: float | None = None
+    last_failure: float | None = None
+    cause: str | None = None
+
+
+class InstanceView(Record):
+    id: str
+    task_id: TaskId
+    app_id: str
+    version_ms: int
+    config_ms: int
+    agent_id: AgentId
+    host: str
+    condition: Condition
+    state: TaskState
+    staged_at: float
+    healthy: bool | None
+    doomed: bool = False
+    started_at: float | None = None
+    ports: tuple[int, ...] = ()
+    ip_addresses: tuple[IpAddress, ...] = ()
+    checks: tuple[CheckView, ...] = ()
+    region: str | None = None
+    zone: str | None = None
+    role: str = "*"
+
+    @property
+    def active(self) -> bool:
+        return self.condition is not Condition.UNREACHABLE_INACTIVE
+
+
+class TaskFailure(Record):
+    """The last one of an app. `at`: wall seconds."""
+
+    app_id: str
+    host: str
+    message: str
+    task_id: TaskId
+    instance_id: str
+    agent_id: AgentId
+    state: TaskState
+    version_ms: int
+    at: float
+
+
+class AppView(Record):
+    """An app with its kept versions, oldest first."""
+
+    app: App
+    versions: tuple[App, ...] = ()
+    last_failure: TaskFailure | None = None
+
+
+class DeploymentView(Record):
+    """A running plan. `step` counts from 1; 0: not begun."""
+
+    plan: Deployment
+    step: int
+    current: tuple[Action, ...]
+
+
+class Refused(Record):
+    """An offer that was of no use to an app."""
+
+    offer: Offer
+    reason: str
+    at: float
+
+
+class QueueItem(Record):
+    """An app that waits for offers. Counters since the first offer after it began to wait."""
+
+    app: App
+    count: int
+    delay_left_s: float
+    since: float
+    processed: int
+    unused: int
+    last_used_at: float | None
+    last_unused_at: float | None
+    refused_in_all: dict[str, int]  # by reason
+    last_refused: tuple[Refused, ...]  # of each agent the last
