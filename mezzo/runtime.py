@@ -19,15 +19,14 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Generic, TypeVar
 
-from mezzo.core import CancelTimer, Core, Instant, Put, SetTimer, TimerFired, Write
-from mezzo.store.base import StateStore
+from mezzo.core import CancelTimer, Core, Instant, SetTimer, TimerFired, Write
+from mezzo.store.base import StateStore, write_bytes
 
 E = TypeVar("E")
 
 # One drain steps at most so many events before the loop gets a turn for its streams.
 _EVENTS_PER_TURN: Final = 500
 _STALE_MIN: Final = 64
-_KEY_OVERHEAD_BYTES: Final = 64  # what a write costs beside its key and value
 
 
 def system_now() -> Instant:
@@ -163,7 +162,7 @@ class Runtime(Generic[E]):
         upto = self._durable
         while self._writes:
             step, writes = self._writes[0]
-            size += sum(_size(write) for write in writes)
+            size += sum(map(write_bytes, writes))
             if group and size > self._store.max_commit_bytes:
                 break
             self._writes.popleft()
@@ -183,11 +182,6 @@ class Runtime(Generic[E]):
             return
         self._durable = upto
         self._move()
-
-
-def _size(write: Write) -> int:
-    value = len(write.value) if isinstance(write, Put) else 0
-    return len(write.key) + value + _KEY_OVERHEAD_BYTES
 
 
 class _Timers:

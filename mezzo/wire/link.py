@@ -59,7 +59,10 @@ class _Published(msgspec.Struct):
 
 
 def grpc_target(leader: bytes) -> str:
-    """`host:port` out of what a leader published: a MasterInfo in JSON, or `host:port` itself."""
+    """`host:port` out of what a leader published: a MasterInfo in JSON, or `host:port` itself.
+
+    A fixed address may be a list, `host:port,host:port`: it comes back as it is.
+    """
     text = leader.decode()
     if not text.startswith("{"):
         return text
@@ -122,6 +125,7 @@ class Link(Generic[Out]):
         """Until cancelled."""
         self._detector.start(self._on_leader)
         retry_s = RETRY_MIN_S
+        attempt = 0
         try:
             while True:
                 self._leader_changed.clear()
@@ -129,10 +133,15 @@ class Link(Generic[Out]):
                     await self._leader_changed.wait()
                     continue
                 started_s = self._loop.time()
-                self._current = asyncio.create_task(self._connection(self._leader))
+                # One of a fixed list leads: ask them in turn, the standbys refuse.
+                targets = self._leader.split(",")
+                target = targets[attempt % len(targets)]
+                attempt += 1
+                self._current = asyncio.create_task(self._connection(target))
                 await asyncio.wait([self._current])
                 if self._loop.time() - started_s > RETRY_MAX_S:
                     retry_s = RETRY_MIN_S
+                    attempt -= 1  # it did lead: begin with it
                 # Jitter spreads the return of many after a failover.
                 pause_s = retry_s * random.uniform(0.5, 1.0)
                 retry_s = min(retry_s * 2, RETRY_MAX_S)
