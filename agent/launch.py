@@ -17,7 +17,7 @@ from mezzo.model import (
 )
 
 from .config import AgentConfig
-from .containerizer.base import SANDBOX_IN_IMAGE, ContainerSpec, Kind
+from .containerizer.base import SANDBOX_IN_IMAGE, ContainerSpec, Kind, container_name
 from .tasks import AgentTask
 
 LOCALHOST: Final = "127.0.0.1"
@@ -140,11 +140,6 @@ def spec_of(task: AgentTask, framework: FrameworkInfo, config: AgentConfig) -> C
         container=info.container if kind is Kind.DOCKER else None,
         user=user if kind is Kind.DOCKER or config.switch_user else None,
     )
-
-
-def container_name(container_id: ContainerId) -> str:
-    """In the Docker engine."""
-    return f"mezzo-{container_id}"
 
 
 def _environment(

@@ -52,6 +52,11 @@ class ContainerSpec(Record):
     user: str | None = None
 
 
+def container_name(container_id: ContainerId) -> str:
+    """In the Docker engine: how a launch is idempotent and how a restarted agent finds it again."""
+    return f"mezzo-{container_id}"
+
+
 # ---------------------------------------------------------------------------------- what it reports
 
 

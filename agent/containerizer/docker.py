@@ -1,0 +1,369 @@
+"""Tasks as containers of a Docker engine.
+
+A launch is create and start; one inspect afterwards tells what TASK_RUNNING carries. Endings come
+from the engine's event stream, followed by one thread; whenever that stream was interrupted, every
+container is looked at again. What a task prints stays in the engine (rotated, see DockerSettings)
+until its container is removed: then it is saved into the sandbox, as Mesos has it there. So fifty
+tasks need no more threads than one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.utils import parse_repository_tag
+
+from mezzo.errors import BadRequest
+from mezzo.ids import ContainerId
+from mezzo.log import get_logger
+from mezzo.model import CommandInfo
+
+from .base import (
+    CheckFailed,
+    ContainerAbsent,
+    ContainerExited,
+    ContainerLost,
+    ContainerRemoved,
+    ContainerSpec,
+    LaunchFailed,
+    Report,
+    RuntimeEvent,
+    Stream,
+    container_name,
+)
+from .docker_body import (
+    LABEL_CONTAINER,
+    DockerSettings,
+    as_exited,
+    as_started,
+    create_body,
+    is_running,
+    never_started,
+    stop_signal,
+)
+from .docker_engine import AWAY, Closed, Engine, refusal_text
+from .docker_exec import Exec
+from .docker_options import Body
+from .kills import Kills
+from .sandbox import make_sandbox, read_file
+from .workers import Workers
+
+_LAUNCHES_AT_ONCE: Final = 8  # more make the engine slower, not faster
+_CALLS_AT_ONCE: Final = 4
+_CHECKS_AT_ONCE: Final = 16
+# The engine's clock may be a little behind: events twice do no harm, a missed one does.
+_EVENTS_OVERLAP_S: Final = 5
+_CONFLICT: Final = 409
+
+
+@dataclass(slots=True)
+class _Container:
+    """One that is being launched or runs. unwanted: killed before it was started."""
+
+    spec: ContainerSpec
+    started: bool = False
+    stop_signal: str = "SIGTERM"
+    unwanted: bool = False
+
+
+class DockerRuntime:
+    """See `ContainerRuntime`. crash: gets what a bug in a thread raises."""
+
+    def __init__(
+        self, report: Report, crash: Callable[[BaseException], None], settings: DockerSettings
+    ) -> None:
+        self._report = report
+        self._crash = crash
+        self._settings = settings
+        self._engine = Engine(settings.url)
+        self._log = get_logger("agent")
+        self._containers: dict[ContainerId, _Container] = {}  # of the loop alone
+
+    def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        self._launches = Workers(loop, "docker launch", _LAUNCHES_AT_ONCE, self._crash)
+        # Of their own, so that a slow pull holds up no kill.
+        self._calls = Workers(loop, "docker call", _CALLS_AT_ONCE, self._crash)
+        self._checks = ThreadPoolExecutor(_CHECKS_AT_ONCE, thread_name_prefix="docker check")
+        self._kills = Kills(loop, self._signal)
+        threading.Thread(target=self._follow, name="docker events", daemon=True).start()
+
+    # ---- launch
+
+    def launch(self, spec: ContainerSpec) -> None:
+        if spec.container_id not in self._containers:
+            container = self._containers[spec.container_id] = _Container(spec)
+            self._launches.run(self._launch, container)
+
+    def _launch(self, container: _Container) -> None:
+        """In a thread."""
+        spec = container.spec
+        try:
+            make_sandbox(spec.sandbox, None)
+            self._create(container)
+            self._engine.call(lambda api: api.start(container_name(spec.container_id)))
+        except (BadRequest, OSError) as error:
+            self._calls.tell(self._over, LaunchFailed(spec.container_id, str(error)))
+        except APIError as error:
+            self._calls.tell(self._over, LaunchFailed(spec.container_id, refusal_text(error)))
+        except Closed:
+            return
+        else:
+            # In the other pool: the next launch need not wait for it.
+            self._calls.run(self._look, spec.container_id)
+
+    def _create(self, container: _Container) -> None:
+        """Make the container, unless an earlier life of the agent has. Raises as `_launch` does."""
+        spec = container.spec
+        body = create_body(spec, self._settings)
+        assert spec.container is not None
+        assert spec.container.docker is not None
+        if spec.container.docker.force_pull_image:
+            self._pull(container)
+        for attempt in (1, 2):
+            self._refuse_if_unwanted(container)
+            try:
+                self._engine.call(lambda api: _create(api, body, spec.container_id))
+            except ImageNotFound:
+                # Only now: to ask for the image before each launch would cost every launch.
+                if attempt == 2:
+                    raise
+                self._pull(container)
+            except APIError as error:
+                if error.status_code != _CONFLICT:
+                    raise
+                return
+            else:
+                return
+
+    def _pull(self, container: _Container) -> None:
+        spec = container.spec
+        assert spec.container is not None
+        assert spec.container.docker is not None
+        image = spec.container.docker.image
+        repository, tag = parse_repository_tag(image)
+
+        def pull(api: docker.APIClient) -> None:
+            for line in api.pull(repository, tag or "latest", stream=True, decode=True):
+                self._refuse_if_unwanted(container)
+                if "error" in line:
+                    raise BadRequest(f"image {image} can't be pulled: {line['error']}")
+
+        try:
+            self._engine.call(pull)
+        except APIError as error:
+            raise BadRequest(f"image {image} can't be pulled: {refusal_text(error)}") from error
+
+    def _refuse_if_unwanted(self, container: _Container) -> None:
+        if container.unwanted:
+            raise BadRequest("killed before it was started")
+
+    # ---- what the engine says of a container
+
+    def recover(self, specs: Sequence[ContainerSpec]) -> None:
+        for spec in specs:
+            self._containers.setdefault(spec.container_id, _Container(spec))
+            self._calls.run(self._look, spec.container_id, recovering=True)
+
+    def _look(
+        self,
+        cid: ContainerId,
+        *,
+        recovering: bool = False,
+        exit_code: int | None = None,
+    ) -> None:
+        """In a thread: inspect, and report what is news.
+
+        recovering: no trace of it means that it was never launched.
+        exit_code: it has surely ended, with this one.
+        """
+        try:
+            inspected = self._engine.call(lambda api: api.inspect_container(container_name(cid)))
+        except NotFound:
+            event: RuntimeEvent
+            if exit_code is not None:
+                event = ContainerExited(cid, exit_code)
+            elif recovering:
+                event = ContainerAbsent(cid)
+            else:
+                event = ContainerLost(cid, "its container was removed from the engine")
+            self._calls.tell(self._over, event)
+            return
+        except Closed:
+            return
+        if never_started(inspected):
+            if recovering:
+                self._calls.tell(self._over, ContainerAbsent(cid))
+            return  # its launch is under way
+        self._calls.tell(self._saw, cid, inspected)
+
+    def _saw(self, cid: ContainerId, inspected: dict[str, Any]) -> None:
+        """On the loop: it runs, or has run."""
+        container = self._containers.get(cid)
+        if container is None:
+            return
+        if not container.started:
+            container.started = True
+            container.stop_signal = stop_signal(inspected)
+            self._report(as_started(cid, inspected, self._settings))
+        if not is_running(inspected):
+            self._over(as_exited(cid, inspected))
+
+    def _over(self, event: RuntimeEvent) -> None:
+        """On the loop: it runs no longer, or never did. What was said already is not said again."""
+        if self._containers.pop(event.container_id, None) is not None:
+            self._kills.forget(event.container_id)
+            self._report(event)
+
+    def _follow(self) -> None:
+        """In a thread of its own: learn of endings, as long as the agent lives."""
+        try:
+            while True:
+                self._follow_one_stream()
+                self._engine.pause()
+        except Closed:
+            return
+        except BaseException as error:  # noqa: BLE001 - a thread that dies unseen loses endings
+            self._crash(error)
+
+    def _follow_one_stream(self) -> None:
+        stream = self._engine.call(
+            lambda api: api.events(
+                since=int(time.time() - _EVENTS_OVERLAP_S),
+                filters={"type": "container", "event": "die", "label": LABEL_CONTAINER},
+                decode=True,
+            )
+        )
+        # Those that ended while nobody listened; from now on no ending can escape us.
+        self._calls.tell(self._look_at_all)
+        with contextlib.suppress(*AWAY):
+            for event in stream:
+                attributes = event["Actor"]["Attributes"]
+                cid = ContainerId(attributes[LABEL_CONTAINER])
+                self._calls.tell(self._died, cid, int(attributes.get("exitCode", 0)))
+
+    def _look_at_all(self) -> None:
+        for cid, container in self._containers.items():
+            if container.started:
+                self._calls.run(self._look, cid)
+
+    def _died(self, cid: ContainerId, exit_code: int) -> None:
+        if cid in self._containers:
+            self._calls.run(self._look, cid, exit_code=exit_code)
+
+    # ---- the rest of the contract
+
+    def kill(self, container_id: ContainerId, grace_s: float) -> None:
+        container = self._containers.get(container_id)
+        if container is None:
+            return
+        if container.started:
+            self._kills.order(container_id, grace_s)
+        else:
+            container.unwanted = True
+
+    def _signal(self, container_id: ContainerId, number: signal.Signals) -> None:
+        container = self._containers.get(container_id)
+        if container is not None:
+            name = container.stop_signal if number == signal.SIGTERM else number.name
+            self._calls.run(self._send_signal, container_id, name)
+
+    def _send_signal(self, cid: ContainerId, name: str) -> None:
+        """In a thread. The engine refuses if it has ended; its event tells us."""
+        with contextlib.suppress(APIError, Closed):
+            self._engine.call(lambda api: api.kill(container_name(cid), name))
+
+    def remove(self, container_id: ContainerId, sandbox: str) -> None:
+        self._calls.run(self._remove, container_id, sandbox)
+
+    def _remove(self, cid: ContainerId, sandbox: str) -> None:
+        """In a thread."""
+        name = container_name(cid)
+        try:
+            self._engine.call(lambda api: _save_logs(api, name, sandbox))
+            self._engine.call(lambda api: api.remove_container(name, v=True, force=True))
+        except NotFound:
+            pass  # somebody was faster, or it was never made
+        except APIError as error:
+            # Nothing depends on it. It comes again after the next restart of the agent.
+            self._log.warning("container.not_removed", container=name, error=refusal_text(error))
+            return
+        except (Closed, OSError):
+            return
+        self._calls.tell(self._report, ContainerRemoved(cid))
+
+    async def check(self, container_id: ContainerId, command: CommandInfo) -> int:
+        run = Exec(container_name(container_id), command)
+        job = self._loop.run_in_executor(self._checks, self._engine.call_once, run.run)
+        try:
+            return await asyncio.shield(job)
+        except APIError as error:
+            raise CheckFailed(refusal_text(error)) from error
+        except (OSError, DockerException) as error:
+            raise CheckFailed(str(error)) from error
+        except asyncio.CancelledError:
+            run.stop()
+            job.add_done_callback(lambda done: done.cancelled() or done.exception())
+            raise
+
+    def logs(
+        self, container_id: ContainerId, sandbox: str, stream: Stream, offset: int, follow: bool
+    ) -> Iterator[bytes]:
+        saved = Path(sandbox, stream)
+        if saved.exists():
+            yield from read_file(saved, offset, lambda: False)
+            return
+        skip = offset
+        try:
+            for chunk in self._engine.call_once(
+                lambda api: _log(api, container_name(container_id), stream, follow)
+            ):
+                if skip < len(chunk):
+                    yield chunk[skip:]
+                skip = max(0, skip - len(chunk))
+        except NotFound:
+            return
+
+    async def close(self) -> None:
+        self._kills.clear()
+        self._engine.close()
+        self._launches.close()
+        self._calls.close()
+        self._checks.shutdown(wait=False, cancel_futures=True)
+
+
+def _log(api: docker.APIClient, name: str, stream: Stream, follow: bool) -> Iterator[bytes]:
+    return api.logs(
+        name,
+        stdout=stream is Stream.STDOUT,
+        stderr=stream is Stream.STDERR,
+        stream=True,
+        follow=follow,
+    )
+
+
+def _save_logs(api: docker.APIClient, name: str, sandbox: str) -> None:
+    """Each whole or not at all: a file that is there is what `logs` reads."""
+    for stream in Stream:
+        fresh = Path(sandbox, f".{stream}")
+        with fresh.open("wb") as file:
+            for chunk in _log(api, name, stream, follow=False):
+                file.write(chunk)
+        fresh.rename(Path(sandbox, stream))
+
+
+def _create(api: docker.APIClient, body: Body, cid: ContainerId) -> None:
+    """The SDK's own way to make a body knows fewer options than the engine."""
+    api.create_container_from_config(body, container_name(cid))  # type: ignore[no-untyped-call]

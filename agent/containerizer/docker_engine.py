@@ -1,0 +1,106 @@
+"""The connection to a Docker engine: made when it is needed, and waited for when it is away."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import docker
+import requests
+import urllib3
+from docker.errors import APIError, DockerException
+
+from mezzo.log import get_logger
+
+T = TypeVar("T")
+
+RETRY_MIN_S: Final = 0.2
+RETRY_MAX_S: Final = 5.0
+# A busy engine is slow to start containers; a call that gets no answer is repeated after that.
+ANSWER_WITHIN_S: Final = 120
+CONNECTIONS_KEPT: Final = 32
+
+# What says that the engine is away, not that it refuses. Streams raise these in their middle, too.
+AWAY: Final = (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError)
+
+
+class Closed(Exception):
+    """The agent ends: give up."""
+
+
+class Engine:
+    """Blocking calls, from any thread. Logs when the engine goes away and when it is back."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = threading.Lock()
+        self._client: docker.APIClient | None = None
+        self._closed = threading.Event()
+        self._away = False
+        self._log = get_logger("agent")
+
+    def call(self, ask: Callable[[docker.APIClient], T]) -> T:
+        """Ask until the engine answers: so `ask` must be harmless when it is repeated.
+
+        Raises docker.errors.APIError as the engine's refusal, Closed when the agent ends.
+        """
+        wait_s = RETRY_MIN_S
+        while not self._closed.is_set():
+            try:
+                answer = ask(self._connected())
+            except APIError:
+                self._note_back()
+                raise
+            except (*AWAY, DockerException) as error:
+                self._note_away(error)
+                self._closed.wait(wait_s)
+                wait_s = min(wait_s * 2, RETRY_MAX_S)
+            else:
+                self._note_back()
+                return answer
+        raise Closed
+
+    def call_once(self, ask: Callable[[docker.APIClient], T]) -> T:
+        """Ask without waiting for an engine that is away.
+
+        Raises docker.errors.DockerException, OSError (requests' errors are such, too).
+        """
+        return ask(self._connected())
+
+    def pause(self) -> None:
+        """Between two attempts at a stream. Raises Closed when the agent ends."""
+        if self._closed.wait(RETRY_MIN_S):
+            raise Closed
+
+    def close(self) -> None:
+        self._closed.set()
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+
+    def _connected(self) -> docker.APIClient:
+        with self._lock:
+            if self._client is None:  # raises DockerException if there is no engine
+                self._client = docker.APIClient(
+                    self._url,
+                    version="auto",
+                    timeout=ANSWER_WITHIN_S,
+                    max_pool_size=CONNECTIONS_KEPT,
+                )
+            return self._client
+
+    def _note_away(self, error: Exception) -> None:
+        if not self._away and not self._closed.is_set():
+            self._away = True
+            self._log.warning("docker.unavailable", engine=self._url, error=str(error))
+
+    def _note_back(self) -> None:
+        if self._away:
+            self._away = False
+            self._log.info("docker.available", engine=self._url)
+
+
+def refusal_text(error: APIError) -> str:
+    """The engine's own words, in one line."""
+    return str(error.explanation or error).strip()
