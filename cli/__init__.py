@@ -1,0 +1,1 @@
+"""The `mezzo` command. Its subcommands import what they need when they run: `--help` is quick."""

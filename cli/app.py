@@ -1,0 +1,256 @@
+"""`mezzo app`: what Marathon runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from .deploy import Marathon, addresses, app_id, counts
+from .errors import Wrong
+from .http import Json, marathon_option
+from .output import amount, mib, output_option, print_json, print_table
+from .reasons import why_waiting
+from .settings import duration
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SECRETIVE: Final = "env"  # values may be secrets: names are enough
+
+
+@click.group("app")
+def command() -> None:
+    """Add, look at, scale, update and remove Marathon apps.
+
+    Commands that change an app wait until the change is carried out, and say what they wait for.
+    """
+
+
+def changing(function: F) -> F:
+    """What commands have that start a deployment."""
+    for option in (
+        click.option("--detach", is_flag=True, help="Do not wait."),
+        click.option(
+            "--timeout",
+            type=duration,
+            default="5mins",
+            show_default=True,
+            help="How long to wait; then the exit code is 1 and the deployment goes on.",
+        ),
+        marathon_option,
+    ):
+        function = option(function)
+    return function
+
+
+force_option: Final = click.option(
+    "--force", is_flag=True, help="Also while another deployment holds the app: cancels that one."
+)
+
+
+@command.command("add")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@changing
+def add(file: Path, marathon: str, timeout: float, detach: bool) -> None:
+    """Add the app that is defined in FILE, as Marathon's JSON. "-" reads the standard input."""
+    definition = read_definition(file)
+    server = Marathon(marathon)
+    which = app_id(str(definition.get("id", "")))
+    deployment = server.add(definition)
+    _finish(server, deployment, which, timeout, detach, done="is deployed")
+
+
+@command.command("list")
+@marathon_option
+@output_option
+def list_(marathon: str, output: str) -> None:
+    """List all apps."""
+    apps = Marathon(marathon).apps()
+    if output == "json":
+        print_json(apps)
+        return
+    print_table(
+        ["APP", "INSTANCES", "CPUS", "MEM", "DEPLOYING", "RUNS"],
+        [
+            [
+                app["id"],
+                counts(app),
+                amount(app["cpus"]),
+                mib(app["mem"]),
+                "yes" if app.get("deployments") else "no",
+                _what_runs(app),
+            ]
+            for app in apps
+        ],
+        empty="no apps: add one with `mezzo app add FILE`",
+    )
+
+
+@command.command("show")
+@click.argument("app")
+@marathon_option
+@output_option
+def show(app: str, marathon: str, output: str) -> None:
+    """Show one app: what it is, its tasks, and why instances wait."""
+    server = Marathon(marathon)
+    which = app_id(app)
+    found = server.app(which)
+    item = server.queue().get(which)
+    if output == "json":
+        print_json({"app": found, "queue": item})
+        return
+    click.echo(f"{which}: {counts(found)}")
+    click.echo(f"  runs       {_what_runs(found)}")
+    click.echo(f"  resources  {amount(found['cpus'])} CPUs, {mib(found['mem'])} each")
+    click.echo(f"  version    {found['version']}")
+    for key in sorted(found.get(_SECRETIVE, {})):
+        click.echo(f"  env        {key}")
+    for reason in why_waiting(item):
+        click.echo(f"  waiting    {reason}")
+    if failure := found.get("lastTaskFailure"):
+        click.echo(
+            f"  last failure  {failure['timestamp']} {failure['state']} on {failure['host']}: "
+            f"{failure['message']}"
+        )
+    click.echo()
+    print_table(
+        ["TASK", "STATE", "HEALTH", "ADDRESS", "STARTED"],
+        [
+            [
+                task["id"],
+                task["state"],
+                _health(task),
+                " ".join(addresses({"tasks": [task]})) or task["host"],
+                task.get("startedAt") or "-",
+            ]
+            for task in found.get("tasks", [])
+        ],
+        empty="no tasks",
+    )
+
+
+@command.command("scale")
+@click.argument("app")
+@click.argument("instances", type=click.IntRange(min=0))
+@force_option
+@changing
+def scale(
+    app: str, instances: int, force: bool, marathon: str, timeout: float, detach: bool
+) -> None:
+    """Run INSTANCES instances of an app; 0 suspends it."""
+    server, which = Marathon(marathon), app_id(app)
+    deployment = server.update(which, {"instances": instances}, force=force)
+    _finish(server, deployment, which, timeout, detach, done="is scaled")
+
+
+@command.command("update")
+@click.argument("app")
+@click.argument("changes", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option(
+    "-f", "--file", type=click.Path(path_type=Path, allow_dash=True), help="JSON changes."
+)
+@force_option
+@changing
+def update(
+    app: str,
+    changes: tuple[str, ...],
+    file: Path | None,
+    force: bool,
+    marathon: str,
+    timeout: float,
+    detach: bool,
+) -> None:
+    """Change an app: what is not named stays.
+
+    A VALUE is JSON, or else text: `mezzo app update /web cpus=0.5 'env={"DEBUG": "1"}'`.
+    """
+    if not changes and file is None:
+        raise Wrong("nothing to change: give KEY=VALUE or --file FILE")
+    wanted = read_definition(file) if file is not None else {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals or not key:
+            raise Wrong(f"{change!r} is not KEY=VALUE: write e.g. instances=3")
+        wanted[key] = _value(value)
+    server, which = Marathon(marathon), app_id(app)
+    wanted.pop("id", None)  # the path names it
+    deployment = server.update(which, wanted, force=force)
+    _finish(server, deployment, which, timeout, detach, done="is updated")
+
+
+@command.command("remove")
+@click.argument("app")
+@force_option
+@changing
+def remove(app: str, force: bool, marathon: str, timeout: float, detach: bool) -> None:
+    """Stop all instances of an app and forget it."""
+    server, which = Marathon(marathon), app_id(app)
+    deployment = server.remove(which, force=force)
+    _finish(server, deployment, which, timeout, detach, done="is removed")
+
+
+@command.command("restart")
+@click.argument("app")
+@force_option
+@changing
+def restart(app: str, force: bool, marathon: str, timeout: float, detach: bool) -> None:
+    """Replace all instances of an app by new ones, as its upgrade strategy says."""
+    server, which = Marathon(marathon), app_id(app)
+    deployment = server.restart(which, force=force)
+    _finish(server, deployment, which, timeout, detach, done="is restarted")
+
+
+def read_definition(file: Path) -> Json:
+    """The JSON object in a file. Raises Wrong."""
+    try:
+        with click.open_file(str(file)) as opened:
+            definition = json.load(opened)
+    except OSError as error:
+        raise Wrong(f"{file} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise Wrong(f"{file} is no JSON: {error}") from error
+    if not isinstance(definition, dict):
+        raise Wrong(f"{file} holds no JSON object: write one app, {{...}}")
+    return definition
+
+
+def _finish(
+    server: Marathon,
+    deployment: str | None,
+    which: str,
+    timeout_s: float,
+    detach: bool,
+    *,
+    done: str,
+) -> None:
+    if detach:
+        click.echo(f"{which}: deployment {deployment}" if deployment else f"{which}: no change")
+        return
+    server.wait(deployment, which, timeout_s)
+    app = server.find(which)
+    click.echo(f"{which} {done}: {counts(app)}" if app else f"{which} {done}")
+    for address in addresses(app) if app else []:
+        click.echo(f"  http://{address}")
+
+
+def _value(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _what_runs(app: Json) -> str:
+    image = (app.get("container") or {}).get("docker", {}).get("image")
+    what = app.get("cmd") or " ".join(app.get("args") or [])
+    return ": ".join(part for part in (image, what) if part) or "-"
+
+
+def _health(task: Json) -> str:
+    results = task.get("healthCheckResults", [])
+    if not results:
+        return "-"
+    return "healthy" if all(each.get("alive") for each in results) else "unhealthy"

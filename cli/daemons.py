@@ -1,0 +1,27 @@
+"""What the commands that run a daemon have in common."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import click
+
+STATE_ROOT: Final = Path("/var/lib/mezzo")
+DIRECTORY: Final = click.Path(path_type=Path, file_okay=False, resolve_path=True)
+
+
+def serve(
+    name: str,
+    main: Callable[[], Coroutine[Any, Any, int]],
+    *,
+    log_level: str,
+    log_json: bool,
+) -> NoReturn:
+    """Run a daemon until it ends, and the process with it."""
+    from mezzo import daemon, log
+
+    log.configure(level=log_level, json=log_json)
+    sys.exit(daemon.run(main, name=name))

@@ -1,0 +1,159 @@
+"""Marathon for the command line: apps, and waiting until a deployment is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import quote
+
+from .errors import Failed, Wrong
+from .http import HttpError, Json, Server
+from .progress import live_line
+from .reasons import why_waiting
+
+_POLL_S: Final = 0.2
+
+Say = Callable[[str], None]
+
+
+def app_id(text: str) -> str:
+    """`web`, `/web` and `//web/` are one app: `/web`. Raises Wrong for the root."""
+    parts = [part for part in text.split("/") if part]
+    if not parts:
+        raise Wrong(f"{text!r} names no app: give its id, e.g. /web")
+    return "/" + "/".join(parts)
+
+
+class Marathon:
+    def __init__(self, url: str) -> None:
+        self.server = Server("Marathon", url, option="--marathon")
+
+    # ---- reading
+
+    def apps(self) -> list[Json]:
+        found: list[Json] = self.server.get("/v2/apps?embed=apps.counts&embed=apps.deployments")[
+            "apps"
+        ]
+        return sorted(found, key=lambda app: str(app["id"]))
+
+    def app(self, which: str) -> Json:
+        """One app with its tasks. Raises Failed if there is none."""
+        found = self.find(which)
+        if found is None:
+            raise Failed(f"there is no app {which} at {self.server.url}: see `mezzo app list`")
+        return found
+
+    def find(self, which: str) -> Json | None:
+        try:
+            found: Json = self.server.get(f"/v2/apps{quote(which)}")["app"]
+        except HttpError as error:
+            if error.status == 404:
+                return None
+            raise
+        return found
+
+    def queue(self) -> dict[str, Json]:
+        """What waits to be launched, by app id."""
+        items = self.server.get("/v2/queue")["queue"]
+        return {item["app"]["id"]: item for item in items if "app" in item}
+
+    # ---- changing: each returns the id of the deployment that it started, if one was needed
+
+    def add(self, definition: Json) -> str | None:
+        try:
+            created = self.server.call("POST", "/v2/apps", definition)
+        except HttpError as error:
+            if error.status == 409 and "already exists" in str(error.body):
+                raise Failed(
+                    f"{error.message}: change it with `mezzo app update`, or remove it first"
+                ) from None
+            raise
+        deployments: list[dict[str, str]] = created.get("deployments", [])
+        return deployments[0]["id"] if deployments else None
+
+    def update(self, which: str, changes: Json, *, force: bool) -> str | None:
+        self.app(which)  # PUT would create it
+        return self._change("PUT", which, changes, force=force)
+
+    def remove(self, which: str, *, force: bool) -> str | None:
+        self.app(which)
+        return self._change("DELETE", which, None, force=force)
+
+    def restart(self, which: str, *, force: bool) -> str | None:
+        self.app(which)
+        return self._change("POST", f"{which}/restart", None, force=force)
+
+    def _change(self, method: str, path: str, body: Json | None, *, force: bool) -> str | None:
+        query = f"?force={str(force).lower()}"
+        try:
+            answer: Any = self.server.call(method, f"/v2/apps{quote(path)}{query}", body)
+        except HttpError as error:
+            if error.status == 409:
+                raise Failed(f"{error.message} Here: --force") from None
+            raise
+        return answer.get("deploymentId") if isinstance(answer, dict) else None
+
+    # ---- waiting
+
+    def wait(self, deployment: str | None, which: str, timeout_s: float) -> None:
+        """Until the deployment is over, with a live line. Raises Failed: too long, or undone."""
+        if deployment is None:
+            return
+        with live_line() as say:
+            self.wait_quietly(deployment, which, timeout_s, say)
+
+    def wait_quietly(self, deployment: str, which: str, timeout_s: float, say: Say) -> None:
+        """The same, with the caller's own line."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            going = [each["id"] for each in self.server.get("/v2/deployments")]
+            progress = self.progress(which)
+            say(progress)
+            if deployment not in going:
+                break
+            if time.monotonic() > deadline:
+                raise Failed(
+                    f"not done after {timeout_s:g} s: {progress}. The deployment {deployment} goes "
+                    f"on; look again with `mezzo app show {which}`"
+                )
+            time.sleep(_POLL_S)
+        app = self.find(which)
+        # Removed, or at its target: the deployment did what it was for.
+        if app is not None and app["tasksRunning"] < app["instances"] and which in self.queue():
+            raise Failed(
+                f"the deployment {deployment} was given up: {self.progress(which)}. See "
+                f"`mezzo app show {which}`"
+            )
+
+    def progress(self, which: str) -> str:
+        """`/web: 2/3 running, 1 healthy; waiting: InsufficientCpus on 3 agents (...)`."""
+        app = self.find(which)
+        if app is None:
+            return f"{which}: gone"
+        text = f"{which}: {counts(app)}"
+        if reasons := why_waiting(self.queue().get(which)):
+            text += f"; waiting: {', '.join(reasons)}"
+        return text
+
+
+def counts(app: Json) -> str:
+    """`2/3 running, 1 healthy`; what is zero and not asked for is left out."""
+    text = f"{app['tasksRunning']}/{app['instances']} running"
+    if app.get("healthChecks"):
+        text += f", {app['tasksHealthy']} healthy"
+    if app["tasksUnhealthy"]:
+        text += f", {app['tasksUnhealthy']} unhealthy"
+    if app["tasksStaged"]:
+        text += f", {app['tasksStaged']} staging"
+    return text
+
+
+def addresses(app: Json) -> list[str]:
+    """`host:port` of every port of every running task."""
+    return [
+        f"{task['host']}:{port}"
+        for task in app.get("tasks", [])
+        if task.get("state") == "TASK_RUNNING"
+        for port in task.get("ports", [])
+    ]

@@ -1,0 +1,42 @@
+"""`mezzo gateway`."""
+
+from __future__ import annotations
+
+import click
+
+from .daemons import serve
+from .settings import ADDRESS_HELP, PORT, daemon_options, duration, setting
+
+
+@click.command("gateway")
+@setting("--master", default="127.0.0.1:5055", help=f"Where the leading master is: {ADDRESS_HELP}.")
+@setting("--ip", default="127.0.0.1", help="Address to listen on.")
+@setting("--port", type=PORT, default=5050, help="HTTP port.")
+@setting(
+    "--threads",
+    type=click.IntRange(4, 4096),
+    default=64,
+    help="Answers at the same time; an open page takes one.",
+)
+@setting("--zk-session-timeout", type=duration, default="10secs", help="ZooKeeper session.")
+@daemon_options
+def command(
+    master: str,
+    ip: str,
+    port: int,
+    threads: int,
+    zk_session_timeout: float,
+    log_level: str,
+    log_json: bool,
+) -> None:
+    """Run a gateway: HTTP endpoints and the web page of a cluster.
+
+    It reads one event stream from the leading master, whichever that is, and answers everybody from
+    its own copy. `mezzo master` starts one by itself.
+    """
+    from mezzo.web.shell import GatewayOptions, run_gateway
+
+    options = GatewayOptions(
+        master, ip=ip, port=port, threads=threads, zk_session_timeout_s=zk_session_timeout
+    )
+    serve("gateway", lambda: run_gateway(options), log_level=log_level, log_json=log_json)

@@ -1,0 +1,135 @@
+"""JSON over HTTP, as a client: every way to fail is one clear sentence."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import click
+
+from .errors import Failed, Unreachable
+from .settings import setting
+
+Json = dict[str, Any]
+
+_TIMEOUT_S: Final = 30.0
+# A cluster is inside the network: no proxy knows the way to it.
+_OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class HttpError(Failed):
+    """The server answered, and it was no success. Carries the status and what it said."""
+
+    def __init__(self, message: str, status: int, body: Any) -> None:  # noqa: ANN401 - JSON
+        super().__init__(message)
+        self.status = status
+        self.body = body
+
+
+def url(text: str) -> str:
+    """Option type: `http://host:port` or `host:port`; no slash at its end."""
+    full = text.rstrip("/") if "://" in text else f"http://{text.rstrip('/')}"
+    try:
+        parts = urlsplit(full)
+        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise click.BadParameter(f"{text!r} is no address: write http://host:port")
+    return full
+
+
+marathon_option = setting(
+    "--marathon", type=url, default="http://127.0.0.1:8080", help="Where Marathon is."
+)
+gateway_option = setting(
+    "--gateway", type=url, default="http://127.0.0.1:5050", help="Where a gateway is."
+)
+
+
+class Server:
+    """One server, named for messages: `Server("Marathon", url, option="--marathon")`."""
+
+    def __init__(self, what: str, url: str, *, option: str | None = None) -> None:
+        """`option` is what says where it is; None: the cluster does."""
+        self.what = what
+        self.url = url
+        self._option = option
+
+    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        return self.call("GET", path)
+
+    def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        """The answer's JSON. Raises HttpError when refused, Unreachable when nobody answers."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        request = urllib.request.Request(f"{self.url}{path}", data, headers, method=method)
+        try:
+            with _OPENER.open(request, timeout=_TIMEOUT_S) as answer:
+                return json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            raise self._refused(error) from None
+        except json.JSONDecodeError:
+            raise Unreachable(
+                f"what answers at {self.url} is no {self.what}: it sent no JSON"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise self._unreachable(error) from None
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """The bytes of an answer, as they come, for as long as they do."""
+        request = urllib.request.Request(f"{self.url}{path}")
+        try:
+            with _OPENER.open(request) as answer:
+                while piece := answer.read1(65536):
+                    yield piece
+        except urllib.error.HTTPError as error:
+            raise self._refused(error) from None
+        except OSError as error:
+            raise self._unreachable(error) from None
+
+    def _refused(self, error: urllib.error.HTTPError) -> Failed:
+        text = error.read().decode(errors="replace")
+        try:
+            body = json.loads(text)
+        except ValueError:
+            body = {"message": text.strip() or error.reason}
+        message = f"{self.what} at {self.url} refused: {describe(body)}"
+        if error.code in (502, 503, 504):  # it is there, but what it speaks for is not
+            return Unreachable(message)
+        return HttpError(message, error.code, body)
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        reason = getattr(error, "reason", None) or error
+        why = getattr(reason, "strerror", None) or str(reason)
+        text = f"{self.what} at {self.url} does not answer ({why})"
+        if self._option is not None:
+            variable = f"MEZZO_{self._option.removeprefix('--').upper()}"
+            text += (
+                f": start a cluster with `mezzo up`, or say where it is with {self._option} or "
+                f"{variable}"
+            )
+        return Unreachable(text)
+
+
+def gateway_server(address: str) -> Server:
+    return Server("the gateway", address, option="--gateway")
+
+
+def describe(body: Any) -> str:  # noqa: ANN401 - JSON
+    """Marathon's error bodies in a line: its message, then every detail with its place."""
+    if not isinstance(body, dict):
+        return str(body)
+    parts = [str(body.get("message", body))]
+    details = body.get("details")
+    if isinstance(details, str):
+        parts.append(details)
+    elif isinstance(details, list):
+        for detail in details:
+            errors = ", ".join(map(str, detail.get("errors", [])))
+            parts.append(f"{detail.get('path', '/')} {errors}")
+    return "; ".join(parts)

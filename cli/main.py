@@ -1,0 +1,83 @@
+"""The top of the command line: which commands there are, and what becomes of errors."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Final, NamedTuple
+
+import click
+
+from mezzo.errors import BadConfig, MezzoError
+
+from .errors import EXIT_CODES, Failed, Wrong
+
+
+class Lazy(NamedTuple):
+    """Where a subcommand is, and its line in the list of commands."""
+
+    module: str
+    help: str
+
+
+_COMMANDS: Final = {
+    "up": Lazy("up", "Start a whole cluster on this machine, and stop it with Ctrl-C."),
+    "app": Lazy("app", "Add, look at, scale, update and remove Marathon apps."),
+    "node": Lazy("node", "Look at the cluster's agents."),
+    "framework": Lazy("framework", "Look at the registered frameworks."),
+    "task": Lazy("task", "Look at tasks and read their logs."),
+    "master": Lazy("master", "Run a master."),
+    "agent": Lazy("agent", "Run an agent."),
+    "marathon": Lazy("marathon", "Run Marathon, the framework for long-running services."),
+    "gateway": Lazy("gateway", "Run a gateway: HTTP endpoints and the web page of a cluster."),
+    "version": Lazy("version", "Print the version."),
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a subcommand when it is asked for. In `<module>`, the command is called `command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        lazy = _COMMANDS.get(cmd_name)
+        if lazy is None:
+            return None
+        command: click.Command = importlib.import_module(f"mezzo.cli.{lazy.module}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, lazy.help) for name, lazy in _COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
+        try:
+            return super().invoke(ctx)
+        except BadConfig as error:
+            raise Wrong(str(error)) from error
+        except MezzoError as error:
+            raise Failed(str(error)) from error
+
+
+@click.group(
+    cls=LazyGroup,
+    # \f ends what is shown; the rest of the help is the epilog.
+    help="""mezzo: a two-level cluster manager.
+
+    `mezzo up` starts a cluster on this machine. Every option of a command can also come from the
+    environment (MEZZO_<COMMAND>_<NAME>, then MEZZO_<NAME>).""",
+    epilog=EXIT_CODES,
+    # Mesos and Marathon write their flags with underscores.
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda token: token.replace("_", "-"),
+        "max_content_width": 100,
+    },
+)
+def cli() -> None:
+    pass
+
+
+def main() -> None:
+    """The console script."""
+    cli(prog_name="mezzo")

@@ -1,0 +1,42 @@
+"""`mezzo node`: the agents, as a gateway shows them."""
+
+from __future__ import annotations
+
+import click
+
+from .http import gateway_option, gateway_server
+from .output import ago, amount, mib, output_option, print_json, print_table
+
+
+@click.group("node")
+def command() -> None:
+    """Look at the cluster's agents."""
+
+
+@command.command("list")
+@gateway_option
+@output_option
+def list_(gateway: str, output: str) -> None:
+    """List the agents and what of their resources is used."""
+    agents = gateway_server(gateway).get("/state")["slaves"]
+    if output == "json":
+        print_json(agents)
+        return
+    print_table(
+        ["AGENT", "ADDRESS", "STATE", "CPUS", "MEM", "DISK", "ATTRIBUTES", "SINCE"],
+        [
+            [
+                agent["id"],
+                f"{agent['hostname']}:{agent['port']}",
+                "active" if agent["active"] else "not connected",
+                f"{amount(used['cpus'])}/{amount(total['cpus'])}",
+                f"{mib(used['mem'])}/{mib(total['mem'])}",
+                f"{mib(used['disk'])}/{mib(total['disk'])}",
+                " ".join(f"{key}:{value}" for key, value in agent["attributes"].items()) or "-",
+                ago(agent["reregistered_time"] or agent["registered_time"]),
+            ]
+            for agent in agents
+            for used, total in [(agent["used_resources"], agent["resources"])]
+        ],
+        empty="no agents: start one with `mezzo agent --master ADDRESS`",
+    )

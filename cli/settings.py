@@ -1,0 +1,124 @@
+"""Options with three lower sources: environment, configuration file, default (`mezzo.config`).
+
+A value that is wrong is reported with the place that it came from: flag, variable or file and key.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from mezzo.config import parse_duration, read_config_file
+from mezzo.errors import BadConfig
+
+from .errors import Wrong
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_FILE: Final = "mezzo.config_file"  # key in ctx.meta: the path of --config
+
+
+class Setting(click.Option):
+    """An option that also reads MEZZO_<COMMAND>_<NAME> and MEZZO_<NAME>."""
+
+    def variables(self, ctx: click.Context) -> tuple[str, ...]:
+        name = (self.name or "").upper()
+        command = (ctx.command.name or "").upper()
+        return f"MEZZO_{command}_{name}", f"MEZZO_{name}"
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        variable = self._variable(ctx)
+        return None if variable is None else os.environ[variable]
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        if ctx is not None and self.name is not None:
+            source = ctx.get_parameter_source(self.name)
+            if source is ParameterSource.ENVIRONMENT:
+                return f"{self._variable(ctx)} (environment)"
+            if source is ParameterSource.DEFAULT_MAP:
+                return f"{self.name} (in {ctx.meta.get(_FILE)})"
+        return super().get_error_hint(ctx)
+
+    def _variable(self, ctx: click.Context) -> str | None:
+        return next((name for name in self.variables(ctx) if os.environ.get(name)), None)
+
+
+def setting(*names: str, **attributes: Any) -> Callable[[F], F]:  # noqa: ANN401 - as click.option
+    """As `click.option`, with the sources of `Setting`; defaults are shown."""
+    return click.option(*names, cls=Setting, **({"show_default": True} | attributes))
+
+
+def duration(text: str) -> float:
+    """Option type: seconds, from Mesos' form: 15secs, 10mins, 1weeks, or a bare number."""
+    try:
+        return parse_duration(str(text))
+    except BadConfig as error:
+        raise click.BadParameter(str(error)) from error
+
+
+PORT: Final = click.IntRange(1, 65535)
+ADDRESS_HELP: Final = "host:port, zk://host:port,host:port/path or solo:/path/of/lock"
+
+
+def daemon_options(function: F) -> F:
+    """What every daemon has: where its settings and its logs go."""
+    for option in reversed(
+        [
+            setting(
+                "--config",
+                type=click.Path(path_type=Path),
+                is_eager=True,
+                expose_value=False,
+                callback=_read_file,
+                help="TOML or JSON file of settings, at its top or in a table named as the command.",
+            ),
+            setting(
+                "--log-level",
+                type=click.Choice(["debug", "info", "warning", "error"]),
+                default="info",
+                help="The least level that is logged.",
+            ),
+            setting("--log-json", is_flag=True, help="Log JSON lines instead of text."),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+def _read_file(ctx: click.Context, _: click.Parameter, path: Path | None) -> None:
+    if path is None:
+        return
+    command = ctx.command
+    try:
+        values = read_config_file(path, command.name or "")
+    except BadConfig as error:
+        raise Wrong(str(error)) from error
+    known = _names(command)
+    # One file may serve all daemons, with keys at its top that not all of them have.
+    for key in sorted(values.keys() - known):
+        if not any(key in _names(other) for other in _siblings(ctx)):
+            raise Wrong(
+                f"--config {path}: {key} is not a setting of mezzo {command.name}: remove it"
+            )
+    ctx.meta[_FILE] = path
+    ctx.default_map = {key: value for key, value in values.items() if key in known}
+
+
+def _names(command: click.Command) -> frozenset[str]:
+    return frozenset(p.name for p in command.params if isinstance(p, Setting) and p.name)
+
+
+def _siblings(ctx: click.Context) -> Sequence[click.Command]:
+    parent = ctx.parent
+    if parent is None or not isinstance(parent.command, click.Group):
+        return ()
+    found = (parent.command.get_command(parent, name) for name in DAEMONS)
+    return [command for command in found if command is not None]
+
+
+DAEMONS: Final = ("master", "agent", "marathon", "gateway")

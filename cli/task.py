@@ -1,0 +1,124 @@
+"""`mezzo task`: the tasks of all frameworks, and what they print."""
+
+from __future__ import annotations
+
+import sys
+from urllib.parse import quote
+
+import click
+
+from .errors import Failed
+from .http import HttpError, Json, Server, gateway_option, gateway_server
+from .output import ago, amount, mib, output_option, print_json, print_table
+
+
+@click.group("task")
+def command() -> None:
+    """Look at tasks and read their logs."""
+
+
+@command.command("list")
+@click.option("-a", "--all", "everything", is_flag=True, help="Also tasks that are over.")
+@gateway_option
+@output_option
+def list_(everything: bool, gateway: str, output: str) -> None:
+    """List the tasks of all frameworks."""
+    state = gateway_server(gateway).get("/state")
+    tasks = _tasks(state, everything=everything)
+    if output == "json":
+        print_json(tasks)
+        return
+    agents = _agents(state)
+    names = {each["id"]: each["name"] for each in _frameworks(state)}
+    print_table(
+        ["TASK", "STATE", "HEALTH", "AGENT", "FRAMEWORK", "CPUS", "MEM", "SINCE", "MESSAGE"],
+        [
+            [
+                task["id"],
+                task["state"].removeprefix("TASK_").lower(),
+                {True: "healthy", False: "unhealthy", None: "-"}[last.get("healthy")],
+                agents.get(task["slave_id"], task["slave_id"]),
+                names.get(task["framework_id"], task["framework_id"]),
+                amount(task["resources"]["cpus"]),
+                mib(task["resources"]["mem"]),
+                ago(last.get("timestamp")),
+                last.get("message") or "-",
+            ]
+            for task in tasks
+            for last in [task["statuses"][-1] if task["statuses"] else {}]
+        ],
+        empty="no tasks" if everything else "no tasks run; --all lists those that are over",
+    )
+
+
+@command.command("logs")
+@click.argument("task")
+@click.option("-f", "--follow", is_flag=True, help="Go on as the task prints; Ctrl-C ends it.")
+@click.option("--stderr", "stream", flag_value="stderr", help="What it prints to stderr.")
+@click.option("--stdout", "stream", flag_value="stdout", default="stdout", hidden=True)
+@click.option("--offset", type=click.IntRange(min=0), default=0, help="Start at this byte.")
+@gateway_option
+def logs(task: str, follow: bool, stream: str, offset: int, gateway: str) -> None:
+    """Print what a task has printed.
+
+    TASK is its id, the beginning of its id, or its name, if only one task fits.
+    """
+    server = gateway_server(gateway)
+    state = server.get("/state")
+    found = find_task(_tasks(state, everything=True), task)
+    agent = _agents(state).get(found["slave_id"])
+    if agent is None:
+        raise Failed(
+            f"the agent {found['slave_id']} of task {found['id']} is not connected: its logs can't "
+            "be read until it is back"
+        )
+    path = f"/containers/{quote(found['id'], safe='')}/logs?stream={stream}&offset={offset}"
+    try:
+        for piece in Server("the agent", f"http://{agent}").stream(
+            f"{path}&follow=1" if follow else path
+        ):
+            sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+    except HttpError as error:
+        if error.status == 404:
+            raise Failed(f"the agent {agent} has no logs of task {found['id']} any more") from None
+        raise
+    except KeyboardInterrupt:
+        return
+
+
+def find_task(tasks: list[Json], wanted: str) -> Json:
+    """By id, else by a unique beginning of an id, else by name. Raises Failed."""
+    for fits in (
+        [task for task in tasks if task["id"] == wanted],
+        [task for task in tasks if task["id"].startswith(wanted)],
+        [task for task in tasks if task["name"] == wanted],
+    ):
+        # A task that lives is meant rather than its predecessors.
+        live = [task for task in fits if not _over(task)] or fits
+        if len(live) == 1:
+            return live[0]
+        if live:
+            some = ", ".join(task["id"] for task in live[:5])
+            raise Failed(f"{len(live)} tasks fit {wanted!r}: name one of {some}")
+    raise Failed(f"there is no task {wanted!r}: `mezzo task list --all` names those that are known")
+
+
+def _over(task: Json) -> bool:
+    from mezzo.states import TaskState
+
+    return TaskState(task["state"]).terminal
+
+
+def _frameworks(state: Json) -> list[Json]:
+    return [*state["frameworks"], *state["completed_frameworks"]]
+
+
+def _tasks(state: Json, *, everything: bool) -> list[Json]:
+    kinds = ["tasks", "unreachable_tasks", *(["completed_tasks"] if everything else [])]
+    return [task for each in _frameworks(state) for kind in kinds for task in each[kind]]
+
+
+def _agents(state: Json) -> dict[str, str]:
+    """`host:port` by id."""
+    return {agent["id"]: f"{agent['hostname']}:{agent['port']}" for agent in state["slaves"]}
