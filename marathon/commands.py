@@ -26,6 +26,7 @@ from .messages import (
     Locked,
     NotFound,
     NotValid,
+    Origin,
     QueueRead,
     ReadQueue,
     Reply,
@@ -85,16 +86,7 @@ class Commands:
             Change(app.id, apps.get(app.id), _versioned(app, apps.get(app.id), version))
             for app in targets
         )
-        result = self._deploy(changes, version, force=command.force)
-        if isinstance(result, Deployed):
-            for app in result.apps:
-                self._state.publish(
-                    "api_post_event",
-                    clientIp=command.origin.client_ip,
-                    uri=command.origin.uri,
-                    appDefinition=app,
-                )
-        return result
+        return self._deploy(changes, version, force=command.force, origin=command.origin)
 
     def _with_ports(self, targets: tuple[Target, ...]) -> list[App]:
         """Each with all its service ports. Raises NoPortsLeft."""
@@ -162,7 +154,14 @@ class Commands:
 
     # ---- deployments
 
-    def _deploy(self, changes: tuple[Change, ...], version: int, *, force: bool) -> Result:
+    def _deploy(
+        self,
+        changes: tuple[Change, ...],
+        version: int,
+        *,
+        force: bool,
+        origin: Origin | None = None,
+    ) -> Result:
         """Start a plan, unless others hold what it changes; with `force` those are cancelled."""
         lockers = self._deployer.lockers(change.app_id for change in changes)
         if lockers and not force:
@@ -180,9 +179,17 @@ class Commands:
                 self._state.remove_app(change.app_id)
             elif change.target != change.original:
                 self._state.put_app(change.target)
-        plan = self._deployer.start(changes, version)
         apps = tuple(change.target for change in changes if change.target is not None)
+        if origin is not None:
+            self._announce(apps, origin)
+        plan = self._deployer.start(changes, version)
         return Deployed(plan.id, version, apps)
+
+    def _announce(self, apps: tuple[App, ...], origin: Origin) -> None:
+        for app in apps:
+            self._state.publish(
+                "api_post_event", clientIp=origin.client_ip, uri=origin.uri, appDefinition=app
+            )
 
     def _cancel(self, command: CancelDeployment) -> Result:
         plan = self._deployer.get(command.deployment_id)

@@ -1,0 +1,388 @@
+"""A world for the Marathon core: a virtual clock, a store and a tiny master with agents.
+
+The core steps exactly as its shell has it step: writes are stored first, then effects are let out.
+The master offers what is free, runs what it is told to and answers kills and reconciliation;
+`auto` says which of these happen by themselves.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+from mezzo.core import CancelTimer, Delete, Instant, Put, SetTimer, TimerFired
+from mezzo.ids import AgentId, ConnId, FrameworkId, IdSource, OfferId, TaskId
+from mezzo.marathon.app import App
+from mezzo.marathon.config import MarathonConfig
+from mezzo.marathon.core import MarathonCore
+from mezzo.marathon.messages import (
+    Abort,
+    ApiRequest,
+    Call,
+    ChangeApps,
+    Command,
+    DeleteApp,
+    Deployed,
+    Event,
+    HealthResult,
+    LinkDown,
+    LinkUp,
+    MasterEvent,
+    Origin,
+    Publish,
+    Registered,
+    Reply,
+    Result,
+    ShowApp,
+    ShowDeployment,
+    ShowInstance,
+    Started,
+    StartHealthCheck,
+    StopHealthChecks,
+    Target,
+)
+from mezzo.marathon.views import AppView, DeploymentView, InstanceView
+from mezzo.messages import scheduler as m
+from mezzo.model import Attribute, FaultDomain, Offer, TaskInfo, TaskStatus
+from mezzo.resources import Resources
+from mezzo.states import Reason, TaskState
+
+ORIGIN = Origin("127.0.0.1", "/v2/apps")
+
+
+@dataclass
+class Agent:
+    id: AgentId
+    hostname: str
+    total: Resources
+    attributes: tuple[Attribute, ...] = ()
+    domain: FaultDomain | None = None
+    up: bool = True
+
+
+@dataclass
+class Task:
+    info: TaskInfo
+    agent: Agent
+    state: TaskState = TaskState.STAGING
+
+
+class Crash(Exception):
+    """The process dies after the writes of a step, before its effects."""
+
+
+@dataclass
+class World:
+    """`auto_run`: launched tasks turn RUNNING. `auto_kill`: killed ones turn KILLED."""
+
+    agents: list[Agent] = field(default_factory=list)
+    config: MarathonConfig = field(default_factory=MarathonConfig)
+    auto_run: bool = True
+    auto_kill: bool = True
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        self.wall_s = 1_700_000_000.0
+        self.mono_s = 1000.0
+        self.store: dict[str, bytes] = {}
+        self.tasks: dict[TaskId, Task] = {}
+        self.launched_ever: list[TaskId] = []
+        self.ended: list[TaskId] = []
+        self.acks: list[m.Acknowledge] = []
+        self.epoch = 1
+        self.steps = 0
+        self.crash_at: int | None = None  # number of the step
+        self.watch: Callable[[], None] = lambda: None  # called after each step
+        self._conns = 0
+        self._offers = 0
+        self._requests = 0
+        self._uuids = 0
+        self._boot()
+
+    def _boot(self) -> None:
+        rng = random.Random(self.seed)
+        self.seed += 1
+        self.timers: dict[Hashable, float] = {}
+        self.inbox: deque[Event] = deque()
+        self.conn: ConnId | None = None
+        self.suppressed = False
+        self.calls: list[m.Call] = []
+        self.events: list[Publish] = []
+        self.replies: dict[int, Result] = {}
+        self.checks: dict[tuple[str, int], StartHealthCheck] = {}
+        self.shown_apps: dict[str, AppView] = {}
+        self.shown_instances: dict[str, InstanceView] = {}
+        self.shown_deployments: dict[str, DeploymentView] = {}
+        self.aborted: str | None = None
+        self.registered: FrameworkId | None = None
+        self.core = MarathonCore(self.config, dict(self.store), IdSource(rng), rng)
+        self.step(Started())
+
+    # ---- building
+
+    @staticmethod
+    def of(*hosts: str, cpus: float = 8, mem: float = 8192, **kwargs: Any) -> World:
+        """Agents of one size, connected."""
+        ports = [(31000, 32000)]
+        world = World(
+            agents=[
+                Agent(
+                    AgentId(f"S{i}"), host, Resources.of(cpus=cpus, mem=mem, disk=9999, ports=ports)
+                )
+                for i, host in enumerate(hosts or ("a",))
+            ],
+            **kwargs,
+        )
+        world.connect()
+        return world
+
+    # ---- the shell's part
+
+    @property
+    def now(self) -> Instant:
+        return Instant(self.wall_s, self.mono_s)
+
+    def step(self, event: Event) -> list[Any]:
+        output = self.core.step(event, self.now)
+        self.steps += 1
+        for write in output.writes:
+            match write:
+                case Put(key, value):
+                    self.store[key] = value
+                case Delete(key):
+                    self.store.pop(key, None)
+        if self.crash_at is not None and self.steps >= self.crash_at and output.writes:
+            self.crash_at = None
+            raise Crash
+        for effect in output.effects:
+            self._perform(effect)
+        self.watch()
+        return output.effects
+
+    def _perform(self, effect: Any) -> None:
+        match effect:
+            case SetTimer(key, at_s):
+                self.timers[key] = at_s
+            case CancelTimer(key):
+                self.timers.pop(key, None)
+            case Call(conn, call):
+                if conn == self.conn:
+                    self.calls.append(call)
+                    self._called(call)
+            case Publish():
+                self.events.append(effect)
+            case Reply(request_id, result):
+                self.replies[request_id] = result
+            case StartHealthCheck(instance_id, index):
+                self.checks[instance_id, index] = effect
+            case StopHealthChecks(instance_id):
+                for key in [key for key in self.checks if key[0] == instance_id]:
+                    del self.checks[key]
+            case ShowApp(app_id, view):
+                _show(self.shown_apps, app_id, view)
+            case ShowInstance(_, instance_id, view):
+                _show(self.shown_instances, instance_id, view)
+            case ShowDeployment(deployment_id, view):
+                _show(self.shown_deployments, deployment_id, view)
+            case Abort(reason):
+                self.aborted = reason
+            case Registered(framework_id):
+                self.registered = framework_id
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; timers fire in order, and what they cause happens."""
+        until_s = self.mono_s + seconds
+        while True:
+            due = min(self.timers.items(), key=lambda item: item[1], default=None)
+            if due is None or due[1] > until_s:
+                break
+            self._move_to(due[1])
+            del self.timers[due[0]]
+            self.step(TimerFired(due[0]))
+            self.run()
+        self._move_to(until_s)
+        self.run()
+
+    def _move_to(self, mono_s: float) -> None:
+        passed = max(0.0, mono_s - self.mono_s)
+        self.mono_s += passed
+        self.wall_s += passed
+
+    def restart(self) -> None:
+        """Another leader takes over with what is stored; tasks go on."""
+        self._boot()
+        self.connect()
+
+    # ---- the master's part
+
+    def connect(self, *, epoch: int | None = None) -> None:
+        self._conns += 1
+        self.epoch = epoch or self.epoch
+        self.conn = ConnId(self._conns)
+        self.step(LinkUp(self.conn))
+        subscribe = self.calls[-1]
+        assert isinstance(subscribe, m.Subscribe)
+        self.suppressed = bool(subscribe.suppressed_roles)
+        self.say(m.Subscribed(subscribe.framework_info.id or FrameworkId("F-0000")))
+
+    def disconnect(self) -> None:
+        assert self.conn is not None
+        conn, self.conn = self.conn, None
+        self.inbox.clear()
+        self.step(LinkDown(conn))
+
+    def say(self, event: m.Event) -> list[Any]:
+        assert self.conn is not None
+        return self.step(MasterEvent(self.conn, self.epoch, event))
+
+    def _called(self, call: m.Call) -> None:
+        match call:
+            case m.Accept(_, operations):
+                for operation in operations:
+                    for info in getattr(operation, "task_infos", ()):
+                        self._launch(info)
+            case m.Kill(task_id):
+                if task_id in self.tasks and self.auto_kill:
+                    self._later(task_id, TaskState.KILLED)
+            case m.Suppress():
+                self.suppressed = True
+            case m.Revive():
+                self.suppressed = False
+            case m.Acknowledge():
+                self.acks.append(call)
+            case m.Reconcile(tasks):
+                self._reconcile([task.task_id for task in tasks] or list(self.tasks), bool(tasks))
+
+    def _launch(self, info: TaskInfo) -> None:
+        assert info.task_id not in self.launched_ever, f"{info.task_id} launched twice"
+        agent = next(a for a in self.agents if a.id == info.agent_id)
+        assert info.resources <= self.free(agent), "more than there is"
+        assert any(info.task_id.startswith(key.removeprefix("instance/")) for key in self.store)
+        self.launched_ever.append(info.task_id)
+        self.tasks[info.task_id] = Task(info, agent)
+        if self.auto_run:
+            self._later(info.task_id, TaskState.RUNNING)
+
+    def _reconcile(self, task_ids: list[TaskId], explicit: bool) -> None:
+        for task_id in task_ids:
+            task = self.tasks.get(task_id)
+            state = task.state if task else TaskState.GONE
+            status = TaskStatus(task_id, state, reason=Reason.RECONCILIATION)
+            self._queue(m.Update(status))
+
+    def _later(self, task_id: TaskId, state: TaskState) -> None:
+        if state.terminal:
+            self.tasks.pop(task_id, None)
+            self.ended.append(task_id)
+        else:
+            self.tasks[task_id].state = state
+        self._queue(m.Update(self._status(task_id, state)))
+
+    def _status(self, task_id: TaskId, state: TaskState, **kwargs: Any) -> TaskStatus:
+        self._uuids += 1
+        return TaskStatus(
+            task_id,
+            state,
+            agent_id=AgentId("S0"),
+            timestamp=self.wall_s,
+            uuid=self._uuids.to_bytes(16, "big"),
+            **kwargs,
+        )
+
+    def _queue(self, event: m.Event) -> None:
+        if self.conn is not None:
+            self.inbox.append(MasterEvent(self.conn, self.epoch, event))
+
+    def free(self, agent: Agent) -> Resources:
+        used = Resources.total(t.info.resources for t in self.tasks.values() if t.agent is agent)
+        return agent.total - used
+
+    def offer(self, *agents: Agent) -> list[Any]:
+        """One batch of offers of all that is free."""
+        return self.say(m.Offers(tuple(self.make_offer(a) for a in agents or self.agents if a.up)))
+
+    def make_offer(self, agent: Agent) -> Offer:
+        self._offers += 1
+        return Offer(
+            OfferId(f"O{self._offers}"),
+            self.registered or FrameworkId("F-0000"),
+            agent.id,
+            agent.hostname,
+            self.free(agent),
+            agent.attributes,
+            domain=agent.domain,
+        )
+
+    def run(self, rounds: int = 60) -> None:
+        """Updates and offers until nothing new happens (an offer round without a launch)."""
+        for _ in range(rounds):
+            while self.inbox:
+                self.step(self.inbox.popleft())
+            if self.conn is None or self.suppressed:
+                return
+            before = len(self.launched_ever)
+            self.offer()
+            if len(self.launched_ever) == before and not self.inbox:
+                return
+
+    # ---- tasks
+
+    def update(self, task_id: TaskId, state: TaskState, **kwargs: Any) -> list[Any]:
+        """The agent tells a state of its task."""
+        if state.terminal:
+            self.tasks.pop(task_id, None)
+            self.ended.append(task_id)
+        elif task_id in self.tasks:
+            self.tasks[task_id].state = state
+        return self.say(m.Update(self._status(task_id, state, **kwargs)))
+
+    def running(self, app_id: str) -> list[TaskId]:
+        """Ids of the app's tasks that exist at the master, oldest first."""
+        head = app_id.strip("/").replace("/", "_") + ".instance-"
+        return [task_id for task_id in self.tasks if task_id.startswith(head)]
+
+    def probe(self, task_id: TaskId, alive: bool | None, index: int = 0) -> None:
+        """A result of Marathon's own health check."""
+        self.step(HealthResult(task_id.rpartition("._app.")[0], index, alive, "refused"))
+
+    # ---- users
+
+    def ask(self, command: Command) -> Result:
+        self._requests += 1
+        self.step(ApiRequest(self._requests, command))
+        return self.replies[self._requests]
+
+    def put(self, *apps: App, force: bool = False) -> Result:
+        """Create or change, as PUT does."""
+        shown = self.shown_apps
+        targets = tuple(
+            Target(app, shown[app.id].app.version_ms if app.id in shown else None) for app in apps
+        )
+        return self.ask(ChangeApps(targets, ORIGIN, force))
+
+    def deploy(self, *apps: App, force: bool = False) -> Deployed:
+        """`put`, and everything that follows from it."""
+        result = self.put(*apps, force=force)
+        assert isinstance(result, Deployed), result
+        self.run()
+        self.advance(0.2)  # the shortest time between two revives
+        return result
+
+    def delete(self, app_id: str, *, force: bool = True) -> Result:
+        return self.ask(DeleteApp(app_id, force))
+
+    def event_types(self) -> list[str]:
+        return [event.type for event in self.events]
+
+    def called(self, kind: type[Any]) -> list[Any]:
+        return [call for call in self.calls if isinstance(call, kind)]
+
+
+def _show(shown: dict[str, Any], key: str, view: Any) -> None:
+    if view is None:
+        shown.pop(key, None)
+    else:
+        shown[key] = view
