@@ -27,7 +27,7 @@ class Setting(click.Option):
     """An option that also reads MEZZO_<COMMAND>_<NAME> and MEZZO_<NAME>."""
 
     def variables(self, ctx: click.Context) -> tuple[str, ...]:
-        name = (self.name or "").upper()
+        name = self.opts[0].lstrip("-").replace("-", "_").upper()
         command = (ctx.command.name or "").upper()
         return f"MEZZO_{command}_{name}", f"MEZZO_{name}"
 
@@ -75,7 +75,7 @@ def daemon_options(function: F) -> F:
                 is_eager=True,
                 expose_value=False,
                 callback=_read_file,
-                help="TOML or JSON file of settings, at its top or in a table named as the command.",
+                help="TOML or JSON file: settings at its top or in a table named as the command.",
             ),
             setting(
                 "--log-level",

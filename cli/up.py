@@ -1,0 +1,253 @@
+"""`mezzo up`: a whole cluster on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Final, NoReturn
+
+import click
+
+from .app import read_definition
+from .daemons import DIRECTORY
+from .deploy import Marathon, addresses, app_id, counts
+from .engine import engine_problem, image_of, image_problem
+from .errors import Failed, Wrong
+from .http import Json
+from .local_cluster import LocalCluster, Plan
+from .output import print_table
+from .progress import live_line
+from .settings import PORT, duration, setting
+
+_WAKE_S: Final = 3600.0
+
+
+@click.command("up")
+@setting("--agents", type=click.IntRange(1, 100), default=3, help="How many agents.")
+@setting(
+    "--containerizer",
+    type=click.Choice(["auto", "docker", "process"]),
+    default="auto",
+    help="How tasks run: in Docker, or as plain processes (no isolation, no images). auto takes "
+    "Docker if an engine answers.",
+)
+@setting("--docker-host", help="Docker engine.  [default: DOCKER_HOST, else its own socket]")
+@setting(
+    "--dir",
+    "directory",
+    type=DIRECTORY,
+    default=Path(".mezzo"),
+    help="Where all state and logs are kept.",
+)
+@setting(
+    "--demo",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="App to deploy, as Marathon's JSON. Given more than once: the first that can run here.",
+)
+@setting("--gateway-port", type=PORT, default=5050, help="HTTP: the page and Mesos' endpoints.")
+@setting("--master-port", type=PORT, default=5055, help="gRPC of the master.")
+@setting("--agent-port", type=PORT, default=5051, help="HTTP of the first agent; more follow.")
+@setting("--marathon-port", type=PORT, default=8080, help="HTTP of Marathon.")
+@setting("--timeout", type=duration, default="5mins", help="How long the demo may take.")
+@setting(
+    "--keep",
+    is_flag=True,
+    help="On Ctrl-C stop the daemons only: tasks run on, and the next `mezzo up` finds them.",
+)
+@setting(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    help="Of the daemons' logs in DIR/logs.",
+)
+def command(
+    agents: int,
+    containerizer: str,
+    docker_host: str | None,
+    directory: Path,
+    demo: tuple[Path, ...],
+    gateway_port: int,
+    master_port: int,
+    agent_port: int,
+    marathon_port: int,
+    timeout: float,
+    keep: bool,
+    log_level: str,
+) -> None:
+    """Start a whole cluster on this machine, and stop it with Ctrl-C.
+
+    A master with its gateway, Marathon and some agents, which share the machine's resources. A
+    daemon that dies is started again.
+
+    Ctrl-C stops everything: all apps are removed, their containers and processes end. If mezzo is
+    killed instead (kill -9, or with --keep), tasks go on running and the state stays in DIR: the
+    next `mezzo up` there finds the apps again and brings them to their targets.
+    """
+    definitions = [read_definition(file) for file in demo]
+    for definition in definitions:
+        app_id(str(definition.get("id", "")))
+    containerizers = _containerizers(containerizer, docker_host)
+    plan = Plan(
+        directory,
+        agents,
+        containerizers,
+        docker_host,
+        gateway_port=gateway_port,
+        master_port=master_port,
+        agent_port=agent_port,
+        marathon_port=marathon_port,
+        log_level=log_level,
+    )
+    _check_ports(plan)
+    # What came from the environment is in the plan; the daemons shall not read it again.
+    for name in [name for name in os.environ if name.startswith("MEZZO_")]:
+        del os.environ[name]
+    from mezzo import log
+
+    log.configure(level="warning")
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
+    cluster = LocalCluster(plan)
+    with _alone_in(directory):
+        try:
+            _start(cluster)
+            if definitions:
+                _deploy(plan, definitions, timeout)
+            click.echo("\nCtrl-C stops the cluster" + (", tasks run on." if keep else " and apps."))
+            while True:
+                time.sleep(_WAKE_S)
+        except KeyboardInterrupt:
+            click.echo()
+            if not keep:
+                _tear_down(cluster)
+        finally:
+            cluster.stop()
+    click.echo("stopped" if not keep else f"stopped; tasks run on, the state is in {directory}")
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _containerizers(wanted: str, docker_host: str | None) -> str:
+    """What the agents get as --containerizers. Raises Failed if Docker is asked for and absent."""
+    if wanted == "process":
+        return "process"
+    problem = engine_problem(docker_host)
+    if problem is None:
+        return "docker,process"
+    if wanted == "docker":
+        raise Failed(f"{problem}: start one, name it with --docker-host, or use processes")
+    click.echo(f"{problem}: tasks run as plain processes, apps with an image can't run")
+    return "process"
+
+
+def _check_ports(plan: Plan) -> None:
+    seen: dict[int, str] = {}
+    for port, option in plan.ports():
+        if port in seen:
+            raise Wrong(f"port {port} is given to {seen[port]} and {option}: choose another")
+        seen[port] = option
+
+
+@contextlib.contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """Two clusters in one directory would be one broken cluster. Raises Failed."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = os.open(directory / "up.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise Failed(f"cannot write to {directory} ({error.strerror}): choose --dir") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise Failed(f"a `mezzo up` is running in {directory}: stop it, or use --dir") from None
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def _start(cluster: LocalCluster) -> None:
+    plan = cluster.plan
+    begun_s = time.monotonic()
+    with live_line() as say:
+        say("starting")
+        cluster.start()
+        cluster.wait_until_ready(say)
+    click.echo(f"The cluster is ready after {time.monotonic() - begun_s:.1f} s.\n")
+    ports = plan.agent_ports()
+    print_table(
+        ["PART", "ADDRESS"],
+        [
+            ["web page", f"{plan.gateway_url}/"],
+            ["Marathon", plan.marathon_url],
+            ["master", f"{plan.master} (gRPC)"],
+            [f"{plan.agents} agents", f"http://127.0.0.1:{ports[0]} to {ports[-1]}"],
+            ["state, logs", str(plan.directory)],
+        ],
+        empty="",
+    )
+
+
+def _deploy(plan: Plan, definitions: list[Json], timeout_s: float) -> None:
+    marathon = Marathon(plan.marathon_url)
+    with live_line() as say:
+        definition = _first_that_can_run(plan, definitions, say)
+        which = app_id(str(definition["id"]))
+        if marathon.find(which) is None:
+            deployment = marathon.add(definition)
+        else:  # from an earlier run
+            deployment = marathon.update(which, definition, force=True)
+        if deployment is not None:
+            marathon.wait_quietly(deployment, which, timeout_s, say)
+    app = marathon.app(which)
+    click.echo(f"{which} is deployed: {counts(app)}")
+    where = addresses(app)
+    if plan.marathon_port != 8080 or plan.gateway_port != 5050:
+        click.echo("\nFor the commands in another terminal:")
+        click.echo(f"  export MEZZO_MARATHON={plan.marathon_url} MEZZO_GATEWAY={plan.gateway_url}")
+    click.echo("\nTry:")
+    if where:
+        click.echo(f"  curl http://{where[0]}/")
+    click.echo(f"  mezzo app scale {which} {app['instances'] + 2}")
+    click.echo(f"  mezzo app show {which}")
+    click.echo("  mezzo task list")
+
+
+def _first_that_can_run(plan: Plan, definitions: list[Json], say: Callable[[str], None]) -> Json:
+    problems = []
+    for definition in definitions:
+        image = image_of(definition)
+        if image is None:
+            problem = None
+        elif "docker" not in plan.containerizers:
+            problem = f"it needs the image {image}, and tasks run as plain processes"
+        else:
+            problem = image_problem(plan.docker_host, image, say)
+        if problem is None:
+            return definition
+        problems.append(f"{definition['id']}: {problem}")
+        say(problems[-1])
+    raise Failed("; ".join(problems))
+
+
+def _tear_down(cluster: LocalCluster) -> None:
+    """A second Ctrl-C cuts it short."""
+    try:
+        with live_line() as say:
+            left = cluster.tear_down(say)
+        if left:
+            click.echo(f"tasks that still run: {', '.join(left)}", err=True)
+    except Failed as error:
+        click.echo(f"mezzo: apps could not be stopped: {error.format_message()}", err=True)
+    except KeyboardInterrupt:
+        click.echo("apps are left as they are", err=True)
