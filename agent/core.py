@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mezzo.core import Instant, Output, TimerFired
-from mezzo.ids import AgentId, FrameworkId, IdSource
+from mezzo.ids import AgentId, FrameworkId, IdSource, TaskId
 from mezzo.messages.agent import (
     AgentRegistered,
     AgentReregistered,
@@ -26,7 +26,7 @@ from mezzo.messages.agent import (
     UnregisterAgent,
     UpdateAcknowledged,
 )
-from mezzo.model import TaskInfo
+from mezzo.model import AgentInfo, TaskInfo
 from mezzo.record import Record, replace
 from mezzo.states import Reason, Source, TaskState
 
@@ -88,6 +88,12 @@ class AgentCore:
             self._exit_if_empty(self._exit, out)
         return out
 
+    @property
+    def known_as(self) -> AgentInfo | None:
+        """What an earlier life registered as."""
+        identity = self._state.identity
+        return None if identity is None else identity.info
+
     def view(self) -> AgentView:
         identity = self._state.identity
         return AgentView(
@@ -98,6 +104,11 @@ class AgentCore:
             tasks=tuple(self._state.tasks.values()),
             remains=tuple(self._state.remains.values()),
         )
+
+    def has_forgotten(self, framework_id: FrameworkId, task_id: TaskId) -> bool:
+        """True if the task's end was acknowledged: it must never be heard of again."""
+        key = (framework_id, task_id)
+        return key not in self._state.tasks and self._state.has_ended(key)
 
     # ---- life of the agent
 

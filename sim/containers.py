@@ -16,6 +16,7 @@ from mezzo.agent.containerizer.base import (
     LaunchFailed,
     RuntimeEvent,
 )
+
 from mezzo.ids import ContainerId, FrameworkId, TaskId
 
 from .world import World
@@ -110,9 +111,7 @@ class Machine:
             container.state = "failed"
             self._tell(container)
         elif container.state == "running":
-            self._world.after(
-                self._world.between(0.01, 3.0), self._exit, container, None, SIGTERM
-            )
+            self._world.after(self._world.between(0.01, 3.0), self._exit, container, None, SIGTERM)
 
     def remove(self, container_id: ContainerId) -> None:
         self.containers.pop(container_id, None)

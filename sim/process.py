@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
-from mezzo.core import CancelTimer, Core, Instant, SetTimer, TimerFired, Write
+from mezzo.core import CancelTimer, Core, Instant, Output, SetTimer, TimerFired, Write
 from mezzo.errors import Fenced, StoreUnavailable
 from mezzo.store.memory import MemoryDisk, MemoryStore
 
@@ -21,7 +21,8 @@ from .world import START_WALL_S, World
 class Process:
     """One daemon. `build(epoch, stored, rng)` makes the core of a term; `perform` its effects.
 
-    `on_end(why)` is called when it ends by itself (fenced, store gone) or by a crash.
+    `observe(event, output)` is told of every step. `on_end(why)` is called when it ends, by itself
+    (fenced, store gone) or by a crash.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class Process:
         build: Callable[[int, Mapping[str, bytes], random.Random], Core[Any]],
         perform: Callable[[Any], None],
         on_end: Callable[[str], None],
-        observe: Callable[[Any], None] | None = None,
+        observe: Callable[[Any, Output[Any]], None] | None = None,
     ) -> None:
         self.world = world
         self.name = name
@@ -134,7 +135,7 @@ class Process:
         for effect in output.effects:
             self._effects.append((mark, effect))
         if self._observe is not None:
-            self._observe(event)
+            self._observe(event, output)
         self._release()
         if self._writes and not self._committing:
             self._begin_commit()

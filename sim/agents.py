@@ -1,0 +1,159 @@
+"""Virtual agents: the real core, on a machine whose containers outlive it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mezzo.agent.config import AgentConfig
+from mezzo.agent.containerizer.base import Kind, RuntimeEvent
+from mezzo.agent.core import AgentCore
+from mezzo.agent.events import (
+    AgentEffect,
+    CloseMaster,
+    Exit,
+    HealthObserved,
+    KillContainer,
+    LaunchContainer,
+    MasterDown,
+    MasterSaid,
+    MasterUp,
+    ProbeHealth,
+    RecoverContainers,
+    RemoveContainer,
+    RemoveSandbox,
+    SandboxRemoved,
+    Send,
+    Started,
+)
+
+from mezzo.core import Output
+from mezzo.ids import ConnId, IdSource
+from mezzo.messages.agent import (
+    KillTask,
+    Ping,
+    RunTask,
+    StatusUpdate,
+    UpdateAcknowledged,
+)
+from mezzo.model import AgentInfo, Attribute
+from mezzo.resources import Resources
+from mezzo.store.memory import MemoryDisk
+
+from .client import Client, Server
+from .containers import Machine
+from .masters import FromAgent, ToClient
+from .network import Network
+from .process import Process
+
+# What the protocol promises to bear twice.
+_REPEATABLE = (StatusUpdate, RunTask, KillTask, UpdateAcknowledged, Ping)
+
+
+def _repeatable(message: Any) -> bool:  # noqa: ANN401
+    return isinstance(message, (FromAgent, ToClient)) and isinstance(message.message, _REPEATABLE)
+
+
+class VirtualAgent:
+    def __init__(
+        self,
+        network: Network,
+        name: str,
+        resources: Resources,
+        machine: Machine,
+        find: Callable[[str], Server | None],
+        observe: Callable[[VirtualAgent, Any, Output[Any]], None],
+        saw: Callable[[VirtualAgent, Any], None],
+    ) -> None:
+        """`saw` is told of every effect that leaves."""
+        self.name = name
+        self.machine = machine
+        self.resources = resources
+        self._world = network.world
+        self._boot = 1
+        self._saw = saw
+        self.process = Process(
+            self._world,
+            name,
+            MemoryDisk(),
+            build=self._build,
+            perform=self._perform,
+            on_end=self._ended,
+            observe=lambda event, output: observe(self, event, output),
+        )
+        self._down_for_s = 0.0
+        self.client = Client(
+            network,
+            name,
+            find,
+            on_up=lambda conn: self.process.post(MasterUp(conn)),
+            on_message=self._received,
+            on_down=lambda conn: self.process.post(MasterDown(conn)),
+            repeatable=_repeatable,
+        )
+
+    @property
+    def core(self) -> AgentCore | None:
+        core: AgentCore | None = self.process.core
+        return core
+
+    def start(self) -> None:
+        self.process.start(Started(f"boot-{self._boot}"))
+        self.machine.report = self._report
+        self.client.start()
+
+    def crash(self, down_for_s: float, *, reboot: bool = False) -> None:
+        """kill -9 of the agent; with `reboot` of its machine, containers and all."""
+        self._down_for_s = down_for_s
+        if reboot:
+            self._boot += 1
+            self.machine.reboot()
+        self.process.crash("rebooted" if reboot else "killed")
+
+    def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> AgentCore:
+        del epoch  # the store's; what counts for an agent is the master's
+        info = AgentInfo(
+            hostname=self.name,
+            resources=self.resources,
+            attributes=(Attribute("rack", text="r1"),),
+        )
+        config = AgentConfig(info, "1.0", "127.0.0.1", "/sandbox", (Kind.PROCESS, Kind.DOCKER))
+        return AgentCore(config, stored, IdSource(rng))
+
+    def _ended(self, why: str) -> None:
+        del why
+        self.machine.report = None
+        self.client.stop()
+        self._world.after(self._down_for_s + self._world.between(0.1, 1.0), self.start)
+        self._down_for_s = 0.0
+
+    def _received(self, conn: ConnId, message: ToClient) -> None:
+        self.process.post(MasterSaid(conn, message.epoch, message.message))
+
+    def _report(self, event: RuntimeEvent) -> None:
+        self._world.after(self._world.between(0.0, 0.01), self.process.post, event)
+
+    def _perform(self, effect: AgentEffect) -> None:
+        self._saw(self, effect)
+        match effect:
+            case Send(conn=conn, message=message):
+                self.client.send(conn, FromAgent(message))
+            case CloseMaster():
+                self.client.close()
+            case LaunchContainer(spec=spec):
+                self.machine.launch(spec)
+            case RecoverContainers(specs=specs):
+                self.machine.recover(specs)
+            case KillContainer(container_id=container_id):
+                self.machine.kill(container_id)
+            case RemoveContainer(container_id=container_id):
+                self.machine.remove(container_id)
+            case RemoveSandbox(container_id=container_id):
+                self.process.post(SandboxRemoved(container_id))
+            case ProbeHealth(container_id=container_id):
+                self._world.after(0.05, self.process.post, HealthObserved(container_id, True))
+            case Exit(message=message):
+                raise AssertionError(f"{self.name} exits: {message}")
+            case _:
+                raise AssertionError(effect)

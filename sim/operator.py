@@ -1,0 +1,120 @@
+"""Whoever submits apps: creates, scales, changes, deletes and kills at random."""
+
+from __future__ import annotations
+
+from mezzo.marathon.app import App, UpgradeStrategy
+from mezzo.marathon.messages import (
+    AlreadyExists,
+    ChangeApps,
+    DeleteApp,
+    KillTasks,
+    Locked,
+    NotFound,
+    Origin,
+    Result,
+    Stale,
+    Target,
+    TooMany,
+)
+
+from mezzo.ids import TaskId
+from mezzo.record import decode, replace
+from mezzo.store.memory import MemoryDisk
+
+from .containers import Machine
+from .marathons import VirtualMarathon
+from .world import World
+
+_ORIGIN = Origin("127.0.0.1", "/v2/apps")
+_APPS = ("/web", "/api", "/job", "/db")
+
+
+def apps_on(disk: MemoryDisk) -> dict[str, App]:
+    """The apps as they are stored: what the cluster has promised to run."""
+    found = (decode(App, v) for k, v in sorted(disk.data.items()) if k.startswith("app/"))
+    return {app.id: app for app in found}
+
+
+class Operator:
+    """Acts until `stop`. `max_instances` bounds an app so that all of them fit the cluster."""
+
+    def __init__(
+        self,
+        world: World,
+        marathons: list[VirtualMarathon],
+        disk: MemoryDisk,
+        machines: list[Machine],
+        max_instances: int,
+    ) -> None:
+        self._world = world
+        self._marathons = marathons
+        self._disk = disk
+        self._machines = machines
+        self._max = max_instances
+        self._active = False
+        self._changes = 0
+        self.answered = 0
+
+    def start(self) -> None:
+        self._active = True
+        self._act()
+
+    def stop(self) -> None:
+        self._active = False
+
+    def _act(self) -> None:
+        if not self._active:
+            return
+        leaders = [m for m in self._marathons if m.process.up]
+        if leaders:
+            self._ask(self._world.rng.choice(leaders))
+        self._world.after(self._world.between(0.5, 8), self._act)
+
+    def _ask(self, marathon: VirtualMarathon) -> None:
+        world = self._world
+        apps = apps_on(self._disk)
+        app_id = world.rng.choice(_APPS)
+        app = apps.get(app_id)
+        force = world.chance(0.3)
+        if app is None:
+            marathon.ask(ChangeApps((Target(self._new(app_id), None),), _ORIGIN), self._told)
+            return
+        what = world.rng.choice(("scale", "change", "delete", "kill", "scale", "kill and scale"))
+        if what == "delete" and world.chance(0.5):
+            marathon.ask(DeleteApp(app_id, force), self._told)
+        elif what == "change":
+            changed = replace(app, env={"CHANGE": str(self._changes)}, instances=self._size())
+            self._changes += 1
+            target = Target(changed, app.version_ms)
+            marathon.ask(ChangeApps((target,), _ORIGIN, force), self._told)
+        elif what.startswith("kill"):
+            marathon.ask(KillTasks(self._victims(), what != "kill", force), self._told)
+        else:
+            target = Target(replace(app, instances=self._size()), app.version_ms)
+            marathon.ask(ChangeApps((target,), _ORIGIN, force), self._told)
+
+    def _size(self) -> int:
+        return self._world.rng.randint(0, self._max)
+
+    def _new(self, app_id: str) -> App:
+        cmd = f"sleep {self._world.rng.randint(1, 20)}" if app_id == "/job" else "serve"
+        return App(
+            app_id,
+            cmd=cmd,
+            instances=self._size(),
+            cpus=0.5,
+            mem=64.0,
+            port_definitions=(),
+            max_launch_delay_s=5.0,
+            upgrade_strategy=UpgradeStrategy(
+                self._world.rng.choice((0.0, 0.5, 1.0)), self._world.rng.choice((0.0, 0.5, 1.0))
+            ),
+        )
+
+    def _victims(self) -> tuple[TaskId, ...]:
+        running = [c.spec.task_id for m in self._machines for c in m.running()]
+        return tuple(self._world.rng.sample(running, min(len(running), 2)))
+
+    def _told(self, result: Result) -> None:
+        refused = isinstance(result, (AlreadyExists, Locked, NotFound, Stale, TooMany))
+        self.answered += not refused
