@@ -1,0 +1,101 @@
+"""The flags of `mezzo agent`, and what the core makes of them."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mezzo.errors import BadConfig
+from mezzo.model import AgentInfo
+
+from .config import AgentConfig
+from .containerizer.docker_body import DockerSettings
+from .detect import attributes_of, containerizers_of, resources_of
+
+# What clients of Mesos compare: the behaviour is that of this version.
+MESOS_VERSION: Final = "1.11.0"
+_DOCKER_HOST: Final = "unix:///var/run/docker.sock"
+_POLICIES: Final = ("equal", "additive")
+_RECOVER: Final = ("reconnect", "cleanup")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOptions:
+    """Names as in Mesos; seconds end in `_s`; None: chosen at the start.
+
+    master: `host:port`, `zk://...` or `solo:/path`: where the leading master is found.
+    port: of HTTP; 0 picks a free one. hostname: by which others reach tasks here.
+    resources, attributes, containerizers: see `mezzo.agent.detect`.
+    docker_publish_ip: where published ports listen; as a default everywhere, but on 127.0.0.1 if
+    that is all that `ip` is.
+    docker_cfs: cpus of Docker tasks are a limit, not only a weight.
+    """
+
+    master: str
+    work_dir: Path = Path(".mezzo/agent")
+    ip: str = "127.0.0.1"
+    port: int = 5051
+    hostname: str | None = None
+    resources: str = ""
+    attributes: str = ""
+    containerizers: str = "docker,process"
+    docker_host: str | None = None
+    docker_publish_ip: str | None = None
+    docker_cfs: bool = True
+    docker_remove_delay_s: float = 600.0
+    gc_delay_s: float = 7 * 86400.0
+    switch_user: bool = True
+    recover: str = "reconnect"
+    reconfiguration_policy: str = "equal"
+
+    def check(self) -> None:
+        """Raises BadConfig for what can't work, before anything is touched."""
+        try:
+            ipaddress.ip_address(self.ip)
+        except ValueError:
+            raise BadConfig(f"--ip={self.ip} is no IP address: give one of this machine") from None
+        if self.reconfiguration_policy not in _POLICIES:
+            raise BadConfig(
+                f"--reconfiguration-policy={self.reconfiguration_policy}: use equal or additive"
+            )
+        if self.recover not in _RECOVER:
+            raise BadConfig(f"--recover={self.recover}: use reconnect or cleanup")
+        containerizers_of(self.containerizers)
+        attributes_of(self.attributes)
+
+    @property
+    def publish_ip(self) -> str:
+        if self.docker_publish_ip is not None:
+            return self.docker_publish_ip
+        return "127.0.0.1" if ipaddress.ip_address(self.ip).is_loopback else "0.0.0.0"
+
+    def core_config(self, port: int) -> AgentConfig:
+        """`port`: the one that is bound. The work directory must exist. Raises BadConfig."""
+        info = AgentInfo(
+            hostname=self.hostname or self.ip,
+            port=port,
+            resources=resources_of(self.resources, self.work_dir),
+            attributes=attributes_of(self.attributes),
+        )
+        return AgentConfig(
+            info=info,
+            version=MESOS_VERSION,
+            ip=self.ip,
+            work_dir=str(self.work_dir.resolve()),
+            containerizers=containerizers_of(self.containerizers),
+            publish_ip=self.publish_ip,
+            switch_user=self.switch_user,
+            container_remove_delay_s=self.docker_remove_delay_s,
+            gc_delay_s=self.gc_delay_s,
+        )
+
+    def docker_settings(self, environment_host: str | None) -> DockerSettings:
+        """`environment_host`: DOCKER_HOST, which counts if no flag is given."""
+        return DockerSettings(
+            url=self.docker_host or environment_host or _DOCKER_HOST,
+            ip=self.ip,
+            publish_ip=self.publish_ip,
+            cfs=self.docker_cfs,
+        )

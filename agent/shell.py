@@ -1,0 +1,242 @@
+"""The agent's process: store, core, the stream to the master, containerizers, HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import random
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final, assert_never
+
+from mezzo.core import CancelTimer, SetTimer
+from mezzo.election.detector import detector_for
+from mezzo.errors import BadConfig, BadRequest
+from mezzo.http.server import HttpServer
+from mezzo.ids import ConnId, ContainerId, IdSource
+from mezzo.log import get_logger
+from mezzo.messages.agent import AgentMessage
+from mezzo.runtime import Runtime
+from mezzo.store.base import StateStore
+from mezzo.store.open import open_store
+from mezzo.wire.agent import agent_batch_to_wire, master_batch_from_wire
+from mezzo.wire.link import Link
+from mezzo.wire.v1 import agent_pb2, agent_pb2_grpc
+
+from . import events as e
+from .api import AgentApi
+from .containerizer.base import ContainerRuntime, Kind
+from .containerizer.process import ProcessRuntime, inherited_environment
+from .containerizer.sandbox import remove_sandbox
+from .core import AgentCore, AgentView
+from .detect import boot_id, check_reconfiguration, containerizers_of
+from .effectlog import log_effect
+from .health import Prober
+from .launch import kind_of
+from .options import AgentOptions
+
+__all__ = ["AgentOptions", "run_agent"]
+
+REFUSED: Final = 2  # exit code: the master wants no such agent; starting again is of no use
+_HTTP_THREADS: Final = 16
+_LAST_WORDS_S: Final = 0.2
+_VIEW_WITHIN_S: Final = 10
+
+
+async def run_agent(options: AgentOptions) -> int:
+    """Until cancelled, told to leave, or refused by the master (exit code 2). Tasks live on.
+
+    Raises BadConfig, and StoreError if the agent's own store fails.
+    """
+    options.check()
+    await asyncio.to_thread(options.work_dir.mkdir, parents=True, exist_ok=True)
+    with _only_agent_in(options.work_dir):
+        store = open_store(f"sqlite:{options.work_dir.resolve()}/meta/agent.db")
+        try:
+            await asyncio.to_thread(store.open_term)
+            stored = await asyncio.to_thread(store.load)
+            shell = AgentShell(options, store, stored)
+            return await shell.run()
+        finally:
+            await asyncio.to_thread(store.close)
+
+
+class AgentShell:
+    """Performs the core's effects and tells it what came of them."""
+
+    def __init__(
+        self, options: AgentOptions, store: StateStore, stored: Mapping[str, bytes]
+    ) -> None:
+        """Raises BadConfig, MezzoError if the HTTP port can't be had, Corrupt."""
+        self._options = options
+        self._loop = asyncio.get_running_loop()
+        self._log = get_logger("agent")
+        self._exit: e.Exit | None = None
+        self._runtimes = self._containerizers()
+        self._prober = Prober(self._runtimes, self._post)
+        api = AgentApi(self._view, self._runtimes)
+        self._http = HttpServer(api, ip=options.ip, port=options.port, threads=_HTTP_THREADS)
+        self._http.start()  # before the core, because its port is part of what the master is told
+        try:
+            config = options.core_config(self._http.port)
+            self._core = AgentCore(config, stored, IdSource(random.SystemRandom()))
+            check_comeback(self._core, options)
+        except BaseException:
+            self._http.stop()
+            raise
+        self._runtime: Runtime[e.AgentEvent] = Runtime(self._core, store, self._perform)
+        self._link: Link[AgentMessage] = Link(
+            detector_for(options.master),
+            open_stream=lambda channel, out: agent_pb2_grpc.AgentStub(channel).Connect(out),  # type: ignore[no-untyped-call]
+            pack=lambda messages: [agent_batch_to_wire(messages)],
+            on_up=lambda conn: self._post(e.MasterUp(conn)),
+            on_message=self._heard,
+            on_down=lambda conn: self._post(e.MasterDown(conn)),
+            name="agent",
+        )
+
+    def _containerizers(self) -> dict[Kind, ContainerRuntime]:
+        runtimes: dict[Kind, ContainerRuntime] = {}
+        for kind in containerizers_of(self._options.containerizers):
+            match kind:
+                case Kind.DOCKER:
+                    from .containerizer.docker import DockerRuntime  # much memory where unused
+
+                    settings = self._options.docker_settings(os.environ.get("DOCKER_HOST"))
+                    runtimes[kind] = DockerRuntime(self._post, self._crash, settings)
+                case Kind.PROCESS:
+                    root = self._options.work_dir.resolve() / "run"
+                    env = inherited_environment(os.environ)
+                    runtimes[kind] = ProcessRuntime(self._post, self._crash, root, env)
+        return runtimes
+
+    async def run(self) -> int:
+        """Until cancelled, or until the core wants to exit. Returns the exit code."""
+        config = self._core.view().config
+        self._log.info(
+            "agent.started",
+            agent=self._core.view().agent_id,
+            hostname=config.info.hostname,
+            http=f"{config.ip}:{config.info.port}",
+            resources=str(config.info.resources),
+            work_dir=config.work_dir,
+        )
+        for runtime in self._runtimes.values():
+            runtime.start()
+        self._post(e.Started(boot_id(), cleanup=self._options.recover == "cleanup"))
+        if threading.current_thread() is threading.main_thread():
+            # As in Mesos: this agent leaves for good, and its tasks with it.
+            self._loop.add_signal_handler(signal.SIGUSR1, self._post, e.ShutdownRequested())
+        link = asyncio.create_task(self._link.run())
+        link.add_done_callback(self._link_ended)
+        try:
+            await self._runtime.run()
+        finally:
+            link.cancel()
+            await asyncio.wait([link])
+            await self._prober.close()
+            for runtime in self._runtimes.values():
+                await runtime.close()
+            await asyncio.to_thread(self._http.stop)
+        return 0 if self._exit is None or self._exit.wanted else REFUSED
+
+    # ---- what comes in
+
+    def _post(self, event: e.AgentEvent) -> None:
+        self._runtime.post(event)
+
+    def _crash(self, error: BaseException) -> None:
+        """A bug outside the core: end the process; the next start recovers."""
+        self._runtime.stop(error)
+
+    def _link_ended(self, link: asyncio.Task[None]) -> None:
+        if not link.cancelled() and (error := link.exception()) is not None:
+            self._crash(error)
+
+    def _heard(self, conn: ConnId, batch: agent_pb2.MasterBatch) -> None:
+        try:
+            epoch, messages = master_batch_from_wire(batch)
+        except BadRequest as error:
+            # Of a version that we do not understand: another connection may bring another master.
+            self._log.error("master.unreadable", error=str(error))
+            self._link.close(conn)
+            return
+        for message in messages:
+            self._post(e.MasterSaid(conn, epoch, message))
+
+    def _view(self) -> AgentView:
+        """From any thread."""
+
+        async def look() -> AgentView:
+            return self._core.view()
+
+        return asyncio.run_coroutine_threadsafe(look(), self._loop).result(_VIEW_WITHIN_S)
+
+    # ---- what goes out
+
+    def _perform(self, effect: e.AgentEffect) -> None:
+        runtimes = self._runtimes
+        match effect:
+            case e.Send(conn, message):
+                self._link.send(conn, message)
+            case e.CloseMaster(conn):
+                self._link.close(conn)
+            case e.LaunchContainer(spec):
+                runtimes[spec.kind].launch(spec)
+            case e.RecoverContainers(specs):
+                for kind, runtime in runtimes.items():
+                    runtime.recover([spec for spec in specs if spec.kind is kind])
+            case e.KillContainer(container_id, kind, grace_s):
+                runtimes[kind].kill(container_id, grace_s)
+            case e.RemoveContainer(container_id, kind, sandbox):
+                runtimes[kind].remove(container_id, sandbox)
+            case e.RemoveSandbox(container_id, sandbox):
+                self._remove_sandbox(container_id, sandbox)
+            case e.ProbeHealth():
+                self._prober.probe(effect)
+            case e.Exit():
+                self._exit = effect
+                # What was said last, a goodbye above all, still has to leave.
+                self._loop.call_later(_LAST_WORDS_S, self._runtime.stop)
+            case SetTimer() | CancelTimer():
+                raise AssertionError("the runtime has timers of its own")
+            case _:
+                assert_never(effect)
+        log_effect(self._log, effect)
+
+    def _remove_sandbox(self, container_id: ContainerId, sandbox: str) -> None:
+        job = self._loop.run_in_executor(None, remove_sandbox, sandbox)
+        job.add_done_callback(lambda _: self._post(e.SandboxRemoved(container_id)))
+
+
+def check_comeback(core: AgentCore, options: AgentOptions) -> None:
+    """May what is stored go on with these flags? Raises BadConfig."""
+    view = core.view()
+    if core.known_as is not None:
+        check_reconfiguration(core.known_as, view.config.info, options.reconfiguration_policy)
+    needed = [kind_of(task.info) for task in view.tasks if task.live]
+    needed += [remains.kind for remains in view.remains if not remains.container_removed]
+    for kind in needed:
+        if kind not in view.config.containerizers:
+            raise BadConfig(
+                f"--containerizers={options.containerizers}: there still are {kind} tasks of this "
+                f"agent's last run: add {kind}"
+            )
+
+
+@contextlib.contextmanager
+def _only_agent_in(work_dir: Path) -> Iterator[None]:
+    """Hold the work directory for this process. Raises BadConfig if another agent has it."""
+    path = work_dir / "agent.lock"
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BadConfig(
+                f"--work-dir={work_dir} is used by another agent: give this one its own"
+            ) from None
+        yield
