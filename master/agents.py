@@ -126,12 +126,12 @@ def reregister(state: MasterState, step: Step, conn: ConnId, message: Reregister
     elif agent.info != message.info or agent.boot_id != message.boot_id:
         _accept_change(state, step, agent, message)
     _attach(state, step, agent, conn)
-    new = agent.standing is Standing.RECOVERED
-    agent.standing = Standing.CONNECTED
     agent.version = message.version
     agent.missed_pings = 0
     agent.reregistered_s = step.now.wall_s
     missing = _merge_tasks(state, step, agent, message, resend=was_unreachable)
+    new = agent.standing is Standing.RECOVERED
+    agent.standing = Standing.CONNECTED
     if new:
         state.allocator.add_agent(agent_id, agent.info.resources, used_on(agent))
     else:

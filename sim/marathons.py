@@ -162,7 +162,7 @@ class VirtualMarathon:
             case Publish() | ShowApp() | ShowInstance() | ShowDeployment() | Launched():
                 pass
             case Abort(reason=reason):
-                raise AssertionError(f"{self.name} aborts: {reason}")
+                self.process.crash(reason)
             case _:
                 raise AssertionError(effect)
 
