@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from .daemons import DIRECTORY, STATE_ROOT, serve
-from .settings import ADDRESS_HELP, PORT, daemon_options, setting
+from .settings import ADDRESS_HELP, PORT, daemon_options, duration, setting
 
 
 @click.command("agent")
@@ -24,16 +24,52 @@ from .settings import ADDRESS_HELP, PORT, daemon_options, setting
 @setting(
     "--resources",
     default="",
+    show_default=False,
     help='What it offers, e.g. "cpus:4;mem:8192;ports:[31000-32000]". What is not named is '
     "what the machine has.",
 )
-@setting("--attributes", default="", help='For constraints, e.g. "rack:a;zone:eu-1".')
+@setting(
+    "--attributes", default="", show_default=False, help='For constraints: "rack:a;zone:eu-1".'
+)
 @setting(
     "--containerizers",
     default="docker,process",
     help="How it runs tasks: docker, process, or both. Process tasks are not isolated.",
 )
 @setting("--docker-host", help="Docker engine.  [default: DOCKER_HOST, else its own socket]")
+@setting(
+    "--docker-publish-ip",
+    help="Where published ports listen.  [default: everywhere, but 127.0.0.1 if that is --ip]",
+)
+@setting(
+    "--docker-cfs/--no-docker-cfs",
+    default=True,
+    help="Whether the CPUs of Docker tasks are a limit too, not only a weight.",
+)
+@setting(
+    "--docker-remove-delay",
+    type=duration,
+    default="10mins",
+    help="How long the container of an ended task is kept, and its logs.",
+)
+@setting("--gc-delay", type=duration, default="1weeks", help="How long sandboxes are kept.")
+@setting(
+    "--switch-user/--no-switch-user",
+    default=True,
+    help="Whether process tasks run as the user that they name.",
+)
+@setting(
+    "--recover",
+    type=click.Choice(["reconnect", "cleanup"]),
+    default="reconnect",
+    help="What becomes of the tasks of the last run: found again, or killed.",
+)
+@setting(
+    "--reconfiguration-policy",
+    type=click.Choice(["equal", "additive"]),
+    default="equal",
+    help="What may have changed since the last run: nothing, or there may be more of everything.",
+)
 @daemon_options
 def command(
     master: str,
@@ -45,6 +81,13 @@ def command(
     attributes: str,
     containerizers: str,
     docker_host: str | None,
+    docker_publish_ip: str | None,
+    docker_cfs: bool,
+    docker_remove_delay: float,
+    gc_delay: float,
+    switch_user: bool,
+    recover: str,
+    reconfiguration_policy: str,
     log_level: str,
     log_json: bool,
 ) -> None:
@@ -52,17 +95,25 @@ def command(
 
     Tasks go on running when the agent stops or crashes; it finds them again when it is back.
     """
-    from mezzo.agent.shell import AgentOptions, run_agent
+    from mezzo.agent.options import AgentOptions
+    from mezzo.agent.shell import run_agent
 
     options = AgentOptions(
         master=master,
         work_dir=work_dir,
         ip=ip,
         port=port,
-        hostname=hostname or ip,
+        hostname=hostname,
         resources=resources,
         attributes=attributes,
         containerizers=containerizers,
         docker_host=docker_host,
+        docker_publish_ip=docker_publish_ip,
+        docker_cfs=docker_cfs,
+        docker_remove_delay_s=docker_remove_delay,
+        gc_delay_s=gc_delay,
+        switch_user=switch_user,
+        recover=recover,
+        reconfiguration_policy=reconfiguration_policy,
     )
     serve("agent", lambda: run_agent(options), log_level=log_level, log_json=log_json)

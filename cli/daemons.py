@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -11,6 +12,9 @@ import click
 
 STATE_ROOT: Final = Path("/var/lib/mezzo")
 DIRECTORY: Final = click.Path(path_type=Path, file_okay=False, resolve_path=True)
+
+# grpc reads it when it is imported. What it would say about broken connections, we log ourselves.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 def serve(

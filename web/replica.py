@@ -153,6 +153,8 @@ class Replica:
             self._complete(task)
         else:
             self._tasks[_key(task)] = task
+            if self._completed.pop(_key(task), None) is not None:  # it was thought to be lost
+                self._completed_counts[task.framework_id] -= 1
 
     def _complete(self, task: Task) -> None:
         """The oldest one of the same framework makes room."""

@@ -1,0 +1,106 @@
+"""The shapes of `/state` that clients of Mesos read."""
+
+from __future__ import annotations
+
+from mezzo.web.mesos_state import Json, resources_json, state_json, task_json
+from mezzo.web.replica import Replica
+
+from mezzo.messages.operator import TaskAdded
+from mezzo.model import (
+    ContainerStatus,
+    DiscoveryInfo,
+    IpAddress,
+    Label,
+    NetworkInfo,
+    Port,
+    TaskStatus,
+)
+from mezzo.record import replace
+from mezzo.resources import Resources
+from mezzo.states import TaskState
+
+from .clusters import F1, MASTER, agent, framework, snapshot, task, update
+
+
+def state() -> Json:
+    replica = Replica()
+    replica.apply(
+        0,
+        1,
+        snapshot(
+            agents=(agent(used_cpus=1),),
+            frameworks=(framework(),),
+            tasks=(task(),),
+            completed=(task("old", TaskState.FINISHED),),
+        ),
+    )
+    replica.apply(1, 1, TaskAdded(task("away", TaskState.RUNNING)))
+    replica.apply(2, 1, update("away", TaskState.UNREACHABLE))
+    return state_json(replica.view(), MASTER)
+
+
+def test_the_version_is_numbers_joined_by_dots() -> None:
+    assert [int(part) for part in state()["version"].split(".")] == [1, 11, 0]
+
+
+def test_the_leader_is_named_as_mesos_dns_wants_it() -> None:
+    assert state()["leader"] == "master@127.0.0.1:5050"
+    assert state()["leader_info"]["port"] == 5050
+
+
+def test_resources_always_have_the_four_scalars_and_ports_as_text() -> None:
+    assert resources_json(Resources()) == {"cpus": 0, "gpus": 0, "mem": 0, "disk": 0}
+    (slave,) = state()["slaves"]
+    assert slave["resources"]["ports"] == "[31000-31099, 31200-31299]"
+    assert slave["resources"]["cpus"] == 5
+    assert slave["used_resources"]["cpus"] == 1
+
+
+def test_reserved_resources_are_shown_by_role() -> None:
+    (slave,) = state()["slaves"]
+    assert slave["reserved_resources"]["ads"]["cpus"] == 1
+    assert slave["unreserved_resources"]["cpus"] == 4
+
+
+def test_scalar_attributes_are_numbers() -> None:
+    (slave,) = state()["slaves"]
+    assert slave["attributes"] == {"rack": "a", "level": 2.5}
+
+
+def test_tasks_are_listed_by_what_became_of_them() -> None:
+    (shown,) = state()["frameworks"]
+    assert shown["id"] == F1
+    for kind, name in (("tasks", "t1"), ("unreachable_tasks", "away"), ("completed_tasks", "old")):
+        assert [each["id"] for each in shown[kind]] == [name]
+
+
+def test_a_framework_has_either_role_or_roles() -> None:
+    (shown,) = state()["frameworks"]
+    assert shown["role"] == "*"
+    assert "roles" not in shown
+
+
+def test_a_task_tells_discovery_what_it_needs() -> None:
+    status = TaskStatus(
+        task().task_id,
+        TaskState.RUNNING,
+        timestamp=3.0,
+        data=b"secret",
+        container_status=ContainerStatus(network_infos=(NetworkInfo((IpAddress("10.0.0.9"),)),)),
+    )
+    shown = task_json(
+        replace(
+            task(state=TaskState.RUNNING),
+            statuses=(status,),
+            labels=(Label("env", "prod"),),
+            discovery=DiscoveryInfo("FRAMEWORK", "web", ports=(Port(80, "http", "tcp"),)),
+        )
+    )
+    (seen,) = shown["statuses"]
+    (network,) = seen["container_status"]["network_infos"]
+    assert network["ip_addresses"] == [{"ip_address": "10.0.0.9", "protocol": "IPv4"}]
+    assert "data" not in seen
+    assert shown["labels"] == [{"key": "env", "value": "prod"}]
+    assert shown["executor_id"] == ""
+    ports = shown["discovery"]["ports"]["ports"]
+    assert ports == [{"number": 80, "name": "http", "protocol": "tcp"}]
