@@ -232,7 +232,7 @@ class Deployer:
             self._launcher.want_none(app_id)
             if due:
                 self._doom_all(app_id)
-            if app_id not in self._state.fleets and app_id not in self._state.apps:
+            if not self._state.fleet(app_id).instances and app_id not in self._state.apps:
                 self._state.forget_versions(app_id)
             return
         self._want_up_to_target(app)
@@ -262,7 +262,7 @@ class Deployer:
     def _stop(self, app_id: str) -> bool:
         self._launcher.want_none(app_id)
         self._doom_all(app_id)
-        if app_id in self._state.fleets:
+        if self._state.fleet(app_id).instances:
             return False
         self._backoffs.reset(app_id)
         self._state.forget_versions(app_id)

@@ -76,4 +76,8 @@ class Election:
 
     def _tell(self) -> None:
         for watcher in self._watchers:
-            self._world.after(self._world.between(0.001, 0.3), watcher, self.leader_name)
+            self._world.after(self._world.between(0.001, 0.3), self._tell_one, watcher)
+
+    def _tell_one(self, watcher: Callable[[str | None], None]) -> None:
+        """Who leads by now: a later change may have overtaken this word of it."""
+        watcher(self.leader_name)
