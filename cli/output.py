@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -18,6 +19,9 @@ output_option: Final = click.option(
 )
 
 
+_PIPE_WIDTH: Final = 10_000  # no line is wrapped for a program
+
+
 def print_json(data: Any) -> None:  # noqa: ANN401 - JSON
     click.echo(json.dumps(data, indent=2))
 
@@ -27,18 +31,16 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty:
     if not rows:
         click.echo(empty)
         return
-    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in columns:
         table.add_column(name, overflow="fold", no_wrap=name == columns[0])
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))  # Text: names may hold [markup]
-    console = Console(highlight=False)
-    console.print(table, width=None if console.is_terminal else 10_000)
+    Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
 
 
 def amount(value: float) -> str:

@@ -1,0 +1,75 @@
+"""The top of the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mezzo.cli.app import read_definition
+
+from mezzo import __version__
+
+from .conftest import Mezzo
+
+COMMANDS = ("up", "app", "node", "framework", "task", "master", "agent", "marathon", "gateway")
+EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.json"))
+
+
+def test_help_names_every_command_and_the_exit_codes(mezzo: Mezzo) -> None:
+    shown = mezzo("--help").stdout
+    for name in (*COMMANDS, "version"):
+        assert f"\n  {name} " in shown
+    assert "3  the cluster could not be reached" in shown
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(mezzo: Mezzo, name: str) -> None:
+    result = mezzo(name, "--help")
+    assert result.exit_code == 0
+    assert "Usage: mezzo" in result.stdout
+
+
+def test_the_version_is_that_of_the_package(mezzo: Mezzo) -> None:
+    assert mezzo("version").stdout == f"mezzo {__version__}\n"
+
+
+def test_an_unknown_command_is_a_usage_error(mezzo: Mezzo) -> None:
+    result = mezzo("fly")
+    assert result.exit_code == 2
+    assert "No such command 'fly'" in result.stderr
+
+
+def test_flags_may_be_written_as_mesos_has_them(mezzo: Mezzo) -> None:
+    result = mezzo("gateway", "--zk_session_timeout", "never")
+    assert "Invalid value for '--zk-session-timeout'" in result.stderr
+
+
+def test_help_loads_nothing_that_is_slow() -> None:
+    """It is what people wait for most often; no command's libraries may be loaded for it."""
+    script = (
+        "import sys, json; from mezzo.cli.main import cli\n"
+        "cli(['--help'], prog_name='mezzo', standalone_mode=False)\n"
+        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    assert not loaded & {
+        "grpc",
+        "google",
+        "flask",
+        "rich",
+        "docker",
+        "kazoo",
+        "structlog",
+        "psutil",
+    }
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
+def test_every_example_is_an_app_definition(file: Path) -> None:
+    assert read_definition(file)["id"].startswith("/")

@@ -1,0 +1,79 @@
+"""Where settings come from, and how errors name it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from mezzo.cli.settings import PORT, daemon_options, duration, setting
+
+
+@click.command("gateway")
+@setting("--port", type=PORT, default=1)
+@setting("--zk-session-timeout", type=duration, default="10secs")
+@daemon_options
+def gateway(port: int, zk_session_timeout: float, log_level: str, log_json: bool) -> None:
+    click.echo(f"{port} {zk_session_timeout:g} {log_level} {log_json}")
+
+
+def run(*args: str, **env: str) -> Result:
+    return CliRunner().invoke(gateway, args, env=env)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "mezzo.toml"
+
+
+def test_flags_win_over_environment_over_file_over_default(file: Path) -> None:
+    file.write_text('port = 2\nlog-level = "debug"\n[gateway]\nport = 3\nlog_json = true\n')
+    config = ("--config", str(file))
+    assert run().stdout == "1 10 info False\n"
+    assert run(*config).stdout == "3 10 debug True\n"
+    assert run(*config, MEZZO_PORT="4").stdout == "4 10 debug True\n"
+    assert run(*config, MEZZO_PORT="4", MEZZO_GATEWAY_PORT="5").stdout == "5 10 debug True\n"
+    assert run(*config, "--port", "6", MEZZO_GATEWAY_PORT="5").stdout == "6 10 debug True\n"
+
+
+def test_the_file_itself_can_be_named_by_the_environment(file: Path) -> None:
+    file.write_text("port = 2")
+    assert run(MEZZO_CONFIG=str(file)).stdout.startswith("2 ")
+
+
+def test_a_wrong_value_names_where_it_came_from(file: Path) -> None:
+    file.write_text("port = 0")
+    for result, place in (
+        (run("--port", "0"), "'--port'"),
+        (run(MEZZO_PORT="0"), "MEZZO_PORT (environment)"),
+        (run(MEZZO_GATEWAY_PORT="0"), "MEZZO_GATEWAY_PORT (environment)"),
+        (run("--config", str(file)), f"port (in {file})"),
+    ):
+        assert result.exit_code == 2
+        assert f"Invalid value for {place}: 0 is not in the range" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("prot = 2", "prot is not a setting of mezzo gateway"), ("port = ", "mend the file")],
+)
+def test_a_file_that_cannot_be_meant_is_refused(file: Path, text: str, problem: str) -> None:
+    file.write_text(text)
+    result = run("--config", str(file))
+    assert result.exit_code == 2
+    assert problem in result.stderr
+    assert str(file) in result.stderr
+
+
+def test_a_file_that_is_not_there_is_refused() -> None:
+    result = run("--config", "/nowhere/mezzo.toml")
+    assert result.exit_code == 2
+    assert "/nowhere/mezzo.toml" in result.stderr
+
+
+def test_durations_are_written_as_in_mesos() -> None:
+    assert run("--zk-session-timeout", "2mins").stdout.split()[1] == "120"
+    result = run("--zk-session-timeout", "soon")
+    assert result.exit_code == 2
+    assert "'soon' is no duration: write e.g. 15secs" in result.stderr
