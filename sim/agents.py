@@ -64,15 +64,12 @@ class VirtualAgent:
         machine: Machine,
         find: Callable[[str], Server | None],
         observe: Callable[[VirtualAgent, Any, Output[Any]], None],
-        saw: Callable[[VirtualAgent, Any], None],
     ) -> None:
-        """`saw` is told of every effect that leaves."""
         self.name = name
         self.machine = machine
         self.resources = resources
         self._world = network.world
         self._boot = 1
-        self._saw = saw
         self.process = Process(
             self._world,
             name,
@@ -135,7 +132,6 @@ class VirtualAgent:
         self._world.after(self._world.between(0.0, 0.01), self.process.post, event)
 
     def _perform(self, effect: AgentEffect) -> None:
-        self._saw(self, effect)
         match effect:
             case Send(conn=conn, message=message):
                 self.client.send(conn, FromAgent(message))

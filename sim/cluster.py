@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mezzo.marathon.messages import Effect as MarathonEffect
-
 from mezzo.core import Output
 from mezzo.resources import Resources
 from mezzo.store.memory import MemoryDisk
@@ -75,7 +73,6 @@ class Cluster:
                 Machine(world, f"agent{i}", self._container_started),
                 servers.get,
                 self._agent_step,
-                self._promise_4.before_send,
             )
             for i in range(count)
         ]
@@ -86,7 +83,6 @@ class Cluster:
                 self.marathon_disk,
                 marathons_elect,
                 servers.get,
-                self._marathon_did,
             )
             for i in range(2)
         ]
@@ -170,10 +166,8 @@ class Cluster:
         self._promise_1.after_master_step(master)
 
     def _agent_step(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+        self._promise_4.after_agent_step(agent, output)
         self._promise_5.after_agent_step(agent, event, output)
-
-    def _marathon_did(self, marathon: VirtualMarathon, effect: MarathonEffect) -> None:
-        del marathon, effect
 
     def _container_started(self, machine: str, container: Container) -> None:
         self.containers += 1

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from mezzo.agent.core import AgentCore
 from mezzo.agent.events import MasterSaid, Send
 from mezzo.master.core import MasterCore
 from mezzo.master.state import Standing
@@ -82,15 +81,17 @@ class EndsAreToldOnce:
     """Promise 4, the part that holds at every step: an end that the agent has forgotten, because it
     was acknowledged, is never told again."""
 
-    def before_send(self, agent: VirtualAgent, effect: Any) -> None:  # noqa: ANN401
-        core: AgentCore | None = agent.core
-        if core is None or not isinstance(effect, Send):
+    def after_agent_step(self, agent: VirtualAgent, output: Output[Any]) -> None:
+        core = agent.core
+        if core is None:
             return
-        message = effect.message
-        if isinstance(message, StatusUpdate) and core.has_forgotten(
-            message.framework_id, message.status.task_id
-        ):
-            raise Broken(f"promise 4: {message.status.task_id} was acknowledged, but is told again")
+        for effect in output.effects:
+            message = effect.message if isinstance(effect, Send) else None
+            if isinstance(message, StatusUpdate) and core.has_forgotten(
+                message.framework_id, message.status.task_id
+            ):
+                task_id = message.status.task_id
+                raise Broken(f"promise 4: {task_id} was acknowledged, but is told again")
 
 
 class TheDeposedAreDeaf:

@@ -56,7 +56,6 @@ class VirtualMarathon:
         disk: MemoryDisk,
         election: Election,
         find: Callable[[str], Server | None],
-        saw: Callable[[VirtualMarathon, Effect], None],
     ) -> None:
         self.name = name
         self._world = network.world
@@ -67,7 +66,6 @@ class VirtualMarathon:
         self._replies: dict[int, Callable[[Result], None]] = {}
         self._requests = 0
         self._probes: dict[str, None] = {}
-        self._saw = saw
         self.process = Process(
             self._world,
             name,
@@ -144,7 +142,6 @@ class VirtualMarathon:
         self.process.post(MasterEvent(conn, message.epoch, message.message))
 
     def _perform(self, effect: Effect) -> None:
-        self._saw(self, effect)
         match effect:
             case Call(conn=conn, call=call):
                 self.client.send(conn, FromFramework(self._framework_id, call))
