@@ -28,26 +28,44 @@ class GatewayOptions:
     zk_session_timeout_s: float = 10.0
 
 
+class Gateway:
+    """The parts of a gateway, from `start` to `stop`."""
+
+    def __init__(self, options: GatewayOptions) -> None:
+        """Raises BadConfig if `master` is no address."""
+        detector = detector_for(options.master, session_timeout_s=options.zk_session_timeout_s)
+        self._follower = Follower(detector)
+        self._feed = Feed(self._follower, streams_max=max(1, options.threads * 3 // 4))
+        self._collector = ClusterCollector(self._follower, self._feed)
+        self._server = HttpServer(
+            make_app(self._follower, self._feed),
+            ip=options.ip,
+            port=options.port,
+            threads=options.threads,
+        )
+
+    def start(self) -> int:
+        """The port that it listens on. Raises MezzoError if that can't be had."""
+        self._server.start()
+        REGISTRY.register(self._collector)
+        self._follower.start()
+        self._feed.start()
+        return self._server.port
+
+    def stop(self) -> None:
+        REGISTRY.unregister(self._collector)
+        self._feed.stop()
+        self._follower.stop()
+        self._server.stop()
+
+
 async def run_gateway(options: GatewayOptions) -> int:
     """Serve until cancelled. Raises BadConfig and, when the port is taken, MezzoError."""
-    log = get_logger("gateway")
-    detector = detector_for(options.master, session_timeout_s=options.zk_session_timeout_s)
-    follower = Follower(detector)
-    feed = Feed(follower, streams_max=max(1, options.threads * 3 // 4))
-    collector = ClusterCollector(follower, feed)
-    server = HttpServer(
-        make_app(follower, feed), ip=options.ip, port=options.port, threads=options.threads
-    )
-    server.start()
-    REGISTRY.register(collector)
-    follower.start()
-    feed.start()
-    log.info("gateway.started", ip=options.ip, port=server.port)
+    gateway = Gateway(options)
+    port = gateway.start()
+    get_logger("gateway").info("gateway.started", ip=options.ip, port=port)
     try:
         await asyncio.Event().wait()
     finally:
-        REGISTRY.unregister(collector)
-        feed.stop()
-        follower.stop()
-        server.stop()
+        await asyncio.to_thread(gateway.stop)
     return 0
