@@ -1,6 +1,6 @@
 """A scheduler in 50 lines: runs each shell command once, wherever the cluster has room.
 
-    python examples/run_commands.py 127.0.0.1:5055 'echo hello' 'sleep 5' 'exit 3'
+python examples/run_commands.py 127.0.0.1:5055 'echo hello' 'sleep 5' 'exit 3'
 """
 
 import sys
@@ -29,10 +29,17 @@ class RunCommands(Scheduler):
     def resource_offers(self, driver: SchedulerDriver, offers: list[Offer]) -> None:
         for offer in offers:
             tasks, left = [], offer.resources
-            while self.waiting and NEEDS <= left:
+            while self.waiting and left >= NEEDS:
                 number, command = self.waiting.pop(0)
-                tasks.append(TaskInfo(f"command {number}", f"command-{number}", offer.agent_id,
-                                      NEEDS, command=CommandInfo(command)))
+                tasks.append(
+                    TaskInfo(
+                        f"command {number}",
+                        f"command-{number}",
+                        offer.agent_id,
+                        NEEDS,
+                        command=CommandInfo(command),
+                    )
+                )
                 left = left - NEEDS
             # Nothing left to start: no need to be asked again for an hour.
             driver.launch_tasks([offer.id], tasks, Filters(5 if self.waiting else 3600))

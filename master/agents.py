@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from mezzo.ids import AgentId, ConnId, FrameworkId
+from mezzo.errors import BadRequest
+from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId, check_user_id
 from mezzo.messages.agent import (
     AgentMessage,
     AgentRegistered,
     AgentReregistered,
+    KillTask,
     KnownTask,
     Ping,
     Pong,
@@ -40,6 +42,9 @@ TIMER_PING = "ping"  # ("ping", agent id)
 TIMER_RECOVERY = "recovery"  # the recovered agents have had their time
 TIMER_GC = "gc"
 GC_INTERVAL_S = 900.0
+# A step's writes are one transaction, and that of ZooKeeper takes a megabyte.
+LOST_PER_STEP = 100
+FORGOTTEN_PER_STEP = 1000
 
 
 def said(state: MasterState, step: Step, conn: ConnId, message: AgentMessage) -> None:
@@ -57,7 +62,7 @@ def said(state: MasterState, step: Step, conn: ConnId, message: AgentMessage) ->
     elif isinstance(message, StatusUpdate):
         tasks.update(state, step, agent, message)
     elif isinstance(message, UnregisterAgent):
-        lose(state, step, agent, "the agent unregistered")
+        leave(state, step, agent)
 
 
 # ---------------------------------------------------------------------------------- admission
@@ -69,12 +74,18 @@ def register(state: MasterState, step: Step, conn: ConnId, message: RegisterAgen
     if known is not None and known.conn == conn:  # repeated on one stream
         step.to_agent(known, AgentRegistered(known.id))
         return
-    for other in _at_same_address(state, message):
-        if other.tasks or other.connected:
+    try:
+        registry.check_info("the agent's info", message.info)
+    except BadRequest as error:
+        step.do(_refuse(conn, str(error)))
+        return
+    for other_id in list(state.agents_at.get((message.info.hostname, message.info.port), ())):
+        other = state.agents[other_id]
+        if other.tasks or other.standing is Standing.RECOVERED:
             # It lost its memory: what it ran under its old id can't be told by it any more.
             lose(state, step, other, "a new agent registered at the same address")
         else:
-            _forget(state, step, other)
+            leave(state, step, other)  # most likely it never heard its id
     agent_id = AgentId(f"{state.master_id}-S{state.next_agent}")
     state.next_agent += 1
     agent = AgentEntry(
@@ -86,7 +97,7 @@ def register(state: MasterState, step: Step, conn: ConnId, message: RegisterAgen
         conn,
         registered_s=step.now.wall_s,
     )
-    state.agents[agent_id] = agent
+    state.admit(agent)
     state.agent_of[conn] = agent_id
     registry.keep_agent(step, agent)
     state.allocator.add_agent(agent_id, agent.info.resources, {})
@@ -95,32 +106,15 @@ def register(state: MasterState, step: Step, conn: ConnId, message: RegisterAgen
     step.publish(AgentAdded(views.agent(state, agent)))
 
 
-def _at_same_address(state: MasterState, message: RegisterAgent) -> list[AgentEntry]:
-    place = (message.info.hostname, message.info.port)
-    return [a for a in state.agents.values() if (a.info.hostname, a.info.port) == place]
-
-
-def _forget(state: MasterState, step: Step, agent: AgentEntry) -> None:
-    """Drop an agent that has nothing and will not be back: its admission was never heard of."""
-    if agent.standing is not Standing.RECOVERED:
-        state.allocator.remove_agent(agent.id, {})
-    del state.agents[agent.id]
-    step.delete(registry.agent_key(agent.id))
-    step.cancel((TIMER_PING, agent.id))
-    step.publish(AgentRemoved(agent.id))
-
-
 def reregister(state: MasterState, step: Step, conn: ConnId, message: ReregisterAgent) -> None:
     """An agent is back: after a broken stream, its own restart, a partition or a new leader."""
-    agent_id = message.info.id
-    if agent_id is None:
-        step.do(_refuse(conn, "re-registration without an agent id: register instead"))
-        return
-    if agent_id in state.gone:
-        step.do(_refuse(conn, f"agent {agent_id} was marked gone by an operator"))
+    try:
+        agent_id = _check_return(state, conn, message)
+    except BadRequest as error:
+        step.do(_refuse(conn, str(error)))
         return
     agent = state.agents.get(agent_id)
-    was_unreachable = state.unreachable.pop(agent_id, None) is not None
+    was_unreachable = agent_id in state.unreachable
     if agent is None:
         agent = _readmit(state, step, message, agent_id)
     elif agent.info != message.info or agent.boot_id != message.boot_id:
@@ -146,10 +140,27 @@ def reregister(state: MasterState, step: Step, conn: ConnId, message: Reregister
     )
 
 
+def _check_return(state: MasterState, conn: ConnId, message: ReregisterAgent) -> AgentId:
+    """The id under which it is to be admitted. Raises BadRequest: it must shut down."""
+    agent_id = message.info.id
+    if agent_id is None:
+        raise BadRequest("re-registration without an agent id: register instead")
+    check_user_id("the agent id", agent_id)
+    for info in message.frameworks:
+        check_user_id("the id of a framework that the agent reports", info.id or "")
+    registry.check_info("the agent's info", message.info)
+    if agent_id in state.gone:
+        raise BadRequest(f"agent {agent_id} was marked gone by an operator")
+    if state.agent_of.get(conn, agent_id) != agent_id:
+        raise BadRequest(f"this stream is that of agent {state.agent_of[conn]}")
+    return agent_id
+
+
 def _readmit(
     state: MasterState, step: Step, message: ReregisterAgent, agent_id: AgentId
 ) -> AgentEntry:
-    """One that was unreachable, or that an earlier store had: admitted again under its id."""
+    """One that was unreachable, or that left, or that an earlier store had: admitted again under
+    its id, with the tasks that waited for it."""
     agent = AgentEntry(
         agent_id,
         message.info,
@@ -158,8 +169,14 @@ def _readmit(
         Standing.RECOVERED,
         registered_s=step.now.wall_s,
     )
-    state.agents[agent_id] = agent
+    state.admit(agent)
     registry.keep_agent(step, agent)
+    lost = state.unreachable.pop(agent_id, None)
+    for framework_id, task_id in lost.tasks if lost is not None else ():
+        framework = state.frameworks.get(framework_id)
+        if framework is not None and task_id in framework.unreachable:
+            entry = framework.unreachable.pop(task_id)
+            framework.tasks[task_id] = agent.tasks[(framework_id, task_id)] = entry
     return agent
 
 
@@ -171,15 +188,17 @@ def _accept_change(
     if agent.standing is not Standing.RECOVERED:
         state.allocator.remove_agent(agent.id, used_on(agent))
         agent.standing = Standing.RECOVERED
+    state.dismiss(agent)
     agent.info = message.info
     agent.boot_id = message.boot_id
+    state.admit(agent)
     registry.keep_agent(step, agent)
 
 
 def _attach(state: MasterState, step: Step, agent: AgentEntry, conn: ConnId) -> None:
     if agent.conn is not None and agent.conn != conn:
         state.agent_of.pop(agent.conn, None)
-        step.do(_close(agent.conn))
+        step.do(CloseStream(agent.conn))
     # An offer of before may count on resources that the report changes.
     offers.rescind_all_of_agent(state, step, agent)
     agent.conn = conn
@@ -192,7 +211,7 @@ def _merge_tasks(
     """The agent's report is the truth. Returns what it lacks: launches that never arrived."""
     infos = {info.id: info for info in message.frameworks if info.id is not None}
     dismissed: dict[FrameworkId, None] = {}
-    reported: dict[tuple[FrameworkId, str], None] = {}
+    reported: dict[tuple[FrameworkId, TaskId], None] = {}
     for task in message.tasks:
         framework = _framework_of(state, step, task.framework_id, infos)
         if framework is None:
@@ -202,11 +221,15 @@ def _merge_tasks(
         _merge_task(state, step, agent, framework, task, resend=resend)
     for framework_id in dismissed:
         step.to_agent(agent, ShutdownFramework(framework_id))
-    return tuple(
-        KnownTask(framework_id, task_id)
-        for (framework_id, task_id), entry in agent.tasks.items()
-        if (framework_id, task_id) not in reported and entry.holds_resources
-    )
+    missing = []
+    for key in [key for key in agent.tasks if key not in reported]:
+        if agent.tasks[key].holds_resources:
+            missing.append(KnownTask(*key))
+        else:  # its end was told and acknowledged
+            framework = state.frameworks[key[0]]
+            del framework.tasks[key[1]]
+            tasks.remember(state, framework, agent.tasks.pop(key))
+    return tuple(missing)
 
 
 def _framework_of(
@@ -235,19 +258,22 @@ def _merge_task(
     key = (framework.id, task.task_id)
     entry = agent.tasks.get(key)
     if entry is None:
-        entry = framework.unreachable.pop(task.task_id, None) or TaskEntry(
-            replace(task, statuses=()), task.state, statuses=list(task.statuses)
-        )
-        entry.state = task.state
-        agent.tasks[key] = entry
-        framework.tasks[task.task_id] = entry
+        if task.task_id in framework.tasks:
+            # Its framework gave the id again while this agent was away. A task id runs once.
+            step.to_agent(agent, KillTask(framework.id, task.task_id))
+            return
+        entry = TaskEntry(replace(task, statuses=()), task.state, statuses=list(task.statuses))
+        agent.tasks[key] = framework.tasks[task.task_id] = entry
+        framework.completed.pop(task.task_id, None)  # LOST is not always the end
         if agent.standing is not Standing.RECOVERED and entry.holds_resources:
             # Connected before, yet with a task that nobody knew of: count it.
             state.allocator.occupy(framework.id, task.role, agent.id, task.resources)
-        step.publish(TaskAdded(entry.view()))
+    elif entry.state == task.state and not resend:
+        return
     else:
-        tasks.set_state(state, step, agent, entry, task.state)
-    if resend:
+        tasks.set_state(state, step, entry, task.state)
+    # A terminal state comes as an update of its own, to be acknowledged.
+    if resend and not task.state.terminal:
         status = step.status(
             task.task_id,
             task.state,
@@ -258,6 +284,7 @@ def _merge_task(
         entry.forwarded = status
         entry.note(status)
         step.to_framework(framework, Update(status))
+    step.publish(TaskAdded(entry.view()))
 
 
 # ---------------------------------------------------------------------------------- loss
@@ -301,54 +328,64 @@ def ping_due(state: MasterState, step: Step, agent_id: AgentId) -> None:
 
 def recovery_over(state: MasterState, step: Step) -> None:
     """Agents known from before that have not come back within agent_reregister_timeout."""
-    for agent in list(state.agents.values()):
-        if agent.standing is Standing.RECOVERED:
-            lose(state, step, agent, "it did not come back after the master's failover")
+    missing = [a for a in state.agents.values() if a.standing is Standing.RECOVERED]
+    for agent in missing[:LOST_PER_STEP]:
+        lose(state, step, agent, "it did not come back after the master's failover")
+    if len(missing) > LOST_PER_STEP:
+        step.timer(TIMER_RECOVERY, 0.0)
 
 
 def lose(state: MasterState, step: Step, agent: AgentEntry, why: str) -> None:
-    """The agent is unreachable: stored first; then its tasks, offers and everybody are told."""
+    """The agent is unreachable: its tasks wait for its return."""
     registry.keep_unreachable(step, agent)
+    message = f"agent {agent.info.hostname} is unreachable: {why}"
+    waiting = _remove(state, step, agent, TaskState.UNREACHABLE, message)
+    state.unreachable[agent.id] = UnreachableAgent(agent.id, agent.info, step.now.wall_s, waiting)
+
+
+def leave(state: MasterState, step: Step, agent: AgentEntry) -> None:
+    """The agent is gone for good, of its own will: nothing of it runs any more."""
+    step.delete(registry.agent_key(agent.id))
+    message = f"agent {agent.info.hostname} has left the cluster"
+    _remove(state, step, agent, TaskState.GONE, message)
+
+
+def _remove(
+    state: MasterState, step: Step, agent: AgentEntry, new: TaskState, message: str
+) -> tuple[tuple[FrameworkId, TaskId], ...]:
+    """Its offers and tasks are taken off the books, and everybody is told."""
     offers.rescind_all_of_agent(state, step, agent)
     if agent.standing is not Standing.RECOVERED:
         state.allocator.remove_agent(agent.id, used_on(agent))
-    tasks.lose_on_agent(
-        state,
-        step,
-        agent,
-        lambda _: True,
-        TaskState.UNREACHABLE,
-        Reason.AGENT_REMOVED,
-        f"agent {agent.info.hostname} is unreachable: {why}",
-        freed=True,
+    waiting = tasks.lose_on_agent(
+        state, step, agent, lambda _: True, new, Reason.AGENT_REMOVED, message
     )
     if agent.conn is not None:
         state.agent_of.pop(agent.conn, None)
-        step.do(_close(agent.conn))
-    del state.agents[agent.id]
+        step.do(CloseStream(agent.conn))
+    state.dismiss(agent)
     step.cancel((TIMER_PING, agent.id))
-    state.unreachable[agent.id] = UnreachableAgent(agent.id, agent.info, step.now.wall_s)
     for framework in state.frameworks.values():
         step.to_framework(framework, Failure(agent.id))
     step.publish(AgentRemoved(agent.id))
+    return waiting
 
 
 def collect_garbage(state: MasterState, step: Step) -> None:
     """Forget agents that are unreachable for too long, the oldest first, and those beyond the
     bound. Their tasks then reconcile to UNKNOWN."""
-    step.timer(TIMER_GC, GC_INTERVAL_S)
     surplus = len(state.unreachable) - state.config.max_unreachable_agents
     by_age = sorted(state.unreachable.values(), key=lambda entry: (entry.since_s, entry.id))
-    for position, entry in enumerate(by_age):
-        age_s = step.now.wall_s - entry.since_s
-        if position < surplus or age_s > state.config.unreachable_agent_age_s:
-            del state.unreachable[entry.id]
-            step.delete(registry.agent_key(entry.id))
+    too_old_s = step.now.wall_s - state.config.unreachable_agent_age_s
+    over = [e for at, e in enumerate(by_age) if at < surplus or e.since_s < too_old_s]
+    for entry in over[:FORGOTTEN_PER_STEP]:
+        del state.unreachable[entry.id]
+        step.delete(registry.agent_key(entry.id))
+        for framework_id, task_id in entry.tasks:
+            if framework_id in state.frameworks:
+                state.frameworks[framework_id].unreachable.pop(task_id, None)
+    step.timer(TIMER_GC, 0.0 if len(over) > FORGOTTEN_PER_STEP else GC_INTERVAL_S)
 
 
 def _refuse(conn: ConnId, message: str) -> ToAgent:
     return ToAgent(conn, ShutdownAgent(message))
-
-
-def _close(conn: ConnId) -> CloseStream:
-    return CloseStream(conn)

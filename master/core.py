@@ -36,14 +36,7 @@ from .events import (
     StreamClosed,
     ToFramework,
 )
-from .state import (
-    TIMER_ALLOCATE,
-    TIMER_FILTERS,
-    FrameworkEntry,
-    MasterConfig,
-    MasterState,
-    Step,
-)
+from .state import TIMER_VIEWS, FrameworkEntry, MasterConfig, MasterState, Step
 
 
 class MasterCore:
@@ -90,7 +83,7 @@ class MasterCore:
     def _started(self, step: Step) -> None:
         state = self.state
         state.elected_s = step.now.wall_s
-        frameworks.resume_deadlines(state, step)
+        frameworks.recover(state, step)
         step.timer(frameworks.TIMER_HEARTBEAT, state.config.heartbeat_s)
         step.timer(operators.TIMER_OPERATOR_HEARTBEAT, state.config.heartbeat_s)
         step.timer(agents.TIMER_RECOVERY, state.config.agent_reregister_timeout_s)
@@ -102,8 +95,6 @@ class MasterCore:
             name, subject = key
             _KEYED_TIMERS[name](state, step, subject)
             return
-        if key == TIMER_FILTERS:
-            state.filter_timer_s = None
         _TIMERS[key](state, step)
 
     def _closed(self, step: Step, conn: ConnId) -> None:
@@ -157,9 +148,11 @@ class MasterCore:
 
 # What a timer does when it is due: plain ones, and those that are set per agent, offer, framework.
 _TIMERS: Final[Mapping[Hashable, Callable[[MasterState, Step], None]]] = {
-    TIMER_ALLOCATE: offers.run_cycle,
-    TIMER_FILTERS: offers.run_cycle,
+    TIMER_VIEWS: operators.publish_views,
+    offers.TIMER_ALLOCATE: offers.cycle_due,
+    offers.TIMER_FILTERS: offers.refusals_over,
     frameworks.TIMER_HEARTBEAT: frameworks.heartbeat,
+    frameworks.TIMER_RESUME: frameworks.resume_deadlines,
     operators.TIMER_OPERATOR_HEARTBEAT: operators.heartbeat,
     agents.TIMER_RECOVERY: agents.recovery_over,
     agents.TIMER_GC: agents.collect_garbage,

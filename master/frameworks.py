@@ -18,6 +18,9 @@ from .state import FrameworkEntry, MasterState, Step
 
 TIMER_FAILOVER = "failover"  # ("failover", framework id)
 TIMER_HEARTBEAT = "heartbeat"
+TIMER_RESUME = "resume"
+# A step's writes are one transaction, and that of ZooKeeper takes a megabyte.
+RESUMED_PER_STEP = 100
 
 
 # ---------------------------------------------------------------------------------- subscribing
@@ -33,11 +36,11 @@ def subscribe(
     """SUBSCRIBED, or ERROR and the end of the stream; then nothing was changed."""
     try:
         check_subscription(state, named_id, call)
+        framework_id = _check_stream(state, conn, call.framework_info.id)
     except BadRequest as error:
         step.do(ToFramework(conn, Error(str(error))))
         step.do(CloseStream(conn))
         return
-    framework_id = call.framework_info.id
     known = state.frameworks.get(framework_id) if framework_id is not None else None
     if known is None:
         framework = _add(state, step, call.framework_info)
@@ -59,6 +62,17 @@ def subscribe(
     state.allocator.set_framework(framework.id, _terms(framework.info, call.suppressed_roles))
     view = views.framework(state, framework)
     step.publish(FrameworkAdded(view) if registered else FrameworkUpdated(view))
+
+
+def _check_stream(
+    state: MasterState, conn: ConnId, framework_id: FrameworkId | None
+) -> FrameworkId | None:
+    """The framework that subscribes. A stream is of one alone, so without an id it is that one,
+    which repeats its first call. Raises BadRequest."""
+    bound = state.framework_of.get(conn)
+    if bound is not None and framework_id not in (None, bound):
+        raise BadRequest(f"this stream is that of framework {bound}: open one for each framework")
+    return framework_id if bound is None else bound
 
 
 def _add(state: MasterState, step: Step, info: FrameworkInfo) -> FrameworkEntry:
@@ -87,7 +101,6 @@ def _take_over(
         step.do(CloseStream(framework.conn))
         del state.framework_of[framework.conn]
     offers.take_back_all(state, step, framework)
-    state.allocator.deactivate_framework(framework.id)  # filters are gone, too
     # user and checkpoint can't be changed: the old values stay.
     framework.info = replace(
         info, id=framework.id, user=framework.info.user, checkpoint=framework.info.checkpoint
@@ -124,6 +137,7 @@ def check_subscription(state: MasterState, named_id: FrameworkId | None, call: S
             f"framework_info.failover_timeout is {info.failover_timeout}: give seconds from 0 up"
         )
     _check_roles(info, call.suppressed_roles)
+    registry.check_info("framework_info", info)
 
 
 def _check_roles(info: FrameworkInfo, suppressed: tuple[str, ...]) -> None:
@@ -162,10 +176,10 @@ def check_role(role: str) -> None:
 def rebuild(
     state: MasterState, step: Step, framework_id: FrameworkId, info: FrameworkInfo
 ) -> FrameworkEntry:
-    """A framework that only its agents know. It has its failover timeout to come back."""
+    """A framework that only its agents know."""
     framework = _add(state, step, replace(info, id=framework_id))
     framework.recovered = True
-    _start_deadline(state, step, framework)
+    _start_deadline(state, step, framework, at_least_s=state.config.agent_reregister_timeout_s)
     step.publish(FrameworkAdded(views.framework(state, framework)))
     return framework
 
@@ -182,20 +196,35 @@ def disconnected(state: MasterState, step: Step, framework: FrameworkEntry) -> N
     step.publish(FrameworkUpdated(views.framework(state, framework)))
 
 
-def _start_deadline(state: MasterState, step: Step, framework: FrameworkEntry) -> None:
-    framework.deadline_s = step.now.wall_s + framework.info.failover_timeout
+def _start_deadline(
+    state: MasterState, step: Step, framework: FrameworkEntry, *, at_least_s: float = 0.0
+) -> None:
+    left_s = max(framework.info.failover_timeout, at_least_s)
+    framework.deadline_s = step.now.wall_s + left_s
     registry.keep_framework(step, framework)
-    step.timer((TIMER_FAILOVER, framework.id), framework.info.failover_timeout)
+    step.timer((TIMER_FAILOVER, framework.id), left_s)
+
+
+def recover(state: MasterState, step: Step) -> None:
+    """A new leader: who was away before keeps its deadline."""
+    for framework in state.frameworks.values():
+        if framework.deadline_s is not None:
+            left_s = max(0.0, framework.deadline_s - step.now.wall_s)
+            step.timer((TIMER_FAILOVER, framework.id), left_s)
+    resume_deadlines(state, step)
 
 
 def resume_deadlines(state: MasterState, step: Step) -> None:
-    """A new leader: who was away keeps its deadline, the others get theirs from now."""
-    for framework in state.frameworks.values():
-        if framework.deadline_s is None:
-            _start_deadline(state, step, framework)
-        else:
-            left_s = max(0.0, framework.deadline_s - step.now.wall_s)
-            step.timer((TIMER_FAILOVER, framework.id), left_s)
+    """Who was connected to the last leader and is not back yet has its failover timeout from now.
+
+    At least as long as an agent has, also with a failover timeout of 0: that it is not here is the
+    masters' doing, and its tasks run on.
+    """
+    missing = [f for f in state.frameworks.values() if f.conn is None and f.deadline_s is None]
+    for framework in missing[:RESUMED_PER_STEP]:
+        _start_deadline(state, step, framework, at_least_s=state.config.agent_reregister_timeout_s)
+    if len(missing) > RESUMED_PER_STEP:
+        step.timer(TIMER_RESUME, 0.0)
 
 
 def failover_due(state: MasterState, step: Step, framework_id: FrameworkId) -> None:

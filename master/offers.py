@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mezzo.core import CancelTimer, SetTimer
 from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, FrameworkId, OfferId, check_user_id
 from mezzo.messages.agent import RunTask
@@ -30,17 +31,10 @@ from mezzo.resources import Resources
 from mezzo.states import Reason, TaskState
 
 from .allocator import Grant
-from .state import (
-    TIMER_ALLOCATE,
-    TIMER_FILTERS,
-    AgentEntry,
-    FrameworkEntry,
-    MasterState,
-    Step,
-    TaskEntry,
-    task_of,
-)
+from .state import AgentEntry, FrameworkEntry, MasterState, Step, TaskEntry, task_of
 
+TIMER_ALLOCATE = "allocate"
+TIMER_FILTERS = "filters"
 TIMER_OFFER = "offer"  # ("offer", offer id)
 
 
@@ -52,15 +46,28 @@ def schedule_cycle(state: MasterState, step: Step) -> None:
 
     Called at the end of every step: the one place that decides when resources are offered.
     """
-    if state.allocator.wants_cycle:
+    if state.allocator.wants_cycle and not state.cycle_due:
+        state.cycle_due = True
         step.timer(TIMER_ALLOCATE, 0.0)
     expiry_s = state.allocator.next_expiry_s
-    if expiry_s is not None and expiry_s != state.filter_timer_s:
+    if expiry_s != state.filter_timer_s:
         state.filter_timer_s = expiry_s
-        step.timer(TIMER_FILTERS, max(0.0, expiry_s - step.now.mono_s))
+        step.do(
+            CancelTimer(TIMER_FILTERS) if expiry_s is None else SetTimer(TIMER_FILTERS, expiry_s)
+        )
 
 
-def run_cycle(state: MasterState, step: Step) -> None:
+def cycle_due(state: MasterState, step: Step) -> None:
+    state.cycle_due = False
+    _run_cycle(state, step)
+
+
+def refusals_over(state: MasterState, step: Step) -> None:
+    state.filter_timer_s = None
+    _run_cycle(state, step)
+
+
+def _run_cycle(state: MasterState, step: Step) -> None:
     """Offer what is free; all offers of one framework in one event."""
     made: dict[FrameworkId, list[Offer]] = {}
     for grant in state.allocator.cycle(step.now.mono_s):
@@ -87,6 +94,7 @@ def _make(state: MasterState, step: Step, grant: Grant) -> Offer:
     state.offers[offer.id] = offer
     agent.offers[offer.id] = None
     framework.offers[offer.id] = None
+    step.changed(agent.id, framework.id)
     if state.config.offer_timeout_s is not None:
         step.timer((TIMER_OFFER, offer.id), state.config.offer_timeout_s)
     return offer
@@ -99,6 +107,7 @@ def _remove(state: MasterState, step: Step, offer: Offer) -> None:
     del state.offers[offer.id]
     del state.frameworks[offer.framework_id].offers[offer.id]
     del state.agents[offer.agent_id].offers[offer.id]
+    step.changed(offer.agent_id, offer.framework_id)
     if state.config.offer_timeout_s is not None:
         step.cancel((TIMER_OFFER, offer.id))
 
@@ -202,7 +211,7 @@ def _refuse(
             _take_back(state, step, offer)
     for operation in call.operations:
         if isinstance(operation, OtherOperation):
-            _answer_operation(step, framework, operation, OperationState.DROPPED, why)
+            _answer_operation(step, framework, operation, why)
             continue
         tasks = operation.task_infos if isinstance(operation, Launch) else operation.tasks
         for task in tasks:
@@ -239,7 +248,7 @@ def _operate(
             _task_error(step, framework, agent.id, task, Reason.TASK_GROUP_INVALID, why)
     else:
         why = f"operation {operation.type} is not supported by this version"
-        _answer_operation(step, framework, operation, OperationState.ERROR, why)
+        _answer_operation(step, framework, operation, why)
     return left
 
 
@@ -259,12 +268,12 @@ def _answer_operation(
     step: Step,
     framework: FrameworkEntry,
     operation: OtherOperation,
-    new: OperationState,
     why: str,
 ) -> None:
     """Only who gave the operation an id wants to know; the resources come back in any case."""
     if operation.id is not None:
-        step.to_framework(framework, UpdateOperationStatus(OperationStatus(new, operation.id, why)))
+        status = OperationStatus(OperationState.ERROR, operation.id, why)
+        step.to_framework(framework, UpdateOperationStatus(status))
 
 
 def _launch(
@@ -295,8 +304,10 @@ def check_task(
 ) -> None:
     """Each task alone (Mesos `validation::task`). Raises BadRequest with what to mend."""
     check_user_id("task_id", task.task_id)
-    if task.task_id in framework.tasks or task.task_id in framework.unreachable:
+    if any(task.task_id in seen for seen in (framework.tasks, framework.unreachable)):
         raise BadRequest(f"Task has duplicate ID: {task.task_id}")
+    if task.task_id in framework.completed:
+        raise BadRequest(f"Task has the ID of one that has ended: {task.task_id}: give a new one")
     if task.agent_id != agent_id:
         raise BadRequest(f"Task uses invalid agent {task.agent_id} while agent {agent_id} offers")
     if (task.command is None) == (task.executor is None):

@@ -13,7 +13,8 @@ TIMER_OPERATOR_HEARTBEAT = "operator heartbeat"
 
 
 def asked(state: MasterState, step: Step, request: int, call: m.OperatorCall) -> None:
-    step.do(Answer(request, state.sequence, _answer(state, step, call)))
+    answer = _answer(state, step, call)
+    step.do(Answer(request, state.sequence, answer))  # the number of what it has changed
 
 
 def _answer(state: MasterState, step: Step, call: m.OperatorCall) -> m.OperatorResponse:
@@ -41,6 +42,19 @@ def joined(state: MasterState, step: Step, conn: ConnId) -> None:
     state.operators[conn] = None
     snapshot = m.OperatorSubscribed(views.everything(state), state.config.heartbeat_s)
     step.do(ToOperator(conn, state.sequence, snapshot))
+
+
+def publish_views(state: MasterState, step: Step) -> None:
+    """Who has what, as it is by now: the views that changed since the last time."""
+    state.views_due = False
+    agents, state.changed_agents = state.changed_agents, {}
+    changed, state.changed_frameworks = state.changed_frameworks, {}
+    for agent_id in agents:
+        if agent_id in state.agents:
+            step.publish(m.AgentUpdated(views.agent(state, state.agents[agent_id])))
+    for framework_id in changed:
+        if framework_id in state.frameworks:
+            step.publish(m.FrameworkUpdated(views.framework(state, state.frameworks[framework_id])))
 
 
 def heartbeat(state: MasterState, step: Step) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal
 
+from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.model import AgentInfo, FrameworkInfo
-from mezzo.record import Record, decode
+from mezzo.record import Record, decode, encode
 
 from .state import (
     AgentEntry,
@@ -38,6 +39,19 @@ class FrameworkRecord(Record):
     registered_s: float
     deadline_s: float | None = None  # wall: it is away, and is given up then
     unregistered_s: float | None = None  # wall: completed, its id can't be used any more
+
+
+INFO_MAX_BYTES: Final = 65_536
+
+
+def check_info(what: str, info: FrameworkInfo | AgentInfo) -> None:
+    """Raise BadRequest for what would take too much of the store, which limits its records."""
+    size = len(encode(info))
+    if size > INFO_MAX_BYTES:
+        raise BadRequest(
+            f"{what} takes {size} bytes, more than {INFO_MAX_BYTES}: give it fewer or shorter "
+            "labels, attributes or roles"
+        )
 
 
 def agent_key(agent_id: AgentId) -> str:
@@ -89,6 +103,9 @@ def load(state: MasterState, stored: Mapping[str, bytes]) -> None:
             _load_agent(state, AgentId(id_), decode(AgentRecord, stored[key]))
         elif kind == "framework":
             _load_framework(state, FrameworkId(id_), decode(FrameworkRecord, stored[key]))
+    # The oldest are forgotten first.
+    by_end = sorted(state.completed.values(), key=lambda entry: entry.unregistered_s or 0.0)
+    state.completed = {entry.id: entry for entry in by_end}
 
 
 def _load_agent(state: MasterState, agent_id: AgentId, record: AgentRecord) -> None:
@@ -97,13 +114,15 @@ def _load_agent(state: MasterState, agent_id: AgentId, record: AgentRecord) -> N
     elif record.condition == "UNREACHABLE":
         state.unreachable[agent_id] = UnreachableAgent(agent_id, record.info, record.since_s or 0.0)
     else:
-        state.agents[agent_id] = AgentEntry(
-            agent_id,
-            record.info,
-            record.version,
-            record.boot_id,
-            Standing.RECOVERED,
-            registered_s=record.registered_s,
+        state.admit(
+            AgentEntry(
+                agent_id,
+                record.info,
+                record.version,
+                record.boot_id,
+                Standing.RECOVERED,
+                registered_s=record.registered_s,
+            )
         )
 
 
@@ -111,7 +130,7 @@ def _load_framework(state: MasterState, framework_id: FrameworkId, record: Frame
     entry = FrameworkEntry(
         framework_id,
         record.info,
-        recovered=True,
+        recovered=record.unregistered_s is None,
         deadline_s=record.deadline_s,
         registered_s=record.registered_s,
         unregistered_s=record.unregistered_s,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -109,6 +108,11 @@ class AgentEntry:
     def connected(self) -> bool:
         return self.standing is Standing.CONNECTED
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """Where it answers: hostname and port."""
+        return self.info.hostname, self.info.port
+
 
 @dataclass(slots=True)
 class FrameworkEntry:
@@ -122,7 +126,7 @@ class FrameworkEntry:
     unregistered_s: float | None = None
     tasks: dict[TaskId, TaskEntry] = field(default_factory=dict)
     unreachable: dict[TaskId, TaskEntry] = field(default_factory=dict)
-    completed: deque[Task] = field(default_factory=deque)
+    completed: dict[TaskId, Task] = field(default_factory=dict)  # the oldest first
     offers: dict[OfferId, None] = field(default_factory=dict)
 
     def can(self, capability: Capability) -> bool:
@@ -130,17 +134,32 @@ class FrameworkEntry:
 
     def lost_form(self, state: TaskState) -> TaskState:
         """`state`, or LOST for a framework that does not know the partition-aware states."""
-        return state if self.can(Capability.PARTITION_AWARE) else TaskState.LOST
+        known = state not in _PARTITION_AWARE or self.can(Capability.PARTITION_AWARE)
+        return state if known else TaskState.LOST
+
+
+_PARTITION_AWARE: Final = frozenset(
+    {
+        TaskState.DROPPED,
+        TaskState.UNREACHABLE,
+        TaskState.GONE,
+        TaskState.GONE_BY_OPERATOR,
+        TaskState.UNKNOWN,
+    }
+)
 
 
 class UnreachableAgent(Record):
+    """`tasks` are those that wait in `FrameworkEntry.unreachable`, while these remember them."""
+
     id: AgentId
     info: AgentInfo
     since_s: float  # wall
+    tasks: tuple[tuple[FrameworkId, TaskId], ...] = ()
 
 
-TIMER_ALLOCATE: Final = "allocate"
-TIMER_FILTERS: Final = "filters"
+TIMER_VIEWS: Final = "views"
+VIEWS_EVERY_S: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -151,6 +170,7 @@ class MasterState:
     allocator: Allocator
     master_id: str
     agents: dict[AgentId, AgentEntry] = field(default_factory=dict)
+    agents_at: dict[tuple[str, int], dict[AgentId, None]] = field(default_factory=dict)
     unreachable: dict[AgentId, UnreachableAgent] = field(default_factory=dict)
     gone: dict[AgentId, None] = field(default_factory=dict)
     frameworks: dict[FrameworkId, FrameworkEntry] = field(default_factory=dict)
@@ -164,12 +184,28 @@ class MasterState:
     next_offer: int = 0
     sequence: int = 0  # of the operator events
     elected_s: float = 0.0
-    filter_timer_s: float | None = None
+    cycle_due: bool = False  # the timer of the next allocation cycle is set
+    filter_timer_s: float | None = None  # what the timer of the next refusal's end is set to
+    # Whose resources changed since their view was published last.
+    changed_agents: dict[AgentId, None] = field(default_factory=dict)
+    changed_frameworks: dict[FrameworkId, None] = field(default_factory=dict)
+    views_due: bool = False
 
     @classmethod
     def new(cls, config: MasterConfig, epoch: int, rng: random.Random) -> MasterState:
         ids = IdSource(rng)
         return cls(config, epoch, ids, Allocator(rng), config.info.id)
+
+    def admit(self, agent: AgentEntry) -> None:
+        self.agents[agent.id] = agent
+        self.agents_at.setdefault(agent.place, {})[agent.id] = None
+
+    def dismiss(self, agent: AgentEntry) -> None:
+        del self.agents[agent.id]
+        there = self.agents_at[agent.place]
+        del there[agent.id]
+        if not there:
+            del self.agents_at[agent.place]
 
 
 class Step(Output[MasterEffect]):
@@ -212,6 +248,18 @@ class Step(Output[MasterEffect]):
         if self.state.operators:
             self.effects.append(Publish(self.state.sequence, event))
 
+    def changed(self, agent_id: AgentId, framework_id: FrameworkId) -> None:
+        """What the framework has of the agent changed: operators see it in a moment. Not at once,
+        for while tasks come and go each view would be made many times."""
+        state = self.state
+        if not state.operators:
+            return
+        state.changed_agents[agent_id] = None
+        state.changed_frameworks[framework_id] = None
+        if not state.views_due:
+            state.views_due = True
+            self.timer(TIMER_VIEWS, VIEWS_EVERY_S)
+
     def status(
         self,
         task_id: TaskId,
@@ -250,7 +298,7 @@ def task_of(info: TaskInfo, framework_id: FrameworkId, role: str, user: str | No
         container=info.container,
         health_check=info.health_check,
         kill_policy=info.kill_policy,
-        user=user,
+        user=(info.command.user if info.command else None) or user,
         role=role,
     )
 

@@ -13,9 +13,9 @@ from mezzo.messages.agent import (
 )
 from mezzo.messages.operator import TaskUpdated
 from mezzo.messages.scheduler import Acknowledge, Kill, Reconcile, ReconcileTask, Update
-from mezzo.model import TaskStatus
+from mezzo.model import Task, TaskStatus
 from mezzo.record import replace
-from mezzo.states import Reason, Source, TaskState, may_move
+from mezzo.states import Reason, TaskState, may_move
 
 from .state import AgentEntry, FrameworkEntry, MasterState, Standing, Step, TaskEntry
 
@@ -31,27 +31,31 @@ def update(state: MasterState, step: Step, agent: AgentEntry, message: StatusUpd
         step.to_agent(agent, ShutdownFramework(message.framework_id))
         return
     status = message.status
+    # After a terminal status nothing follows, so the latest state is that one.
+    latest = status.state if status.state.terminal else message.latest_state
     entry = agent.tasks.get((framework.id, status.task_id))
     if entry is not None:
-        set_state(state, step, agent, entry, message.latest_state)
+        set_state(state, step, entry, latest)
         entry.forwarded = status
         entry.note(status)
         step.publish(TaskUpdated(framework.id, status, entry.state))
     step.to_framework(framework, Update(status))
 
 
-def set_state(
-    state: MasterState, step: Step, agent: AgentEntry, entry: TaskEntry, new: TaskState
-) -> None:
+def set_state(state: MasterState, step: Step, entry: TaskEntry, new: TaskState) -> None:
     """The latest state. The first terminal one frees the resources, even while older updates wait
     for their acknowledgement."""
     if entry.state == new or not may_move(entry.state, new):
         return
     held = entry.holds_resources
     entry.state = new
-    if held and not entry.holds_resources and agent.standing is not Standing.RECOVERED:
-        task = entry.info
-        state.allocator.recover(task.framework_id, task.role, agent.id, task.resources)
+    if held and not entry.holds_resources:
+        _free(state, step, entry.info)
+
+
+def _free(state: MasterState, step: Step, task: Task) -> None:
+    state.allocator.recover(task.framework_id, task.role, task.agent_id, task.resources)
+    step.changed(task.agent_id, task.framework_id)
 
 
 def acknowledge(
@@ -67,22 +71,24 @@ def acknowledge(
         return
     if entry.forwarded.state.terminal:
         del agent.tasks[(framework.id, call.task_id)]
-        framework.tasks.pop(call.task_id, None)
-        _remember(state, framework, entry)
+        del framework.tasks[call.task_id]
+        remember(state, framework, entry)
 
 
-def _remember(state: MasterState, framework: FrameworkEntry, entry: TaskEntry) -> None:
-    framework.completed.append(entry.view())
+def remember(state: MasterState, framework: FrameworkEntry, entry: TaskEntry) -> None:
+    """Keep a task that is over, as long as there are not too many."""
+    framework.completed[entry.info.task_id] = entry.view()
     while len(framework.completed) > state.config.max_completed_tasks_per_framework:
-        framework.completed.popleft()
+        del framework.completed[next(iter(framework.completed))]
 
 
 # ---------------------------------------------------------------------------------- killing
 
 
 def kill(state: MasterState, step: Step, framework: FrameworkEntry, call: Kill) -> None:
-    """Sent to the agent each time it is asked; an unknown task is answered as by reconciliation."""
-    entry = framework.tasks.get(call.task_id)
+    """Sent to the agent each time it is asked; a task that is unknown or out of reach is answered
+    as by reconciliation."""
+    entry = framework.tasks.get(call.task_id) or framework.unreachable.get(call.task_id)
     if entry is None:
         reconcile_one(state, step, framework, ReconcileTask(call.task_id, call.agent_id))
         return
@@ -91,7 +97,10 @@ def kill(state: MasterState, step: Step, framework: FrameworkEntry, call: Kill) 
         return
     order = KillTask(framework.id, call.task_id, call.kill_policy)
     entry.pending_kill = order  # repeated when the agent re-registers
-    step.to_agent(state.agents[agent_id], order)
+    if call.task_id in framework.tasks:
+        step.to_agent(state.agents[agent_id], order)
+    else:
+        reconcile_one(state, step, framework, ReconcileTask(call.task_id))
 
 
 # ---------------------------------------------------------------------------------- losing
@@ -105,27 +114,24 @@ def lose_on_agent(
     new: TaskState,
     reason: Reason,
     message: str,
-    *,
-    freed: bool = False,
-) -> None:
-    """Speak for tasks of an agent that can't. `freed`: the allocator has dropped the agent.
+) -> tuple[tuple[FrameworkId, TaskId], ...]:
+    """Speak for tasks of an agent that can't; returns those that are not over.
 
-    UNREACHABLE tasks are kept aside for the return of their agent; the others are over.
+    Tasks that become UNREACHABLE are kept aside for the return of their agent.
     """
+    waiting = []
     for key in [key for key in agent.tasks if which(key)]:
         entry = agent.tasks.pop(key)
         framework = state.frameworks[key[0]]
         del framework.tasks[key[1]]
         if not entry.holds_resources:
-            _remember(state, framework, entry)  # its end is known, only not acknowledged yet
+            remember(state, framework, entry)  # its end is known, only not acknowledged yet
             continue
-        if not freed and agent.standing is not Standing.RECOVERED:
-            task = entry.info
-            state.allocator.recover(framework.id, task.role, agent.id, task.resources)
+        _free(state, step, entry.info)
         unreachable = new is TaskState.UNREACHABLE
         status = step.status(
             key[1],
-            framework.lost_form(new) if not new.terminal else new,
+            framework.lost_form(new),
             reason,
             message,
             agent_id=agent.id,
@@ -135,13 +141,15 @@ def lose_on_agent(
         entry.forwarded = status
         entry.note(status)
         if unreachable:
+            waiting.append(key)
             framework.unreachable[key[1]] = entry
             while len(framework.unreachable) > state.config.max_unreachable_tasks_per_framework:
                 del framework.unreachable[next(iter(framework.unreachable))]
         else:
-            _remember(state, framework, entry)
+            remember(state, framework, entry)
         step.to_framework(framework, Update(status))
         step.publish(TaskUpdated(framework.id, status, entry.state))
+    return tuple(waiting)
 
 
 # ---------------------------------------------------------------------------------- reconciling
@@ -202,7 +210,7 @@ def _last_sent(step: Step, framework: FrameworkEntry, entry: TaskEntry) -> TaskS
     shown = sent.state if sent is not None else entry.state
     status = step.status(
         entry.info.task_id,
-        framework.lost_form(shown) if shown is TaskState.UNREACHABLE else shown,
+        framework.lost_form(shown),
         Reason.RECONCILIATION,
         "Reconciliation: Latest task state",
         agent_id=entry.info.agent_id,
@@ -211,7 +219,6 @@ def _last_sent(step: Step, framework: FrameworkEntry, entry: TaskEntry) -> TaskS
         return status
     return replace(
         status,
-        source=Source.MASTER,
         healthy=sent.healthy,
         container_status=sent.container_status,
         unreachable_time=sent.unreachable_time,

@@ -65,7 +65,7 @@ def tasks(state: MasterState) -> Tasks:
     known = [*state.frameworks.values(), *state.completed.values()]
     return Tasks(
         tuple(task.view() for entry in known for task in entry.tasks.values()),
-        tuple(task for entry in known for task in entry.completed),
+        tuple(task for entry in known for task in entry.completed.values()),
         tuple(task.view() for entry in known for task in entry.unreachable.values()),
     )
 

@@ -41,7 +41,10 @@ def _encode_hook(value: object) -> object:
 
 def _decode_hook(kind: type, plain: Any) -> object:  # noqa: ANN401 - whatever JSON holds
     if kind is Resources:
-        return Resources.from_plain(plain)
+        try:
+            return Resources.from_plain(plain)
+        except LookupError as error:  # of these msgspec makes no error of its own
+            raise ValueError(f"no resources: {error!r}") from error
     raise TypeError(f"{kind.__name__} has no stored form")
 
 

@@ -22,6 +22,12 @@ def to_milli(amount: float) -> Thousandths:
     return round(amount * MILLI)
 
 
+def _checked_milli(name: str, amount: float) -> Thousandths:
+    if not 0 <= amount < 1e15:  # also refuses nan
+        raise BadRequest(f"{name} is {amount}: it must be a number from 0 up")
+    return to_milli(amount)
+
+
 def from_milli(milli: Thousandths) -> float:
     """1500 is 1.5; whole numbers come out as such (2.0)."""
     return milli / MILLI
@@ -204,6 +210,16 @@ def _covers(a: Value, b: Value) -> bool:
     return isinstance(a, Items) and isinstance(b, Items) and a.covers(b)
 
 
+def _common(a: Value, b: Value) -> Value:
+    if type(a) is int and type(b) is int:
+        return min(a, b)
+    if isinstance(a, Ranges) and isinstance(b, Ranges):
+        return a.minus(a.minus(b))
+    if isinstance(a, Items) and isinstance(b, Items):
+        return a.minus(a.minus(b))
+    return 0
+
+
 def _overlaps(a: Value, b: Value) -> bool:
     """Would adding them count something twice? Scalars never overlap."""
     if isinstance(a, Ranges) and isinstance(b, Ranges):
@@ -257,9 +273,7 @@ class Resources:
         """Unreserved resources: cpus in cores, mem and disk in MiB, ports as inclusive pairs."""
         amounts: dict[Kind, Value] = {}
         for name, amount in (("cpus", cpus), ("mem", mem), ("disk", disk), ("gpus", gpus)):
-            if amount < 0:
-                raise BadRequest(f"{name} is {amount}: it can't be negative")
-            if milli := to_milli(amount):
+            if milli := _checked_milli(name, amount):
                 amounts[Kind(name)] = milli
         if ranges := Ranges.of(ports).pairs:
             amounts[Kind("ports")] = Ranges(ranges)
@@ -373,6 +387,18 @@ class Resources:
     def __ge__(self, other: Resources) -> bool:
         return other <= self
 
+    def common(self, other: Resources) -> Resources:
+        """The largest part of this that `other` contains; indivisible kinds whole or not at all."""
+        amounts: dict[Kind, Value] = {}
+        for kind, value in self._amounts.items():
+            have = other._amounts.get(kind)
+            if have is None or (kind.indivisible and not kind.shared and have != value):
+                continue
+            both = _common(value, have)
+            if not _is_zero(both):
+                amounts[kind] = both
+        return Resources._wrap(amounts)
+
     def overlaps(self, other: Resources) -> bool:
         """True if some port, set member or indivisible disk is in both: adding would double it."""
         for kind, value in self._amounts.items():
@@ -484,9 +510,7 @@ def parse_value(name: str, raw: str) -> Value:
         amount = float(raw)
     except ValueError:
         raise BadRequest(f"{name}: {raw!r} is no number, [range] or {{set}}") from None
-    if not 0 <= amount < 1e15:  # also refuses nan
-        raise BadRequest(f"{name} is {raw}: it must be a number from 0 up")
-    return to_milli(amount)
+    return _checked_milli(name, amount)
 
 
 def _show(value: Value) -> str:

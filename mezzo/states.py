@@ -40,12 +40,14 @@ MOVES: Final[Mapping[TaskState, frozenset[TaskState]]] = {
     # DROPPED: the launch never reached a container.
     _S.STAGING: _ENDS | _SPOKEN_FOR | {_S.STARTING, _S.RUNNING, _S.KILLING, _S.DROPPED},
     _S.STARTING: _ENDS | _SPOKEN_FOR | {_S.RUNNING, _S.KILLING, _S.DROPPED},
-    # RUNNING to RUNNING: health or check results changed.
-    _S.RUNNING: _ENDS | _SPOKEN_FOR | {_S.RUNNING, _S.KILLING},
-    _S.KILLING: _ENDS | _SPOKEN_FOR,
+    # RUNNING to RUNNING: health or check results changed. To DROPPED: of a task that its agent does
+    # not know any more it says this, for want of knowing how far the task came.
+    _S.RUNNING: _ENDS | _SPOKEN_FOR | {_S.RUNNING, _S.KILLING, _S.DROPPED},
+    _S.KILLING: _ENDS | _SPOKEN_FOR | {_S.DROPPED},
     # Not terminal: the agent may come back with the task in any state.
     _S.UNREACHABLE: _ENDS
-    | {_S.STAGING, _S.STARTING, _S.RUNNING, _S.KILLING, _S.DROPPED, _S.GONE, _S.GONE_BY_OPERATOR},
+    | {_S.STAGING, _S.STARTING, _S.RUNNING, _S.KILLING}
+    | {_S.DROPPED, _S.LOST, _S.GONE, _S.GONE_BY_OPERATOR},
     # LOST is what a framework without PARTITION_AWARE is told instead of UNREACHABLE: the same
     # return is possible, although clients treat it as terminal.
     _S.LOST: _ENDS | {_S.STAGING, _S.STARTING, _S.RUNNING, _S.KILLING},

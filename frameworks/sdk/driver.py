@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from mezzo.ids import AgentId, ConnId, FrameworkId, OfferId, TaskId
+from mezzo.log import get_logger
 from mezzo.messages import scheduler as m
 from mezzo.model import Filters, FrameworkInfo, KillPolicy, Launch, TaskInfo, TaskStatus
 from mezzo.record import replace
@@ -25,7 +27,7 @@ class SchedulerDriver:
     `master` is `zk://...` or `host:port` of a master's gRPC server. With
     `implicit_acknowledgements` an update is acknowledged once `status_update` has returned without
     an exception; otherwise call `acknowledge_status_update`. A callback that raises stops the
-    driver; `join` raises it again.
+    driver; `join` raises it again. So does what keeps the driver from running at all.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class SchedulerDriver:
         self._framework = framework
         self._master = master
         self._implicit = implicit_acknowledgements
+        self._log = get_logger(framework.name)
         self._callbacks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._io = threading.Thread(target=self._run_io, name="scheduler driver", daemon=True)
         self._caller = threading.Thread(target=self._run_callbacks, name="scheduler", daemon=True)
@@ -51,6 +54,7 @@ class SchedulerDriver:
         self._epoch = 0
         self._subscribed = False
         self._tearing_down = False
+        self._stopped = False  # by `stop`: no callback follows
         self._failure: BaseException | None = None
 
     # ---- life
@@ -62,8 +66,12 @@ class SchedulerDriver:
 
     def stop(self, *, failover: bool = False) -> None:
         """End. Without `failover` the framework is torn down and its tasks are killed; with it they
-        run on until the framework's failover timeout, waiting for a driver with the same id."""
-        if not failover:
+        run on until the framework's failover timeout, waiting for a driver with the same id.
+
+        No callback begins after it. Without a connection to the master there is no tearing down.
+        """
+        self._stopped = True
+        if not failover and self._io.is_alive():
             self._post(self._tear_down)
             self._io.join(_TEARDOWN_S)
         self._end()
@@ -71,6 +79,7 @@ class SchedulerDriver:
     def join(self) -> None:
         """Wait until the driver has stopped. Raises what a callback raised."""
         self._caller.join()
+        self._io.join()
         if self._failure is not None:
             raise self._failure
 
@@ -128,14 +137,18 @@ class SchedulerDriver:
         self._post(lambda: self._send(call))
 
     def _post(self, action: Callable[[], None]) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(action)
+        """Run it on the loop, unless that has ended."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(action)
 
     # ---- the I/O thread
 
     def _run_io(self) -> None:
         try:
             asyncio.run(self._io_main())
+        except BaseException as error:  # noqa: BLE001 - raised again by join
+            self._failure = error
         finally:
             self._ready.set()
             self._callbacks.put(None)
@@ -151,7 +164,8 @@ class SchedulerDriver:
         )
         self._main = asyncio.create_task(self._link.run())
         self._ready.set()
-        await asyncio.wait([self._main])
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._main
 
     def _end(self) -> None:
         self._post(self._cancel_main)
@@ -188,8 +202,12 @@ class SchedulerDriver:
             self._callbacks.put(lambda: self._scheduler.disconnected(self))
 
     def _on_event(self, conn: ConnId, epoch: int, event: m.Event) -> None:
+        assert self._link is not None
         if epoch < self._epoch:
-            return  # of a deposed leader
+            # Of a deposed leader, or of a cluster made anew, which this scheduler is no part of.
+            self._log.warning("master.deposed", epoch=epoch, seen=self._epoch)
+            self._link.close(conn)
+            return
         self._epoch = epoch
         if isinstance(event, m.Subscribed):
             self._on_subscribed(event)
@@ -217,6 +235,8 @@ class SchedulerDriver:
 
     def _run_callbacks(self) -> None:
         while (callback := self._callbacks.get()) is not None:
+            if self._stopped:
+                continue
             try:
                 callback()
             except BaseException as error:  # noqa: BLE001 - raised again by join

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mezzo.election.detector import detector_for
-from mezzo.ids import ConnId, FrameworkId
+from mezzo.ids import ConnId
 from mezzo.messages.scheduler import Event
 from mezzo.wire import clients
 
@@ -16,7 +16,8 @@ from mezzo.wire import clients
 class SchedulerLink(clients.SchedulerLink):
     """Follows the leader named by `master`: `zk://...`, or `host:port` of a master's gRPC server.
 
-    The owner sends `Subscribe` first whenever `on_up` reports a connection.
+    The owner sends `Subscribe` first whenever `on_up` reports a connection, and sets `framework_id`
+    once SUBSCRIBED told it: it goes into every later call.
     """
 
     def __init__(
@@ -31,7 +32,3 @@ class SchedulerLink(clients.SchedulerLink):
         super().__init__(
             detector_for(master), on_up=on_up, on_event=on_event, on_down=on_down, name=name
         )
-
-    def set_framework_id(self, framework_id: FrameworkId) -> None:
-        """Call it once SUBSCRIBED told the id: it goes into every later call."""
-        self.framework_id = framework_id

@@ -25,6 +25,7 @@ _MEM: Final = Kind("mem")
 # Less than this of both is not worth an offer: flag min_allocatable_resources of Mesos.
 MIN_CPUS: Final[Thousandths] = 10
 MIN_MEM: Final[Thousandths] = 32_000
+_NOTHING: Final = Resources()
 
 
 class Grant(NamedTuple):
@@ -47,15 +48,29 @@ class FrameworkTerms(NamedTuple):
 
 
 class _Agent:
-    __slots__ = ("active", "available", "has_gpus", "plain", "total")
+    """`available`: what is free. `debt`: what is taken beyond `total`, on an agent that came back
+    with less than what runs on it; it is paid before anything is free again."""
 
-    def __init__(self, total: Resources, available: Resources) -> None:
+    __slots__ = ("active", "available", "debt", "has_gpus", "plain", "total")
+
+    def __init__(self, total: Resources) -> None:
         self.total = total
-        self.available = available
+        self.available = total
+        self.debt = _NOTHING
         self.active = True
         self.has_gpus = total.milli("gpus") > 0
         # Nothing reserved, nothing revocable: every client may see everything.
         self.plain = all(not kind.reservations and not kind.revocable for kind, _ in total.items())
+
+    def take(self, resources: Resources) -> None:
+        there = resources.common(self.available)
+        self.available = self.available - there
+        self.debt = self.debt + (resources - there)
+
+    def give(self, resources: Resources) -> None:
+        paid = resources.common(self.debt)
+        self.debt = self.debt - paid
+        self.available = self.available + (resources - paid)
 
 
 class _Client:
@@ -95,21 +110,19 @@ class Allocator:
         self, agent_id: AgentId, total: Resources, allocated: Mapping[Client, Resources]
     ) -> None:
         """An agent that was not there, with what its tasks already take."""
-        used = Resources.total(allocated.values())
-        # An agent that shrank below what runs on it has nothing to offer until tasks end.
-        available = total - used if used <= total else Resources()
-        self._agents[agent_id] = _Agent(total, available)
-        for client, resources in allocated.items():
-            self._charge(self._client(client), resources, 1)
+        agent = self._agents[agent_id] = _Agent(total)
         self._count_total(total, 1)
+        for client, resources in allocated.items():
+            agent.take(resources)
+            self._charge(self._client(client), resources, 1)
         self._dirty[agent_id] = None
 
     def remove_agent(self, agent_id: AgentId, allocated: Mapping[Client, Resources]) -> None:
         """It is gone, with everything that was allocated or offered on it."""
         agent = self._agents.pop(agent_id)
+        self._count_total(agent.total, -1)
         for client, resources in allocated.items():
             self._charge(self._client(client), resources, -1)
-        self._count_total(agent.total, -1)
         self._filters.clear_agent(agent_id)
         self._dirty.pop(agent_id, None)
 
@@ -124,16 +137,19 @@ class Allocator:
     # ---- frameworks
 
     def set_framework(self, framework_id: FrameworkId, terms: FrameworkTerms) -> None:
-        """A framework is connected, or its terms changed; roles not named any more are closed."""
+        """A framework is connected, or its terms changed; what it refused before is forgotten."""
+        kept = {role: self._client((framework_id, role)) for role in terms.roles}
         for client in self._of(framework_id):
-            if client.key[1] not in terms.roles:
-                self._close(client)
-        for role in terms.roles:
-            client = self._client((framework_id, role))
-            self._remove_place(client)
+            self._close(client)
+            role = client.key[1]
             client.terms = terms
-            client.open = role not in terms.suppressed
+            client.open = role in kept and role not in terms.suppressed
             self._insert_place(client)
+            if any(client.allocated.values()):
+                kept[role] = client  # a former role, in which something still runs
+            elif role not in kept:
+                del self._clients[client.key]
+        self._of_framework[framework_id] = list(kept.values())
         self._all_dirty = True
 
     def deactivate_framework(self, framework_id: FrameworkId) -> None:
@@ -158,11 +174,12 @@ class Allocator:
         """Filters and suppression of the roles (none named: of all) are gone."""
         for client in self._of(framework_id):
             if client.key[1] in client.terms.roles and (not roles or client.key[1] in roles):
-                self._filters.clear_client(client.key)
+                # What it did not refuse it has been offered, unless it was suppressed.
+                self._dirty.update(dict.fromkeys(self._filters.clear_client(client.key)))
                 if not client.open:
                     client.open = True
                     self._insert_place(client)
-                self._all_dirty = True
+                    self._all_dirty = True
 
     # ---- resources
 
@@ -183,7 +200,7 @@ class Allocator:
             return  # it left with everything
         client = self._client((framework_id, role))
         self._charge(client, resources, -1)
-        agent.available = agent.available + resources
+        agent.give(resources)
         self._dirty[agent_id] = None
         if refused_until_s is not None and client.open:
             self._filters.add(client.key, agent_id, resources, refused_until_s)
@@ -192,10 +209,8 @@ class Allocator:
         self, framework_id: FrameworkId, role: str, agent_id: AgentId, resources: Resources
     ) -> None:
         """Something runs on the agent that was not granted: it was found there."""
-        agent = self._agents[agent_id]
         self._charge(self._client((framework_id, role)), resources, 1)
-        fits = resources <= agent.available
-        agent.available = agent.available - resources if fits else Resources()
+        self._agents[agent_id].take(resources)
 
     @property
     def wants_cycle(self) -> bool:
@@ -208,9 +223,7 @@ class Allocator:
 
     def cycle(self, now_s: float) -> list[Grant]:
         """Give what is free to whom it is due. Grants come back through `recover`."""
-        for agent_id in self._filters.expired(now_s):
-            if agent_id in self._agents:
-                self._dirty[agent_id] = None
+        self._dirty.update(dict.fromkeys(self._filters.expire(now_s)))
         chosen = list(self._agents if self._all_dirty else self._dirty)
         self._dirty.clear()
         self._all_dirty = False
@@ -222,21 +235,19 @@ class Allocator:
         for agent_id in chosen:
             agent = self._agents[agent_id]
             if agent.active and _worth(agent.available):
-                self._grant_agent(agent_id, agent, now_s, grants)
+                self._grant_agent(agent_id, agent, grants)
         return grants
 
-    def _grant_agent(
-        self, agent_id: AgentId, agent: _Agent, now_s: float, grants: list[Grant]
-    ) -> None:
+    def _grant_agent(self, agent_id: AgentId, agent: _Agent, grants: list[Grant]) -> None:
         at = 0
         while at < len(self._order):
             _, _, _, framework_id, role = self._order[at]
             client = self._clients[(framework_id, role)]
             visible = _visible(agent, client)
-            if not _worth(visible) or self._filters.hides(client.key, agent_id, visible, now_s):
+            if not _worth(visible) or self._filters.hides(client.key, agent_id, visible):
                 at += 1
                 continue
-            agent.available = agent.available - visible
+            agent.take(visible)
             del self._order[at]
             self._charge(client, visible, 1, place=False)
             client.grants += 1
@@ -250,12 +261,17 @@ class Allocator:
 
     def share(self, client: Client) -> float:
         """The dominant share: the largest part of the cluster that it has of any one scalar."""
-        return self._share(self._client(client))
+        known = self._clients.get(client)
+        return 0.0 if known is None else self._share(known)
 
     def _share(self, client: _Client) -> float:
         totals = self._totals
         return max(
-            (amount / totals[name] for name, amount in client.allocated.items() if totals[name]),
+            (
+                amount / totals[name]
+                for name, amount in client.allocated.items()
+                if totals.get(name)
+            ),
             default=0.0,
         )
 
@@ -272,7 +288,6 @@ class Allocator:
         for kind, value in resources.items():
             if type(value) is int:
                 allocated[kind.name] = allocated.get(kind.name, 0) + sign * value
-                self._totals.setdefault(kind.name, 0)
         if place:
             self._insert_place(client)
 
@@ -283,10 +298,9 @@ class Allocator:
     def _remove_place(self, client: _Client) -> None:
         if not client.open or self._order_stale:
             return
-        place = self._place(client)
-        at = bisect_left(self._order, place)
-        if at < len(self._order) and self._order[at] == place:
-            del self._order[at]
+        at = bisect_left(self._order, place := self._place(client))
+        assert self._order[at] == place
+        del self._order[at]
 
     def _count_total(self, total: Resources, sign: int) -> None:
         for kind, value in total.items():
@@ -339,6 +353,3 @@ def _visible(agent: _Agent, client: _Client) -> Resources:
             and (terms.revocable or not kind.revocable)
         }
     )
-
-
-_NOTHING: Final = Resources()

@@ -129,7 +129,7 @@ class Converter:
         (item, *_) = get_args(hint)
         item = _plain(item)
         if proto.message_type is None:
-            to_raw, from_raw = _scalars(item, proto.enum_type)
+            to_raw, from_raw = _scalars(item, proto)
             return (
                 lambda value, parent: getattr(parent, name).extend(map(to_raw, value)),
                 lambda parent: tuple(map(from_raw, getattr(parent, name))),
@@ -169,24 +169,34 @@ class Converter:
         self, hint: Any, proto: FieldDescriptor
     ) -> tuple[Callable[[Any, Message], None], Callable[[Message], Any]]:
         name = proto.name
-        if proto.enum_type is None:
+        if proto.enum_type is None and proto.type != FieldDescriptor.TYPE_STRING:
             return (
                 lambda value, parent: setattr(parent, name, value),
                 lambda parent: getattr(parent, name),
             )
-        to_raw, from_raw = _scalars(hint, proto.enum_type)
+        to_raw, from_raw = _scalars(hint, proto)
         return (
             lambda value, parent: setattr(parent, name, to_raw(value)),
             lambda parent: from_raw(getattr(parent, name)),
         )
 
 
+def text(raw: str | bytes) -> str:
+    """A string field, checked: proto2 hands out as bytes what is no UTF-8. Raises BadRequest."""
+    if isinstance(raw, bytes):
+        raise BadRequest(f"the text {raw[:40]!r} is not UTF-8: encode it so")
+    return raw
+
+
 def _scalars(
-    hint: Any, enum: EnumDescriptor | None
+    hint: Any, proto: FieldDescriptor
 ) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
     """Between a record's value and a proto scalar. Unknown enum numbers raise BadRequest."""
+    enum: EnumDescriptor | None = proto.enum_type
     if enum is None:
-        return (lambda value: value), (lambda raw: raw)
+        return (lambda value: value), (
+            text if proto.type == FieldDescriptor.TYPE_STRING else lambda raw: raw
+        )
     numbers = {name: value.number for name, value in enum.values_by_name.items()}
     make: Callable[[str], Any] = (
         hint if isinstance(hint, type) and issubclass(hint, Enum) else lambda name: name

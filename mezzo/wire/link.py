@@ -18,6 +18,7 @@ import grpc.aio
 import msgspec
 
 from mezzo.election.base import LeaderChanged, LeaderDetector
+from mezzo.errors import BadRequest
 from mezzo.ids import ConnId
 from mezzo.log import get_logger
 
@@ -139,6 +140,8 @@ class Link(Generic[Out]):
                 attempt += 1
                 self._current = asyncio.create_task(self._connection(target))
                 await asyncio.wait([self._current])
+                if not self._current.cancelled():
+                    self._current.result()  # what a callback raised is a bug, and ends us
                 if self._loop.time() - started_s > RETRY_MAX_S:
                     retry_s = RETRY_MIN_S
                     attempt -= 1  # it did lead: begin with it
@@ -190,6 +193,8 @@ class Link(Generic[Out]):
                 self._log.info("master.closed_stream", master=target)
             except TimeoutError:
                 self._log.info("master.not_reachable", master=target)
+            except BadRequest as error:
+                self._log.warning("master.unreadable", master=target, error=str(error))
             except grpc.aio.AioRpcError as error:
                 self._log.info(
                     "master.stream_ended",

@@ -10,6 +10,7 @@ from mezzo.messages import scheduler as m
 from mezzo.record import Record
 from mezzo.wire.v1 import scheduler_pb2 as pb
 
+from .convert import text
 from .values import CONVERTER
 
 _CALLS: Final[dict[str, type[Record]]] = {
@@ -62,7 +63,7 @@ def call_from_wire(message: pb.Call) -> tuple[FrameworkId | None, m.Call]:
     if kind is None:
         raise BadRequest(f"call {name} is not one that this master answers")
     framework_id = (
-        FrameworkId(message.framework_id.value) if message.HasField("framework_id") else None
+        FrameworkId(text(message.framework_id.value)) if message.HasField("framework_id") else None
     )
     return framework_id, _read(kind, name, message)  # type: ignore[return-value]
 

@@ -129,8 +129,9 @@ class MasterServer:
         stream.filled.set()
 
     def send_snapshot(self, conn: ConnId, sequence: int, event: om.OperatorEvent) -> None:
-        self.send(conn, (sequence, event))
-        self._operators[conn] = None
+        if conn in self._streams:
+            self.send(conn, (sequence, event))
+            self._operators[conn] = None
 
     def publish(self, sequence: int, event: om.OperatorEvent) -> None:
         for conn in list(self._operators):
@@ -188,9 +189,11 @@ class MasterServer:
         try:
             async for message in stream.outgoing():
                 await context.write(message)
-            refusal = None if not reader.done() or reader.cancelled() else reader.exception()
-            if isinstance(refusal, BadRequest):
-                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(refusal))
+            if reader.done() and not reader.cancelled():
+                try:
+                    reader.result()
+                except BadRequest as refusal:
+                    await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(refusal))
         finally:
             reader.cancel()
             self._closed(stream)

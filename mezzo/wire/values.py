@@ -30,13 +30,13 @@ from mezzo.resources import (
 )
 from mezzo.wire.v1 import common_pb2 as pb
 
-from .convert import Converter, Special
+from .convert import Converter, Special, text
 
 # ---------------------------------------------------------------------------------- resources
 
 
-def put_resources(resources: Resources, container: Any, role: str | None = None) -> None:
-    """Append one Resource per kind, in the new form (`reservations`); with `role` as allocation."""
+def put_resources(resources: Resources, container: Any) -> None:
+    """Append one Resource per kind, in the new form (`reservations`)."""
     for kind, value in resources.sorted_items():
         out = container.add(name=kind.name)
         _put_value(value, out)
@@ -47,16 +47,14 @@ def put_resources(resources: Resources, container: Any, role: str | None = None)
             )
             if reservation.principal is not None:
                 entry.principal = reservation.principal
-            for key, text in reservation.labels:
-                entry.labels.labels.add(key=key, value=text)
+            for label, its_value in reservation.labels:
+                entry.labels.labels.add(key=label, value=its_value)
         if kind.disk is not None:
             _put_disk(kind.disk, out.disk)
         if kind.revocable:
             out.revocable.SetInParent()
         if kind.shared:
             out.shared.SetInParent()
-        if role is not None:
-            out.allocation_info.role = role
 
 
 def _put_value(value: Value, out: Any) -> None:
@@ -100,14 +98,6 @@ def get_resources(container: Any) -> Resources:
     return total
 
 
-def allocation_role(container: Any) -> str:
-    """The role that the first allocated resource is spent on, `*` if none says."""
-    for entry in container:
-        if entry.HasField("allocation_info"):
-            return cast("str", entry.allocation_info.role)
-    return "*"
-
-
 def _get_value(entry: Any) -> Value:
     if entry.type == pb.Value.SCALAR:
         amount = entry.scalar.value
@@ -117,7 +107,7 @@ def _get_value(entry: Any) -> Value:
     if entry.type == pb.Value.RANGES:
         return Ranges.of((r.begin, r.end) for r in entry.ranges.range)
     if entry.type == pb.Value.SET:
-        return Items.of(entry.set.item)
+        return Items.of(map(text, entry.set.item))
     raise BadRequest(f"resource {entry.name} has type TEXT: use SCALAR, RANGES or SET")
 
 
@@ -125,9 +115,11 @@ def _get_kind(entry: Any) -> Kind:
     if not (entry.reservations or entry.disk.ByteSize() or entry.HasField("reservation")) and (
         entry.role == "*"
     ):
-        return Kind(entry.name, (), None, entry.HasField("revocable"), entry.HasField("shared"))
+        return Kind(
+            text(entry.name), (), None, entry.HasField("revocable"), entry.HasField("shared")
+        )
     return Kind(
-        entry.name,
+        text(entry.name),
         _get_reservations(entry),
         _get_disk(entry.disk) if entry.HasField("disk") else None,
         entry.HasField("revocable"),
@@ -138,15 +130,15 @@ def _get_kind(entry: Any) -> Kind:
 def _get_reservations(entry: Any) -> tuple[Reservation, ...]:
     if entry.reservations:
         return tuple(
-            Reservation(_reservation_type(r), r.role, _principal(r), _labels(r))
+            Reservation(_reservation_type(r), text(r.role), _principal(r), _labels(r))
             for r in entry.reservations
         )
     if entry.role == "*":
         return ()
     if entry.HasField("reservation"):  # the old form of a dynamic reservation
         old = entry.reservation
-        return (Reservation("DYNAMIC", entry.role, _principal(old), _labels(old)),)
-    return (Reservation("STATIC", entry.role),)
+        return (Reservation("DYNAMIC", text(entry.role), _principal(old), _labels(old)),)
+    return (Reservation("STATIC", text(entry.role)),)
 
 
 def _reservation_type(entry: Any) -> Literal["STATIC", "DYNAMIC"]:
@@ -154,11 +146,11 @@ def _reservation_type(entry: Any) -> Literal["STATIC", "DYNAMIC"]:
 
 
 def _principal(entry: Any) -> str | None:
-    return entry.principal if entry.HasField("principal") else None
+    return text(entry.principal) if entry.HasField("principal") else None
 
 
 def _labels(entry: Any) -> tuple[tuple[str, str], ...]:
-    return tuple((label.key, label.value) for label in entry.labels.labels)
+    return tuple((text(label.key), text(label.value)) for label in entry.labels.labels)
 
 
 def _get_disk(disk: Any) -> Disk | None:
@@ -171,18 +163,16 @@ def _get_disk(disk: Any) -> Disk | None:
         place = raw.path if kind == "PATH" else raw.mount
         source = DiskSource(
             cast("Literal['PATH', 'MOUNT', 'BLOCK', 'RAW']", kind),
-            place.root if place.HasField("root") else None,
-            raw.id if raw.HasField("id") else None,
-            raw.profile if raw.HasField("profile") else None,
+            text(place.root) if place.HasField("root") else None,
+            text(raw.id) if raw.HasField("id") else None,
+            text(raw.profile) if raw.HasField("profile") else None,
         )
     persistent = disk.HasField("persistence")
     out = Disk(
         source,
-        disk.persistence.id if persistent else None,
-        disk.persistence.principal
-        if persistent and disk.persistence.HasField("principal")
-        else None,
-        disk.volume.container_path if disk.HasField("volume") else None,
+        text(disk.persistence.id) if persistent else None,
+        _principal(disk.persistence) if persistent else None,
+        text(disk.volume.container_path) if disk.HasField("volume") else None,
     )
     return out if any(field is not None for field in out) else None
 
@@ -208,13 +198,14 @@ def _put_attribute(attribute: Attribute, out: Any) -> None:
 
 
 def _get_attribute(entry: Any) -> Attribute:
+    name = text(entry.name)
     if entry.type == pb.Value.SCALAR:
-        return Attribute(entry.name, scalar=entry.scalar.value)
+        return Attribute(name, scalar=entry.scalar.value)
     if entry.type == pb.Value.RANGES:
-        return Attribute(entry.name, ranges=tuple((r.begin, r.end) for r in entry.ranges.range))
+        return Attribute(name, ranges=tuple((r.begin, r.end) for r in entry.ranges.range))
     if entry.type == pb.Value.SET:
-        return Attribute(entry.name, set=tuple(entry.set.item))
-    return Attribute(entry.name, text=entry.text.value)
+        return Attribute(name, set=tuple(map(text, entry.set.item)))
+    return Attribute(name, text=text(entry.text.value))
 
 
 def _put_domain(domain: FaultDomain, out: Any) -> None:
@@ -223,7 +214,8 @@ def _put_domain(domain: FaultDomain, out: Any) -> None:
 
 
 def _get_domain(entry: Any) -> FaultDomain:
-    return FaultDomain(entry.fault_domain.region.name, entry.fault_domain.zone.name)
+    domain = entry.fault_domain
+    return FaultDomain(text(domain.region.name), text(domain.zone.name))
 
 
 def _put_operation(operation: Operation, out: Any) -> None:
@@ -244,7 +236,7 @@ def _put_operation(operation: Operation, out: Any) -> None:
 
 
 def _get_operation(entry: Any) -> Operation:
-    id_ = entry.id.value if entry.HasField("id") else None
+    id_ = text(entry.id.value) if entry.HasField("id") else None
     if entry.type == pb.Offer.Operation.LAUNCH:
         tasks = tuple(CONVERTER.read(TaskInfo, task) for task in entry.launch.task_infos)
         return Launch(tasks, id_)
