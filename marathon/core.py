@@ -35,6 +35,7 @@ from .messages import (
     LinkDown,
     LinkUp,
     MasterEvent,
+    Ready,
     Registered,
     Reply,
     Started,
@@ -112,6 +113,8 @@ class MarathonCore:
         self._killer.settle(self._subscribed)
         self._launcher.settle(self._subscribed)
         state.show_changes()
+        if isinstance(event, Started):
+            state.do(Ready())
         return _replies_last(state.output)
 
     # ---- the term

@@ -247,6 +247,10 @@ class Launched(Record):
     agent_id: AgentId
 
 
+class Ready(Record):
+    """What was stored has been shown: users may be answered."""
+
+
 class Abort(Record):
     """The master will not have us: end the process."""
 
@@ -264,6 +268,7 @@ Effect = (
     | ShowInstance
     | ShowDeployment
     | Launched
+    | Ready
     | Abort
     | SetTimer
     | CancelTimer

@@ -9,7 +9,7 @@ ROOT: Final = "/"
 SEGMENT_PATTERN: Final = (
     r"(([a-z0-9]|[a-z0-9][a-z0-9\-]*[a-z0-9])\.)*([a-z0-9]|[a-z0-9][a-z0-9\-]*[a-z0-9])|(\.|\.\.)"
 )
-PATH_PATTERN: Final = rf"^(({SEGMENT_PATTERN}))$"
+PATH_PATTERN: Final = rf"^{SEGMENT_PATTERN}$"
 RESERVED: Final = ("restart", "tasks", "versions", ".", "..")
 _SEGMENT: Final = re.compile(SEGMENT_PATTERN)
 

@@ -1,0 +1,204 @@
+"""/v2/apps: what users write, and what they read of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from flask import Response, request
+from werkzeug.exceptions import MethodNotAllowed
+
+from mezzo.record import replace
+
+from .. import paths
+from ..app import App
+from ..messages import (
+    AlreadyExists,
+    ChangeApps,
+    DeleteApp,
+    Deployed,
+    Origin,
+    RestartApp,
+    Stale,
+    Target,
+)
+from ..render import app_json
+from ..timestamps import format_ms, parse_ms
+from ..views import AppView
+from .appinfo import ALWAYS, SINGLE, app_info, embeds
+from .definition import changed_app, new_app
+from .errors import Violation, message, not_valid, wrong_shape
+from .http import answer, body, deployment_answer, deployment_header, flag
+from .node import Node, Term, refusal
+from .schema import without_nulls
+from .selector import parse_selector
+from .tasks import TaskRoutes
+
+_TRIES: Final = 5  # against others who change the same app between our read and our write
+# The id is lazy: what follows it are the words that can't end one.
+_PATH: Final = re.compile(r"(?P<id>.+?)(?:/(?P<sub>restart|tasks|versions)(?:/(?P<rest>[^/]+))?)?")
+
+
+class AppRoutes:
+    def __init__(self, node: Node, term: Callable[[], Term]) -> None:
+        self._node = node
+        self._term = term
+        self._tasks = TaskRoutes(term)
+
+    # ---- /v2/apps
+
+    def collection(self) -> Response:
+        match request.method:
+            case "GET" | "HEAD":
+                return self._list()
+            case "POST":
+                return self._create()
+            case _:
+                return self._change_many(create=request.method == "PUT")
+
+    def _list(self) -> Response:
+        model, args = self._term().model, request.args
+        views = model.apps()
+        if cmd := args.get("cmd"):
+            views = [view for view in views if cmd.lower() in (view.app.cmd or "").lower()]
+        if part := args.get("id"):
+            views = [view for view in views if part.lower() in view.app.id.lower()]
+        if label := args.get("label"):
+            selected = parse_selector(label)
+            views = [view for view in views if selected(view.app.labels)]
+        parts = embeds(args.getlist("embed")) | ALWAYS
+        return answer({"apps": [app_info(view, model, parts) for view in views]})
+
+    def _create(self) -> Response:
+        term = self._term()
+        app = new_app(body(), self._node.rules)
+        command = ChangeApps((Target(app, None),), _origin(), flag("force"))
+        deployed = term.do(command, Deployed)
+        (created,) = deployed.apps
+        zero = dict.fromkeys(("tasksStaged", "tasksRunning", "tasksHealthy", "tasksUnhealthy"), 0)
+        return answer(
+            app_json(created) | zero | {"deployments": [{"id": deployed.deployment_id}]},
+            201,
+            self._location(created.id) | deployment_header(deployed),
+        )
+
+    def _change_many(self, *, create: bool) -> Response:
+        documents = body()
+        if not isinstance(documents, list):
+            raise wrong_shape([Violation("/", "error.expected.jsarray")])
+        ids = [_id_of(index, document) for index, document in enumerate(documents)]
+        if len(ids) != len(set(ids)):
+            raise not_valid([Violation("/", "each app may be given only once")])
+        pairs = dict(zip(ids, documents, strict=True))
+        return deployment_answer(self._change(pairs, create=create))
+
+    # ---- /v2/apps/{id}...
+
+    def item(self, path: str) -> Response:
+        found = _PATH.fullmatch(path)
+        assert found is not None  # the route takes no empty path
+        app_id, rest = f"/{found['id']}", found["rest"]
+        match request.method, found["sub"]:
+            case (("GET" | "HEAD"), None):
+                return self._read(app_id)
+            case (("PUT" | "PATCH"), None):
+                return self._put(app_id, create=request.method == "PUT")
+            case "DELETE", None:
+                command = DeleteApp(app_id, flag("force", default=True))
+                return deployment_answer(self._term().do(command, Deployed))
+            case "POST", "restart" if rest is None:
+                command_ = RestartApp(app_id, flag("force"))
+                return deployment_answer(self._term().do(command_, Deployed))
+            case (("GET" | "HEAD"), "tasks") if rest is None:
+                return self._tasks.of_app(app_id)
+            case "DELETE", "tasks":
+                return self._tasks.delete(app_id, rest)
+            case (("GET" | "HEAD"), "versions"):
+                return self._versions(app_id) if rest is None else self._version(app_id, rest)
+        raise MethodNotAllowed
+
+    def _read(self, app_id: str) -> Response:
+        model = self._term().model
+        parts = embeds(request.args.getlist("embed")) | SINGLE
+        if app_id.endswith("/*"):
+            views = model.apps_below(app_id.removesuffix("/*") or paths.ROOT)
+            return answer({"*": [app_info(view, model, parts) for view in views]})
+        return answer({"app": app_info(self._view(app_id), model, parts)})
+
+    def _view(self, app_id: str) -> AppView:
+        view = self._term().model.app(app_id)
+        if view is None:
+            raise message(404, f"App '{app_id}' does not exist")
+        return view
+
+    def _versions(self, app_id: str) -> Response:
+        versions = [app.version_ms for app in self._view(app_id).versions]
+        return answer({"versions": [format_ms(version) for version in sorted(versions)[::-1]]})
+
+    def _version(self, app_id: str, version: str) -> Response:
+        return answer(app_json(_old(self._view(app_id), version)))
+
+    def _put(self, app_id: str, *, create: bool) -> Response:
+        existed = self._term().model.app(app_id) is not None
+        deployed = self._change({app_id: body()}, create=create)
+        headers = {} if existed else self._location(app_id)
+        return deployment_answer(deployed, 200 if existed else 201, headers)
+
+    # ---- changing
+
+    def _change(self, documents: dict[str, Any], *, create: bool) -> Deployed:
+        """All in one deployment. If an app changes under our hands, begin again."""
+        term, force = self._term(), flag("force")
+        for _ in range(_TRIES):
+            targets = tuple(
+                self._target(app_id, document, create=create)
+                for app_id, document in documents.items()
+            )
+            result = term.ask(ChangeApps(targets, _origin(), force))
+            if isinstance(result, Deployed):
+                return result
+            if not isinstance(result, Stale | AlreadyExists):
+                break
+        raise refusal(result)
+
+    def _target(self, app_id: str, document: Any, *, create: bool) -> Target:  # noqa: ANN401
+        rules = self._node.rules
+        view = self._term().model.app(app_id)
+        if view is None:
+            if not create:
+                raise message(404, f"App '{app_id}' does not exist")
+            return Target(new_app(document, rules, app_id=app_id), None)
+        before = view.app
+        if not flag("partialUpdate", default=True):
+            return Target(new_app(document, rules, app_id=app_id), before.version_ms)
+        document = without_nulls(document)
+        if isinstance(document, dict) and "version" in document:
+            if set(document) - {"version", "id"}:
+                text = "The 'version' field may only be combined with the 'id' field."
+                raise not_valid([Violation("/", text)])
+            old = _old(view, str(document["version"]))
+            return Target(replace(old, role=before.role), before.version_ms)
+        return Target(changed_app(document, before, rules), before.version_ms)
+
+    def _location(self, app_id: str) -> dict[str, str]:
+        return {"Location": f"http://{self._node.address}/v2/apps{app_id}"}
+
+
+def _old(view: AppView, version: str) -> App:
+    wanted = parse_ms(version)
+    old = next((app for app in view.versions if app.version_ms == wanted), None)
+    if old is None:
+        raise message(404, f"App '{view.app.id}' does not exist in version {version}")
+    return old
+
+
+def _id_of(index: int, document: object) -> str:
+    app_id = document.get("id") if isinstance(document, dict) else None
+    if not isinstance(app_id, str):
+        raise wrong_shape([Violation(f"({index})/id", "error.path.missing")])
+    return paths.absolute(app_id)
+
+
+def _origin() -> Origin:
+    return Origin(request.remote_addr or "unknown", request.path)

@@ -1,0 +1,58 @@
+"""Refusals as the API words them (section 1 of the API's description: status and body)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+
+class ApiError(Exception):
+    """Answered with `status` and `body`."""
+
+    def __init__(self, status: int, body: dict[str, Any]) -> None:
+        super().__init__(f"{status} {body.get('message', '')}")
+        self.status = status
+        self.body = body
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """What is wrong at `path`: `/container/docker/image`, `/constraints(0)`, `/` for the whole."""
+
+    path: str
+    error: str
+
+
+def message(status: int, text: str) -> ApiError:
+    return ApiError(status, {"message": text})
+
+
+def not_json(parser_text: str) -> ApiError:
+    return ApiError(400, {"message": "Invalid JSON", "details": parser_text})
+
+
+def wrong_shape(violations: Iterable[Violation]) -> ApiError:
+    return ApiError(422, {"message": "Invalid JSON", "details": _details(violations)})
+
+
+def not_valid(violations: Iterable[Violation]) -> ApiError:
+    return ApiError(422, {"message": "Object is not valid", "details": _details(violations)})
+
+
+def _details(violations: Iterable[Violation]) -> list[dict[str, Any]]:
+    by_path: dict[str, list[str]] = {}
+    for violation in violations:
+        by_path.setdefault(violation.path, []).append(violation.error)
+    return [{"path": path, "errors": errors} for path, errors in by_path.items()]
+
+
+def locked(deployment_ids: Iterable[str]) -> ApiError:
+    return ApiError(
+        409,
+        {
+            "message": "App is locked by one or more deployments. Override with the option "
+            "'?force=true'. View details at '/v2/deployments/<DEPLOYMENT_ID>'.",
+            "deployments": [{"id": deployment_id} for deployment_id in deployment_ids],
+        },
+    )

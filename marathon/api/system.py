@@ -1,0 +1,105 @@
+"""Deployments, the queue, and what Marathon tells of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Final
+
+from flask import Response, request
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from ..messages import CancelDeployment, Deployed, Done, QueueRead, ReadQueue, ResetDelay
+from ..render import deployment_json, queue_item_json
+from .errors import message
+from .http import accepts, answer, deployment_answer, flag, text
+from .node import Node, Term
+
+# Clients compare it: the API is that of this version.
+MARATHON_VERSION: Final = "1.11.24"
+
+
+class SystemRoutes:
+    def __init__(self, node: Node, term: Callable[[], Term]) -> None:
+        self._node = node
+        self._term = term
+
+    # ---- deployments and the queue
+
+    def deployments(self) -> Response:
+        views = self._term().model.deployments()
+        return answer([deployment_json(view) for view in views])
+
+    def cancel(self, deployment_id: str) -> Response:
+        if flag("force"):
+            self._term().do(CancelDeployment(deployment_id, force=True), Done)
+            return Response(status=202)
+        deployed = self._term().do(CancelDeployment(deployment_id), Deployed)
+        return deployment_answer(deployed)
+
+    def queue(self) -> Response:
+        items = self._term().do(ReadQueue(), QueueRead).items
+        with_offers = "lastUnusedOffers" in request.args.getlist("embed")
+        return answer({"queue": [queue_item_json(item, with_offers=with_offers) for item in items]})
+
+    def reset_delay(self, app_id: str) -> Response:
+        self._term().do(ResetDelay(f"/{app_id}"), Done)
+        return Response(status=204)
+
+    # ---- Marathon itself
+
+    def info(self) -> Response:
+        node, term = self._node, self._term()
+        return answer(
+            {
+                "name": "marathon",
+                "version": MARATHON_VERSION,
+                "buildref": f"mezzo-{version('mezzo')}",
+                "elected": True,
+                "leader": node.address,
+                "frameworkId": term.framework_id,
+                "marathon_config": node.settings,
+                "zookeeper_config": node.zookeeper_settings,
+                "http_config": node.http_settings,
+            }
+        )
+
+    def leader(self) -> Response:
+        if request.method == "DELETE":
+            self._node.abdicate()
+            return answer({"message": "Leadership abdicated"})
+        return answer({"leader": self._node.address})
+
+    def ping(self) -> Response:
+        accept = request.headers.get("Accept", "*/*")
+        if "text/plain" in accept or "*/*" in accept or "text/*" in accept:
+            return text("pong")
+        if "application/json" in accept:
+            return answer("pong")
+        return Response(status=204)
+
+    def metrics(self) -> Response:
+        if accepts("text/plain"):
+            return self.prometheus()
+        return answer(self._term().metrics.as_json())
+
+    def prometheus(self) -> Response:
+        registry = CollectorRegistry()
+        registry.register(self._term().metrics)
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+    # ---- the event stream
+
+    def events(self) -> Response:
+        if "text/event-stream" not in request.headers.get("Accept", ""):
+            return text("ask with the header Accept: text/event-stream", 405)
+        hub = self._term().hub
+        types = frozenset(request.args.getlist("event_type"))
+        stream = hub.attach(types, request.remote_addr or "unknown")
+        if stream is None:
+            raise message(503, "Too many event streams are open: close some, or retry later.")
+        response = Response(stream.frames(), content_type="text/event-stream")
+        # Whatever ends the request (the client above all) ends the stream.
+        response.call_on_close(lambda: hub.detach(stream))
+        return response
