@@ -52,7 +52,7 @@ class Handler(Protocol):
 class _Stream:
     """One open stream: its outbox, and how what is in it becomes wire messages."""
 
-    __slots__ = ("closing", "conn", "filled", "outbox", "pack", "task")
+    __slots__ = ("closing", "conn", "filled", "outbox", "pack", "reader", "task")
 
     def __init__(self, conn: ConnId, pack: Callable[[list[Any]], list[Any]]) -> None:
         self.conn = conn
@@ -61,6 +61,7 @@ class _Stream:
         self.filled = asyncio.Event()
         self.closing = False
         self.task = asyncio.current_task()
+        self.reader: asyncio.Future[Any] | None = None
 
     async def outgoing(self) -> AsyncIterator[Any]:
         while True:
@@ -148,6 +149,8 @@ class MasterServer:
         if stream is not None:
             stream.closing = True
             stream.filled.set()
+            if stream.reader is not None:
+                stream.reader.cancel()  # what the peer still says is of no interest
 
     # ---- serving
 
@@ -184,7 +187,7 @@ class MasterServer:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
             return
         stream = self._open(pack)
-        reader = asyncio.ensure_future(read(handler, stream.conn))
+        reader = stream.reader = asyncio.ensure_future(read(handler, stream.conn))
         reader.add_done_callback(lambda done: self._reader_ended(stream, done))
         try:
             async for message in stream.outgoing():

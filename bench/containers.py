@@ -1,0 +1,175 @@
+"""N containers through mezzo against the bare engine, at the same concurrency, in turn.
+
+Needs a Docker engine (DOCKER_HOST or the default socket) with a busybox image. Prints three lines:
+the rate of the bare engine API, that of mezzo with the engine's as `peer`, and mezzo's own share of
+the way from POST to RUNNING: the time from the POST of an app with one instance to its TASK_RUNNING,
+less what the engine takes for create and start of the same container.
+
+    python bench/containers.py [--containers N] [--full]
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import docker
+
+from mezzo.daemon import cli_command
+
+# As many launches at once as one agent of mezzo makes.
+CONCURRENCY = 8
+IMAGE = "busybox:latest"
+MARATHON = 18_080
+
+
+def bare_one(client: docker.DockerClient) -> float:
+    """Seconds for create and start of one container."""
+    began = time.perf_counter()
+    container = client.containers.create(IMAGE, ["sleep", "1000"], network_mode="host")
+    container.start()
+    took = time.perf_counter() - began
+    container.remove(force=True)
+    return took
+
+
+def bare_rate(client: docker.DockerClient, count: int) -> float:
+    def create() -> object:
+        container = client.containers.create(IMAGE, ["sleep", "1000"], network_mode="host")
+        container.start()
+        return container
+
+    with ThreadPoolExecutor(CONCURRENCY) as pool:
+        began = time.perf_counter()
+        made = [job.result() for job in [pool.submit(create) for _ in range(count)]]
+        rate = count / (time.perf_counter() - began)
+        list(pool.map(lambda container: container.remove(force=True), made))
+    return rate
+
+
+def call(method: str, path: str, body: object = None) -> dict:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{MARATHON}{path}",
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def app(name: str, instances: int) -> dict:
+    return {
+        "id": name,
+        "args": ["sleep", "1000"],
+        "cpus": 0.01,
+        "mem": 16,
+        "instances": instances,
+        "portDefinitions": [],
+        "container": {"type": "DOCKER", "docker": {"image": IMAGE}},
+    }
+
+
+def wait_running(name: str, count: int, timeout_s: float = 300) -> None:
+    deadline = time.monotonic() + timeout_s
+    while call("GET", f"/v2/apps{name}")["app"]["tasksRunning"] < count:
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{name}: not {count} instances after {timeout_s} s")
+        time.sleep(0.05)
+
+
+def remove(name: str) -> None:
+    call("DELETE", f"/v2/apps{name}")
+    while any(d for d in call("GET", "/v2/deployments")):
+        time.sleep(0.1)
+
+
+def mezzo_rate(count: int) -> float:
+    began = time.perf_counter()
+    call("POST", "/v2/apps", app("/bench", count))
+    wait_running("/bench", count)
+    rate = count / (time.perf_counter() - began)
+    remove("/bench")
+    return rate
+
+
+def post_to_running() -> float:
+    """Seconds from the POST to TASK_RUNNING, as the event stream tells it."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{MARATHON}/v2/events?event_type=status_update_event",
+        headers={"Accept": "text/event-stream"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as events:
+        began = time.perf_counter()
+        call("POST", "/v2/apps", app("/one", 1))
+        for line in events:
+            if line.startswith(b"data:") and b'"TASK_RUNNING"' in line:
+                break
+        took = time.perf_counter() - began
+    remove("/one")
+    return took
+
+
+def emit(case: str, value: float, unit: str, **more: float) -> None:
+    line = {"bench": "containers", "case": case, "value": round(value, 2), "unit": unit}
+    print(json.dumps(line | {k: round(v, 2) for k, v in more.items()}), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--containers", type=int, default=50)
+    parser.add_argument("--full", action="store_true", help="5 rounds instead of 2")
+    options = parser.parse_args()
+    rounds = 5 if options.full else 2
+    client = docker.DockerClient(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"))
+    with tempfile.TemporaryDirectory() as folder:
+        up = subprocess.Popen(
+            cli_command(
+                *("up", "--agents", "1", "--containerizer", "docker", "--dir", folder),
+                *("--gateway-port", "18050", "--master-port", "18055", "--agent-port", "18051"),
+                *("--marathon-port", str(MARATHON)),
+            ),
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            wait_up(up, Path(folder))
+            bare, mezzo = [], []
+            for _ in range(rounds):
+                bare.append(bare_rate(client, options.containers))
+                mezzo.append(mezzo_rate(options.containers))
+            engine_one, mezzo_one = [], []
+            for _ in range(5 * rounds):
+                engine_one.append(bare_one(client))
+                mezzo_one.append(post_to_running())
+        finally:
+            up.terminate()
+            up.wait()
+    peer = statistics.median(bare)
+    emit(f"engine {options.containers}", peer, "containers/s")
+    rate = statistics.median(mezzo)
+    emit(f"mezzo {options.containers}", rate, "containers/s", peer=peer, ratio=rate / peer)
+    engine_ms = 1000 * statistics.median(engine_one)
+    own_ms = 1000 * statistics.median(mezzo_one) - engine_ms
+    emit("own share of POST to RUNNING", own_ms, "ms", peer=engine_ms)
+
+
+def wait_up(up: subprocess.Popen, folder: Path) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            call("GET", "/v2/info")
+            return
+        except OSError:
+            if up.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit(f"the cluster did not come up: see {folder}/logs") from None
+            time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    main()
