@@ -26,7 +26,7 @@ from mezzo.messages.agent import (
     UnregisterAgent,
     UpdateAcknowledged,
 )
-from mezzo.model import AgentInfo, TaskInfo
+from mezzo.model import TaskInfo
 from mezzo.record import Record, replace
 from mezzo.states import Reason, Source, TaskState
 
@@ -87,12 +87,6 @@ class AgentCore:
         if self._exit is not None:
             self._exit_if_empty(self._exit, out)
         return out
-
-    @property
-    def known_as(self) -> AgentInfo | None:
-        """What an earlier life registered as."""
-        identity = self._state.identity
-        return None if identity is None else identity.info
 
     def view(self) -> AgentView:
         identity = self._state.identity

@@ -17,21 +17,32 @@ _OK: Final = range(200, 400)
 
 
 class Prober:
-    """Lives on the event loop. `report` gets one HealthObserved for each `probe`."""
+    """Lives on the event loop. `report` gets one HealthObserved for each `probe`.
+
+    crash: gets what a bug raises.
+    """
 
     def __init__(
         self,
         runtimes: Mapping[Kind, ContainerRuntime],
         report: Callable[[HealthObserved], None],
+        crash: Callable[[BaseException], None],
     ) -> None:
         self._runtimes = runtimes
         self._report = report
+        self._crash = crash
         self._running: set[asyncio.Task[None]] = set()
 
     def probe(self, order: ProbeHealth) -> None:
         task = asyncio.create_task(self._probe(order))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._crash(error)  # a check that is never answered would be silently off
 
     async def close(self) -> None:
         """Give up what is under way, unreported."""

@@ -71,11 +71,11 @@ class AgentOptions:
             return self.docker_publish_ip
         return "127.0.0.1" if ipaddress.ip_address(self.ip).is_loopback else "0.0.0.0"
 
-    def core_config(self, port: int) -> AgentConfig:
-        """`port`: the one that is bound. The work directory must exist. Raises BadConfig."""
+    def core_config(self) -> AgentConfig:
+        """The work directory must exist. Raises BadConfig."""
         info = AgentInfo(
             hostname=self.hostname or self.ip,
-            port=port,
+            port=self.port,
             resources=resources_of(self.resources, self.work_dir),
             attributes=attributes_of(self.attributes),
         )

@@ -20,6 +20,7 @@ from mezzo.http.server import HttpServer
 from mezzo.ids import ConnId, ContainerId, IdSource
 from mezzo.log import get_logger
 from mezzo.messages.agent import AgentMessage
+from mezzo.record import replace
 from mezzo.runtime import Runtime
 from mezzo.store.base import StateStore
 from mezzo.store.open import open_store
@@ -29,6 +30,7 @@ from mezzo.wire.v1 import agent_pb2, agent_pb2_grpc
 
 from . import events as e
 from .api import AgentApi
+from .config import AgentConfig
 from .containerizer.base import ContainerRuntime, Kind
 from .containerizer.process import ProcessRuntime, inherited_environment
 from .containerizer.sandbox import remove_sandbox
@@ -38,6 +40,7 @@ from .effectlog import log_effect
 from .health import Prober
 from .launch import kind_of
 from .options import AgentOptions
+from .state import AgentState
 
 __all__ = ["AgentOptions", "run_agent"]
 
@@ -76,18 +79,15 @@ class AgentShell:
         self._loop = asyncio.get_running_loop()
         self._log = get_logger("agent")
         self._exit: e.Exit | None = None
+        config = options.core_config()
+        check_comeback(AgentState(stored), config, options)
         self._runtimes = self._containerizers()
-        self._prober = Prober(self._runtimes, self._post)
+        self._prober = Prober(self._runtimes, self._post, self._crash)
         api = AgentApi(self._view, self._runtimes)
         self._http = HttpServer(api, ip=options.ip, port=options.port, threads=_HTTP_THREADS)
         self._http.start()  # before the core, because its port is part of what the master is told
-        try:
-            config = options.core_config(self._http.port)
-            self._core = AgentCore(config, stored, IdSource(random.SystemRandom()))
-            check_comeback(self._core, options)
-        except BaseException:
-            self._http.stop()
-            raise
+        config = replace(config, info=replace(config.info, port=self._http.port))
+        self._core = AgentCore(config, stored, IdSource(random.SystemRandom()))
         self._runtime: Runtime[e.AgentEvent] = Runtime(self._core, store, self._perform)
         self._link: Link[AgentMessage] = Link(
             detector_for(options.master),
@@ -213,15 +213,14 @@ class AgentShell:
         job.add_done_callback(lambda _: self._post(e.SandboxRemoved(container_id)))
 
 
-def check_comeback(core: AgentCore, options: AgentOptions) -> None:
-    """May what is stored go on with these flags? Raises BadConfig."""
-    view = core.view()
-    if core.known_as is not None:
-        check_reconfiguration(core.known_as, view.config.info, options.reconfiguration_policy)
-    needed = [kind_of(task.info) for task in view.tasks if task.live]
-    needed += [remains.kind for remains in view.remains if not remains.container_removed]
+def check_comeback(known: AgentState, config: AgentConfig, options: AgentOptions) -> None:
+    """May what is known from earlier lives go on with these flags? Raises BadConfig."""
+    if known.identity is not None:
+        check_reconfiguration(known.identity.info, config.info, options.reconfiguration_policy)
+    needed = [kind_of(task.info) for task in known.tasks.values() if task.live]
+    needed += [left.kind for left in known.remains.values() if not left.container_removed]
     for kind in needed:
-        if kind not in view.config.containerizers:
+        if kind not in config.containerizers:
             raise BadConfig(
                 f"--containerizers={options.containerizers}: there still are {kind} tasks of this "
                 f"agent's last run: add {kind}"

@@ -218,11 +218,23 @@ class ProcessRuntime:
         spec = process.spec
         extra = {v.name: v.value or "" for v in command.environment}
         program, argv = program_of(command)
-        user = spec.user if os.geteuid() == 0 else None
         try:
-            groups = None if user is None else os.getgrouplist(user, pwd.getpwnam(user).pw_gid)
-            child = await asyncio.create_subprocess_exec(
-                *argv,
+            if spec.user is not None and os.geteuid() == 0:
+                # By the shim, because the agent must not fork as itself (Popen with `user` would):
+                # libraries in it, gRPC above all, do not survive that.
+                argv = [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    shim.__file__,
+                    "--as",
+                    spec.user,
+                    program,
+                    *argv,
+                ]
+                program = sys.executable
+            child = subprocess.Popen(
+                argv,
                 executable=program,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -230,18 +242,25 @@ class ProcessRuntime:
                 cwd=spec.sandbox,
                 env=self._environment(spec) | extra,
                 start_new_session=True,
-                user=user,
-                group=None if groups is None else groups[0],
-                extra_groups=groups,
             )
         except (OSError, KeyError) as error:
             raise CheckFailed(str(error)) from error
         try:
-            return await child.wait()
-        except asyncio.CancelledError:
-            os.killpg(child.pid, signal.SIGKILL)
-            await child.wait()
-            raise
+            await self._end_of(child)
+        finally:
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+        return child.wait()
+
+    async def _end_of(self, child: subprocess.Popen[bytes]) -> None:
+        ended = asyncio.Event()
+        handle = os.pidfd_open(child.pid)
+        self._loop.add_reader(handle, ended.set)
+        try:
+            await ended.wait()
+        finally:
+            self._loop.remove_reader(handle)
+            os.close(handle)
 
     def logs(
         self, container_id: ContainerId, sandbox: str, stream: Stream, offset: int, follow: bool

@@ -14,6 +14,9 @@ exit   JSON: {"code": n}, {"signal": n} or {"error": text}; written whole or not
 Who holds no `lock` and finds neither `pid` nor `exit` knows that the task has never run. A second
 shim for the same RUN_DIR does nothing: a task never runs twice.
 
+With `--as USER PROGRAM ARGV...` instead it becomes that user and then the program: a check beside
+the task.
+
 Only the standard library, and little of it: the start of this file is on the path of every launch.
 """
 
@@ -169,4 +172,7 @@ def main(run_dir: str, ready: int) -> int:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "--as":  # no keeper: only become another user and then the program
+        become(sys.argv[2])
+        os.execvp(sys.argv[3], sys.argv[4:])
     sys.exit(main(sys.argv[1], int(sys.argv[2])))

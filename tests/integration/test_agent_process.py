@@ -1,0 +1,514 @@
+"""A real agent with real processes: what happens to tasks, whatever happens to the agent."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import os
+import signal
+import socket
+import threading
+import time
+import urllib.error
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mezzo.ids import FrameworkId, TaskId
+from mezzo.messages import agent as am
+from mezzo.model import (
+    CommandInfo,
+    EnvironmentVariable,
+    FrameworkInfo,
+    HealthCheck,
+    HealthCheckType,
+    HttpCheck,
+    KillPolicy,
+    TaskInfo,
+    TcpCheck,
+)
+from mezzo.resources import Resources
+from mezzo.states import Reason, TaskState
+from tests.agent_harness import AGENT_ID, FRAMEWORK, Agent, Master, agent_world
+
+S = TaskState
+World = tuple[Master, Agent]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    yield from agent_world(tmp_path / "agent")
+
+
+def task(task_id: str, line: str, **fields: object) -> TaskInfo:
+    command = CommandInfo(
+        line, environment=(EnvironmentVariable("PASSWORD", "hunter2"),), user="root"
+    )
+    return TaskInfo(
+        name=task_id,
+        task_id=TaskId(task_id),
+        agent_id=AGENT_ID,
+        resources=Resources.of(cpus=0.1, mem=32),
+        command=command,
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def sandbox(agent: Agent, task_id: str) -> Path:
+    work_dir = agent.work_dir
+    return work_dir / f"slaves/S1/frameworks/F1/executors/{task_id}/runs/latest"
+
+
+def wait_until(what: str, condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    """Also an orphan that nobody has reaped yet is dead."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_task_runs_in_its_sandbox_with_its_environment_and_finishes(world: World) -> None:
+    master, agent = world
+    master.run(task("t1", "echo out; echo err >&2; env > env; pwd > pwd"))
+    finished = master.wait_state("t1", S.FINISHED)
+    assert master.heard.states("t1") == [S.STARTING, S.RUNNING, S.FINISHED]
+    assert finished.message == "Command exited with status 0"
+    home = sandbox(agent, "t1")
+    assert (home / "stdout").read_text() == "out\n"
+    assert (home / "stderr").read_text() == "err\n"
+    env = dict(line.split("=", 1) for line in (home / "env").read_text().splitlines())
+    assert env["PASSWORD"] == "hunter2"
+    assert env["MESOS_TASK_ID"] == env["MESOS_EXECUTOR_ID"] == "t1"
+    assert env["MESOS_FRAMEWORK_ID"] == "F1"
+    assert Path(env["MESOS_SANDBOX"]) == home.resolve()
+    assert (home / "pwd").read_text().strip() == env["MESOS_SANDBOX"]
+    assert "MEZZO_SECRET" not in env
+    assert "hunter2" not in agent.log_text()
+    assert agent.get("/containers/t1/logs") == b"out\n"
+    assert agent.get("/containers/t1/logs?stream=stderr&offset=1") == b"rr\n"
+
+
+def test_a_failing_command_fails_with_its_status_or_signal(world: World) -> None:
+    master, _ = world
+    master.run(task("code", "exit 7"))
+    master.run(task("signal", "kill -SEGV $$"))
+    assert master.wait_state("code", S.FAILED).message == "Command exited with status 7"
+    assert master.wait_state("signal", S.FAILED).message == "Command terminated with signal SIGSEGV"
+
+
+def test_a_program_that_does_not_exist_fails_at_launch(world: World) -> None:
+    master, _ = world
+    info = task("t1", "")
+    master.run(
+        TaskInfo(
+            "t1",
+            info.task_id,
+            AGENT_ID,
+            command=CommandInfo("/no/such/program", shell=False, arguments=("x",)),
+        )
+    )
+    failed = master.wait_state("t1", S.FAILED)
+    assert failed.reason is Reason.CONTAINER_LAUNCH_FAILED
+    assert failed.message == "/no/such/program: No such file or directory"
+
+
+def test_an_unknown_user_fails_at_launch(world: World) -> None:
+    master, _ = world
+    command = CommandInfo("true", user="nobody-knows-me")
+    master.run(TaskInfo("t1", TaskId("t1"), AGENT_ID, command=command))
+    failed = master.wait_state("t1", S.FAILED)
+    assert failed.reason is Reason.CONTAINER_LAUNCH_FAILED
+    assert "nobody-knows-me" in (failed.message or "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="ONLY ROOT can run tasks as other users")
+def test_a_task_runs_as_the_user_it_names(world: World) -> None:
+    master, agent = world
+    home = agent.work_dir
+    for folder in home.parents:
+        if folder.stat().st_uid == os.getuid() and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o011)
+    command = CommandInfo("id -un; id -Gn; echo $HOME", user="nobody")
+    master.run(TaskInfo("t1", TaskId("t1"), AGENT_ID, command=command))
+    master.wait_state("t1", S.FINISHED)
+    assert agent.get("/containers/t1/logs") == b"nobody\nnogroup\n/nonexistent\n"
+
+
+def test_a_kill_ends_the_whole_session_after_its_grace(world: World) -> None:
+    """Behaviour 53, with a task that ignores SIGTERM and children in other process groups."""
+    master, agent = world
+    line = (
+        "trap '' TERM; setsid -w sleep 1000 & echo $! > orphan; "
+        "bash -c 'set -m; sleep 1000 & echo $! > child; wait' & echo ready > ready; "
+        "while true; do sleep 0.1; done"
+    )
+    master.run(task("t1", line, kill_policy=KillPolicy(0.3)))
+    running = master.wait_state("t1", S.RUNNING)
+    assert running.container_status is not None
+    pid = running.container_status.executor_pid
+    assert pid is not None
+    wait_until("the child is there", lambda: (sandbox(agent, "t1") / "child").exists())
+    wait_until(
+        "its pid is written", lambda: (sandbox(agent, "t1") / "child").read_text().strip() != ""
+    )
+    child = int((sandbox(agent, "t1") / "child").read_text())
+    master.kill("t1")
+    killed = master.wait_state("t1", S.KILLED)
+    assert master.heard.states("t1")[-2:] == [S.KILLING, S.KILLED]
+    assert killed.message == "killed by the framework"
+    wait_until("all of them have ended", lambda: not alive(pid) and not alive(child))
+
+
+def test_a_task_survives_the_crash_of_its_agent_and_stays_itself(world: World) -> None:
+    """Behaviour 43."""
+    master, agent = world
+    master.run(task("t1", "sleep 1000"))
+    running = master.wait_state("t1", S.RUNNING)
+    assert running.container_status is not None
+    pid = running.container_status.executor_pid
+    assert pid is not None
+    agent.crash()
+    assert alive(pid)
+    agent.start()
+    back = master.wait_registration(times=2)
+    assert isinstance(back, am.ReregisterAgent)
+    assert [(shown.task_id, shown.state) for shown in back.tasks] == [("t1", S.RUNNING)]
+    assert alive(pid)
+    master.kill("t1")
+    master.wait_state("t1", S.KILLED)
+    assert master.heard.states("t1") == [S.STARTING, S.RUNNING, S.KILLING, S.KILLED]
+    wait_until("it has ended", lambda: not alive(pid))
+
+
+def test_a_task_that_ends_while_its_agent_is_down_is_reported_once(world: World) -> None:
+    """Behaviour 45, and promise 4."""
+    master, agent = world
+    gate = sandbox(agent, "t1") / "gate"
+    master.run(task("t1", "while [ ! -e gate ]; do sleep 0.02; done; exit 5"))
+    running = master.wait_state("t1", S.RUNNING)
+    assert running.container_status is not None
+    pid = running.container_status.executor_pid
+    assert pid is not None
+    agent.crash()
+    gate.touch()
+    wait_until("it has ended", lambda: not alive(pid))
+    agent.start()
+    failed = master.wait_state("t1", S.FAILED)
+    assert failed.message == "Command exited with status 5"
+    agent.crash()
+    agent.start()
+    master.wait_registration(times=3)
+    master.run(task("t2", "true"))
+    master.wait_state("t2", S.FINISHED)
+    assert master.heard.states("t1") == [S.STARTING, S.RUNNING, S.FAILED]
+
+
+def test_an_update_that_nobody_has_acknowledged_comes_again_with_the_same_uuid(
+    world: World,
+) -> None:
+    """Behaviour 44."""
+    master, agent = world
+    master.acknowledges = False
+    master.run(task("t1", "true"))
+    first = master.wait_state("t1", S.STARTING)
+    agent.crash()
+    agent.start()
+
+    def repeated() -> int:
+        return sum(
+            isinstance(message, am.StatusUpdate) and message.status.uuid == first.uuid
+            for message in master.heard.messages
+        )
+
+    master.wait("the same update", lambda _: repeated() >= 2)
+    master.acknowledges = True
+    assert first.uuid is not None
+    master.say(am.UpdateAcknowledged(FrameworkId("F1"), TaskId("t1"), first.uuid))
+    master.wait_state("t1", S.FINISHED)
+    assert master.heard.states("t1") == [S.STARTING, S.RUNNING, S.FINISHED]
+
+
+def test_a_repeated_launch_starts_nothing_twice(world: World) -> None:
+    master, agent = world
+    info = task("t1", "echo once >> ../../../../count")
+    for _ in range(3):
+        master.run(info)
+    master.wait_state("t1", S.FINISHED)
+    agent.crash()
+    agent.start()
+    master.wait_registration(times=2)
+    master.run(info)
+    master.run(task("t2", "true"))
+    master.wait_state("t2", S.FINISHED)  # so the other one has been ignored by now
+    assert (sandbox(agent, "t1").resolve() / "../../../../count").resolve().read_text() == "once\n"
+
+
+def test_a_keeper_that_is_killed_is_noticed_and_nothing_is_left_behind(world: World) -> None:
+    master, agent = world
+    master.run(task("t1", "sleep 1000"))
+    running = master.wait_state("t1", S.RUNNING)
+    assert running.container_status is not None
+    cid = running.container_status.container_id
+    found = json.loads((agent.work_dir / f"run/{cid}/pid").read_text())
+    os.kill(found["shim"], signal.SIGKILL)
+    failed = master.wait_state("t1", S.FAILED)
+    assert failed.reason is Reason.EXECUTOR_TERMINATED
+    wait_until("the program was killed, too", lambda: not alive(found["pid"]))
+
+
+def test_the_tasks_of_a_framework_without_checkpoints_end_with_their_agent(world: World) -> None:
+    """Behaviour 48: it was running and is surely not now."""
+    master, agent = world
+    framework = FrameworkInfo(
+        user="root", name="f", id=FrameworkId("F1"), capabilities=FRAMEWORK.capabilities
+    )
+    master.run(task("t1", "sleep 1000"), framework)
+    running = master.wait_state("t1", S.RUNNING)
+    assert running.container_status is not None
+    pid = running.container_status.executor_pid
+    assert pid is not None
+    agent.crash()
+    agent.start()
+    gone = master.wait_state("t1", S.GONE)
+    assert gone.reason is Reason.AGENT_RESTARTED
+    wait_until("it has ended", lambda: not alive(pid))
+
+
+def test_max_completion_time_fails_the_task(world: World) -> None:
+    """Behaviour 41."""
+    master, _ = world
+    master.run(task("t1", "sleep 1000", max_completion_time=0.2))
+    failed = master.wait_state("t1", S.FAILED)
+    assert failed.reason is Reason.MAX_COMPLETION_TIME_REACHED
+
+
+def quick_check(kind: HealthCheckType, **fields: object) -> HealthCheck:
+    return HealthCheck(
+        kind,
+        delay_seconds=0,
+        interval_seconds=0.05,
+        timeout_seconds=2,
+        grace_period_seconds=0,
+        consecutive_failures=2,
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def test_a_command_check_reports_health_and_kills_at_its_limit(world: World) -> None:
+    """Behaviours 105 and 106."""
+    master, agent = world
+    check = quick_check(HealthCheckType.COMMAND, command=CommandInfo("test ! -e sick"))
+    master.run(task("t1", "sleep 1000", health_check=check))
+    master.wait("healthy", lambda heard: any(s.healthy for s in heard.updates("t1")))
+    (sandbox(agent, "t1") / "sick").touch()
+    killed = master.wait_state("t1", S.KILLED)
+    assert killed.healthy is False
+    told = [(s.state, s.healthy) for s in master.heard.updates("t1")]
+    assert told == [
+        (S.STARTING, None),
+        (S.RUNNING, None),
+        (S.RUNNING, True),
+        (S.RUNNING, False),
+        (S.RUNNING, False),
+        (S.KILLING, None),
+        (S.KILLED, False),
+    ]
+
+
+def test_a_hanging_command_check_fails_and_is_killed(world: World) -> None:
+    """Behaviour 108."""
+    master, agent = world
+    check = HealthCheck(
+        HealthCheckType.COMMAND,
+        command=CommandInfo("echo $$ > checker; exec sleep 1000"),
+        delay_seconds=0,
+        timeout_seconds=0.5,
+        grace_period_seconds=0,
+        consecutive_failures=1,
+    )
+    master.run(task("t1", "sleep 1000", health_check=check))
+    master.wait_state("t1", S.KILLED)
+    failed = next(s for s in master.heard.updates("t1") if s.healthy is False)
+    assert failed.message == "no answer within 0.5 s"
+    checker = int((sandbox(agent, "t1") / "checker").read_text())
+    wait_until("the check was killed", lambda: not alive(checker))
+
+
+@contextlib.contextmanager
+def http_server(status: int) -> Iterator[int]:
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/health" else 500)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@pytest.mark.parametrize(("status", "healthy"), [(200, True), (302, True), (404, False)])
+def test_an_http_check_looks_at_the_status_alone(world: World, status: int, healthy: bool) -> None:
+    master, _ = world
+    with http_server(status) as port:
+        check = quick_check(HealthCheckType.HTTP, http=HttpCheck(port, path="/health"))
+        master.run(task("t1", "sleep 1000", health_check=check))
+        master.wait(
+            "a result", lambda heard: any(s.healthy is not None for s in heard.updates("t1"))
+        )
+        first = next(s for s in master.heard.updates("t1") if s.healthy is not None)
+        assert first.healthy is healthy
+        assert first.message == (None if healthy else "HTTP status 404")
+        assert first.reason is Reason.TASK_HEALTH_CHECK_STATUS_UPDATED
+    master.kill("t1")
+    master.wait_state("t1", S.KILLED)
+
+
+def test_a_tcp_check_passes_where_somebody_listens(world: World) -> None:
+    master, _ = world
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        check = quick_check(HealthCheckType.TCP, tcp=TcpCheck(server.getsockname()[1]))
+        master.run(task("t1", "sleep 1000", health_check=check))
+        master.wait("healthy", lambda heard: any(s.healthy for s in heard.updates("t1")))
+    killed = master.wait_state("t1", S.KILLED)
+    assert killed.healthy is False
+
+
+def test_logs_can_be_followed_to_the_end(world: World) -> None:
+    master, agent = world
+    master.run(task("t1", "echo one; while [ ! -e gate ]; do sleep 0.02; done; echo two"))
+    master.wait_state("t1", S.RUNNING)
+    read: list[bytes] = []
+    reader = threading.Thread(
+        target=lambda: read.append(agent.get("/containers/t1/logs?follow=true"))
+    )
+    reader.start()
+    (sandbox(agent, "t1") / "gate").touch()
+    reader.join(30)
+    assert read == [b"one\ntwo\n"]
+
+
+def test_http_shows_state_and_refuses_what_it_does_not_know(world: World) -> None:
+    master, agent = world
+    master.run(task("t1", "sleep 1000"))
+    master.wait_state("t1", S.RUNNING)
+    state = json.loads(agent.get("/state"))
+    assert state["id"] == "S1"
+    assert state["used_resources"]["cpus"] == 0.1
+    assert [shown["id"] for shown in state["frameworks"][0]["tasks"]] == ["t1"]
+    assert "hunter2" not in json.dumps(state)
+    assert b'mezzo_agent_tasks{state="TASK_RUNNING"} 1' in agent.get("/metrics")
+    assert agent.get("/health") == b""
+    for path, status in [
+        ("/containers/t9/logs", 404),
+        ("/containers/t1/logs?stream=x", 400),
+        ("/containers/t1/logs?offset=-1", 400),
+        ("/nothing", 404),
+    ]:
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            agent.get(path)
+        assert refused.value.code == status
+    master.kill("t1")
+    master.wait_state("t1", S.KILLED)
+
+
+def test_an_ended_task_is_cleaned_away_after_its_time(tmp_path: Path) -> None:
+    options = {"docker_remove_delay_s": 0.1, "gc_delay_s": 0.2}
+    for master, agent in agent_world(tmp_path / "agent", **options):
+        master.run(task("t1", "true"))
+        master.wait_state("t1", S.FINISHED)
+        work_dir = tmp_path / "agent"
+        home = work_dir / "slaves/S1/frameworks/F1"
+        wait_until("no sandbox", lambda home=home: not home.exists())  # type: ignore[misc]
+        assert list((work_dir / "run").iterdir()) == []
+        with pytest.raises(urllib.error.HTTPError):
+            agent.get("/containers/t1/logs")
+
+
+def test_sigterm_leaves_the_tasks_and_sigusr1_takes_them_along(world: World) -> None:
+    master, agent = world
+    master.run(task("t1", "sleep 1000"))
+    running = master.wait_state("t1", S.RUNNING)
+    assert running.container_status is not None
+    pid = running.container_status.executor_pid
+    assert pid is not None
+    assert agent.stop() == 0
+    assert alive(pid)
+    agent.start()
+    master.wait_registration(times=2)
+    assert agent.process is not None
+    agent.process.send_signal(signal.SIGUSR1)
+    master.wait("goodbye", lambda heard: isinstance(heard.messages[-1], am.UnregisterAgent))
+    assert agent.process.wait(30) == 0
+    assert not alive(pid)
+
+
+def test_a_refused_agent_kills_its_tasks_and_exits_with_a_code_of_its_own(world: World) -> None:
+    master, agent = world
+    master.run(task("t1", "sleep 1000"))
+    master.wait_state("t1", S.RUNNING)
+    master.say(am.ShutdownAgent("marked gone"))
+    assert agent.process is not None
+    assert agent.process.wait(30) == 2
+    assert any("marked gone" in str(line.get("reason")) for line in agent.logged())
+
+
+def test_recovery_for_cleanup_kills_the_tasks_and_exits(world: World) -> None:
+    """Behaviour 50."""
+    master, agent = world
+    master.run(task("t1", "sleep 1000"))
+    running = master.wait_state("t1", S.RUNNING)
+    assert running.container_status is not None
+    pid = running.container_status.executor_pid
+    assert pid is not None
+    agent.stop()
+    agent.start(recover="cleanup")
+    assert agent.process is not None
+    assert agent.process.wait(30) == 0
+    assert not alive(pid)
+
+
+def test_a_second_agent_in_one_work_directory_is_refused(world: World) -> None:
+    master, agent = world
+    second = Agent(master, agent.work_dir)
+    second.start()
+    assert second.process is not None
+    assert second.process.wait(30) == 1
+    assert any("used by another agent" in str(line.get("error")) for line in second.logged())
+
+
+def test_an_agent_with_other_resources_is_refused_unless_it_has_more(world: World) -> None:
+    """Behaviour 51."""
+    master, agent = world
+    master.run(task("t1", "true"))
+    master.wait_state("t1", S.FINISHED)  # so it knows who it is
+    agent.stop()
+    more = "cpus:8;mem:4096;disk:1024;ports:[31000-32000]"
+    agent.start(resources=more)
+    assert agent.process is not None
+    assert agent.process.wait(30) == 1
+    assert any("resources must be the same" in str(line.get("error")) for line in agent.logged())
+    agent.start(resources=more, reconfiguration_policy="additive")
+    back = master.wait_registration(times=2)
+    assert back.info.resources.cpus == 8
+
+
+def test_an_idle_agent_takes_little_memory(world: World) -> None:
+    _, agent = world
+    assert agent.process is not None
+    used = psutil.Process(agent.process.pid).memory_info().rss / 2**20
+    assert used < 60, f"{used:.0f} MiB"
