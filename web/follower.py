@@ -127,8 +127,7 @@ class Follower:
                 if self._stopping.is_set():
                     return
                 if self._targets:  # else that is the problem
-                    self._fail(f"no answer from the master at {target}: {reason}")
-            self._log.info("master.stream_ended", master=target, reason=reason)
+                    self._fail(reason)
             # Jitter spreads the return of many gateways.
             self._pause(retry_s * random.uniform(0.5, 1.0), targets)
             retry_s = min(2 * retry_s, _RETRY_MAX_S)
@@ -141,12 +140,12 @@ class Follower:
             )
 
     def _stream(self, target: str) -> str:
-        """Read until it ends; returns why."""
+        """Read until it ends; returns why, in words for people."""
         client = OperatorClient(target)
         try:
             _, answer = client.call(GetMaster())
             if not isinstance(answer, Master):
-                return f"asked who it is, it said {type(answer).__name__}"
+                return f"what answers at {target} is no master"
             events = client.events()
             with self._changed:
                 if target not in self._targets or self._stopping.is_set():
@@ -160,9 +159,12 @@ class Follower:
                     self._master = answer
                     self._problem = self._problem_since_s = None
                     self._touch()
-            return "it closed the stream"
-        except (MezzoError, Gap) as error:
-            return str(error)
+            return f"the master at {target} has closed the stream"
+        except Gap as error:
+            return f"the master at {target} can't be followed: {error}"
+        except MezzoError as error:
+            self._log.debug("master.stream_ended", master=target, error=str(error))
+            return f"the master at {target} does not answer"
         finally:
             with self._changed:
                 self._events = None
@@ -175,6 +177,8 @@ class Follower:
     def _fail(self, problem: str) -> None:
         if self._problem is None:
             self._problem_since_s = self._monotonic()
+        if problem != self._problem:
+            self._log.warning("master.not_followed", problem=problem)
         self._problem = problem
         self._touch()
 

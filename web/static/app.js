@@ -39,7 +39,8 @@ function ago(seconds) {
   return plural(Math.floor(age / 86400), "day");
 }
 
-function meter(label, used, total, show) {
+// `full` says what a full bar means: "tight" for resources, "reached" for a target.
+function meter(label, used, total, show, full = "tight") {
   const share = total > 0 ? Math.min(1, used / total) : 0;
   const bar = el("i");
   bar.style.width = `${100 * share}%`; // through the object model: no inline style attribute
@@ -47,7 +48,7 @@ function meter(label, used, total, show) {
     role: "meter", "aria-label": label, "aria-valuemin": 0, "aria-valuemax": total,
     "aria-valuenow": used, "aria-valuetext": `${show(used)} of ${show(total)} used`,
   };
-  if (share > 0.9) attributes["data-full"] = "";
+  if (share > (full === "tight" ? 0.9 : 0.999)) attributes["data-level"] = full;
   return el("meter-bar", attributes, bar);
 }
 
@@ -277,7 +278,7 @@ function showApps() {
         named(app.id, app.container?.docker?.image ?? app.cmd ?? (app.args ?? []).join(" ")),
         [appStatus(app, item)],
         [el("span", { class: "nowrap" }, counts),
-          meter(`Instances of ${app.id}`, checked ? app.tasksHealthy : app.tasksRunning, app.instances, number)],
+          meter(`Instances of ${app.id}`, checked ? app.tasksHealthy : app.tasksRunning, app.instances, number, "reached")],
         [number(app.cpus)],
         [mib(app.mem)],
         [whyWaiting(item)],
