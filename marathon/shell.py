@@ -138,15 +138,17 @@ async def run_marathon(options: MarathonOptions) -> int:
 
 async def _serve(options: MarathonOptions, stop_leading: asyncio.Event) -> tuple[Node, HttpServer]:
     loop = asyncio.get_running_loop()
+
+    def abdicate() -> None:  # from an HTTP thread, whose answer has to get out first
+        loop.call_soon_threadsafe(loop.call_later, _ABDICATE_AFTER_S, stop_leading.set)
+
     node = Node(
         address=f"{options.hostname}:{options.http_port}",
         rules=Rules(options.mesos_role, options.default_network_name),
         settings=_settings(options),
         zookeeper_settings=_zookeeper_settings(options),
         http_settings={"http_port": options.http_port, "https_port": 8443},
-        abdicate=lambda: loop.call_soon_threadsafe(
-            loop.call_later, _ABDICATE_AFTER_S, stop_leading.set
-        ),
+        abdicate=abdicate,
     )
     server = HttpServer(
         make_api(node),
@@ -264,7 +266,7 @@ class MarathonShell:
 
     def _registered(self, framework_id: FrameworkId) -> None:
         self._term.framework_id = framework_id
-        self._link.set_framework_id(framework_id)
+        self._link.framework_id = framework_id
 
     def _count_call(self, call: m.Call) -> None:
         count = self._metrics.count
