@@ -1,8 +1,8 @@
 """N containers through mezzo against the bare engine, at the same concurrency, in turn.
 
 Needs a Docker engine (DOCKER_HOST or the default socket) with a busybox image. Prints three lines:
-the rate of the bare engine API, that of mezzo with the engine's as `peer`, and mezzo's own share of
-the way from POST to RUNNING: the time from the POST of an app with one instance to its TASK_RUNNING,
+the rate of the bare engine API, that of mezzo with the engine as `peer`, and mezzo's own share of
+the way from POST to RUNNING: the time from the POST of an app of one instance to its TASK_RUNNING,
 less what the engine takes for create and start of the same container.
 
     python bench/containers.py [--containers N] [--full]
