@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
@@ -234,6 +235,14 @@ def agent_world(work_dir: Path, **options: object) -> Iterator[tuple[Master, Age
         if agent.process is not None and agent.process.poll() is None:
             agent.stop()
         master.stop()
+
+
+def wait_until(what: str, condition: Callable[[], bool]) -> None:
+    """For what the master does not hear of."""
+    deadline = time.monotonic() + WITHIN_S
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
 
 
 _numbers = itertools.count(1)

@@ -9,9 +9,8 @@ import os
 import signal
 import socket
 import threading
-import time
 import urllib.error
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -32,7 +31,7 @@ from mezzo.model import (
 )
 from mezzo.resources import Resources
 from mezzo.states import Reason, TaskState
-from tests.agent_harness import AGENT_ID, FRAMEWORK, Agent, Master, agent_world
+from tests.agent_harness import AGENT_ID, FRAMEWORK, Agent, Master, agent_world, wait_until
 
 S = TaskState
 World = tuple[Master, Agent]
@@ -60,13 +59,6 @@ def task(task_id: str, line: str, **fields: object) -> TaskInfo:
 def sandbox(agent: Agent, task_id: str) -> Path:
     work_dir = agent.work_dir
     return work_dir / f"slaves/S1/frameworks/F1/executors/{task_id}/runs/latest"
-
-
-def wait_until(what: str, condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 def alive(pid: int) -> bool:
