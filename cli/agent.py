@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .daemons import DIRECTORY, STATE_ROOT, serve
+from .daemons import DIRECTORY, STATE_ROOT, reachable_name, serve
 from .settings import ADDRESS_HELP, PORT, daemon_options, duration, setting
 
 
@@ -20,7 +20,7 @@ from .settings import ADDRESS_HELP, PORT, daemon_options, duration, setting
 )
 @setting("--ip", default="127.0.0.1", help="Address to listen on.")
 @setting("--port", type=PORT, default=5051, help="HTTP port: state, metrics, logs of tasks.")
-@setting("--hostname", help="Name that tasks are reached by.  [default: the address]")
+@setting("--hostname", help="Name that tasks are reached by.  [default: --ip]")
 @setting(
     "--resources",
     default="",
@@ -103,7 +103,7 @@ def command(
         work_dir=work_dir,
         ip=ip,
         port=port,
-        hostname=hostname,
+        hostname=reachable_name(hostname, ip),
         resources=resources,
         attributes=attributes,
         containerizers=containerizers,

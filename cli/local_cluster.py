@@ -162,6 +162,7 @@ class LocalCluster:
         yield self._child(
             "marathon",
             *("marathon", "--master", plan.master, "--http-port", str(plan.marathon_port)),
+            *("--mesos-leader-ui-url", f"{plan.gateway_url}/"),
         )
         for i, (port, share) in enumerate(
             zip(plan.agent_ports(), shares(plan.agents), strict=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from .daemons import DIRECTORY, STATE_ROOT, serve
-from .settings import ADDRESS_HELP, PORT, daemon_options, setting
+from .daemons import DIRECTORY, STATE_ROOT, reachable_name, serve
+from .settings import ADDRESS_HELP, PORT, daemon_options, duration, setting
 
 
 @click.command("marathon")
@@ -22,9 +22,42 @@ from .settings import ADDRESS_HELP, PORT, daemon_options, setting
 )
 @setting("--ip", default="127.0.0.1", help="Address to listen on.")
 @setting("--http-port", type=PORT, default=8080, help="HTTP port.")
-@setting("--hostname", help="Name that others reach it by.  [default: the address]")
+@setting("--hostname", help="Name that others reach it by.  [default: --ip]")
 @setting("--framework-name", default="marathon", help="Its name at the master.")
 @setting("--mesos-role", default="*", help="Role whose resources it is offered.")
+@setting("--mesos-user", default="root", help="User that tasks run as unless their app names one.")
+@setting(
+    "--failover-timeout",
+    type=duration,
+    default="1weeks",
+    help="How long its tasks run on without any Marathon.",
+)
+@setting("--default-network-name", help="For container networks that an app does not name.")
+@setting("--env-vars-prefix", help="Before the names of the variables that it sets for tasks.")
+@setting(
+    "--mesos-leader-ui-url", default="http://127.0.0.1:5050/", help="A gateway's page, for links."
+)
+@setting("--local-port-min", type=PORT, default=10000, help="Least service port that it assigns.")
+@setting("--local-port-max", type=PORT, default=20000, help="Greatest one.")
+@setting(
+    "--max-instances-per-offer",
+    type=click.IntRange(min=1),
+    default=5,
+    help="How many instances it launches on one offer.",
+)
+@setting(
+    "--launch-tokens",
+    type=click.IntRange(min=1),
+    default=100,
+    help="How many launches it begins before it sees the first ones run.",
+)
+@setting(
+    "--max-running-deployments",
+    type=click.IntRange(min=1),
+    default=100,
+    help="More than so many at a time are refused.",
+)
+@setting("--zk-session-timeout", type=duration, default="10secs", help="ZooKeeper session.")
 @daemon_options
 def command(
     master: str,
@@ -35,6 +68,17 @@ def command(
     hostname: str | None,
     framework_name: str,
     mesos_role: str,
+    mesos_user: str,
+    failover_timeout: float,
+    default_network_name: str | None,
+    env_vars_prefix: str | None,
+    mesos_leader_ui_url: str,
+    local_port_min: int,
+    local_port_max: int,
+    max_instances_per_offer: int,
+    launch_tokens: int,
+    max_running_deployments: int,
+    zk_session_timeout: float,
     log_level: str,
     log_json: bool,
 ) -> None:
@@ -47,8 +91,19 @@ def command(
         work_dir=work_dir,
         ip=ip,
         http_port=http_port,
-        hostname=hostname or ip,
+        hostname=reachable_name(hostname, ip),
         framework_name=framework_name,
         mesos_role=mesos_role,
+        mesos_user=mesos_user,
+        failover_timeout_s=failover_timeout,
+        default_network_name=default_network_name,
+        env_vars_prefix=env_vars_prefix,
+        mesos_leader_ui_url=mesos_leader_ui_url,
+        local_port_min=local_port_min,
+        local_port_max=local_port_max,
+        max_instances_per_offer=max_instances_per_offer,
+        launch_tokens=launch_tokens,
+        max_running_deployments=max_running_deployments,
+        zk_session_timeout_s=zk_session_timeout,
     )
     serve("marathon", lambda: run_marathon(options), log_level=log_level, log_json=log_json)

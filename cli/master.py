@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .daemons import DIRECTORY, STATE_ROOT, serve
+from .daemons import DIRECTORY, STATE_ROOT, reachable_name, serve
 from .settings import PORT, daemon_options, duration, setting
 
 
@@ -21,7 +21,7 @@ from .settings import PORT, daemon_options, duration, setting
 )
 @setting("--ip", default="127.0.0.1", help="Address to listen on.")
 @setting("--port", type=PORT, default=5055, help="gRPC port: for agents, frameworks and gateways.")
-@setting("--hostname", help="Name that others reach it by.  [default: the address]")
+@setting("--hostname", help="Name that others reach it by.  [default: --ip]")
 @setting(
     "--gateway-port",
     type=click.IntRange(0, 65535),
@@ -74,7 +74,7 @@ def command(
     options = MasterOptions(
         ip=ip,
         port=port,
-        hostname=hostname or ip,
+        hostname=reachable_name(hostname, ip),
         zk=zk,
         work_dir=work_dir,
         gateway_port=gateway_port or None,
