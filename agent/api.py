@@ -7,14 +7,14 @@ six routes the memory of a web framework is not worth it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote
 
 from mezzo.ids import ContainerId
 
-from .containerizer.base import ContainerRuntime, Kind, Stream
+from .containerizer.base import Kind, Stream
 from .core import AgentView
 from .launch import kind_of, sandbox_path
 from .options import MESOS_VERSION
@@ -31,13 +31,18 @@ class Refused(Exception):
 
 
 class AgentApi:
-    """view: a frozen picture of the core, from any thread."""
+    """Both are called in threads. view: a frozen picture of the core.
+
+    logs: of a containerizer, see `ContainerRuntime.logs`.
+    """
 
     def __init__(
-        self, view: Callable[[], AgentView], runtimes: Mapping[Kind, ContainerRuntime]
+        self,
+        view: Callable[[], AgentView],
+        logs: Callable[[Kind, ContainerId, str, Stream, int, bool], Iterator[bytes]],
     ) -> None:
         self._view = view
-        self._runtimes = runtimes
+        self._logs_of = logs
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -89,10 +94,7 @@ class AgentApi:
                 "was removed",
             )
         kind, container_id, sandbox = found
-        runtime = self._runtimes.get(kind)
-        if runtime is None:
-            raise Refused(HTTPStatus.NOT_FOUND, f"this agent runs no {kind} tasks any more")
-        return runtime.logs(container_id, sandbox, Stream(stream), int(offset), follow)
+        return self._logs_of(kind, container_id, sandbox, Stream(stream), int(offset), follow)
 
 
 def _find(view: AgentView, name: str) -> tuple[Kind, ContainerId, str] | None:

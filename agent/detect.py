@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -17,12 +19,31 @@ from .containerizer.base import Kind as Containerizer
 
 MIB: Final = 1 << 20
 DEFAULT_PORTS: Final = (31_000, 32_000)
+_ENGINE_WITHIN_S: Final = 2.0
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 def boot_id() -> str:
     """Another one after each boot of the machine."""
     return _BOOT_ID.read_text().strip()
+
+
+def engine_problem(url: str) -> str | None:
+    """Why nobody answers at a Docker engine's `unix://` or `tcp://` address; None if one does.
+
+    Without a Docker client, which an agent that never needs one is spared.
+    """
+    where = urlsplit(url)
+    try:
+        if where.scheme == "unix":
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(where.path)
+        elif where.scheme == "tcp" and where.hostname and where.port:
+            with socket.create_connection((where.hostname, where.port), _ENGINE_WITHIN_S):
+                pass
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 def resources_of(flag: str, work_dir: Path) -> Resources:

@@ -31,11 +31,13 @@ from mezzo.wire.v1 import agent_pb2, agent_pb2_grpc
 from . import events as e
 from .api import AgentApi
 from .config import AgentConfig
-from .containerizer.base import ContainerRuntime, Kind
+from .containerizer.base import ContainerRuntime, Kind, Stream
+from .containerizer.docker_body import DockerSettings
 from .containerizer.process import ProcessRuntime, inherited_environment
+from .containerizer.runtimes import Runtimes
 from .containerizer.sandbox import remove_sandbox
 from .core import AgentCore, AgentView
-from .detect import boot_id, check_reconfiguration, containerizers_of
+from .detect import boot_id, check_reconfiguration, engine_problem
 from .effectlog import log_effect
 from .health import Prober
 from .launch import kind_of
@@ -47,7 +49,7 @@ __all__ = ["AgentOptions", "run_agent"]
 REFUSED: Final = 2  # exit code: the master wants no such agent; starting again is of no use
 _HTTP_THREADS: Final = 16
 _LAST_WORDS_S: Final = 0.2
-_VIEW_WITHIN_S: Final = 10
+_LOOP_ANSWERS_S: Final = 10
 
 
 async def run_agent(options: AgentOptions) -> int:
@@ -81,9 +83,9 @@ class AgentShell:
         self._exit: e.Exit | None = None
         config = options.core_config()
         check_comeback(AgentState(stored), config, options)
-        self._runtimes = self._containerizers()
+        self._runtimes = Runtimes(self._containerizer)
         self._prober = Prober(self._runtimes, self._post, self._crash)
-        api = AgentApi(self._view, self._runtimes)
+        api = AgentApi(self._view, self._logs)
         self._http = HttpServer(api, ip=options.ip, port=options.port, threads=_HTTP_THREADS)
         self._http.start()  # before the core, because its port is part of what the master is told
         config = replace(config, info=replace(config.info, port=self._http.port))
@@ -99,20 +101,19 @@ class AgentShell:
             name="agent",
         )
 
-    def _containerizers(self) -> dict[Kind, ContainerRuntime]:
-        runtimes: dict[Kind, ContainerRuntime] = {}
-        for kind in containerizers_of(self._options.containerizers):
-            match kind:
-                case Kind.DOCKER:
-                    from .containerizer.docker import DockerRuntime  # much memory where unused
+    def _containerizer(self, kind: Kind) -> ContainerRuntime:
+        match kind:
+            case Kind.DOCKER:
+                from .containerizer.docker import DockerRuntime  # only now: see Runtimes
 
-                    settings = self._options.docker_settings(os.environ.get("DOCKER_HOST"))
-                    runtimes[kind] = DockerRuntime(self._post, self._crash, settings)
-                case Kind.PROCESS:
-                    root = self._options.work_dir.resolve() / "run"
-                    env = inherited_environment(os.environ)
-                    runtimes[kind] = ProcessRuntime(self._post, self._crash, root, env)
-        return runtimes
+                return DockerRuntime(self._post, self._crash, self._docker_settings())
+            case Kind.PROCESS:
+                root = self._options.work_dir.resolve() / "run"
+                env = inherited_environment(os.environ)
+                return ProcessRuntime(self._post, self._crash, root, env)
+
+    def _docker_settings(self) -> DockerSettings:
+        return self._options.docker_settings(os.environ.get("DOCKER_HOST"))
 
     async def run(self) -> int:
         """Until cancelled, or until the core wants to exit. Returns the exit code."""
@@ -125,8 +126,8 @@ class AgentShell:
             resources=str(config.info.resources),
             work_dir=config.work_dir,
         )
-        for runtime in self._runtimes.values():
-            runtime.start()
+        if Kind.DOCKER in config.containerizers:
+            await self._look_for_engine()
         self._post(e.Started(boot_id(), cleanup=self._options.recover == "cleanup"))
         if threading.current_thread() is threading.main_thread():
             # As in Mesos: this agent leaves for good, and its tasks with it.
@@ -139,10 +140,16 @@ class AgentShell:
             link.cancel()
             await asyncio.wait([link])
             await self._prober.close()
-            for runtime in self._runtimes.values():
-                await runtime.close()
+            await self._runtimes.close()
             await asyncio.to_thread(self._http.stop)
         return 0 if self._exit is None or self._exit.wanted else REFUSED
+
+    async def _look_for_engine(self) -> None:
+        """Say at once if Docker tasks would have to wait."""
+        url = self._docker_settings().url
+        problem = await asyncio.to_thread(engine_problem, url)
+        if problem is not None:
+            self._log.warning("docker.unavailable", engine=url, error=problem)
 
     # ---- what comes in
 
@@ -174,7 +181,18 @@ class AgentShell:
         async def look() -> AgentView:
             return self._core.view()
 
-        return asyncio.run_coroutine_threadsafe(look(), self._loop).result(_VIEW_WITHIN_S)
+        return asyncio.run_coroutine_threadsafe(look(), self._loop).result(_LOOP_ANSWERS_S)
+
+    def _logs(
+        self, kind: Kind, cid: ContainerId, sandbox: str, stream: Stream, offset: int, follow: bool
+    ) -> Iterator[bytes]:
+        """From any thread."""
+
+        async def runtime() -> ContainerRuntime:
+            return self._runtimes[kind]
+
+        found = asyncio.run_coroutine_threadsafe(runtime(), self._loop).result(_LOOP_ANSWERS_S)
+        return found.logs(cid, sandbox, stream, offset, follow)
 
     # ---- what goes out
 
@@ -188,8 +206,8 @@ class AgentShell:
             case e.LaunchContainer(spec):
                 runtimes[spec.kind].launch(spec)
             case e.RecoverContainers(specs):
-                for kind, runtime in runtimes.items():
-                    runtime.recover([spec for spec in specs if spec.kind is kind])
+                for kind in dict.fromkeys(spec.kind for spec in specs):
+                    runtimes[kind].recover([spec for spec in specs if spec.kind is kind])
             case e.KillContainer(container_id, kind, grace_s):
                 runtimes[kind].kill(container_id, grace_s)
             case e.RemoveContainer(container_id, kind, sandbox):
