@@ -1,0 +1,266 @@
+"""`mezzo up` as a user runs it: real processes, real containers, real crashes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.docker_engine import PYTHON, DockerEngine
+from tests.zookeeper import free_ports
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+MEZZO = (sys.executable, "-m", "mezzo.cli")
+WITHIN_S = 60.0
+
+
+@dataclass
+class Up:
+    """One `mezzo up` in a directory; `start` it again after it was stopped or killed."""
+
+    directory: Path
+    args: tuple[str, ...]
+    ports: list[int] = field(default_factory=lambda: free_ports(4))
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def env(self) -> dict[str, str]:
+        plain = {name: text for name, text in os.environ.items() if not name.startswith("MEZZO_")}
+        return plain | {
+            "MEZZO_GATEWAY": f"127.0.0.1:{self.ports[0]}",
+            "MEZZO_MARATHON": f"127.0.0.1:{self.ports[1]}",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def start(self, *args: str) -> str:
+        """Returns what it printed when it was ready for Ctrl-C."""
+        gateway, marathon, master, agent = map(str, self.ports)
+        self.process = subprocess.Popen(
+            [
+                *(*MEZZO, "up", "--dir", str(self.directory), *self.args, *args),
+                *("--gateway-port", gateway, "--marathon-port", marathon),
+                *("--master-port", master, "--agent-port", agent),
+            ],
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        printed = ""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            printed += line
+            if line.startswith("Ctrl-C"):
+                return printed
+        pytest.fail(f"mezzo up ended with code {self.process.wait()}:\n{printed}", pytrace=False)
+
+    def stop(self) -> tuple[int, str]:
+        """Ctrl-C; the exit code and what it said."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+        printed, _ = self.process.communicate(timeout=WITHIN_S)
+        return self.process.returncode, printed
+
+    def daemons(self) -> dict[int, str]:
+        """pid and command line of every mezzo process, the gateway beside the master included."""
+        assert self.process is not None
+        found = psutil.Process(self.process.pid).children(recursive=True)
+        lines = {}
+        for each in found:
+            with contextlib.suppress(psutil.Error):  # it has just ended
+                lines[each.pid] = " ".join(each.cmdline())
+        return {pid: line for pid, line in lines.items() if "mezzo.cli" in line}
+
+    def kill_everything(self) -> None:
+        """SIGKILL for `mezzo up` and all its daemons, as if the power had gone; tasks live on."""
+        assert self.process is not None
+        victims = [self.process.pid, *self.daemons()]
+        for pid in victims:
+            os.kill(pid, signal.SIGSTOP)  # nobody notices, and does something about it
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def mezzo(self, *args: str) -> str:
+        done = subprocess.run(
+            [*MEZZO, *args], env=self.env, capture_output=True, text=True, timeout=WITHIN_S
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def tasks(self) -> dict[str, str]:
+        """Address of each running task of the demo, by id."""
+        shown: Any = json.loads(self.mezzo("app", "show", "hello", "-o", "json"))
+        return {
+            task["id"]: f"http://{task['host']}:{task['ports'][0]}/"
+            for task in shown["app"]["tasks"]
+            if task["state"] == "TASK_RUNNING"
+        }
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Up]:
+    """Not started yet, with plain processes for tasks."""
+    running = Up(tmp_path / "cluster", ("--agents", "2", "--containerizer", "process"))
+    yield running
+    if running.process is not None and running.process.poll() is None:
+        running.stop()
+
+
+def demo(name: str) -> tuple[str, str]:
+    return "--demo", str(EXAMPLES / f"{name}.json")
+
+
+def fetch(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=WITHIN_S) as answer:
+        text: str = answer.read().decode()
+    return text
+
+
+def answers(url: str) -> bool:
+    host, port = url.removeprefix("http://").rstrip("/").split(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) == 0
+
+
+def eventually(condition: Callable[[], Any], what: str) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {WITHIN_S:g} s: {what}"
+        time.sleep(0.1)
+
+
+def test_a_cluster_survives_a_crash_of_everything_and_ends_with_ctrl_c(up: Up) -> None:
+    printed = up.start(*demo("hello"))
+    assert "/hello is deployed: 2/2 running, 2 healthy" in printed
+    curl = re.search(r"curl (\S+)", printed)
+    assert curl is not None
+    assert fetch(curl[1]).startswith("Hello from hello.")
+    assert "<title>mezzo</title>" in fetch(f"http://127.0.0.1:{up.ports[0]}/")
+
+    assert "3/3 running" in up.mezzo("app", "scale", "hello", "3")
+    before = up.tasks()
+    assert len(before) == 3
+    assert up.mezzo("node", "list").count(" active ") == 2
+    for task_id, url in before.items():
+        assert fetch(url) == f"Hello from {task_id}\n"
+        assert "Serving HTTP on" in up.mezzo("task", "logs", task_id)
+
+    up.kill_everything()
+    assert [fetch(url) for url in before.values()], "tasks run on without a cluster"
+
+    printed = up.start()
+    eventually(lambda: up.tasks() == before, "the same tasks are found again")
+    assert "3/3 running" in up.mezzo("app", "show", "hello")
+
+    code, printed = up.stop()
+    assert (code, printed.splitlines()[-1]) == (0, "stopped")
+    assert not any(answers(url) for url in before.values())
+    assert "no apps" in (up.start() and up.mezzo("app", "list"))
+
+
+def test_a_daemon_that_dies_comes_back(up: Up) -> None:
+    up.start(*demo("hello"))
+    before = up.tasks()
+    daemons = up.daemons()
+    kinds = {line.split("mezzo.cli ")[1].split()[0] for line in daemons.values()}
+    assert kinds == {"master", "gateway", "agent", "marathon"}
+    for pid in daemons:
+        os.kill(pid, signal.SIGKILL)
+
+    def whole() -> bool:
+        back = up.daemons()
+        return len(back) == len(daemons) and not back.keys() & daemons.keys()
+
+    eventually(whole, "every daemon runs again")
+    eventually(
+        lambda: (
+            answers(f"http://127.0.0.1:{up.ports[0]}")
+            and answers(f"http://127.0.0.1:{up.ports[1]}")
+        ),
+        "gateway and Marathon answer",
+    )
+    eventually(lambda: up.tasks() == before, "the same tasks run")
+
+
+def test_kept_tasks_run_on_after_ctrl_c(up: Up) -> None:
+    up.start("--keep", *demo("hello"))
+    before = up.tasks()
+    code, printed = up.stop()
+    assert code == 0
+    assert "tasks run on" in printed
+    assert all(answers(url) for url in before.values())
+    up.start()
+    eventually(lambda: up.tasks() == before, "the same tasks are found again")
+
+
+def test_a_taken_port_is_named_with_its_option(up: Up) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        up.ports[1] = taken.getsockname()[1]
+        with pytest.raises(pytest.fail.Exception) as failed:
+            up.start()
+    assert "ended with code 1" in str(failed.value)
+    assert f"port {up.ports[1]} is taken" in str(failed.value)
+    assert "--marathon-port" in str(failed.value)
+
+
+def test_a_second_cluster_in_one_directory_is_refused(up: Up) -> None:
+    up.start()
+    second = Up(up.directory, up.args)
+    with pytest.raises(pytest.fail.Exception, match="a `mezzo up` is running in"):
+        second.start()
+
+
+@pytest.mark.docker
+def test_containers_run_the_demo_and_are_gone_after_ctrl_c(
+    up: Up, docker_engine: DockerEngine
+) -> None:
+    docker_engine.need_images(PYTHON)
+    up.args = ("--agents", "2", "--docker-host", docker_engine.url)
+    demos = [arg for name in ("hello-docker", "hello") for arg in demo(name)]
+    printed = up.start(*demos)
+    tasks = up.tasks()
+    assert len(tasks) == 2, printed
+    client = docker_engine.client()
+
+    def in_containers() -> set[str]:
+        return {each.labels.get("mezzo.task", "") for each in client.containers.list()}
+
+    assert tasks.keys() <= in_containers()
+    for task_id, url in tasks.items():
+        assert fetch(url) == f"Hello from {task_id}\n"
+        assert "Serving HTTP on" in up.mezzo("task", "logs", task_id)
+    assert up.stop()[0] == 0
+    assert not tasks.keys() & in_containers()
+    client.close()
+
+
+@pytest.mark.docker
+def test_a_demo_whose_image_cannot_be_had_makes_room_for_the_next(
+    up: Up, docker_engine: DockerEngine, tmp_path: Path
+) -> None:
+    container = {"type": "DOCKER", "docker": {"image": "127.0.0.1:1/none:1"}}
+    absent = tmp_path / "absent.json"
+    absent.write_text(json.dumps({"id": "/absent", "container": container}))
+    up.args = ("--agents", "1", "--docker-host", docker_engine.url)
+    printed = up.start("--demo", str(absent), *demo("hello"))
+    assert "/absent: the engine has no image 127.0.0.1:1/none:1 and cannot pull it" in printed
+    assert "/hello is deployed: 2/2 running, 2 healthy" in printed
