@@ -1,0 +1,209 @@
+"""`mezzo.daemon` with real processes: stops, children, a fresh start under the same pid."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mezzo.daemon import PARENT_VARIABLE, Sidecar, cli_command
+
+WITHIN_S = 20.0
+
+# What it prints tells how far it came; it runs until it is stopped.
+DAEMON = """
+import asyncio, sys
+from mezzo import daemon
+async def main():
+    print("up", flush=True)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        print("cleaned up", flush=True)
+    return 7
+sys.exit(daemon.run(main, name="test"))
+"""
+
+
+def eventually(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {WITHIN_S:g} s: {what}"
+        time.sleep(0.01)
+
+
+def gone(pid: int) -> bool:
+    """Zombies that nobody has reaped yet are gone too."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts a Python script; what still runs at the end of the test is killed."""
+    all_of_them = []
+
+    def start(script: str, **env: str) -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        child = subprocess.Popen(
+            [sys.executable, "-c", script], stdout=pipe, text=True, env=os.environ | env
+        )
+        all_of_them.append(child)
+        return child
+
+    yield start
+    for child in all_of_them:
+        child.kill()
+        child.communicate()
+
+
+def first_line(child: subprocess.Popen[str]) -> str:
+    assert child.stdout is not None
+    return child.stdout.readline().strip()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_a_clean_stop(
+    started: Callable[..., subprocess.Popen[str]], number: signal.Signals
+) -> None:
+    child = started(DAEMON)
+    assert first_line(child) == "up"
+    child.send_signal(number)
+    printed, _ = child.communicate(timeout=WITHIN_S)
+    assert printed.startswith("cleaned up\n")
+    assert child.returncode == 0
+
+
+def test_the_code_of_main_is_that_of_the_process(
+    started: Callable[..., subprocess.Popen[str]],
+) -> None:
+    child = started(DAEMON.replace("await asyncio.Event().wait()", "pass"))
+    child.communicate(timeout=WITHIN_S)
+    assert child.returncode == 7
+
+
+def test_a_mezzo_error_ends_it_with_a_line_and_without_a_traceback(
+    started: Callable[..., subprocess.Popen[str]],
+) -> None:
+    raises = 'from mezzo.errors import BadConfig; raise BadConfig("no such thing")'
+    child = started(DAEMON.replace("await asyncio.Event().wait()", raises))
+    printed, _ = child.communicate(timeout=WITHIN_S)
+    assert child.returncode == 1
+    assert "no such thing" in printed
+    assert "Traceback" not in printed
+
+
+def test_a_daemon_ends_with_its_parent_however_that_ends(
+    started: Callable[..., subprocess.Popen[str]],
+) -> None:
+    script = """
+import sys, time
+from mezzo.daemon import Sidecar
+child = Sidecar("child", [sys.executable, "-c", CHILD])
+child.start()
+while child.pid is None: time.sleep(0.01)
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+    parent = started(f"CHILD = {DAEMON!r}\n" + script)
+    pid = int(first_line(parent))
+    assert first_line(parent) == "up"
+    parent.kill()
+    eventually(lambda: gone(pid), "the child ends too")
+
+
+def test_a_daemon_whose_parent_is_gone_already_ends_at_once(
+    started: Callable[..., subprocess.Popen[str]],
+) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    child = started(DAEMON, **{PARENT_VARIABLE: str(dead.pid)})
+    child.communicate(timeout=WITHIN_S)
+    assert child.returncode == -signal.SIGTERM
+
+
+def test_a_fresh_start_keeps_pid_and_command_line_and_ends_children(
+    started: Callable[..., subprocess.Popen[str]],
+) -> None:
+    child = started(
+        """
+import os, sys, time
+from mezzo.daemon import Sidecar, restart_self
+sidecar = Sidecar("sleeper", ["sleep", "600"])
+sidecar.start()
+while sidecar.pid is None: time.sleep(0.01)
+print(os.getpid(), sidecar.pid, flush=True)
+if os.environ.get("AGAIN"): time.sleep(600)
+os.environ["AGAIN"] = "yes"
+restart_self("deposed")
+"""
+    )
+    pid, first = first_line(child).split()
+    line = first_line(child)
+    while "restarting" in line:  # the log says why
+        assert "reason=deposed" in line
+        line = first_line(child)
+    again, second = line.split()
+    assert pid == again == str(child.pid)
+    assert first != second
+    assert gone(int(first))
+    child.kill()
+    os.kill(int(second), signal.SIGKILL)
+
+
+def test_a_child_that_dies_is_started_again_until_it_is_stopped(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "child.log"
+    sidecar = Sidecar("child", [sys.executable, "-c", DAEMON], log_file=log)
+    sidecar.start()
+    try:
+        eventually(lambda: log.exists() and "up" in log.read_text(), "it is up")
+        first = sidecar.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        eventually(lambda: sidecar.pid not in (None, first), "it is up again")
+        assert sidecar.exit_codes == (-signal.SIGKILL,)
+        eventually(lambda: log.read_text().count("up\n") == 2, "it came up twice")
+    finally:
+        sidecar.stop()
+    assert sidecar.pid is None
+    assert "cleaned up" in log.read_text()
+
+
+def test_a_child_that_ignores_sigterm_is_killed_after_the_grace(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    script = "trap '' TERM; echo up; while true; do sleep 1; done"
+    sidecar = Sidecar("stubborn", ["sh", "-c", script], log_file=log)
+    sidecar.start()
+    eventually(lambda: log.exists() and log.read_text() == "up\n", "it is up")
+    pid = sidecar.pid
+    assert pid is not None
+    sidecar.stop(grace_s=0.1)
+    assert gone(pid)
+
+
+def test_the_environment_of_a_child_says_who_its_parent_is_only_to_it(tmp_path: Path) -> None:
+    """A daemon takes the variable away before it starts anything itself."""
+    script = (
+        "import os, subprocess; from mezzo.daemon import follow_parent, PARENT_VARIABLE as p\n"
+        "print(os.environ[p], flush=True); follow_parent(); print(p in os.environ, flush=True)"
+    )
+    log = tmp_path / "log"
+    sidecar = Sidecar("child", [sys.executable, "-c", script], log_file=log)
+    sidecar.start()
+    eventually(lambda: log.exists() and log.read_text().count("\n") >= 2, "it has printed")
+    sidecar.stop()
+    assert log.read_text().splitlines()[:2] == [str(os.getpid()), "False"]
+
+
+def test_mezzo_starts_itself_with_the_same_interpreter() -> None:
+    done = subprocess.run(cli_command("version"), capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("mezzo ")
