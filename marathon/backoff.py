@@ -59,10 +59,14 @@ class Backoffs:
             del self._delays[key]
 
     def sweep(self) -> None:
-        """Forget what has been quiet for longer than the largest delay."""
+        """Forget what has been quiet for as long as the largest delay.
+
+        Counted from the end of the delay: from its start, one at the maximum would be forgotten
+        before the launch that it delays.
+        """
         now_s = self._state.now.mono_s
         for key, delay in list(self._delays.items()):
-            if now_s > delay.reference_s + delay.max_s:
+            if now_s > delay.reference_s + delay.delay_s + delay.max_s:
                 del self._delays[key]
         self._sweeping = bool(self._delays)
         if self._sweeping:

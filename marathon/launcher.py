@@ -24,8 +24,9 @@ from .views import QueueItem, Refused
 REVIVE_TIMER: Final = "revive"
 TOKENS_TIMER: Final = "launch-tokens"
 DELAY_TIMER: Final = "launch-delay"
-# Between two revives for demand that is new. The long gap (`min_revive_offers_s`) is for demand
-# that had its revive: a user who posts a second app must not wait for it.
+# Demand that is new has its revive at once, unless the last one is still without an answer: then it
+# waits so long. The long gap (`min_revive_offers_s`) is for demand that had its revive: a user who
+# posts a second app must not wait for it.
 FRESH_REVIVE_GAP_S: Final = 0.1
 # Come back at the next allocation: what was refused could have been used but for a limit of ours.
 _AT_ONCE: Final = Filters(refuse_seconds=0.0)
@@ -69,6 +70,7 @@ class Launcher:
         self._suppressed = False
         self._revive_wanted_at: float | None = None  # monotonic seconds
         self._revived_at = float("-inf")
+        self._answered = True  # offers have come since the last revive
         self._revive_timer_at: float | None = None
         self._delay_timers: dict[str, float] = {}  # by app; monotonic seconds
 
@@ -132,6 +134,7 @@ class Launcher:
     # ---- offers
 
     def on_offers(self, conn: ConnId, offers: Iterable[Offer]) -> None:
+        self._answered = True
         declined: dict[float, list[OfferId]] = {}
         for offer in offers:
             tasks, held_back = self._use(offer)
@@ -251,6 +254,8 @@ class Launcher:
             self._ask_for_offers(0.0)
 
     def _ask_for_offers(self, gap_s: float) -> None:
+        if self._answered and gap_s <= FRESH_REVIVE_GAP_S:
+            gap_s = 0.0  # the master keeps up
         at_s = max(self._state.now.mono_s, self._revived_at + gap_s)
         if self._revive_wanted_at is None or at_s < self._revive_wanted_at:
             self._revive_wanted_at = at_s
@@ -277,6 +282,7 @@ class Launcher:
         elif at_s <= now_s:
             self._revive_wanted_at = None
             self._revived_at = now_s
+            self._answered = False
             self._suppressed = False
             self._state.do(Call(conn, Revive()))
         elif self._revive_timer_at != at_s:

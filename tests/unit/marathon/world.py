@@ -194,6 +194,7 @@ class World:
 
     def advance(self, seconds: float) -> None:
         """Let time pass; timers fire in order, and what they cause happens."""
+        self.run()
         until_s = self.mono_s + seconds
         while True:
             due = min(self.timers.items(), key=lambda item: item[1], default=None)

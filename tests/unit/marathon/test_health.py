@@ -1,0 +1,193 @@
+"""Health of instances (section 10)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mezzo.ids import TaskId
+from mezzo.marathon.app import (
+    Container,
+    Docker,
+    HealthCheck,
+    HealthProtocol,
+    Network,
+    NetworkMode,
+    PortMapping,
+)
+from mezzo.messages import scheduler as m
+from mezzo.model import ContainerStatus, IpAddress, NetworkInfo
+from mezzo.states import TaskState
+
+from .apps import app
+from .world import World
+
+
+def http(**fields: Any) -> HealthCheck:
+    fields = {"grace_s": 10.0, "path": "/", "port_index": 0} | fields
+    return HealthCheck(HealthProtocol.HTTP, **fields)
+
+
+def started(*checks: HealthCheck) -> tuple[World, TaskId]:
+    world = World.of("a")
+    world.put(app("/a", health_checks=checks))
+    world.run()
+    (task_id,) = world.running("/a")
+    return world, task_id
+
+
+def instance(task_id: TaskId) -> str:
+    return task_id.removesuffix("._app.1")
+
+
+def test_a_running_instance_is_probed_at_its_host_port_until_it_ends() -> None:
+    world, task_id = started(http(), HealthCheck(HealthProtocol.TCP, port_index=0))
+    view = world.shown_instances[instance(task_id)]
+    assert sorted(world.checks) == [(view.id, 0), (view.id, 1)]
+    assert {(c.host, c.port) for c in world.checks.values()} == {("a", view.ports[0])}
+    world.update(task_id, TaskState.FAILED)
+    assert world.checks == {}
+
+
+def test_without_a_host_port_the_container_is_probed_at_its_own_address() -> None:
+    world = World.of("a", auto_run=False)
+    container = Container("DOCKER", Docker("x"), port_mappings=(PortMapping(80),))
+    world.put(
+        app(
+            "/a",
+            networks=(Network(NetworkMode.CONTAINER, "net"),),
+            port_definitions=None,
+            container=container,
+            health_checks=(http(),),
+        )
+    )
+    world.run()
+    (task_id,) = world.running("/a")
+    info = NetworkInfo((IpAddress("172.18.0.5"),))
+    world.update(
+        task_id, TaskState.RUNNING, container_status=ContainerStatus(network_infos=(info,))
+    )
+    (check,) = world.checks.values()
+    assert (check.host, check.port) == ("172.18.0.5", 80)
+
+
+def test_health_is_unknown_until_every_check_has_answered() -> None:
+    """Behaviour 72."""
+    world, task_id = started(http(), http(path="/b"))
+    world.advance(20)
+    assert world.shown_instances[instance(task_id)].healthy is None
+    world.probe(task_id, alive=True, index=0)
+    assert world.shown_instances[instance(task_id)].healthy is None
+    world.probe(task_id, alive=True, index=1)
+    assert world.shown_instances[instance(task_id)].healthy is True
+    world.probe(task_id, alive=False, index=1)
+    assert world.shown_instances[instance(task_id)].healthy is False
+    changes = [e.fields["alive"] for e in world.events if e.type == "health_status_changed_event"]
+    assert changes == [True, False]
+
+
+def test_too_many_failures_in_a_row_kill_the_instance_and_replace_it() -> None:
+    """Behaviour 66."""
+    world, task_id = started(http(max_consecutive_failures=3))
+    world.probe(task_id, alive=True)
+    for _ in range(2):
+        world.probe(task_id, alive=False)
+    world.probe(task_id, alive=True)  # begins anew
+    for _ in range(2):
+        world.probe(task_id, alive=False)
+    assert task_id in world.running("/a")
+    world.probe(task_id, alive=False)
+    world.advance(1)
+    assert task_id not in world.running("/a")
+    assert len(world.running("/a")) == 1
+    types = world.event_types()
+    assert types.count("failed_health_check_event") == 5
+    assert types.count("unhealthy_instance_kill_event") == 1
+
+
+def test_failures_in_the_grace_period_count_only_after_a_success() -> None:
+    """Behaviour 67."""
+    world, task_id = started(http(grace_s=100.0, max_consecutive_failures=1))
+    for _ in range(5):
+        world.probe(task_id, alive=False)
+    assert task_id in world.running("/a")
+    world.probe(task_id, alive=True)
+    world.probe(task_id, alive=False)
+    world.run()
+    assert task_id not in world.running("/a")
+
+
+def test_failures_after_the_grace_period_count() -> None:
+    world, task_id = started(http(grace_s=10.0, max_consecutive_failures=1))
+    world.advance(11)
+    world.probe(task_id, alive=False)
+    world.run()
+    assert task_id not in world.running("/a")
+
+
+def test_a_maximum_of_zero_never_kills() -> None:
+    """Behaviour 68."""
+    world, task_id = started(http(max_consecutive_failures=0))
+    world.advance(20)
+    for _ in range(50):
+        world.probe(task_id, alive=False)
+    world.run()
+    assert world.running("/a") == [task_id]
+    (check,) = world.shown_instances[instance(task_id)].checks
+    assert check.consecutive_failures == 50
+
+
+def test_a_result_that_says_nothing_changes_nothing() -> None:
+    """Behaviour 71."""
+    world, task_id = started(http())
+    world.probe(task_id, alive=True)
+    before = world.shown_instances[instance(task_id)]
+    world.probe(task_id, alive=None)
+    assert world.shown_instances[instance(task_id)] == before
+
+
+@pytest.mark.parametrize("protocol", [HealthProtocol.COMMAND, HealthProtocol.MESOS_HTTP])
+def test_checks_of_the_agent_come_with_its_updates(protocol: HealthProtocol) -> None:
+    """Behaviour 70: the agent judges and kills, Marathon only listens."""
+    world, task_id = started(HealthCheck(protocol, port_index=0, command="true"))
+    assert world.checks == {}
+    assert world.tasks[task_id].info.health_check is not None
+    world.update(task_id, TaskState.RUNNING, healthy=True)
+    assert world.shown_instances[instance(task_id)].healthy is True
+    assert world.shown_deployments == {}
+    world.advance(1000)
+    for _ in range(9):
+        world.update(task_id, TaskState.RUNNING, healthy=False)
+    assert world.shown_instances[instance(task_id)].healthy is False
+    assert world.called(m.Kill) == []
+
+
+def test_an_unreachable_instance_is_never_killed_for_its_health() -> None:
+    world, task_id = started(http(max_consecutive_failures=1))
+    world.probe(task_id, alive=True)
+    world.update(task_id, TaskState.UNREACHABLE)
+    assert world.checks == {}
+    world.probe(task_id, alive=False)
+    assert world.called(m.Kill) == []
+    world.update(task_id, TaskState.RUNNING)
+    assert len(world.checks) == 1
+
+
+def test_a_new_leader_knows_no_health_and_kills_nobody_for_it() -> None:
+    """Behaviour 75."""
+    world, task_id = started(http(max_consecutive_failures=1))
+    world.probe(task_id, alive=True)
+    world.restart()
+    world.run()
+    assert world.shown_instances[instance(task_id)].healthy is None
+    assert len(world.checks) == 1
+    world.advance(400)
+    assert world.running("/a") == [task_id]
+
+
+def test_the_result_for_an_instance_that_is_gone_is_dropped() -> None:
+    world, task_id = started(http())
+    world.update(task_id, TaskState.FAILED)
+    world.probe(task_id, alive=True)
+    assert instance(task_id) not in world.shown_instances

@@ -1,0 +1,378 @@
+"""What becomes of instances: ends, kills, agents that vanish, overdue starts (7.2, 8.2, 8.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mezzo.ids import TaskId
+from mezzo.marathon.app import KillSelection, UnreachableStrategy
+from mezzo.marathon.config import MarathonConfig
+from mezzo.marathon.messages import Call, Deployed, Killed, KillTasks, MasterEvent
+from mezzo.messages import scheduler as m
+from mezzo.model import TaskStatus
+from mezzo.states import Reason, TaskState
+
+from .apps import app
+from .world import World
+
+
+def lose(world: World, *task_ids: TaskId) -> None:
+    for task_id in task_ids:
+        world.update(task_id, TaskState.UNREACHABLE)
+
+
+# ---------------------------------------------------------------------------------- ends
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        TaskState.FAILED,
+        TaskState.FINISHED,
+        TaskState.KILLED,
+        TaskState.ERROR,
+        TaskState.GONE,
+        TaskState.GONE_BY_OPERATOR,
+        TaskState.DROPPED,
+    ],
+)
+def test_an_ended_instance_is_replaced_by_one_with_a_new_id(state: TaskState) -> None:
+    """Behaviour 79 with it."""
+    world = World.of("a")
+    world.deploy(app("/a"))
+    (old,) = world.running("/a")
+    world.update(old, state)
+    world.advance(5)
+    (new,) = world.running("/a")
+    assert new != old
+    assert len([key for key in world.store if key.startswith("instance/")]) == 1
+
+
+def test_an_end_is_acknowledged_after_its_record_is_deleted() -> None:
+    world = World.of("a")
+    world.deploy(app("/a"))
+    (task_id,) = world.running("/a")
+    status = TaskStatus(task_id, TaskState.FAILED, agent_id=world.agents[0].id, uuid=b"u" * 16)
+    assert world.conn is not None
+    event = MasterEvent(world.conn, world.epoch, m.Update(status))
+    output = world.core.step(event, world.now)
+    instance_id = task_id.removesuffix("._app.1")
+    assert [write.key for write in output.writes] == [f"instance/{instance_id}"]
+    acks = [
+        effect.call
+        for effect in output.effects
+        if isinstance(effect, Call) and isinstance(effect.call, m.Acknowledge)
+    ]
+    assert acks == [m.Acknowledge(world.agents[0].id, task_id, b"u" * 16)]
+
+
+def test_every_reliable_update_is_acknowledged_and_no_other() -> None:
+    world = World.of("a", auto_run=False)
+    world.put(app("/a"))
+    world.run()
+    (task_id,) = world.running("/a")
+    world.update(task_id, TaskState.STARTING)
+    world.update(task_id, TaskState.RUNNING)
+    world.say(m.Update(TaskStatus(task_id, TaskState.RUNNING, reason=Reason.RECONCILIATION)))
+    world.update(TaskId("nobody.knows"), TaskState.FAILED)
+    assert [ack.task_id for ack in world.acks] == [task_id, task_id, "nobody.knows"]
+
+
+def test_the_last_failure_of_an_app_is_told() -> None:
+    world = World.of("a")
+    world.deploy(app("/a"))
+    (task_id,) = world.running("/a")
+    world.update(task_id, TaskState.FAILED, message="Command exited with status 1")
+    failure = world.shown_apps["/a"].last_failure
+    assert failure is not None
+    assert (failure.task_id, failure.state) == (task_id, TaskState.FAILED)
+    assert failure.message == "Command exited with status 1"
+
+
+def test_an_unknown_task_that_runs_is_killed() -> None:
+    """Behaviour 120."""
+    world = World.of("a", auto_kill=False)
+    world.update(TaskId("a.instance-x._app.1"), TaskState.RUNNING)
+    assert [kill.task_id for kill in world.called(m.Kill)] == ["a.instance-x._app.1"]
+
+
+def test_an_unknown_task_that_nobody_reaches_is_left_alone() -> None:
+    world = World.of("a")
+    world.update(TaskId("a.instance-x._app.1"), TaskState.UNREACHABLE)
+    assert world.called(m.Kill) == []
+
+
+# ---------------------------------------------------------------------------------- kills
+
+
+def test_a_killed_task_is_replaced_at_once() -> None:
+    """Behaviour 80."""
+    world = World.of("a", auto_kill=False)
+    world.deploy(app("/a", 2))
+    victim, other = world.running("/a")
+    assert world.ask(KillTasks((victim,))) == Killed((victim,))
+    world.advance(1)
+    assert len(world.running("/a")) == 3  # the victim is still ending
+    world.update(victim, TaskState.KILLED)
+    world.advance(5)
+    assert other in world.running("/a")
+    assert len(world.running("/a")) == 2
+    assert world.shown_apps["/a"].app.instances == 2
+
+
+def test_a_kill_with_scale_lowers_the_target_once_per_task() -> None:
+    """Behaviours 80, 82."""
+    world = World.of("a", auto_kill=False)
+    world.deploy(app("/a", 4))
+    victim = world.running("/a")[0]
+    assert isinstance(world.ask(KillTasks((victim,), scale=True)), Deployed)
+    assert world.shown_apps["/a"].app.instances == 3
+    world.ask(KillTasks((victim,), scale=True, force=True))
+    assert world.shown_apps["/a"].app.instances == 3
+    world.update(victim, TaskState.KILLED)
+    world.advance(1)
+    assert len(world.running("/a")) == 3
+    assert world.shown_deployments == {}
+
+
+def test_unknown_ids_are_skipped() -> None:
+    """Behaviour 81."""
+    world = World.of("a")
+    world.deploy(app("/a", 2))
+    victim = world.running("/a")[0]
+    assert world.ask(KillTasks((TaskId("x.y"), victim))) == Killed((victim,))
+
+
+def test_kills_are_repeated_until_the_end_is_reported() -> None:
+    world = World.of("a", auto_kill=False)
+    world.deploy(app("/a"))
+    (victim,) = world.running("/a")
+    world.ask(KillTasks((victim,)))
+    for count in (1, 2, 3):
+        assert [kill.task_id for kill in world.called(m.Kill)] == [victim] * count
+        world.advance(30)
+    world.update(victim, TaskState.KILLED)
+    told = len(world.called(m.Kill))
+    world.advance(100)
+    assert len(world.called(m.Kill)) == told
+
+
+def test_no_more_kills_than_the_limit_are_in_flight() -> None:
+    """Behaviour 130."""
+    world = World.of("a", auto_kill=False, config=MarathonConfig(kill_chunk_size=3))
+    world.deploy(app("/a", 8))
+    world.put(app("/a", 0))
+    assert len(world.called(m.Kill)) == 3
+    first = world.called(m.Kill)[0].task_id
+    world.update(first, TaskState.KILLED)
+    assert len(world.called(m.Kill)) == 4
+
+
+def test_a_kill_survives_the_leader_and_the_connection() -> None:
+    world = World.of("a", auto_kill=False)
+    world.deploy(app("/a"))
+    (victim,) = world.running("/a")
+    world.ask(KillTasks((victim,)))
+    world.disconnect()
+    world.connect()
+    assert len(world.called(m.Kill)) == 2
+    world.restart()
+    assert [kill.task_id for kill in world.called(m.Kill)] == [victim]
+
+
+@pytest.mark.parametrize("selection", list(KillSelection))
+def test_kill_selection_decides_by_age(selection: KillSelection) -> None:
+    """Behaviour 84."""
+    world = World.of("a")
+    for n in (1, 2, 3):
+        world.deploy(app("/a", n, kill_selection=selection))
+        world.advance(1)
+    tasks = world.running("/a")
+    world.deploy(app("/a", 1, kill_selection=selection))
+    youngest_first = selection is KillSelection.YOUNGEST_FIRST
+    assert world.running("/a") == [tasks[0] if youngest_first else tasks[-1]]
+
+
+def test_those_that_do_not_run_yet_go_first() -> None:
+    world = World.of("a")
+    world.deploy(app("/a", 2))
+    running = world.running("/a")
+    world.auto_run = False
+    world.put(app("/a", 3))
+    world.run()
+    world.put(app("/a", 2), force=True)
+    world.run()
+    assert world.running("/a") == running
+
+
+# ---------------------------------------------------------------------------------- unreachable
+
+
+def test_a_lost_instance_is_replaced_at_once_and_the_surplus_killed_when_it_is_back() -> None:
+    """Behaviour 76."""
+    world = World.of("a", "b")
+    world.deploy(app("/a", 2))
+    lost = world.running("/a")[1]
+    world.advance(1)
+    lose(world, lost)
+    world.advance(1)
+    assert len(world.launched_ever) == 3
+    world.update(lost, TaskState.RUNNING)
+    world.run()
+    assert len(world.running("/a")) == 2
+    assert world.launched_ever[2] not in world.running("/a")  # the youngest
+
+
+def test_a_lost_instance_is_replaced_only_after_its_time_and_forgotten_later() -> None:
+    """Behaviour 77."""
+    world = World.of("a")
+    world.deploy(app("/a", unreachable=UnreachableStrategy(300, 1000)))
+    (lost,) = world.running("/a")
+    lose(world, lost)
+    world.advance(299)
+    assert len(world.launched_ever) == 1
+    world.advance(2)
+    assert len(world.launched_ever) == 2
+    assert lost.removesuffix("._app.1") in world.shown_instances
+    world.advance(750)
+    assert lost.removesuffix("._app.1") not in world.shown_instances
+    world.update(lost, TaskState.RUNNING)  # too late
+    assert world.called(m.Kill)[-1].task_id == lost
+
+
+def test_a_lost_instance_whose_strategy_is_disabled_is_waited_for() -> None:
+    """Behaviour 78."""
+    world = World.of("a")
+    world.deploy(app("/a", unreachable=None))
+    (lost,) = world.running("/a")
+    lose(world, lost)
+    world.advance(100_000)
+    assert len(world.launched_ever) == 1
+    world.update(lost, TaskState.RUNNING)
+    assert world.shown_instances[lost.removesuffix("._app.1")].state == TaskState.RUNNING
+
+
+def test_killing_an_unreachable_instance_gives_it_up_and_it_dies_when_it_is_back() -> None:
+    world = World.of("a")
+    world.deploy(app("/a", unreachable=None))
+    (lost,) = world.running("/a")
+    lose(world, lost)
+    world.put(app("/a", 0, unreachable=None))
+    assert world.shown_instances == {}
+    assert world.shown_deployments == {}
+    world.update(lost, TaskState.RUNNING)
+    assert world.called(m.Kill)[-1].task_id == lost
+
+
+def test_an_instance_lost_while_it_is_killed_is_given_up() -> None:
+    world = World.of("a", auto_kill=False)
+    world.deploy(app("/a"))
+    (victim,) = world.running("/a")
+    world.put(app("/a", 0))
+    lose(world, victim)
+    assert world.shown_instances == {}
+    assert world.shown_deployments == {}
+
+
+@pytest.mark.parametrize(
+    ("reason", "condition"),
+    [
+        (Reason.AGENT_DISCONNECTED, "UnreachableInactive"),
+        (Reason.RECONCILIATION, "UnreachableInactive"),
+        (Reason.EXECUTOR_TERMINATED, None),
+    ],
+)
+def test_what_lost_means_depends_on_the_reason(reason: Reason, condition: str | None) -> None:
+    """Section 7.2."""
+    world = World.of("a")
+    world.deploy(app("/a"))
+    (lost,) = world.running("/a")
+    world.update(lost, TaskState.LOST, reason=reason)
+    view = world.shown_instances.get(lost.removesuffix("._app.1"))
+    assert (view.condition.value if view else None) == condition
+
+
+# ---------------------------------------------------------------------------------- overdue
+
+
+def test_a_launch_that_nobody_confirms_is_killed_and_started_again() -> None:
+    """Behaviour 88."""
+    world = World.of("a", auto_run=False)
+    world.put(app("/a"))
+    world.run()
+    (first,) = world.running("/a")
+    world.advance(299)
+    assert world.running("/a") == [first]
+    world.advance(20)
+    assert first not in world.running("/a")
+    assert len(world.running("/a")) == 1
+
+
+# ---------------------------------------------------------------------------------- the master
+
+
+def test_a_deposed_master_is_not_listened_to() -> None:
+    """Promise 5."""
+    world = World.of("a")
+    world.deploy(app("/a"))
+    (task_id,) = world.running("/a")
+    world.disconnect()
+    world.connect(epoch=7)
+    world.epoch = 6
+    world.update(task_id, TaskState.FAILED)
+    assert task_id.removesuffix("._app.1") in world.shown_instances
+
+
+def test_what_comes_from_an_old_connection_is_dropped() -> None:
+    world = World.of("a")
+    world.put(app("/a"))
+    old = world_offers(world)
+    world.disconnect()
+    world.connect()
+    launched = len(world.launched_ever)
+    world.step(old)
+    assert len(world.launched_ever) == launched
+
+
+def world_offers(world: World) -> Any:
+    assert world.conn is not None
+    offers = m.Offers((world.make_offer(world.agents[0]),))
+    return MasterEvent(world.conn, world.epoch, offers)
+
+
+def test_the_framework_id_is_stored_and_used_again() -> None:
+    world = World.of("a")
+    assert "framework/id" in world.store
+    world.restart()
+    subscribe = world.calls[0]
+    assert isinstance(subscribe, m.Subscribe)
+    assert subscribe.framework_info.id == "F-0000"
+    assert subscribe.framework_info.failover_timeout == 604800
+    assert subscribe.framework_info.checkpoint
+
+
+def test_a_removed_framework_is_forgotten_and_the_process_ends() -> None:
+    world = World.of("a")
+    world.say(m.Error("Framework has been removed"))
+    assert world.aborted == "Framework has been removed"
+    assert "framework/id" not in world.store
+
+
+def test_a_launch_that_never_left_is_replaced_after_reconciliation() -> None:
+    """The process died between the write and the ACCEPT: the master says it is gone."""
+    world = World.of("a")
+    world.put(app("/a"))
+    instances = [
+        write
+        for write in world.core.step(world_offers(world), world.now).writes
+        if write.key.startswith("instance/")
+    ]
+    assert len(instances) == 1
+    world.store[instances[0].key] = instances[0].value  # type: ignore[union-attr]
+    world.restart()
+    world.advance(10)
+    assert len(world.running("/a")) == 1
+    assert len(world.launched_ever) == 1
+    assert world.shown_deployments == {}
