@@ -62,7 +62,7 @@ class Converter:
         """Write every set field of the record into the (empty) message."""
         for field in self._of(type(record), cast("Descriptor", message.DESCRIPTOR)):
             value = getattr(record, field.attribute)
-            if value is not None:
+            if value is not None and value != ():
                 field.put(value, message)
 
     def read(self, kind: type[R], message: Message) -> R:
@@ -99,6 +99,8 @@ class Converter:
             default = info.default
             if default is msgspec.NODEFAULT and info.default_factory is not msgspec.NODEFAULT:
                 default = info.default_factory()
+            if default is msgspec.NODEFAULT and proto.is_repeated:
+                default = ()  # whether none are too few is for the reader to judge
             out.append(_Field(proto_name, info.name, put, get, _presence(proto), default))
         return tuple(out)
 

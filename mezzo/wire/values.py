@@ -227,6 +227,7 @@ def _put_operation(operation: Operation, out: Any) -> None:
     elif isinstance(operation, LaunchGroup):
         out.type = pb.Offer.Operation.LAUNCH_GROUP
         CONVERTER.fill(operation.executor, out.launch_group.executor)
+        out.launch_group.task_group.SetInParent()
         for task in operation.tasks:
             CONVERTER.fill(task, out.launch_group.task_group.tasks.add())
     else:
