@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Final, TypeVar
 
 import click
@@ -19,6 +20,7 @@ from .settings import duration
 F = TypeVar("F", bound=Callable[..., Any])
 
 _SECRETIVE: Final = "env"  # values may be secrets: names are enough
+_RUNS_WIDTH: Final = 60
 
 
 @click.group("app")
@@ -81,7 +83,7 @@ def list_(marathon: str, output: str) -> None:
                 amount(app["cpus"]),
                 mib(app["mem"]),
                 "yes" if app.get("deployments") else "no",
-                _what_runs(app),
+                shorten(_what_runs(app), _RUNS_WIDTH, placeholder=" …"),
             ]
             for app in apps
         ],
@@ -183,12 +185,11 @@ def update(
 
 @command.command("remove")
 @click.argument("app")
-@force_option
 @changing
-def remove(app: str, force: bool, marathon: str, timeout: float, detach: bool) -> None:
+def remove(app: str, marathon: str, timeout: float, detach: bool) -> None:
     """Stop all instances of an app and forget it."""
     server, which = Marathon(marathon), app_id(app)
-    deployment = server.remove(which, force=force)
+    deployment = server.remove(which)
     _finish(server, deployment, which, timeout, detach, done="is removed")
 
 
@@ -233,7 +234,7 @@ def _finish(
     app = server.find(which)
     click.echo(f"{which} {done}: {counts(app)}" if app else f"{which} {done}")
     for address in addresses(app) if app else []:
-        click.echo(f"  http://{address}")
+        click.echo(f"  {address}")
 
 
 def _value(text: str) -> object:

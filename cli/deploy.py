@@ -76,9 +76,10 @@ class Marathon:
         self.app(which)  # PUT would create it
         return self._change("PUT", which, changes, force=force)
 
-    def remove(self, which: str, *, force: bool) -> str | None:
+    def remove(self, which: str) -> str | None:
+        """Whatever else is going on with it: that is the API's own default here."""
         self.app(which)
-        return self._change("DELETE", which, None, force=force)
+        return self._change("DELETE", which, None, force=True)
 
     def restart(self, which: str, *, force: bool) -> str | None:
         self.app(which)
@@ -90,7 +91,11 @@ class Marathon:
             answer: Any = self.server.call(method, f"/v2/apps{quote(path)}{query}", body)
         except HttpError as error:
             if error.status == 409:
-                raise Failed(f"{error.message} Here: --force") from None
+                holders = ", ".join(each["id"] for each in error.body.get("deployments", []))
+                raise Failed(
+                    f"deployment {holders} is not done with the app: wait for it, or cancel it "
+                    "with --force"
+                ) from None
             raise
         return answer.get("deploymentId") if isinstance(answer, dict) else None
 

@@ -129,7 +129,7 @@ class LocalCluster:
         say("stopping all apps")
         marathon = Marathon(self.plan.marathon_url)
         for app in marathon.apps():
-            marathon.remove(app["id"], force=True)
+            marathon.remove(app["id"])
         deadline = time.monotonic() + TASKS_GONE_WITHIN_S
         self._tear_down_frameworks()
         while left := self._live_tasks():
@@ -171,7 +171,7 @@ class LocalCluster:
             yield self._child(
                 f"agent-{i + 1}",
                 *("agent", "--master", plan.master, "--port", str(port), "--resources", share),
-                *("--attributes", f"rack:{i + 1}", "--containerizers", plan.containerizers),
+                *("--attributes", f"rack:rack-{i + 1}", "--containerizers", plan.containerizers),
                 *docker,
             )
 

@@ -12,9 +12,6 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mezzo.web.replica import Replica
-from mezzo.web.shell import Gateway, GatewayOptions
-
 from mezzo.ids import ConnId, FrameworkId
 from mezzo.messages.operator import (
     Agents,
@@ -27,6 +24,8 @@ from mezzo.messages.operator import (
     State,
     Tasks,
 )
+from mezzo.web.replica import Replica
+from mezzo.web.shell import Gateway, GatewayOptions
 from mezzo.wire.server import MasterServer
 from tests.unit.web.clusters import MASTER
 

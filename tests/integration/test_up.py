@@ -152,7 +152,10 @@ def test_a_cluster_survives_a_crash_of_everything_and_ends_with_ctrl_c(up: Up) -
     curl = re.search(r"curl (\S+)", printed)
     assert curl is not None
     assert fetch(curl[1]).startswith("Hello from hello.")
-    assert "<title>mezzo</title>" in fetch(f"http://127.0.0.1:{up.ports[0]}/")
+    gateway = f"http://127.0.0.1:{up.ports[0]}"
+    assert "<title>mezzo</title>" in fetch(f"{gateway}/")
+    (shown,) = json.loads(fetch(f"{gateway}/marathon/v2/apps"))["apps"]
+    assert (shown["id"], shown["tasksRunning"]) == ("/hello", 2)
 
     assert "3/3 running" in up.mezzo("app", "scale", "hello", "3")
     before = up.tasks()

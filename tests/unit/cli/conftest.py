@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from click.testing import CliRunner, Result
+
 from mezzo.cli.main import cli
 
 from .fake_server import FakeMarathon, serving

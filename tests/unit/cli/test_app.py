@@ -74,7 +74,7 @@ def test_add_waits_until_the_deployment_is_over(
     result = mezzo("app", "add", str(tmp_path / "web.json"), "--marathon", marathon.url)
     assert result.exit_code == 0
     assert len(marathon.bodies("GET /v2/deployments")) == 3
-    assert result.stdout == "/web is deployed: 1/1 running\n  http://h1:31005\n"
+    assert result.stdout == "/web is deployed: 1/1 running\n  h1:31005\n"
 
 
 def test_add_reads_the_standard_input(mezzo: Mezzo, marathon: FakeMarathon) -> None:
@@ -167,7 +167,7 @@ def test_a_locked_app_names_the_way_out(mezzo: Mezzo, marathon: FakeMarathon) ->
     args = ("app", "scale", "web", "4", "--marathon", marathon.url)
     result = mezzo(*args)
     assert result.exit_code == 1
-    assert "App is locked" in result.stderr
+    assert "deployment d0 is not done with the app" in result.stderr
     assert "--force" in result.stderr
     assert mezzo(*args, "--force").exit_code == 0
 
@@ -186,8 +186,10 @@ def test_an_update_of_nothing_is_a_usage_error(mezzo: Mezzo, changes: tuple[str,
     assert mezzo("app", "update", "web", *changes).exit_code == 2
 
 
-def test_remove_waits_until_the_app_is_gone(mezzo: Mezzo, marathon: FakeMarathon) -> None:
-    marathon.apps["/web"] = app()
+def test_remove_waits_until_the_app_is_gone_and_needs_no_force(
+    mezzo: Mezzo, marathon: FakeMarathon
+) -> None:
+    marathon.apps["/web"] = app(locked=True)
     result = mezzo("app", "remove", "/web", "--marathon", marathon.url)
     assert (result.exit_code, result.stdout) == (0, "/web is removed\n")
     assert marathon.apps == {}

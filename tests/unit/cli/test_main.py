@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from mezzo.cli.app import read_definition
 
 from mezzo import __version__
+from mezzo.cli.app import read_definition
 
 from .conftest import Mezzo
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
+
 from mezzo.cli.settings import PORT, daemon_options, duration, setting
 
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from mezzo.web.mesos_state import state_json
-from mezzo.web.replica import Replica
 
 from mezzo.ids import AgentId
 from mezzo.messages.operator import TaskAdded
 from mezzo.record import replace
 from mezzo.states import TaskState
+from mezzo.web.mesos_state import state_json
+from mezzo.web.replica import Replica
 
 from ..web.clusters import A1, MASTER, agent, framework, snapshot, task
 from .conftest import Mezzo

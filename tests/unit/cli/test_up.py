@@ -6,8 +6,8 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
-from mezzo.cli.local_cluster import TASK_PORTS, Plan, shares
 
+from mezzo.cli.local_cluster import TASK_PORTS, Plan, shares
 from mezzo.resources import Resources
 
 from .conftest import Mezzo

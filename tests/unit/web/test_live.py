@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from mezzo.web.live import COMPLETED_SHOWN, EMPTY, Json, change, documents, task_doc
-from mezzo.web.replica import Replica
 
 from mezzo.ids import TaskId
 from mezzo.messages.operator import AgentAdded, AgentRemoved, AgentUpdated, OperatorEvent, TaskAdded
 from mezzo.model import TaskStatus
 from mezzo.record import replace
 from mezzo.states import TaskState
+from mezzo.web.live import COMPLETED_SHOWN, EMPTY, Json, change, documents, task_doc
+from mezzo.web.replica import Replica
 
 from .clusters import A1, A2, agent, framework, snapshot, task, update
 

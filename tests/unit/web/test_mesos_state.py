@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from mezzo.web.mesos_state import Json, resources_json, state_json, task_json
-from mezzo.web.replica import Replica
-
 from mezzo.messages.operator import TaskAdded
 from mezzo.model import (
     ContainerStatus,
@@ -18,6 +15,8 @@ from mezzo.model import (
 from mezzo.record import replace
 from mezzo.resources import Resources
 from mezzo.states import TaskState
+from mezzo.web.mesos_state import Json, resources_json, state_json, task_json
+from mezzo.web.replica import Replica
 
 from .clusters import F1, MASTER, agent, framework, snapshot, task, update
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mezzo.web.replica import COMPLETED_TASKS_MAX, Gap, Replica, View, updated
 
 from mezzo.ids import FrameworkId, TaskId
 from mezzo.messages.operator import (
@@ -28,6 +27,7 @@ from mezzo.messages.operator import (
 )
 from mezzo.model import Task
 from mezzo.states import MOVES, TaskState
+from mezzo.web.replica import COMPLETED_TASKS_MAX, Gap, Replica, View, updated
 
 from .clusters import A1, A2, F1, F2, agent, framework, snapshot, task, update
 
