@@ -11,6 +11,7 @@ less what the engine takes for create and start of the same container.
 import argparse
 import json
 import os
+import socket
 import statistics
 import subprocess
 import tempfile
@@ -26,7 +27,15 @@ from mezzo.daemon import cli_command
 # As many launches at once as one agent of mezzo makes.
 CONCURRENCY = 8
 IMAGE = "busybox:latest"
-MARATHON = 18_080
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+MARATHON = free_port()
 
 
 def bare_one(client: docker.DockerClient) -> float:
@@ -76,7 +85,7 @@ def app(name: str, instances: int) -> dict:
     }
 
 
-def wait_running(name: str, count: int, timeout_s: float = 300) -> None:
+def wait_running(name: str, count: int, timeout_s: float = 60) -> None:
     deadline = time.monotonic() + timeout_s
     while call("GET", f"/v2/apps{name}")["app"]["tasksRunning"] < count:
         if time.monotonic() > deadline:
@@ -132,8 +141,8 @@ def main() -> None:
         up = subprocess.Popen(
             cli_command(
                 *("up", "--agents", "1", "--containerizer", "docker", "--dir", folder),
-                *("--gateway-port", "18050", "--master-port", "18055", "--agent-port", "18051"),
-                *("--marathon-port", str(MARATHON)),
+                *("--gateway-port", str(free_port()), "--master-port", str(free_port())),
+                *("--agent-port", str(free_port()), "--marathon-port", str(MARATHON)),
             ),
             stdout=subprocess.DEVNULL,
         )
@@ -163,12 +172,12 @@ def wait_up(up: subprocess.Popen, folder: Path) -> None:
     deadline = time.monotonic() + 60
     while True:
         try:
-            call("GET", "/v2/info")
-            return
+            if call("GET", "/v2/info")["frameworkId"]:
+                return
         except OSError:
             if up.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit(f"the cluster did not come up: see {folder}/logs") from None
-            time.sleep(0.2)
+        time.sleep(0.2)
 
 
 if __name__ == "__main__":

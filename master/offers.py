@@ -148,19 +148,27 @@ def decline(state: MasterState, step: Step, framework: FrameworkEntry, call: Dec
         offer = state.offers.get(offer_id)
         if offer is not None and offer.framework_id == framework.id:
             _remove(state, step, offer)
-            _give_back(state, step, offer, offer.resources, call.filters)
+            floor_s = state.config.refuse_min_s
+            _give_back(state, step, offer, offer.resources, call.filters, at_least_s=floor_s)
 
 
 def _give_back(
-    state: MasterState, step: Step, offer: Offer, left: Resources, filters: Filters
+    state: MasterState,
+    step: Step,
+    offer: Offer,
+    left: Resources,
+    filters: Filters,
+    *,
+    at_least_s: float,
 ) -> None:
-    refuse_s = max(filters.effective_s, state.config.refuse_min_s)
+    """`at_least_s`: how long the refusal lasts even if the framework wants it shorter."""
+    refuse_s = max(filters.effective_s, at_least_s)
     state.allocator.recover(
         offer.framework_id,
         offer.role,
         offer.agent_id,
         left,
-        refused_until_s=step.now.mono_s + refuse_s,
+        refused_until_s=step.now.mono_s + refuse_s if refuse_s else None,
     )
 
 
@@ -176,11 +184,14 @@ def accept(state: MasterState, step: Step, framework: FrameworkEntry, call: Acce
         return
     for offer in used:
         _remove(state, step, offer)
-    left = Resources.total(offer.resources for offer in used)
+    offered = left = Resources.total(offer.resources for offer in used)
     agent = state.agents[used[0].agent_id]
     for operation in call.operations:
         left = _operate(state, step, framework, agent, used[0].role, operation, left)
-    _give_back(state, step, used[0], left, call.filters)
+    # Who used something may have the rest again at once: it makes progress. Who used nothing would
+    # be asked over and over.
+    floor_s = state.config.refuse_min_s if left == offered else 0.0
+    _give_back(state, step, used[0], left, call.filters, at_least_s=floor_s)
 
 
 def _check_offers(state: MasterState, framework: FrameworkEntry, call: Accept) -> list[Offer]:
