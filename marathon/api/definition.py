@@ -482,8 +482,8 @@ class _Reader:
         if inactive > expunge:
             self._wrong(
                 path,
-                f"inactiveAfterSeconds ({inactive}) must be less or equal to "
-                f"expungeAfterSeconds, which is {expunge}",
+                f"inactiveAfterSeconds ({inactive:g}) must be less or equal to "
+                f"expungeAfterSeconds, which is {expunge:g}",
             )
         return UnreachableStrategy(inactive, expunge)
 

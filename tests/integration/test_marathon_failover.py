@@ -1,0 +1,141 @@
+"""Marathons that die, stand by and take over, with real processes all around them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.marathon_cluster import Cluster, Marathon, run_cluster, wait_for
+from tests.zookeeper import ZkEnsemble
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    yield from run_cluster(tmp_path_factory.mktemp("failover"))
+
+
+def test_a_killed_marathon_finds_its_apps_and_tasks_again(cluster: Cluster) -> None:
+    """Promise 3, behaviour 119."""
+    marathon = cluster.marathon("crash")
+    marathon.create("/kept", instances=3, labels={"a": "b"})
+    tasks = marathon.settled("/kept", 3)
+    before = marathon.app("/kept")
+    marathon.kill()
+    marathon.start()
+    assert marathon.settled("/kept", 3) == tasks
+    after = marathon.app("/kept")
+    assert {**after, "tasks": ()} == {**before, "tasks": ()}
+    marathon.put("/v2/apps/kept", {"instances": 1})
+    assert set(marathon.settled("/kept", 1)) < set(tasks)
+    marathon.kill()
+
+
+def test_a_killed_marathon_goes_on_with_its_deployments(cluster: Cluster) -> None:
+    """Behaviour 41."""
+    marathon = cluster.marathon("deploying")
+    marathon.create("/upgraded", instances=3)
+    old = marathon.settled("/upgraded", 3)
+    # Deleted, created and changed, each killed in the midst of it.
+    marathon.create("/deleted", instances=3)
+    marathon.settled("/deleted", 3)
+    marathon.delete("/v2/apps/deleted")
+    marathon.put("/v2/apps/upgraded", {"cmd": "exec sleep 999"})
+    marathon.create("/created", instances=2)
+    marathon.kill()
+    marathon.start()
+    marathon.gone("/deleted")
+    assert not set(marathon.settled("/upgraded", 3)) & set(old)
+    marathon.settled("/created", 2)
+    marathon.kill()
+
+
+def test_what_ended_while_marathon_was_away_is_replaced(cluster: Cluster, tmp_path: Path) -> None:
+    marathon = cluster.marathon("away")
+    pid_file = tmp_path / "pid"
+    marathon.create("/ended", cmd=f"echo $$ > {pid_file}; exec sleep 1000")
+    (first,) = marathon.settled("/ended", 1)
+    marathon.kill()
+    os.kill(int(pid_file.read_text()), signal.SIGKILL)
+    marathon.start()
+    wait_for(
+        lambda: (ids := marathon.settled("/ended", 1)) and ids != [first], "task that replaces it"
+    )
+    marathon.kill()
+
+
+def test_abdication_restarts_the_process_as_a_standby(cluster: Cluster) -> None:
+    """Behaviour 118, alone: the same process leads again, no task is touched."""
+    marathon = cluster.marathon("abdicating")
+    marathon.create("/stays")
+    tasks = marathon.settled("/stays", 1)
+    assert marathon.process is not None
+    pid = marathon.process.pid
+    assert marathon.delete("/v2/leader").json == {"message": "Leadership abdicated"}
+    log = marathon.directory / f"{marathon.port}.log"
+    wait_for(lambda: "daemon.restarting" in log.read_text(), "restart")
+    wait_for(lambda: marathon.get("/ping").status == 200, "answer to /ping")
+    assert marathon.settled("/stays", 1) == tasks
+    assert marathon.process.pid == pid
+    assert marathon.process.poll() is None
+    marathon.kill()
+
+
+def check_standby(leader: Marathon, standby: Marathon) -> None:
+    """Behaviours 111, 116, 117."""
+    answer = wait_for(
+        lambda: (a := standby.get("/v2/apps/shared")).status == 200 and a, "answer by way of both"
+    )
+    assert answer.headers["X-Marathon-Leader"] == f"http://{leader.address}"
+    assert answer.json == leader.get("/v2/apps/shared").json
+    assert standby.get("/v2/leader").json == {"leader": leader.address}
+    assert standby.put("/v2/apps/shared", {"labels": {"by": "standby"}}).status == 200
+    leader.settled("/shared", 1)
+    events = standby.get("/v2/events?event_type=x", Accept="text/event-stream")
+    assert events.status == 302
+    assert events.headers["Location"] == f"http://{leader.address}/v2/events?event_type=x"
+    loop = standby.get("/v2/apps", **{"X-Marathon-Via": f"1.1 {standby.address}"})
+    assert (loop.status, loop.json["message"]) == (502, "Detected proxying loop.")
+
+
+def test_a_standby_answers_for_the_leader_and_takes_over(cluster: Cluster) -> None:
+    leader = cluster.marathon("solo")
+    leader.create("/shared")
+    leader.settled("/shared", 1)
+    standby = cluster.marathon("solo")
+    check_standby(leader, standby)
+    tasks = leader.task_ids("/shared")
+    leader.kill()
+    wait_for(lambda: standby.get("/v2/leader").json.get("leader") == standby.address, "takeover")
+    assert standby.settled("/shared", 1) == tasks
+    standby.kill()
+
+
+@pytest.mark.zookeeper
+def test_marathons_elect_a_leader_in_zookeeper(cluster: Cluster, zk: ZkEnsemble) -> None:
+    """Behaviours 116, 118: abdicating hands over to the other one."""
+    url = zk.url()
+    first = cluster.marathon("zk-1", zk=url)
+    first.create("/shared")
+    tasks = first.settled("/shared", 1)
+    second = cluster.marathon("zk-2", zk=url)
+    check_standby(first, second)
+    tasks = first.task_ids("/shared")
+    config = first.get("/v2/info").json
+    assert config["marathon_config"]["ha"] is True
+    assert config["zookeeper_config"]["zk"].startswith("zk://127.0.0.1:")
+    first.delete("/v2/leader")
+    wait_for(lambda: second.get("/v2/leader").json.get("leader") == second.address, "takeover")
+    assert second.settled("/shared", 1) == tasks
+    # The one that abdicated is a standby now.
+    wait_for(
+        lambda: first.get("/ping").headers["X-Marathon-Leader"] == f"http://{second.address}",
+        "answer by way of the former leader",
+    )
+    second.kill()
+    wait_for(lambda: first.get("/v2/leader").json.get("leader") == first.address, "way back")
+    assert first.settled("/shared", 1) == tasks
+    first.kill()

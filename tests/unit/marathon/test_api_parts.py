@@ -1,0 +1,146 @@
+"""Small parts of the API: label selectors, event streams, times."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mezzo.marathon import timestamps
+from mezzo.marathon.api.errors import ApiError
+from mezzo.marathon.api.events import UNDELIVERED_MAX, EventHub, Stream
+from mezzo.marathon.api.selector import parse_selector
+from mezzo.marathon.messages import Publish
+from mezzo.marathon.paths import absolute, below
+
+LABELS = {"tier": "web", "env": "prod", "a-b": "x"}
+
+
+@pytest.mark.parametrize(
+    ("text", "selected"),
+    [
+        ("tier", True),
+        ("nope", False),
+        ("tier==web", True),
+        ("tier==db", False),
+        ("tier!=db", True),
+        ("nope!=x", True),
+        ("tier==web,env!=dev", True),
+        ("tier==web, env!=prod", False),
+        ("env in (prod, dev)", True),
+        ("env notin (prod,dev)", False),
+        ("nope notin (x)", True),
+        (r"a\-b==x", True),
+    ],
+)
+def test_label_selectors(text: str, selected: bool) -> None:
+    """Behaviour 18."""
+    assert parse_selector(text)(LABELS) is selected
+
+
+@pytest.mark.parametrize(
+    "text", ["a=", "a=b", "", "a in x", "a in (x", "a==", "==b", "a,,b", "a b"]
+)
+def test_a_bad_selector_is_refused(text: str) -> None:
+    with pytest.raises(ApiError) as raised:
+        parse_selector(text)
+    assert raised.value.status == 422
+    assert raised.value.body["message"].startswith("Can not parse label selector")
+
+
+def attached(hub: EventHub, *types: str) -> Stream:
+    stream = hub.attach(frozenset(types), "1.2.3.4")
+    assert stream is not None
+    return stream
+
+
+def received(stream: Stream) -> list[dict[str, object]]:
+    stream.close()
+    data = b"".join(stream.frames()).decode().split("\r\n")
+    return [json.loads(line.removeprefix("data: ")) for line in data if line.startswith("data: ")]
+
+
+def test_a_stream_gets_what_it_names() -> None:
+    """Behaviour 108."""
+    hub = EventHub(10)
+    named, every = attached(hub, "b_event", "scheduler_registered_event"), attached(hub)
+    for kind in ("a_event", "b_event", "scheduler_registered_event"):
+        hub.publish(Publish(kind, 1_700_000_000.0, {"x": 1}))
+    assert [event["eventType"] for event in received(named)] == [
+        "b_event",
+        "scheduler_registered_event",
+    ]
+    # Some clients end at a type that they don't know.
+    assert [event["eventType"] for event in received(every)] == ["a_event", "b_event"]
+
+
+def test_a_frame_is_one_line_of_json_with_type_and_time() -> None:
+    hub = EventHub(10)
+    stream = attached(hub)
+    hub.publish(Publish("a_event", 1_700_000_000.5, {"x": "a\nb"}))
+    stream.close()
+    assert b"".join(stream.frames()) == (
+        b"\r\nevent: a_event\r\n"
+        b'data: {"eventType":"a_event","timestamp":"2023-11-14T22:13:20.500Z","x":"a\\nb"}\r\n\r\n'
+    )
+
+
+def test_others_hear_of_a_stream_that_comes_and_goes() -> None:
+    """Behaviour 107."""
+    hub = EventHub(10)
+    first = attached(hub)
+    second = attached(hub)
+    hub.detach(second)
+    kinds = [(event["eventType"], event["remoteAddress"]) for event in received(first)]
+    assert kinds == [
+        ("event_stream_attached", "1.2.3.4"),
+        ("event_stream_detached", "1.2.3.4"),
+    ]
+
+
+def test_a_reader_that_stops_reading_is_cut_off() -> None:
+    """Behaviour 110."""
+    hub = EventHub(10)
+    stream = attached(hub)
+    for number in range(UNDELIVERED_MAX + 10):
+        hub.publish(Publish("a_event", 0.0, {"n": number}))
+    assert list(stream.frames()) == [b"\r\n"]
+
+
+def test_the_end_of_a_term_closes_all_streams_and_takes_no_more() -> None:
+    """Behaviour 111."""
+    hub = EventHub(1)
+    stream = attached(hub)
+    assert hub.attach(frozenset(), "x") is None  # too many
+    hub.close()
+    assert list(stream.frames()) == [b"\r\n"]
+    assert hub.attach(frozenset(), "x") is None
+
+
+def test_times() -> None:
+    assert timestamps.format_s(1_700_000_000.1234) == "2023-11-14T22:13:20.123Z"
+    assert timestamps.parse_ms("2023-11-14T22:13:20.123Z") == 1_700_000_000_123
+    assert timestamps.parse_ms("2023-11-14T22:13:20Z") == 1_700_000_000_000
+    assert timestamps.parse_ms("yesterday") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "base", "result"),
+    [
+        ("b", "/g", "/g/b"),
+        ("../b", "/g/h", "/g/b"),
+        ("/x//y/", "/g", "/x/y"),
+        ("./b", "/g", "/g/b"),
+        ("..", "/", "/"),
+    ],
+)
+def test_paths_resolve_against_their_group(path: str, base: str, result: str) -> None:
+    """Behaviour 6."""
+    assert absolute(path, base) == result
+
+
+def test_below_means_inside() -> None:
+    assert below("/g/a", "/g")
+    assert below("/g", "/")
+    assert not below("/g", "/g")
+    assert not below("/ga", "/g")

@@ -1,0 +1,379 @@
+"""From documents to apps: old forms, defaults, rules and their texts (3.1 to 3.4)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mezzo.marathon.api.definition import Rules, changed_app, new_app
+from mezzo.marathon.api.errors import ApiError
+from mezzo.marathon.app import App, NetworkMode, UnreachableStrategy, UpgradeStrategy
+from mezzo.marathon.planner import same_configuration
+from mezzo.marathon.render import app_json
+from mezzo.record import replace
+
+RULES = Rules(default_network_name="overlay")
+DEFINITIONS = sorted((Path(__file__).parents[2] / "data" / "marathon").glob("*.json"))
+
+
+def read(**document: Any) -> App:
+    return new_app({"id": "/a", "cmd": "sleep 1", **document}, RULES)
+
+
+def errors(document: Any, before: App | None = None, rules: Rules = RULES) -> dict[str, list[str]]:
+    with pytest.raises(ApiError) as raised:
+        changed_app(document, before, rules) if before else new_app(document, rules)
+    assert raised.value.status == 422
+    return {detail["path"]: detail["errors"] for detail in raised.value.body["details"]}
+
+
+def refused(**document: Any) -> dict[str, list[str]]:
+    return errors({"id": "/a", "cmd": "sleep 1", **document})
+
+
+BRIDGED = {"type": "DOCKER", "docker": {"image": "busybox"}, "portMappings": []}
+
+
+# ---------------------------------------------------------------------------------- samples
+
+
+@pytest.mark.parametrize("path", DEFINITIONS, ids=lambda path: path.stem)
+def test_a_sample_is_read_and_what_is_written_back_reads_the_same(path: Path) -> None:
+    app = new_app(json.loads(path.read_text()), RULES)
+    again = new_app(app_json(app), RULES)
+    assert same_configuration(app, again)
+
+
+def test_there_are_samples() -> None:
+    assert len(DEFINITIONS) >= 5
+
+
+# ---------------------------------------------------------------------------------- defaults
+
+
+def test_defaults_are_written_back() -> None:
+    """Behaviour 1."""
+    body = app_json(replace(read(), version_ms=0))
+    assert body == {
+        "id": "/a",
+        "cmd": "sleep 1",
+        "instances": 1,
+        "cpus": 1,
+        "mem": 128,
+        "disk": 0,
+        "gpus": 0,
+        "executor": "",
+        "backoffSeconds": 1,
+        "backoffFactor": 1.15,
+        "maxLaunchDelaySeconds": 300,
+        "networks": [{"mode": "host"}],
+        "portDefinitions": [{"port": 0, "protocol": "tcp", "name": "default"}],
+        "requirePorts": False,
+        "labels": {},
+        "upgradeStrategy": {"minimumHealthCapacity": 1, "maximumOverCapacity": 1},
+        "unreachableStrategy": {"inactiveAfterSeconds": 0, "expungeAfterSeconds": 0},
+        "killSelection": "YOUNGEST_FIRST",
+        "version": "1970-01-01T00:00:00.000Z",
+        "versionInfo": {
+            "lastScalingAt": "1970-01-01T00:00:00.000Z",
+            "lastConfigChangeAt": "1970-01-01T00:00:00.000Z",
+        },
+    }
+
+
+def test_unknown_keys_and_nulls_are_dropped() -> None:
+    """Behaviour 22."""
+    assert read(surprise={"x": 1}, storeUrls=[], user=None, acceptedResourceRoles=[]) == read()
+
+
+def test_whole_numbers_may_be_written_with_a_fraction() -> None:
+    assert read(instances=2.0).instances == 2
+
+
+def test_a_single_instance_app_is_never_upgraded_side_by_side() -> None:
+    labels = {"MARATHON_SINGLE_INSTANCE_APP": "true"}
+    assert read(labels=labels).upgrade_strategy == UpgradeStrategy(0, 0)
+    text = "Single instance app may only have one instance"
+    assert refused(labels=labels, instances=2) == {"/instances": [text]}
+
+
+def test_disabled_is_a_strategy_for_the_unreachable() -> None:
+    assert read(unreachableStrategy="disabled").unreachable is None
+    given = read(unreachableStrategy={"inactiveAfterSeconds": 1, "expungeAfterSeconds": 2})
+    assert given.unreachable == UnreachableStrategy(1, 2)
+
+
+# ---------------------------------------------------------------------------------- old forms
+
+
+def test_old_bridge_definitions_become_networks_and_mappings() -> None:
+    """Behaviour 11."""
+    docker = {
+        "image": "busybox",
+        "network": "BRIDGE",
+        "portMappings": [{"containerPort": 80}, {"containerPort": 81, "hostPort": 31000}],
+    }
+    app = read(container={"type": "DOCKER", "docker": docker}, ports=[0], uris=[])
+    assert app.network_mode is NetworkMode.BRIDGE
+    assert [(m.container_port, m.host_port) for m in app.port_mappings] == [(80, 0), (81, 31000)]
+    body = app_json(app)
+    assert body["networks"] == [{"mode": "container/bridge"}]
+    assert "network" not in body["container"]["docker"]
+    assert "portDefinitions" not in body
+
+
+@pytest.mark.parametrize(("old", "mode"), [("HOST", "host"), ("USER", "container")])
+def test_old_network_names(old: str, mode: str) -> None:
+    container = {"type": "DOCKER", "docker": {"image": "x", "network": old}}
+    assert read(container=container).network_mode == mode
+
+
+def test_ports_become_port_definitions() -> None:
+    app = read(ports=[0, 8080])
+    assert app.service_ports == (0, 8080)
+    assert app.port_names == (None, None)
+
+
+def test_an_ip_address_becomes_a_container_network() -> None:
+    app = read(ipAddress={"networkName": "net", "discovery": {"ports": [{"number": 80}]}})
+    assert (app.networks[0].mode, app.networks[0].name) == (NetworkMode.CONTAINER, "net")
+    assert [m.container_port for m in app.port_mappings] == [80]
+
+
+def test_an_explicitly_empty_list_of_ports_stays_empty() -> None:
+    assert read(portDefinitions=[]).service_ports == ()
+    assert read(container=BRIDGED, networks=[{"mode": "container/bridge"}]).service_ports == ()
+
+
+def test_a_relative_id_is_below_the_root() -> None:
+    assert read(id="shop/web").id == "/shop/web"
+
+
+# ---------------------------------------------------------------------------------- rules
+
+NO_COMMAND = "AppDefinition must either contain one of 'cmd' or 'args', and/or a 'container'."
+PORT_INDEX = (
+    "Health check port indices must address an element of the ports array or container port "
+    "mappings."
+)
+OPERATORS = (
+    "operator must be one of the following UNIQUE, CLUSTER, GROUP_BY, LIKE, MAX_PER, UNLIKE or IS"
+)
+PATTERN = "LIKE and UNLIKE require a non-empty, regular expression value"
+SEVERAL = (
+    "May specify a single host network, single bridge network, or else 1-to-n container networks"
+)
+
+
+@pytest.mark.parametrize(
+    ("document", "path", "text"),
+    [
+        ({"cmd": None}, "/", NO_COMMAND),  # behaviour 3
+        ({"args": ["x"]}, "/", NO_COMMAND),
+        ({"ports": [0], "portDefinitions": []}, "/", "cannot specify both ports and port "),  # 12
+        (  # 13
+            {"portDefinitions": [{"name": "x"}, {"name": "x"}]},
+            "/portDefinitions",
+            "Port names must be unique.",
+        ),
+        (
+            {"portDefinitions": [{"port": 80}, {"port": 80, "protocol": "udp,tcp"}]},
+            "/portDefinitions",
+            "Ports must be unique.",
+        ),
+        (  # 14
+            {"container": BRIDGED | {"portMappings": [{"containerPort": 80}]}},
+            "/container/portMappings",
+            "portMappings are not allowed with host-networking",
+        ),
+        (
+            {
+                "container": BRIDGED,
+                "networks": [{"mode": "container/bridge"}],
+                "portDefinitions": [{"port": 80}],
+            },
+            "/portDefinitions",
+            "portDefinitions are only allowed with host-networking",
+        ),
+        ({"networks": [{"mode": "host"}] * 2}, "/networks", SEVERAL),
+        (
+            {"networks": [{"mode": "host", "name": "x"}]},
+            "/networks(0)",
+            "Host networks may not have names or labels",
+        ),
+        (
+            {"networks": [{"mode": "container/bridge", "name": "x"}]},
+            "/networks(0)",
+            "Bridge networks may not have names",
+        ),
+        (
+            {"networks": [{"name": "x"}, {"name": "x"}]},
+            "/networks",
+            "Duplicate networks are not allowed",
+        ),
+        ({"healthChecks": [{"portIndex": 5}]}, "/", PORT_INDEX),  # 15
+        (
+            {"healthChecks": [{"protocol": "MESOS_TCP"}, {"protocol": "MESOS_HTTP"}]},
+            "/",
+            "AppDefinition can contain at most one Mesos health check",
+        ),
+        ({"healthChecks": [{"protocol": "COMMAND"}]}, "/healthChecks(0)/command", "must not be "),
+        ({"constraints": [["hostname", "NEAR"]]}, "/constraints(0)", OPERATORS),  # 17
+        (
+            {"constraints": [["hostname", "MAX_PER", "x"]]},
+            "/constraints(0)",
+            "MAX_PER requires an integer value",
+        ),
+        (
+            {"constraints": [["hostname", "LIKE", "*"]]},
+            "/constraints(0)",
+            "'*' is not a valid regular expression",
+        ),
+        ({"constraints": [["hostname", "UNLIKE"]]}, "/constraints(0)", PATTERN),
+        (
+            {"constraints": [["hostname", "UNIQUE", "x"]]},
+            "/constraints(0)",
+            "UNIQUE does not accept a value",
+        ),
+        (
+            {"constraints": [["rack", "GROUP_BY", "two"]]},
+            "/constraints(0)",
+            "GROUP BY must define an integer value or else no value at all",
+        ),
+        (
+            {"constraints": [["hostname"]]},
+            "/constraints(0)",
+            "Each constraint must have either 2 or 3 fields",
+        ),
+        (
+            {"unreachableStrategy": {"inactiveAfterSeconds": 5, "expungeAfterSeconds": 1}},
+            "/unreachableStrategy",
+            "inactiveAfterSeconds (5) must be less or equal to expungeAfterSeconds, which is 1",
+        ),
+        (
+            {"upgradeStrategy": {"minimumHealthCapacity": 2, "maximumOverCapacity": 0}},
+            "/upgradeStrategy/minimumHealthCapacity",
+            "got 2.0, expected between 0.0 and 1.0",
+        ),
+        ({"container": {"type": "DOCKER"}}, "/container/docker/image", "must not be empty"),
+        ({"cpus": 0}, "/cpus", "error.min: must be at least 0.001"),
+        ({"instances": -1}, "/instances", "error.min: must be at least 0"),
+        ({"backoffFactor": 0.5}, "/backoffFactor", "error.min: must be at least 1"),
+    ],
+)
+def test_a_broken_rule_is_named_at_its_place(
+    document: dict[str, Any], path: str, text: str
+) -> None:
+    found = refused(**document)
+    assert list(found) == [path]
+    assert found[path][0].startswith(text)
+
+
+def test_a_network_needs_a_name_without_a_default() -> None:
+    text = "Network name must be specified when container network is selected."
+    document = {"id": "/a", "cmd": "x", "networks": [{"mode": "container"}]}
+    assert errors(document, rules=Rules()) == {"/networks": [text]}
+    assert read(networks=[{"mode": "container"}]).networks[0].name == "overlay"
+
+
+@pytest.mark.parametrize(
+    "app_id", ["/a/restart", "/a/Tasks_x", "/UPPER", "/a b", "/-a", "/a/tasks", "/a/versions"]
+)
+def test_bad_ids_are_refused(app_id: str) -> None:
+    """Behaviour 5."""
+    assert list(refused(id=app_id)) == ["/id"]
+
+
+@pytest.mark.parametrize(
+    ("document", "path", "error"),
+    [
+        ({"id": 3}, "/id", "error.expected.jsstring"),  # behaviour 4
+        ({"instances": "3"}, "/instances", "error.expected.jsnumber"),
+        ({"instances": True}, "/instances", "error.expected.jsnumber"),
+        ({"instances": 1.5}, "/instances", "error.expected.jsnumber"),
+        ({"cpus": "1"}, "/cpus", "error.expected.jsnumber"),
+        ({"env": {"A": 1}}, "/env/A", "error.expected.jsstring"),
+        ({"labels": []}, "/labels", "error.expected.jsobject"),
+        ({"constraints": [["a", 1]]}, "/constraints(0)(1)", "error.expected.jsstring"),
+        ({"healthChecks": {}}, "/healthChecks", "error.expected.jsarray"),
+        ({"requirePorts": "yes"}, "/requirePorts", "error.expected.jsboolean"),
+        ({"container": {"docker": {"image": 1}}}, "/container/docker/image", "error.expected.js"),
+        ({"killSelection": "NOBODY"}, "/killSelection", "error.unknown.enum.literal"),
+    ],
+)
+def test_wrong_types_are_named_at_their_place(
+    document: dict[str, Any], path: str, error: str
+) -> None:
+    found = refused(**document)
+    assert list(found) == [path]
+    assert found[path][0].startswith(error)
+
+
+def test_a_document_that_is_no_object_is_refused() -> None:
+    assert errors([1]) == {"/": ["error.expected.jsobject"]}
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        ({"fetch": [{"uri": "http://x"}]}, "/fetch"),
+        ({"uris": ["http://x"]}, "/uris"),
+        ({"secrets": {"s": {"source": "x"}}}, "/secrets"),
+        ({"dependencies": ["/db"]}, "/dependencies"),
+        ({"readinessChecks": [{}]}, "/readinessChecks"),
+        ({"check": {"tcp": {}}}, "/check"),
+        ({"gpus": 1}, "/gpus"),
+        ({"executor": "/my/executor"}, "/executor"),
+        ({"role": "other"}, "/role"),
+        (
+            {
+                "container": {
+                    "volumes": [{"containerPath": "d", "mode": "RW", "persistent": {"size": 1}}]
+                }
+            },
+            "/container/volumes(0)/persistent",
+        ),
+        (
+            {"container": {"type": "MESOS", "docker": {"image": "busybox"}}},
+            "/container/type",
+        ),
+        ({"env": {"A": {"secret": "s"}}}, "/env/A"),
+    ],
+)
+def test_what_this_version_cannot_do_is_refused_not_ignored(
+    document: dict[str, Any], path: str
+) -> None:
+    assert list(refused(**document)) == [path]
+
+
+# ---------------------------------------------------------------------------------- changes
+
+
+def test_given_values_replace_whole_ones_and_others_stay() -> None:
+    """Behaviour 8."""
+    before = read(env={"A": "1", "B": "2"}, instances=3)
+    after = changed_app({"env": {"C": "3"}}, before, RULES)
+    assert after.env == {"C": "3"}
+    assert replace(after, env=before.env) == before
+
+
+def test_the_id_of_an_update_is_ignored() -> None:
+    """Behaviour 9."""
+    assert changed_app({"id": "/other", "cmd": "x"}, read(), RULES).id == "/a"
+
+
+def test_args_for_an_app_with_a_command_are_refused() -> None:
+    assert errors({"args": ["x"]}, read()) == {"/": [NO_COMMAND]}
+
+
+def test_an_update_may_change_the_kind_of_network_without_taking_back_ports() -> None:
+    docker = {"image": "x", "network": "BRIDGE", "portMappings": [{"containerPort": 80}]}
+    bridged = changed_app({"container": {"type": "DOCKER", "docker": docker}}, read(), RULES)
+    assert bridged.network_mode is NetworkMode.BRIDGE
+    assert bridged.port_definitions is None
+    back = changed_app({"networks": [{"mode": "host"}]}, bridged, RULES)
+    assert back.network_mode is NetworkMode.HOST
+    assert back.port_mappings == ()
