@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import docker
+from docker.models.containers import Container
 
 from mezzo.daemon import cli_command
 
@@ -38,25 +39,35 @@ def free_port() -> int:
 MARATHON = free_port()
 
 
+def create(client: docker.DockerClient) -> Container:
+    """The container that mezzo makes of `app`, without mezzo."""
+    container = client.containers.create(
+        IMAGE,
+        ["sleep", "1000"],
+        network_mode="host",
+        mem_limit="32m",
+        memswap_limit="32m",
+        cpu_shares=20,
+        cpu_period=100_000,
+        cpu_quota=10_000,
+    )
+    container.start()
+    return container
+
+
 def bare_one(client: docker.DockerClient) -> float:
     """Seconds for create and start of one container."""
     began = time.perf_counter()
-    container = client.containers.create(IMAGE, ["sleep", "1000"], network_mode="host")
-    container.start()
+    container = create(client)
     took = time.perf_counter() - began
     container.remove(force=True)
     return took
 
 
 def bare_rate(client: docker.DockerClient, count: int) -> float:
-    def create() -> object:
-        container = client.containers.create(IMAGE, ["sleep", "1000"], network_mode="host")
-        container.start()
-        return container
-
     with ThreadPoolExecutor(CONCURRENCY) as pool:
         began = time.perf_counter()
-        made = [job.result() for job in [pool.submit(create) for _ in range(count)]]
+        made = [job.result() for job in [pool.submit(create, client) for _ in range(count)]]
         rate = count / (time.perf_counter() - began)
         list(pool.map(lambda container: container.remove(force=True), made))
     return rate
@@ -77,7 +88,7 @@ def app(name: str, instances: int) -> dict:
     return {
         "id": name,
         "args": ["sleep", "1000"],
-        "cpus": 0.01,
+        "cpus": 0.02,
         "mem": 16,
         "instances": instances,
         "portDefinitions": [],

@@ -33,7 +33,8 @@ LABEL_TASK: Final = "mezzo.task"
 SHARES_PER_CPU: Final = 1024
 SHARES_MIN: Final = 2  # the kernel's
 CFS_PERIOD_US: Final = 100_000
-CFS_QUOTA_MIN_US: Final = 1_000
+# Less, and the start of the container alone takes a second: the runtime itself is throttled then.
+CFS_QUOTA_MIN_US: Final = 10_000
 MIB: Final = 1 << 20
 MEM_MIN_MIB: Final = 6  # the engine takes no less
 
