@@ -15,7 +15,8 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/installed ## a cluster on this machine, with a demo app; Ctrl-C ends it
-	$(BIN)/mezzo up --demo examples/hello.json
+	@# The first demo that can run here: in containers if an engine has or gets the image.
+	$(BIN)/mezzo up --demo examples/hello-docker.json --demo examples/hello.json
 
 test: .venv/installed ## all tests, on a real Docker engine, ZooKeeper and browser
 	scripts/setup-test-host

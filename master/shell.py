@@ -241,12 +241,8 @@ def _gateway(options: MasterOptions, port: int) -> Sidecar | None:
     master = options.zk or f"{_reachable_ip(options)}:{port}"
     sidecar = Sidecar(
         "gateway",
-        cli_command(
-            "gateway",
-            *("--master", master),
-            *("--ip", options.ip),
-            *("--port", str(options.gateway_port)),
-        ),
+        cli_command("gateway", "--ip", options.ip, "--port", str(options.gateway_port)),
+        env={"MEZZO_GATEWAY_MASTER": master},  # an address may hold a password: not for `ps`
     )
     sidecar.start()
     return sidecar
