@@ -15,18 +15,16 @@ from typing import Final, assert_never
 
 from mezzo.core import CancelTimer, SetTimer
 from mezzo.election.detector import detector_for
-from mezzo.errors import BadConfig, BadRequest
+from mezzo.errors import BadConfig
 from mezzo.http.server import HttpServer
 from mezzo.ids import ConnId, ContainerId, IdSource
 from mezzo.log import get_logger
-from mezzo.messages.agent import AgentMessage
+from mezzo.messages.agent import MasterMessage
 from mezzo.record import replace
 from mezzo.runtime import Runtime
 from mezzo.store.base import StateStore
 from mezzo.store.open import open_store
-from mezzo.wire.agent import agent_batch_to_wire, master_batch_from_wire
-from mezzo.wire.link import Link
-from mezzo.wire.v1 import agent_pb2, agent_pb2_grpc
+from mezzo.wire.clients import AgentLink
 
 from . import events as e
 from .api import AgentApi
@@ -91,14 +89,11 @@ class AgentShell:
         config = replace(config, info=replace(config.info, port=self._http.port))
         self._core = AgentCore(config, stored, IdSource(random.SystemRandom()))
         self._runtime: Runtime[e.AgentEvent] = Runtime(self._core, store, self._perform)
-        self._link: Link[AgentMessage] = Link(
+        self._link = AgentLink(
             detector_for(options.master),
-            open_stream=lambda channel, out: agent_pb2_grpc.AgentStub(channel).Connect(out),  # type: ignore[no-untyped-call]
-            pack=lambda messages: [agent_batch_to_wire(messages)],
             on_up=lambda conn: self._post(e.MasterUp(conn)),
-            on_message=self._heard,
+            on_messages=self._heard,
             on_down=lambda conn: self._post(e.MasterDown(conn)),
-            name="agent",
         )
 
     def _containerizer(self, kind: Kind) -> ContainerRuntime:
@@ -164,14 +159,7 @@ class AgentShell:
         if not link.cancelled() and (error := link.exception()) is not None:
             self._crash(error)
 
-    def _heard(self, conn: ConnId, batch: agent_pb2.MasterBatch) -> None:
-        try:
-            epoch, messages = master_batch_from_wire(batch)
-        except BadRequest as error:
-            # Of a version that we do not understand: another connection may bring another master.
-            self._log.error("master.unreadable", error=str(error))
-            self._link.close(conn)
-            return
+    def _heard(self, conn: ConnId, epoch: int, messages: list[MasterMessage]) -> None:
         for message in messages:
             self._post(e.MasterSaid(conn, epoch, message))
 

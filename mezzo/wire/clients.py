@@ -35,18 +35,27 @@ class AgentLink(Link[am.AgentMessage]):
         on_down: Callable[[ConnId], None],
     ) -> None:
         """`on_messages` gets the connection, the master's epoch and the batch."""
+        log = get_logger("agent")
 
         def open_stream(channel: grpc.aio.Channel, out: AsyncIterator[Any]) -> Any:  # noqa: ANN401
             return agent_pb2_grpc.AgentStub(channel).Connect(out)  # type: ignore[no-untyped-call]
+
+        def on_message(conn: ConnId, batch: Any) -> None:  # noqa: ANN401
+            try:
+                epoch, messages = agent_wire.master_batch_from_wire(batch)
+            except BadRequest as error:
+                # Of a version that we do not understand: a new stream may bring another master.
+                log.error("master.unreadable", error=str(error))
+                self.close(conn)
+                return
+            on_messages(conn, epoch, messages)
 
         super().__init__(
             detector,
             open_stream=open_stream,
             pack=lambda messages: [agent_wire.agent_batch_to_wire(messages)],
             on_up=on_up,
-            on_message=lambda conn, batch: on_messages(
-                conn, *agent_wire.master_batch_from_wire(batch)
-            ),
+            on_message=on_message,
             on_down=on_down,
             name="agent",
         )
