@@ -277,11 +277,6 @@ def task_stats_json(app: App, views: Sequence[InstanceView], now_s: float) -> Js
 
 
 def _stats(views: Sequence[InstanceView], now_s: float) -> Json:
-    lives = [now_s - view.started_at for view in views if view.started_at is not None]
-    life = {
-        "averageSeconds": round(statistics.fmean(lives), 3),
-        "medianSeconds": round(statistics.median(lives), 3),
-    }
     return {
         "counts": {
             "staged": sum(view.condition.starting for view in views),
@@ -289,8 +284,15 @@ def _stats(views: Sequence[InstanceView], now_s: float) -> Json:
             "healthy": sum(_runs(view) and view.healthy is True for view in views),
             "unhealthy": sum(_runs(view) and view.healthy is False for view in views),
         },
-        **({"lifeTime": life} if lives else {}),
+        **_life_time([now_s - v.started_at for v in views if v.started_at is not None]),
     }
+
+
+def _life_time(lives: list[float]) -> Json:
+    if not lives:
+        return {}
+    average, median = statistics.fmean(lives), statistics.median(lives)
+    return {"lifeTime": {"averageSeconds": round(average, 3), "medianSeconds": round(median, 3)}}
 
 
 def _runs(view: InstanceView) -> bool:

@@ -18,8 +18,13 @@ TCP_CHECK = HealthCheck(HealthProtocol.TCP, port_index=0, grace_s=10, interval_s
 
 def app(app_id: str = "/a", instances: int = 1, **fields: Any) -> App:
     """A small app of one port."""
-    fields = {"cmd": "sleep 1000", "cpus": 0.1, "mem": 32.0, "port_definitions": ONE_PORT} | fields
-    return App(app_id, instances=instances, **fields)
+    small: dict[str, Any] = {
+        "cmd": "sleep 1000",
+        "cpus": 0.1,
+        "mem": 32.0,
+        "port_definitions": ONE_PORT,
+    }
+    return App(app_id, instances=instances, **(small | fields))
 
 
 def strategy(minimum_health: float, over: float) -> UpgradeStrategy:

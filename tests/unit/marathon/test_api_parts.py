@@ -12,6 +12,10 @@ from mezzo.marathon.api.events import UNDELIVERED_MAX, EventHub, Stream
 from mezzo.marathon.api.selector import parse_selector
 from mezzo.marathon.messages import Publish
 from mezzo.marathon.paths import absolute, below
+from mezzo.marathon.render import task_stats_json
+
+from .apps import app
+from .world import World
 
 LABELS = {"tier": "web", "env": "prod", "a-b": "x"}
 
@@ -144,3 +148,14 @@ def test_below_means_inside() -> None:
     assert below("/g", "/")
     assert not below("/g", "/g")
     assert not below("/ga", "/g")
+
+
+def test_statistics_of_tasks_that_have_not_started() -> None:
+    world = World.of("a", auto_run=False)
+    world.put(app("/a"))
+    world.run()
+    shown = world.shown_apps["/a"].app
+    stats = task_stats_json(shown, list(world.shown_instances.values()), world.wall_s)
+    counts = {"staged": 1, "running": 0, "healthy": 0, "unhealthy": 0}
+    assert stats["totalSummary"] == {"stats": {"counts": counts}}
+    assert "withOutdatedConfig" not in stats

@@ -25,8 +25,8 @@ from .world import World
 
 
 def http(**fields: Any) -> HealthCheck:
-    fields = {"grace_s": 10.0, "path": "/", "port_index": 0} | fields
-    return HealthCheck(HealthProtocol.HTTP, **fields)
+    defaults: dict[str, Any] = {"grace_s": 10.0, "path": "/", "port_index": 0}
+    return HealthCheck(HealthProtocol.HTTP, **(defaults | fields))
 
 
 def started(*checks: HealthCheck) -> tuple[World, TaskId]:

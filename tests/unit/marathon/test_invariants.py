@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mezzo.ids import TaskId
 from mezzo.marathon.deployer import RestartBounds
+from mezzo.messages.scheduler import Kill
 from mezzo.states import TaskState
 
 from .apps import TCP_CHECK, app, strategy
@@ -65,7 +66,7 @@ class Upgrade:
     def check(self) -> None:
         world = self.world
         assert len(world.tasks) <= self.bounds.max_capacity
-        killed = [call.task_id for call in world.calls if type(call).__name__ == "Kill"]
+        killed = [call.task_id for call in world.called(Kill)]
         for task_id in killed:
             self.doomed[task_id] = None
         serving = [t for t in self.healthy if t in world.tasks and t not in self.doomed]

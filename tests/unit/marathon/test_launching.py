@@ -110,11 +110,11 @@ def test_launch_tokens_bound_the_launches_that_have_not_come_up_yet() -> None:
 
 def test_offers_are_suppressed_when_nothing_waits_and_asked_for_when_something_does() -> None:
     world = World.of("a")
-    assert world.suppressed  # from the subscription on
+    subscribe = world.calls[0]
+    assert isinstance(subscribe, m.Subscribe)
+    assert subscribe.suppressed_roles == ("*",)
     world.put(app("/a"))
-    assert not world.suppressed
     world.run()
-    assert world.suppressed
     assert [type(c).__name__ for c in world.calls if isinstance(c, m.Revive | m.Suppress)] == [
         "Revive",
         "Suppress",
@@ -217,7 +217,7 @@ def test_a_new_configuration_starts_without_delay_and_scaling_keeps_it(
     world = World.of("a", auto_run=False)
     world.put(app("/a", backoff_s=100.0))
     world.run()
-    world.update(*world.running("/a"), TaskState.FAILED)
+    world.update(world.running("/a")[0], TaskState.FAILED)
     fields = {"instances": 1, "backoff_s": 100.0} | change
     world.put(app("/a", **fields), force=True)  # type: ignore[arg-type]
     assert (queue(world)["/a"].delay_left_s > 0) == waits
@@ -228,7 +228,7 @@ def test_the_delay_can_be_reset() -> None:
     world = World.of("a", auto_run=False)
     world.put(app("/a", backoff_s=100.0))
     world.run()
-    world.update(*world.running("/a"), TaskState.FAILED)
+    world.update(world.running("/a")[0], TaskState.FAILED)
     world.run()
     assert world.running("/a") == []
     assert world.ask(ResetDelay("/a")) == Done()
@@ -242,7 +242,7 @@ def test_an_offer_during_a_delay_is_declined_until_the_delay_ends() -> None:
     world = World.of("a", auto_run=False)
     world.put(app("/a", backoff_s=7.0))
     world.run()
-    world.update(*world.running("/a"), TaskState.FAILED)
+    world.update(world.running("/a")[0], TaskState.FAILED)
     world.offer()
     assert world.called(m.Decline)[-1].filters.refuse_seconds == 7
 
