@@ -27,7 +27,6 @@ from mezzo.agent.events import (
     Send,
     Started,
 )
-
 from mezzo.core import Output
 from mezzo.ids import ConnId, IdSource
 from mezzo.messages.agent import (

@@ -16,7 +16,6 @@ from mezzo.agent.containerizer.base import (
     LaunchFailed,
     RuntimeEvent,
 )
-
 from mezzo.ids import ContainerId, FrameworkId, TaskId
 
 from .world import World

@@ -8,11 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from mezzo.agent.events import MasterSaid, Send
-from mezzo.master.core import MasterCore
-from mezzo.master.state import Standing
-
 from mezzo.core import CancelTimer, Output, SetTimer
 from mezzo.ids import AgentId, FrameworkId, TaskId
+from mezzo.master.core import MasterCore
+from mezzo.master.state import Standing
 from mezzo.messages.agent import StatusUpdate
 from mezzo.resources import Resources
 

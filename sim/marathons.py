@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mezzo.ids import ConnId, FrameworkId, IdSource
 from mezzo.marathon.config import MarathonConfig
 from mezzo.marathon.core import MarathonCore
 from mezzo.marathon.messages import (
@@ -30,8 +31,6 @@ from mezzo.marathon.messages import (
     StartHealthCheck,
     StopHealthChecks,
 )
-
-from mezzo.ids import ConnId, FrameworkId, IdSource
 from mezzo.messages.scheduler import Acknowledge, Kill, Update
 from mezzo.store.memory import MemoryDisk
 

@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mezzo.core import Output
+from mezzo.ids import ConnId, IdSource
 from mezzo.master.core import MasterCore
 from mezzo.master.events import (
     AgentSaid,
@@ -21,9 +23,6 @@ from mezzo.master.events import (
     ToOperator,
 )
 from mezzo.master.state import MasterConfig
-
-from mezzo.core import Output
-from mezzo.ids import ConnId, IdSource
 from mezzo.messages.agent import AgentMessage
 from mezzo.messages.scheduler import Call
 from mezzo.model import MasterInfo

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mezzo.ids import TaskId
 from mezzo.marathon.app import App, UpgradeStrategy
 from mezzo.marathon.messages import (
     AlreadyExists,
@@ -16,8 +17,6 @@ from mezzo.marathon.messages import (
     Target,
     TooMany,
 )
-
-from mezzo.ids import TaskId
 from mezzo.record import decode, replace
 from mezzo.store.memory import MemoryDisk
 
