@@ -285,6 +285,7 @@ def _merge_task(
         entry.note(status)
         step.to_framework(framework, Update(status))
     step.publish(TaskAdded(entry.view()))
+    step.changed(agent.id, framework.id)
 
 
 # ---------------------------------------------------------------------------------- loss

@@ -133,7 +133,7 @@ GOLDEN: list[tuple[Callable[[], Message], str]] = [
     (
         lambda: scheduler_wire.call_to_wire(sm.Subscribe(FrameworkInfo("root", "x")), None),
         # type 1; subscribe{framework_info{user, name, failover_timeout 0, role *, checkpoint no}}
-        "1001 1a1b 0a19 0a04726f6f74 120178 210000000000000000 2800 32012a",
+        "1001 1a19 0a17 0a04726f6f74 120178 210000000000000000 2800 32012a",
     ),
     (
         lambda: scheduler_wire.call_to_wire(

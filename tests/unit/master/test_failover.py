@@ -1,0 +1,228 @@
+"""A new leader: what it reads from the store, and what agents and frameworks bring back."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mezzo.core import Put
+from mezzo.messages import agent as am
+from mezzo.messages import operator as om
+from mezzo.messages import scheduler as sm
+from mezzo.model import Task
+from mezzo.record import replace
+from mezzo.states import Reason, TaskState
+
+from .world import BIG, SMALL, World
+
+S = TaskState
+
+
+def tasks_of(world: World) -> list[tuple[str, str]]:
+    tasks = world.ask(om.GetTasks())
+    assert isinstance(tasks, om.Tasks)
+    return sorted((task.task_id, task.state) for task in tasks.tasks)
+
+
+def test_the_same_tasks_are_listed_and_nobody_is_told_anything_new(world: World) -> None:
+    agents = [world.agent() for _ in range(2)]
+    framework = world.framework()
+    for number, agent in enumerate(agents):
+        info = framework.launch(f"t{number}", agent=agent)
+        agent.update(info, framework.id, S.RUNNING)
+    before = tasks_of(world)
+    framework.updates()
+    world.restart()
+    assert tasks_of(world) == []
+    framework.subscribe()
+    for agent in agents:
+        agent.reregister()
+    assert tasks_of(world) == before
+    assert framework.updates() == []
+    assert [agent.heard(am.AgentReregistered)[0].reconcile for agent in agents] == [(), ()]
+    framework.say(sm.Revive())
+    assert [offer.resources for offer in framework.offers.values()] == [BIG - SMALL] * 2
+
+
+def test_the_id_of_a_framework_survives(world: World) -> None:
+    framework = world.framework()
+    world.restart()
+    framework.subscribe()
+    assert framework.heard(sm.Subscribed)[-1].framework_id == framework.id == "m1-0000"
+    assert world.framework().id == "m2-0000"
+
+
+def test_an_agent_that_is_back_before_its_framework_keeps_its_tasks(world: World) -> None:
+    agent, framework = world.agent(), world.framework()
+    info = framework.launch("t1")
+    world.restart()
+    agent.reregister()
+    agent.update(info, framework.id, S.RUNNING)
+    (view,) = world.ask(om.GetFrameworks()).frameworks  # type: ignore[union-attr]
+    assert (view.recovered, view.connected, view.active) == (True, False, False)
+    assert agent.heard(am.ShutdownFramework) == []
+    framework.subscribe()
+    (view,) = world.ask(om.GetFrameworks()).frameworks  # type: ignore[union-attr]
+    assert (view.recovered, view.connected) == (False, True)
+    assert [s.state for s in framework.reconcile()] == [S.RUNNING]
+    assert framework.held == BIG - SMALL
+
+
+def test_a_framework_that_only_its_agent_knows_is_held_for_it(world: World) -> None:
+    """The store was made anew."""
+    agent, framework = world.agent(), world.framework(failover_timeout=0.0)
+    framework.launch("t1")
+    world.stored.clear()
+    world.restart()
+    agent.reregister()
+    assert agent.heard(am.ShutdownFramework) == []
+    assert f"framework/{framework.id}" in world.stored
+    framework.subscribe()
+    assert [s.task_id for s in framework.reconcile()] == ["t1"]
+
+
+def test_a_framework_that_only_its_agent_knows_is_not_held_for_ever(world: World) -> None:
+    agent, framework = world.agent(), world.framework(failover_timeout=0.0)
+    framework.launch("t1")
+    world.stored.clear()
+    world.restart()
+    agent.reregister()
+    world.advance(601)
+    assert agent.heard(am.ShutdownFramework) == [am.ShutdownFramework(framework.id)]
+
+
+def test_a_framework_may_bring_an_id_that_nobody_knows(world: World) -> None:
+    framework = world.framework()
+    world.stored.clear()
+    world.restart()
+    framework.inbox.clear()
+    framework.subscribe()
+    assert framework.heard(sm.Subscribed)[0].framework_id == framework.id
+
+
+def test_an_agent_that_stays_away_is_unreachable_after_10_minutes(world: World) -> None:
+    gone, back = world.agent(), world.agent()
+    framework = world.framework()
+    world.restart()
+    framework.subscribe()
+    back.reregister()
+    (info,) = world.ask(om.GetAgents()).recovered_agents  # type: ignore[union-attr]
+    assert info.id == gone.id
+    world.advance(599)
+    assert framework.heard(sm.Failure) == []
+    world.advance(2)
+    assert framework.heard(sm.Failure) == [sm.Failure(gone.id)]
+    assert list(world.core.state.agents) == [back.id]
+    assert [s.state for s in framework.reconcile(("t", gone.id))] == [S.UNREACHABLE]
+
+
+def test_who_was_unreachable_stays_so_and_is_told_when_it_returns(world: World) -> None:
+    agent, framework = world.agent(), world.framework(failover_timeout=1e6)
+    framework.launch("t1")
+    agent.disconnect()
+    world.advance(100)
+    world.restart()
+    framework.subscribe()
+    framework.updates()
+    assert [s.state for s in framework.reconcile(("t1", agent.id))] == [S.UNREACHABLE]
+    agent.reregister()
+    (status,) = framework.updates()
+    assert status.reason is Reason.AGENT_REREGISTERED
+
+
+def test_a_framework_removed_before_the_failover_is_shut_down_when_its_agent_is_back(
+    world: World,
+) -> None:
+    agent, framework = world.agent(), world.framework()
+    framework.launch("t1")
+    world.restart()
+    assert world.ask(om.TeardownFramework(framework.id)) == om.Done()
+    agent.reregister()
+    assert agent.heard(am.ShutdownFramework) == [am.ShutdownFramework(framework.id)]
+    world.framework()
+    assert world.core.state.allocator.available(agent.id).cpus == 0
+
+
+def test_an_end_that_was_not_acknowledged_is_told_again_after_the_failover(world: World) -> None:
+    agent, framework = world.agent(), world.framework()
+    info = framework.launch("t1")
+    sent = agent.update(info, framework.id, S.FINISHED)
+    world.restart()
+    framework.subscribe()
+    framework.updates()
+    agent.reregister()
+    assert framework.updates() == []
+    agent.say(am.StatusUpdate(framework.id, sent, S.FINISHED))
+    assert framework.updates() == [sent]
+    framework.acknowledge(sent)
+    assert not world.core.state.frameworks[framework.id].tasks
+    assert not agent.tasks
+
+
+@pytest.mark.parametrize("back", [S.STARTING, S.RUNNING, S.KILLING])
+def test_a_state_learnt_from_the_agents_report_is_published(world: World, back: TaskState) -> None:
+    agent, framework = world.agent(), world.framework()
+    info = framework.launch("t1")
+    world.operator()
+    key = (framework.id, info.task_id)
+    agent.tasks[key] = replace(agent.tasks[key], state=back)
+    agent.reregister()
+    (added,) = [event for _, event in world.published if isinstance(event, om.TaskAdded)]
+    assert (added.task.task_id, added.task.state) == ("t1", back)
+
+
+@given(st.data())
+def test_a_new_leader_comes_up_from_any_prefix_of_the_writes(data: st.DataObject) -> None:
+    """A crash cuts the writes of the last leader anywhere between two steps."""
+    world = World(max_completed_frameworks=1)
+    agents = [world.agent() for _ in range(3)]
+    frameworks = [world.framework() for _ in range(3)]
+    agents[0].disconnect()
+    frameworks[0].say(sm.Teardown())
+    world.advance(100)
+    agents[1].say(am.UnregisterAgent())
+    agents[0].reregister()
+    frameworks[1].disconnect()
+    world.advance(30)
+    frameworks[1].subscribe()
+    frameworks[2].say(sm.Teardown())
+    writes = world.writes[: data.draw(st.integers(0, len(world.writes)))]
+    stored: dict[str, bytes] = {}
+    for write in writes:
+        if isinstance(write, Put):
+            stored[write.key] = write.value
+        else:
+            stored.pop(write.key, None)
+
+    after = World(stored=stored)
+    known = set(after.core.state.agents) | set(after.core.state.unreachable)
+    assert {f"agent/{each}" for each in known} == {key for key in stored if "agent" in key}
+    alive, over = set(after.core.state.frameworks), set(after.core.state.completed)
+    assert {f"framework/{each}" for each in alive | over} == {
+        key for key in stored if "framework" in key
+    }
+    for agent in agents:
+        agent.world = after
+        agent.conn = None
+        agent.inbox.clear()
+        agent.reregister()
+        assert agent.heard(am.AgentReregistered)
+    for framework in frameworks:
+        framework.world = after
+        framework.conn = None
+        framework.inbox.clear()
+        framework.subscribe()
+        assert framework.heard(sm.Error if framework.id in over else sm.Subscribed)
+    after.advance(10_000)
+    assert len(after.core.state.agents) == 3
+
+
+def test_a_report_may_repeat_what_is_known(world: World) -> None:
+    agent, framework = world.agent(), world.framework()
+    framework.launch("t1")
+    known = next(iter(agent.tasks.values()))
+    doubled: list[Task] = [known, known]
+    agent.reregister(*doubled)
+    framework.say(sm.Revive())
+    assert framework.held == BIG - SMALL
