@@ -8,8 +8,8 @@ its last update, so what is in the store is what the agent answers for.
 
 from __future__ import annotations
 
-import signal
 from enum import StrEnum
+from signal import Signals
 
 from mezzo.ids import ContainerId, FrameworkId, TaskId
 from mezzo.model import Capability, ContainerStatus, FrameworkInfo, Task, TaskInfo, TaskStatus
@@ -197,6 +197,6 @@ def verdict_of_kill(task: AgentTask, framework: FrameworkInfo | None, cause: Kil
 
 def signal_name(number: int) -> str:
     try:
-        return signal.Signals(number).name
+        return Signals(number).name
     except ValueError:
         return str(number)

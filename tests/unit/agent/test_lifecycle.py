@@ -1,0 +1,369 @@
+"""What becomes of a task, and what its framework hears of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from mezzo.agent import events as e
+from mezzo.agent.containerizer.base import (
+    ContainerAbsent,
+    ContainerExited,
+    ContainerLost,
+    ContainerStarted,
+    Kind,
+    LaunchFailed,
+)
+from mezzo.core import TimerFired
+from mezzo.ids import ContainerId, ExecutorId, FrameworkId, TaskId
+from mezzo.messages import agent as am
+from mezzo.model import (
+    ExecutorInfo,
+    FrameworkInfo,
+    IpAddress,
+    KillPolicy,
+    NetworkInfo,
+    TaskInfo,
+    TaskStatus,
+)
+from mezzo.record import replace
+from mezzo.states import Reason, Source, TaskState
+
+from .fakes import F1, FRAMEWORK, World, docker_task, process_task
+
+S = TaskState
+
+
+@pytest.fixture
+def world() -> World:
+    return World().register()
+
+
+def kill(world: World, grace_s: float | None = None) -> list[e.KillContainer]:
+    policy = None if grace_s is None else KillPolicy(grace_s)
+    world.hear(am.KillTask(F1, TaskId("t1"), policy))
+    return world.of(e.KillContainer)
+
+
+def told(world: World) -> list[tuple[TaskState, Reason | None]]:
+    """All that is still to be told, acknowledged one by one."""
+    return [(status.state, status.reason) for status in world.acknowledge_all()]
+
+
+def end(world: World, ended: ContainerExited | LaunchFailed | ContainerLost) -> TaskStatus:
+    """How the framework hears of the end."""
+    world.step(ended)
+    return world.acknowledge_all()[-1]
+
+
+# ---- launch
+
+
+def test_a_task_is_stored_with_its_container_before_that_is_launched(world: World) -> None:
+    """The shell makes a step's writes durable before its effects: so one step must have both."""
+    cid = world.run()
+    assert cid in world.disk[f"task/{F1}/t1"].decode()
+    assert f"framework/{F1}" in world.disk
+
+
+def test_starting_is_told_at_once_and_running_when_the_container_runs(world: World) -> None:
+    cid = world.run(docker_task())
+    network = NetworkInfo((IpAddress("172.17.0.2"),), name="bridge")
+    starting = world.head()
+    assert starting is not None
+    world.acknowledge(starting)
+    world.step(ContainerStarted(cid, (network,), pid=7, data=b"[{}]"))
+    (running,) = world.updates()
+    assert [starting.state, running.state] == [S.STARTING, S.RUNNING]
+    assert running.data == b"[{}]"
+    assert running.container_status is not None
+    assert running.container_status.container_id == cid
+    assert running.container_status.network_infos == (network,)
+    assert running.container_status.executor_pid == 7
+    assert running.timestamp == world.now_s
+    assert running.source is Source.EXECUTOR
+    assert running.executor_id is None
+
+
+def test_a_repeated_launch_of_a_known_or_ended_task_is_ignored(world: World) -> None:
+    """Promise 2."""
+    cid = world.start()
+    world.hear(am.RunTask(FRAMEWORK, process_task()))
+    assert world.effects == []
+    world.step(ContainerExited(cid, exit_code=0))
+    world.acknowledge_all()
+    for later in (world, world.crash().register()):
+        later.hear(am.RunTask(FRAMEWORK, process_task()))
+        assert later.effects == []
+        assert later.state() is None
+
+
+def test_what_the_agent_cannot_run_is_an_error_that_says_what_to_do(world: World) -> None:
+    info = process_task(command=None, executor=ExecutorInfo(ExecutorId("x")))
+    world.hear(am.RunTask(FRAMEWORK, info))
+    assert world.of(e.LaunchContainer) == []
+    (error,) = world.updates()
+    assert (error.state, error.reason) == (S.ERROR, Reason.TASK_INVALID)
+    assert "custom executors" in (error.message or "")
+    assert error.uuid is not None
+    assert error.container_status is None
+
+
+# ---- ends
+
+
+@pytest.mark.parametrize(
+    ("ended", "state", "reason", "message"),
+    [
+        ({"exit_code": 0}, S.FINISHED, None, "Command exited with status 0"),
+        ({"exit_code": 1}, S.FAILED, None, "Command exited with status 1"),
+        ({"signal": 11}, S.FAILED, None, "Command terminated with signal SIGSEGV"),
+        ({"signal": 99}, S.FAILED, None, "Command terminated with signal 99"),
+        (
+            {"exit_code": 137, "oom_killed": True},
+            S.FAILED,
+            Reason.CONTAINER_LIMITATION_MEMORY,
+            "Memory limit exceeded: the task may use 64 MiB",
+        ),
+        # A child was killed for its memory, and the task coped with that.
+        (
+            {"exit_code": 0, "oom_killed": True},
+            S.FINISHED,
+            None,
+            "Command exited with status 0",
+        ),
+    ],
+)
+def test_the_exit_status_decides_how_a_task_has_ended(
+    world: World,
+    ended: dict[str, int],
+    state: TaskState,
+    reason: Reason | None,
+    message: str,
+) -> None:
+    cid = world.start()
+    status = end(world, ContainerExited(cid, **ended))  # type: ignore[arg-type]
+    assert (status.state, status.reason, status.message) == (state, reason, message)
+
+
+def test_a_launch_that_fails_fails_the_task_with_the_engines_words(world: World) -> None:
+    status = end(world, LaunchFailed(world.run(), "no such image"))
+    assert (status.state, status.reason) == (S.FAILED, Reason.CONTAINER_LAUNCH_FAILED)
+    assert (status.message, status.source) == ("no such image", Source.AGENT)
+
+
+def test_a_container_that_is_lost_fails_the_task(world: World) -> None:
+    status = end(world, ContainerLost(world.start(), "removed"))
+    assert (status.state, status.reason) == (S.FAILED, Reason.EXECUTOR_TERMINATED)
+
+
+def test_an_ending_that_is_reported_again_or_by_a_stranger_is_no_news(world: World) -> None:
+    cid = world.start()
+    world.step(ContainerExited(cid, exit_code=0))
+    for container_id in (cid, ContainerId("stranger")):
+        for event in (
+            ContainerExited(container_id, exit_code=1),
+            ContainerLost(container_id, "x"),
+            LaunchFailed(container_id, "x"),
+            ContainerAbsent(container_id),
+            ContainerStarted(container_id),
+            e.HealthObserved(container_id, True),
+        ):
+            world.step(event)
+            assert world.effects == []
+
+
+# ---- kills
+
+
+def test_a_kill_tells_killing_and_then_killed_however_the_process_ended(world: World) -> None:
+    cid = world.start()
+    assert kill(world) == [e.KillContainer(cid, Kind.PROCESS, 3.0)]
+    world.step(ContainerExited(cid, exit_code=0))
+    assert told(world) == [
+        (S.STARTING, None),
+        (S.RUNNING, None),
+        (S.KILLING, None),
+        (S.KILLED, None),
+    ]
+
+
+def test_a_framework_without_the_capability_hears_no_killing(world: World) -> None:
+    cid = world.start(framework=replace(FRAMEWORK, capabilities=()))
+    kill(world)
+    world.step(ContainerExited(cid, signal=15))
+    assert [state for state, _ in told(world)] == [S.STARTING, S.RUNNING, S.KILLED]
+
+
+def test_the_grace_is_that_of_the_kill_else_of_the_task_else_three_seconds(world: World) -> None:
+    world.start(process_task(kill_policy=KillPolicy(20)))
+    assert kill(world)[0].grace_s == 20
+    assert kill(world, 7)[0].grace_s == 7
+    assert kill(world, 9)[0].grace_s == 7  # later ones can only hurry it
+
+
+def test_a_task_killed_before_it_runs_is_killed_during_launch(world: World) -> None:
+    """Behaviour 28; also when the container had started in the meantime."""
+    cid = world.run()
+    assert kill(world)[0].container_id == cid
+    world.step(ContainerStarted(cid))
+    assert world.updates() == []
+    assert world.of(e.KillContainer) == [e.KillContainer(cid, Kind.PROCESS, 3.0)]
+    status = end(world, ContainerExited(cid, signal=15))
+    assert (status.state, status.reason) == (S.KILLED, Reason.TASK_KILLED_DURING_LAUNCH)
+
+
+def test_a_launch_given_up_for_a_kill_is_killed_not_failed(world: World) -> None:
+    cid = world.run()
+    kill(world)
+    status = end(world, LaunchFailed(cid, "killed before it was started"))
+    assert (status.state, status.reason) == (S.KILLED, Reason.TASK_KILLED_DURING_LAUNCH)
+
+
+def test_a_kill_of_an_unknown_or_ended_task_is_ignored(world: World) -> None:
+    assert kill(world) == []
+    world.step(ContainerExited(world.start(), exit_code=0))
+    assert kill(world) == []
+
+
+def test_a_kill_goes_on_after_a_crash_with_what_is_left_of_its_grace(world: World) -> None:
+    cid = world.start()
+    kill(world, 10)
+    world.now_s += 4
+    again = world.crash().register()
+    again.step(ContainerStarted(cid))
+    assert again.of(e.KillContainer) == [e.KillContainer(cid, Kind.PROCESS, 6.0)]
+    again.step(ContainerExited(cid, signal=15))
+    assert again.state() is S.KILLED
+
+
+def test_max_completion_time_counts_from_the_start_across_a_crash(world: World) -> None:
+    """Behaviour 41."""
+    cid = world.start(process_task(max_completion_time=100))
+    world.now_s += 60
+    again = world.crash().register()
+    again.step(ContainerStarted(cid))
+    assert e.KillContainer not in [type(effect) for effect in again.wait(39)]
+    again.wait(1)
+    assert [order.container_id for order in again.of(e.KillContainer)] == [cid]
+    status = end(again, ContainerExited(cid, signal=15))
+    assert (status.state, status.reason) == (S.FAILED, Reason.MAX_COMPLETION_TIME_REACHED)
+
+
+def test_a_time_limit_that_fires_for_an_ended_task_does_nothing(world: World) -> None:
+    cid = world.start(process_task(max_completion_time=100))
+    world.step(ContainerExited(cid, exit_code=0))
+    assert e.OutOfTime(cid) not in world.timers
+    world.step(TimerFired(e.OutOfTime(cid)))
+    assert world.effects == []
+
+
+# ---- restarts
+
+
+def test_a_running_task_that_is_found_again_is_no_news(world: World) -> None:
+    """Behaviour 43."""
+    cid = world.start()
+    world.acknowledge_all()
+    again = world.crash()
+    (recover,) = again.of(e.RecoverContainers)
+    assert [spec.container_id for spec in recover.specs] == [cid]
+    again.register()
+    again.step(ContainerStarted(cid))
+    assert again.updates() == []
+    assert again.state() is S.RUNNING
+
+
+def test_a_container_that_started_just_before_the_crash_is_told_as_running(world: World) -> None:
+    cid = world.run()
+    again = world.crash().register()
+    again.step(ContainerStarted(cid))
+    assert told(again) == [(S.STARTING, None), (S.RUNNING, None)]
+
+
+def test_a_launch_that_had_left_no_trace_before_the_crash_is_done_again(world: World) -> None:
+    cid = world.run()
+    again = world.crash().register()
+    again.step(ContainerAbsent(cid))
+    assert again.launched().container_id == cid
+
+
+def test_a_launch_without_a_trace_is_not_done_again_if_it_is_to_be_killed(world: World) -> None:
+    cid = world.run()
+    kill(world)
+    again = world.crash().register()
+    again.step(ContainerAbsent(cid))
+    assert again.of(e.LaunchContainer) == []
+    assert told(again)[-1] == (S.KILLED, Reason.TASK_KILLED_DURING_LAUNCH)
+
+
+def test_a_container_that_had_run_and_is_absent_is_never_started_again(world: World) -> None:
+    """Behaviour 45, and promise 2."""
+    cid = world.start()
+    again = world.crash().register()
+    again.step(ContainerAbsent(cid))
+    assert again.of(e.LaunchContainer) == []
+    assert told(again)[-1] == (S.FAILED, Reason.EXECUTOR_TERMINATED)
+
+
+def test_after_a_reboot_tasks_have_failed_under_the_same_agent_id(world: World) -> None:
+    """Behaviour 49."""
+    world.start()
+    again = world.crash(boot_id="boot2")
+    assert again.of(e.RecoverContainers) == []
+    again.register()
+    assert again.core.view().agent_id == "S1"
+    assert told(again)[-1] == (S.FAILED, Reason.EXECUTOR_TERMINATED)
+    assert again.crash(boot_id="boot2").register().state() is None
+
+
+@pytest.mark.parametrize(
+    ("aware", "ran", "state"),
+    [(True, True, S.GONE), (True, False, S.DROPPED), (False, True, S.LOST), (False, False, S.LOST)],
+)
+def test_tasks_of_a_framework_without_checkpoints_do_not_survive_their_agent(
+    world: World, aware: bool, ran: bool, state: TaskState
+) -> None:
+    """Behaviour 48."""
+    framework = replace(
+        FRAMEWORK, checkpoint=False, capabilities=FRAMEWORK.capabilities if aware else ()
+    )
+    cid = world.start(framework=framework) if ran else world.run(framework=framework)
+    again = world.crash().register()
+    again.step(ContainerStarted(cid))
+    assert again.updates() == []
+    assert [order.container_id for order in again.of(e.KillContainer)] == [cid]
+    again.step(ContainerExited(cid, signal=15))
+    assert told(again)[-1] == (state, Reason.AGENT_RESTARTED)
+
+
+def test_recovery_for_cleanup_kills_what_is_left_and_exits(world: World) -> None:
+    """Behaviour 50."""
+    cid = world.start()
+    again = world.crash(cleanup=True)
+    assert [order.container_id for order in again.of(e.KillContainer)] == [cid]
+    again.step(ContainerStarted(cid))
+    assert [order.container_id for order in again.of(e.KillContainer)] == [cid]
+    again.step(ContainerExited(cid, signal=15))
+    assert [exit_.wanted for exit_ in again.of(e.Exit)] == [True]
+
+
+def test_recovery_for_cleanup_exits_at_once_where_nothing_is_left() -> None:
+    assert [exit_.wanted for exit_ in World(cleanup=True).of(e.Exit)] == [True]
+
+
+def test_a_changed_framework_is_remembered_as_it_is_now(world: World) -> None:
+    world.start()
+    renamed = replace(FRAMEWORK, name="renamed")
+    world.hear(am.RunTask(renamed, process_task("t2")))
+    world.step(e.MasterDown(world.conn))
+    world.connect()
+    (message,) = world.sent()
+    assert isinstance(message, am.ReregisterAgent)
+    assert message.frameworks == (renamed,)
+
+
+def test_the_same_task_id_of_two_frameworks_is_two_tasks(world: World) -> None:
+    world.start()
+    other = FrameworkInfo(user="u", name="other", id=FrameworkId("F2"))
+    world.hear(am.RunTask(other, TaskInfo("t1", TaskId("t1"), process_task().agent_id)))
+    assert len(world.core.view().tasks) == 2
