@@ -111,7 +111,7 @@ def records(kind: type[Any], depth: int = 3) -> st.SearchStrategy[Any]:
 _NUMBERS = {"ip": (0, 2**32 - 1), "executor_pid": (0, 2**32 - 1)}
 
 
-def _values(hint: Any, name: str, depth: int, *, required: bool) -> st.SearchStrategy[Any]:  # noqa: ANN401
+def _values(hint: Any, name: str, depth: int, *, required: bool) -> st.SearchStrategy[Any]:
     while isinstance(hint, typing.NewType):
         hint = hint.__supertype__
     if get_origin(hint) in (Union, types.UnionType):
@@ -129,7 +129,7 @@ def _values(hint: Any, name: str, depth: int, *, required: bool) -> st.SearchStr
     return _single(hint, name, depth)
 
 
-def _single(hint: Any, name: str, depth: int) -> st.SearchStrategy[Any]:  # noqa: ANN401
+def _single(hint: Any, name: str, depth: int) -> st.SearchStrategy[Any]:
     if hint is Attribute:
         return attributes
     if hint is Resources:

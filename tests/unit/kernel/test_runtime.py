@@ -24,7 +24,7 @@ class Core:
         self.decide = decide
         self.seen: list[Any] = []
 
-    def step(self, event: Any, now: Instant) -> Output[Any]:  # noqa: ANN401
+    def step(self, event: Any, now: Instant) -> Output[Any]:
         self.seen.append(event)
         return self.decide(event)
 
@@ -46,7 +46,7 @@ class SlowStore(MemoryStore):
         self.groups.append(list(writes))
 
 
-def echo(event: Any) -> Output[Any]:  # noqa: ANN401
+def echo(event: Any) -> Output[Any]:
     """`("w", x)` is stored and reported, anything else is reported."""
     writes: list[Write] = [Put(f"k/{event[1]}", b"v")] if event[0] == "w" else []
     return Output(writes, [event])
@@ -65,7 +65,7 @@ class Run:
         self.runtime: Runtime[Any] = Runtime(self.core, self.store, self._perform)
         self.task = asyncio.create_task(self.runtime.run())
 
-    def _perform(self, effect: Any) -> None:  # noqa: ANN401
+    def _perform(self, effect: Any) -> None:
         self.done.append(effect)
         if len(self.done) >= self.expected:
             self._enough.set()
@@ -280,7 +280,7 @@ def test_stop_ends_the_run_with_the_error_that_it_is_given() -> None:
 # ---- timers
 
 
-def timing(event: Any) -> Output[Any]:  # noqa: ANN401
+def timing(event: Any) -> Output[Any]:
     """Lists of effects are carried out, timers are reported."""
     return Output([], list(event) if isinstance(event, list) else [event])
 
@@ -328,7 +328,7 @@ def test_a_timer_may_be_set_again_by_the_step_that_it_caused() -> None:
     async def test() -> None:
         fired = 0
 
-        def decide(event: Any) -> Output[Any]:  # noqa: ANN401
+        def decide(event: Any) -> Output[Any]:
             nonlocal fired
             fired += isinstance(event, TimerFired)
             again = [SetTimer("tick", 0.0)] if fired < 5 else ["enough"]

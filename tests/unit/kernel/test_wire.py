@@ -45,7 +45,7 @@ from . import strategies as s
 few = settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
-def through_bytes(message: Message) -> Any:  # noqa: ANN401
+def through_bytes(message: Message) -> Any:
     return type(message).FromString(message.SerializeToString())
 
 
@@ -56,7 +56,7 @@ def values(kind: type[Record]) -> st.SearchStrategy[Any]:
     return s.records(kind, depth=3 if deep else 2)
 
 
-def kinds(union: Any, *without: type[Record]) -> list[type[Record]]:  # noqa: ANN401
+def kinds(union: Any, *without: type[Record]) -> list[type[Record]]:
     return [kind for kind in get_args(union) if kind not in without]
 
 
@@ -261,7 +261,7 @@ def test_a_state_that_does_not_exist_is_refused() -> None:
 # ---- resources in the old and the new form
 
 
-def resource(name: str, **fields: Any) -> Any:  # noqa: ANN401
+def resource(name: str, **fields: Any) -> Any:
     """A Resource message; `scalar`, `ranges` or `items` is its value."""
     out = common_pb2.Resource(name=name, type="SCALAR")
     if "scalar" in fields:

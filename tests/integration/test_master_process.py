@@ -1,0 +1,233 @@
+"""The master as a process: durable over kill -9, standby, refusals, a clean stop."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import pytest
+
+from mezzo.frameworks.sdk import Resources, TaskState, framework_info
+from mezzo.ids import FrameworkId
+from mezzo.master.registry import FrameworkRecord, framework_key
+from mezzo.messages import agent as am
+from mezzo.messages import operator as om
+from mezzo.messages import scheduler as sm
+from mezzo.model import FrameworkInfo
+from mezzo.record import decode, replace
+from mezzo.store.sqlite import SqliteStore
+from mezzo.wire import scheduler as scheduler_wire
+from mezzo.wire.clients import OperatorClient
+from mezzo.wire.v1 import scheduler_pb2, scheduler_pb2_grpc
+from tests.masters import SMALL, Cluster, MasterProcess, Recorder, cluster, until
+
+__all__ = ["cluster"]
+
+
+def stored_framework(master: MasterProcess, framework_id: FrameworkId) -> FrameworkRecord:
+    store = SqliteStore(master.work_dir / "master.db")
+    try:
+        return decode(FrameworkRecord, store.load()[framework_key(framework_id)])
+    finally:
+        store.close()
+
+
+def test_a_task_goes_all_the_way(cluster: Cluster) -> None:
+    master = cluster.master().until_it_leads()
+    agent = cluster.agent(master.target)
+    scheduler = Recorder("t1")
+    driver = cluster.driver(scheduler, master.target)
+    assert scheduler.until("registered") == driver.framework_id
+    run = agent.until(am.RunTask)
+    assert (run.task.task_id, run.framework.id) == ("t1", driver.framework_id)
+    assert scheduler.until_state("t1", TaskState.RUNNING).uuid is not None
+    agent.until(am.UpdateAcknowledged)
+    agent.finish(run.framework.id, "t1")
+    scheduler.until_state("t1", TaskState.FINISHED)
+    agent.until(am.UpdateAcknowledged)
+    state = until("it is over", lambda: _completed(master))
+    assert state.get_tasks.tasks == ()
+    driver.stop()
+    (gone,) = until("torn down", lambda: master.state().get_frameworks.completed_frameworks)
+    assert gone.framework_info.id == driver.framework_id
+
+
+def _completed(master: MasterProcess) -> om.State | None:
+    state = master.state()
+    return state if state.get_tasks.completed_tasks else None
+
+
+def test_everything_survives_kill_9_of_the_master(cluster: Cluster) -> None:
+    master = cluster.master().until_it_leads()
+    agent = cluster.agent(master.target)
+    scheduler = Recorder("t1")
+    driver = cluster.driver(scheduler, master.target)
+    framework_id = scheduler.until("registered")
+    scheduler.until_state("t1", TaskState.RUNNING)
+    agent_id = agent.info.id
+
+    master.kill()
+    scheduler.until("disconnected")
+    master.start().until_it_leads()
+
+    scheduler.until("reregistered")
+    assert driver.framework_id == framework_id
+    assert agent.until(am.AgentReregistered).agent_id == agent_id
+    assert agent.epochs[-1] > agent.epochs[0], "a later term"
+    (task,) = until("its task is back", lambda: master.state().get_tasks.tasks)
+    assert (task.task_id, task.state) == ("t1", TaskState.RUNNING)
+    driver.reconcile_tasks()
+    assert scheduler.until("status").state is TaskState.RUNNING
+    scheduler.wanted.append("t2")
+    driver.revive_offers()
+    scheduler.until_state("t2", TaskState.RUNNING)
+
+
+def test_the_deadline_of_a_framework_survives_kill_9(cluster: Cluster) -> None:
+    master = cluster.master().until_it_leads()
+    scheduler = Recorder()
+    info = replace(framework_info("away", user="nobody"), failover_timeout=5000.0)
+    driver = cluster.driver(scheduler, master.target, info)
+    framework_id = scheduler.until("registered")
+    driver.stop(failover=True)
+    until("it is away", lambda: not master.state().get_frameworks.frameworks[0].connected)
+    deadline_s = until(
+        "its deadline is stored", lambda: stored_framework(master, framework_id).deadline_s
+    )
+    master.kill()
+    master.start().until_it_leads()
+    assert stored_framework(master, framework_id).deadline_s == deadline_s
+    (view,) = master.state().get_frameworks.frameworks
+    assert (view.framework_info.id, view.recovered) == (framework_id, True)
+
+    again = Recorder()
+    cluster.driver(again, master.target, replace(info, id=framework_id))
+    again.until("reregistered")
+    assert stored_framework(master, framework_id).deadline_s is None
+
+
+def test_a_standby_refuses_with_the_leaders_address_and_takes_over(cluster: Cluster) -> None:
+    leader = cluster.master().until_it_leads()
+    standby = cluster.master()  # on the same work directory
+    until("it knows the leader", lambda: leader.target in standby.refusal())
+    assert f"takes no writes: send it to {leader.target}" in standby.refusal()
+
+    both = f"{standby.target},{leader.target}"
+    agent = cluster.agent(both)
+    scheduler = Recorder("t1")
+    cluster.driver(scheduler, both)
+    scheduler.until_state("t1", TaskState.RUNNING)
+
+    leader.kill()
+    standby.until_it_leads()
+    scheduler.until("reregistered")
+    agent.until(am.AgentReregistered)
+    assert [t.task_id for t in until("t1", lambda: standby.state().get_tasks.tasks)] == ["t1"]
+
+
+def test_sigterm_is_a_clean_stop(cluster: Cluster) -> None:
+    master = cluster.master().until_it_leads()
+    scheduler = Recorder()
+    cluster.driver(scheduler, master.target)
+    scheduler.until("registered")
+    assert master.stop() == 0
+    assert "Traceback" not in master.log
+    scheduler.until("disconnected")
+
+
+def test_a_port_that_is_taken_is_named(cluster: Cluster) -> None:
+    first = cluster.master().until_it_leads()
+    second = cluster.master("--port", str(first.port), name="other")
+    assert second.wait() == 1
+    assert f"cannot listen on {first.target}" in second.log
+    assert "Traceback" not in second.log
+
+
+# ---- bad clients
+
+
+@contextlib.contextmanager
+def raw_stream(master: MasterProcess, calls: list[Any]) -> Iterator[Any]:
+    """The answers to what a client sends that is none of ours."""
+    with grpc.insecure_channel(master.target, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        yield scheduler_pb2_grpc.SchedulerStub(channel).Subscribe(iter(calls))  # type: ignore[no-untyped-call]
+
+
+def test_a_call_that_makes_no_sense_ends_its_stream_alone(cluster: Cluster) -> None:
+    master = cluster.master().until_it_leads()
+    scheduler = Recorder()
+    driver = cluster.driver(scheduler, master.target)
+    scheduler.until("registered")
+    info = FrameworkInfo("nobody", "MARK")
+    subscribe = scheduler_wire.call_to_wire(sm.Subscribe(info), None).SerializeToString()
+    binary = scheduler_pb2.Call.FromString(subscribe.replace(b"MARK", b"\xff\xfe\xfd\xfc"))
+    for call, complaint in [
+        (scheduler_pb2.Call(), "call UNKNOWN is not one"),
+        (scheduler_pb2.Call(type="ACCEPT"), "ACCEPT lacks its body"),
+        (binary, "not UTF-8"),
+    ]:
+        with raw_stream(master, [call]) as answers:
+            with pytest.raises(grpc.RpcError, match=complaint) as caught:
+                next(answers)
+            assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    scheduler.wanted.append("t1")
+    cluster.agent(master.target)
+    scheduler.until_state("t1", TaskState.RUNNING)
+    assert [f.framework_info.id for f in master.state().get_frameworks.frameworks] == [
+        driver.framework_id
+    ]
+
+
+def test_a_framework_that_is_refused_hears_why_and_its_stream_ends(cluster: Cluster) -> None:
+    master = cluster.master().until_it_leads()
+    bad = scheduler_wire.call_to_wire(sm.Subscribe(FrameworkInfo("x", "x", role="a b")), None)
+    with raw_stream(master, [bad]) as answers:
+        (event,) = [scheduler_wire.event_from_wire(message) for message in answers]
+    assert event is not None
+    assert isinstance(event[1], sm.Error)
+    assert "role 'a b' is invalid" in event[1].message
+
+
+# ---- operators
+
+
+def test_operators_follow_from_a_snapshot_on(cluster: Cluster) -> None:
+    master = cluster.master().until_it_leads()
+    client = OperatorClient(master.target)
+    events = client.events()
+    try:
+        at, epoch, snapshot = next(events)
+        assert isinstance(snapshot, om.OperatorSubscribed)
+        assert (epoch, snapshot.get_state) == (1, om.State())
+        agent = cluster.agent(master.target, Resources.of(cpus=1, mem=64))
+        sequence, _, added = next(events)
+        assert isinstance(added, om.AgentAdded)
+        assert (sequence, added.agent.agent_info.hostname) == (at + 1, agent.info.hostname)
+        scheduler = Recorder()
+        cluster.driver(scheduler, master.target)
+        framework_id = scheduler.until("registered")
+        answer_at, answer = client.call(om.TeardownFramework(framework_id))
+        assert answer == om.Done()
+        seen = {}
+        while not isinstance(event := next(events), tuple) or not isinstance(
+            event[2], om.FrameworkRemoved
+        ):
+            seen[event[0]] = event[2]
+        assert event[0] == answer_at
+    finally:
+        events.close()
+        client.close()
+
+
+def test_a_slow_start_is_no_reason_to_give_up(cluster: Cluster) -> None:
+    """Agents and frameworks may be started before the master."""
+    master = cluster.master()
+    master.kill()
+    agent = cluster.agent(master.target, SMALL + SMALL)
+    scheduler = Recorder("t1")
+    cluster.driver(scheduler, master.target)
+    master.start()
+    scheduler.until_state("t1", TaskState.RUNNING)
+    assert agent.info.id is not None

@@ -1,0 +1,185 @@
+"""The SDK's driver against a real master."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mezzo.errors import BadConfig
+from mezzo.frameworks.sdk import (
+    Offer,
+    Scheduler,
+    SchedulerDriver,
+    TaskState,
+    TaskStatus,
+    framework_info,
+)
+from mezzo.messages import agent as am
+from mezzo.record import replace
+from tests.masters import Cluster, MasterProcess, Recorder, cluster, until
+
+__all__ = ["cluster"]
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "run_commands.py"
+
+
+@pytest.fixture
+def master(cluster: Cluster) -> MasterProcess:
+    return cluster.master().until_it_leads()
+
+
+def connected(master: MasterProcess) -> list[bool]:
+    return [view.connected for view in master.state().get_frameworks.frameworks]
+
+
+def test_a_callback_that_raises_stops_the_driver_and_spares_the_tasks(
+    cluster: Cluster, master: MasterProcess
+) -> None:
+    class Clumsy(Recorder):
+        def status_update(self, driver: SchedulerDriver, status: TaskStatus) -> None:
+            raise ZeroDivisionError(status.task_id)
+
+    agent = cluster.agent(master.target)
+    driver = cluster.driver(Clumsy("t1"), master.target)
+    with pytest.raises(ZeroDivisionError, match="t1"):
+        driver.join()
+    until("it is away", lambda: connected(master) == [False])
+    assert [task.task_id for task in master.state().get_tasks.tasks] == ["t1"]
+    (task,) = agent.tasks.values()
+    assert task.state is TaskState.RUNNING
+    # What was not acknowledged waits for its successor, which has the same id.
+    successor = Recorder()
+    info = replace(framework_info("test", user="nobody"), id=driver.framework_id)
+    cluster.driver(successor, master.target, info).reconcile_tasks()
+    successor.until("reregistered")
+
+
+def test_stop_tears_the_framework_down(cluster: Cluster, master: MasterProcess) -> None:
+    agent = cluster.agent(master.target)
+    scheduler = Recorder("t1")
+    driver = cluster.driver(scheduler, master.target)
+    scheduler.until_state("t1", TaskState.RUNNING)
+    driver.stop()
+    driver.join()
+    assert agent.until(am.ShutdownFramework).framework_id == driver.framework_id
+    state = master.state()
+    assert [f.framework_info.id for f in state.get_frameworks.completed_frameworks] == [
+        driver.framework_id
+    ]
+    assert state.get_frameworks.frameworks == ()
+    assert scheduler.calls.empty(), "no callback follows"
+
+
+def test_stop_for_a_failover_leaves_everything_to_the_successor(
+    cluster: Cluster, master: MasterProcess
+) -> None:
+    cluster.agent(master.target)
+    first = Recorder("t1")
+    driver = cluster.driver(first, master.target)
+    first.until_state("t1", TaskState.RUNNING)
+    driver.stop(failover=True)
+    driver.join()
+    until("it is away", lambda: connected(master) == [False])
+    second = Recorder()
+    info = replace(framework_info("test", user="nobody"), id=driver.framework_id)
+    successor = cluster.driver(second, master.target, info)
+    second.until("reregistered")
+    successor.reconcile_tasks()
+    assert second.until("status").task_id == "t1"
+
+
+def test_a_second_driver_of_one_id_ends_the_first(cluster: Cluster, master: MasterProcess) -> None:
+    first = Recorder()
+    driver = cluster.driver(first, master.target)
+    first.until("registered")
+    second = Recorder()
+    info = replace(framework_info("test", user="nobody"), id=driver.framework_id)
+    cluster.driver(second, master.target, info)
+    assert first.until("error") == "Framework failed over"
+    driver.join()
+    second.until("reregistered")
+    assert connected(master) == [True]
+
+
+def test_a_framework_that_was_removed_is_told_so(cluster: Cluster, master: MasterProcess) -> None:
+    scheduler = Recorder()
+    driver = cluster.driver(scheduler, master.target)
+    scheduler.until("registered")
+    driver.stop()
+    again = Recorder()
+    info = replace(framework_info("test", user="nobody"), id=driver.framework_id)
+    late = cluster.driver(again, master.target, info)
+    assert "Framework has been removed" in again.until("error")
+    late.join()
+
+
+def test_an_update_is_acknowledged_by_hand_if_the_scheduler_wants_so(
+    cluster: Cluster, master: MasterProcess
+) -> None:
+    agent = cluster.agent(master.target)
+    scheduler = Recorder("t1")
+    driver = cluster.driver(scheduler, master.target, implicit_acknowledgements=False)
+    status = scheduler.until_state("t1", TaskState.RUNNING)
+    driver.reconcile_tasks()
+    made = scheduler.until("status")
+    assert made.uuid is None
+    driver.acknowledge_status_update(made)  # needs none, and is none
+    driver.kill_task(status.task_id)
+    heard = []
+    while not isinstance(message := agent.heard.get(timeout=60), am.KillTask):
+        heard.append(type(message))
+    assert am.UpdateAcknowledged not in heard
+    driver.acknowledge_status_update(status)
+    assert agent.until(am.UpdateAcknowledged).uuid == status.uuid
+
+
+def test_offers_can_be_declined_suppressed_and_revived(
+    cluster: Cluster, master: MasterProcess
+) -> None:
+    class Picky(Recorder):
+        def resource_offers(self, driver: SchedulerDriver, offers: list[Offer]) -> None:
+            self.calls.put(("offers", offers))
+            for offer in offers:
+                driver.decline_offer(offer.id)
+            driver.suppress_offers()
+
+    cluster.agent(master.target)
+    scheduler = Picky()
+    driver = cluster.driver(scheduler, master.target)
+    (first,) = scheduler.until("offers")
+    until("it is given back", lambda: _offered(master) == 0)
+    driver.revive_offers()
+    (second,) = scheduler.until("offers")
+    assert second.id != first.id
+
+
+def _offered(master: MasterProcess) -> float:
+    return sum(view.offered_resources.cpus for view in master.state().get_agents.agents)
+
+
+@pytest.mark.parametrize("address", ["nonsense", "zk://", "127.0.0.1:notaport"])
+def test_an_address_that_is_none_is_told_by_join(address: str) -> None:
+    driver = SchedulerDriver(Scheduler(), framework_info("x", user="nobody"), address)
+    with pytest.raises(BadConfig):
+        driver.run()
+
+
+def test_a_driver_may_be_stopped_before_it_found_a_master(cluster: Cluster) -> None:
+    scheduler = Recorder()
+    driver = cluster.driver(scheduler, "127.0.0.1:1")
+    driver.stop()
+    driver.join()
+    assert scheduler.calls.empty()
+
+
+def test_the_example_runs_its_commands(cluster: Cluster, master: MasterProcess) -> None:
+    agent = cluster.agent(master.target)
+    agent.finishes_at_once = True
+    command = [sys.executable, str(EXAMPLE), master.target, *(f"echo {n}" for n in range(30))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    finished = [line for line in done.stdout.splitlines() if "TASK_FINISHED" in line]
+    assert len(finished) == 30
