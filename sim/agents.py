@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, assert_never
 
 from mezzo.agent.config import AgentConfig
 from mezzo.agent.containerizer.base import Kind, RuntimeEvent
@@ -27,7 +27,7 @@ from mezzo.agent.events import (
     Send,
     Started,
 )
-from mezzo.core import Output
+from mezzo.core import CancelTimer, Output, SetTimer
 from mezzo.ids import ConnId, IdSource
 from mezzo.messages.agent import (
     KillTask,
@@ -150,5 +150,7 @@ class VirtualAgent:
                 self._world.after(0.05, self.process.post, HealthObserved(container_id, True))
             case Exit(message=message):
                 raise AssertionError(f"{self.name} exits: {message}")
+            case SetTimer() | CancelTimer():
+                raise AssertionError("the process sets timers itself")
             case _:
-                raise AssertionError(effect)
+                assert_never(effect)

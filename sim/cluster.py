@@ -97,6 +97,7 @@ class Cluster:
             self.agents,
             self.marathons,
             [master_disk, self.marathon_disk],
+            masters_elect,
         )
         machines = [agent.machine for agent in self.agents]
         # 4 apps at up to twice their size during an upgrade, half a cpu each, must fit.

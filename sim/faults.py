@@ -7,7 +7,8 @@ from collections.abc import Callable
 from mezzo.store.memory import MemoryDisk
 
 from .agents import VirtualAgent
-from .election import SESSION_S
+from .client import Client
+from .election import SESSION_S, Election
 from .marathons import VirtualMarathon
 from .masters import VirtualMaster
 from .network import Network, NetworkFaults
@@ -25,6 +26,7 @@ class Faults:
         agents: list[VirtualAgent],
         marathons: list[VirtualMarathon],
         disks: list[MemoryDisk],
+        election: Election,
     ) -> None:
         self._world = world
         self._network = network
@@ -32,6 +34,7 @@ class Faults:
         self._agents = agents
         self._marathons = marathons
         self._disks = disks
+        self._election = election
         self._active = False
         kinds: dict[str, Callable[[], None]] = {
             "crash master": self._crash_master,
@@ -46,6 +49,7 @@ class Faults:
             "store outage": self._store_outage,
             "container lost": self._lose_container,
             "clock jump": self._clock_jump,
+            "stale word of the leader": self._mislead,
         }
         # Half of the kinds, on the average: a fault that is always there hides what others find.
         self._kinds = {name: act for name, act in kinds.items() if world.chance(0.5)}
@@ -150,10 +154,31 @@ class Faults:
         disk.reachable = True
 
     def _lose_container(self) -> None:
-        machine = self._agent().machine
+        """Somebody removes a container by hand, under the agent's eyes.
+
+        Not while the agent is down: of a container that it has not seen running yet, removed with
+        every trace, nobody can tell whether it ever ran, and the agent launches it (again).
+        """
+        agent = self._agent()
+        machine = agent.machine
         running = machine.running()
-        if running:
+        if running and agent.process.up:
             machine.lost(self._world.rng.choice(running).spec.container_id)
+
+    def _mislead(self) -> None:
+        """A client that is behind connects to a master that was deposed and may not know it."""
+        client = (self._agent() if self._world.chance(0.7) else self._marathon()).client
+        deposed = [
+            master.name
+            for master in self._masters
+            if master.process.up and master.name != self._election.leader_name
+        ]
+        if deposed:
+            client.leader_is(self._world.rng.choice(deposed))
+            self._world.after(self._world.between(0.5, 10), self._correct, client)
+
+    def _correct(self, client: Client) -> None:
+        client.leader_is(self._election.leader_name)
 
     def _clock_jump(self) -> None:
         processes = [

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, assert_never
 
+from mezzo.core import CancelTimer, SetTimer
 from mezzo.ids import ConnId, FrameworkId, IdSource
 from mezzo.marathon.config import MarathonConfig
 from mezzo.marathon.core import MarathonCore
@@ -21,6 +22,7 @@ from mezzo.marathon.messages import (
     LinkUp,
     MasterEvent,
     Publish,
+    Ready,
     Registered,
     Reply,
     Result,
@@ -155,12 +157,14 @@ class VirtualMarathon:
                 self._world.after(0.2, self._probe, effect)
             case StopHealthChecks(instance_id=instance_id):
                 self._probes.pop(instance_id, None)
-            case Publish() | ShowApp() | ShowInstance() | ShowDeployment() | Launched():
-                pass
+            case Publish() | ShowApp() | ShowInstance() | ShowDeployment() | Launched() | Ready():
+                pass  # nobody looks
             case Abort(reason=reason):
                 self.process.crash(reason)
+            case SetTimer() | CancelTimer():
+                raise AssertionError("the process sets timers itself")
             case _:
-                raise AssertionError(effect)
+                assert_never(effect)
 
     def _probe(self, probe: StartHealthCheck) -> None:
         if probe.instance_id in self._probes and self.process.up:

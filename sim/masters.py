@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, assert_never
 
-from mezzo.core import Output
+from mezzo.core import CancelTimer, Output, SetTimer
 from mezzo.ids import ConnId, IdSource
 from mezzo.master.core import MasterCore
 from mezzo.master.events import (
@@ -178,8 +178,10 @@ class VirtualMaster:
                     self.process.post(StreamClosed(conn))
             case Publish() | ToOperator() | Answer():
                 pass  # nobody watches
+            case SetTimer() | CancelTimer():
+                raise AssertionError("the process sets timers itself")
             case _:
-                raise AssertionError(effect)
+                assert_never(effect)
 
     def _send(self, conn: ConnId, message: Any) -> None:  # noqa: ANN401
         end = self._ends.get(conn)

@@ -2,8 +2,8 @@
 
 A stream is what gRPC gives: messages of one direction arrive in order or not at all; when it breaks
 the two ends notice at different times, and what was under way is lost. Partitions hold messages
-back until they heal or the stream times out. A message may be delivered twice where the protocol
-promises to bear it (a peer that repeats after a reconnect looks the same).
+back until they heal or the stream times out. A message may be delivered twice, also much later,
+where the protocol promises to bear it (a peer that repeats after a reconnect looks the same).
 """
 
 from __future__ import annotations
@@ -115,7 +115,9 @@ class Stream:
         receiver.arrives_s = arrives_s
         self._world.after(arrives_s - self._world.now_s, self._deliver, receiver, message)
         if self._world.chance(faults.duplicate) and self._repeatable(message):
-            self._world.after(arrives_s - self._world.now_s, self._deliver, receiver, message)
+            late_s = 0.0 if self._world.chance(0.5) else self._world.between(0.0, 30.0)
+            again_s = arrives_s - self._world.now_s + late_s
+            self._world.after(again_s, self._deliver, receiver, message)
 
     def _deliver(self, receiver: End, message: Any) -> None:  # noqa: ANN401
         if not receiver.open:
