@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from mezzo.record import replace
+from mezzo.record import encode, replace
 
+from . import paths, timestamps
 from .app import App
 from .deployer import Deployer
 from .instances import Live
@@ -40,6 +41,9 @@ from .messages import (
 from .planner import Change, same_configuration
 from .ports import NoPortsLeft, assign_service_ports
 from .state import State
+
+# Below what the smallest store takes in one transaction, with room for the rest of the step.
+CHANGE_BYTES_MAX: Final = 800_000
 
 
 class Commands:
@@ -172,6 +176,8 @@ class Commands:
                 f"Max number ({limit}) of running deployments is reached: wait for one to end, or "
                 "cancel one"
             )
+        if too_large := _too_large(changes):
+            return too_large
         for plan in lockers:
             self._deployer.cancel(plan)
         for change in changes:
@@ -182,6 +188,11 @@ class Commands:
         apps = tuple(change.target for change in changes if change.target is not None)
         if origin is not None:
             self._announce(apps, origin)
+        self._state.publish(
+            "group_change_success",
+            groupId=paths.parent(changes[0].app_id) if len(changes) == 1 else paths.ROOT,
+            version=timestamps.format_ms(version),
+        )
         plan = self._deployer.start(changes, version)
         return Deployed(plan.id, version, apps)
 
@@ -214,6 +225,19 @@ class Commands:
 
     def _read_queue(self, _: ReadQueue) -> Result:
         return QueueRead(self._launcher.queue())
+
+
+def _too_large(changes: tuple[Change, ...]) -> NotValid | None:
+    """A deployment is stored whole, in one transaction with the apps that it changes."""
+    size = len(encode(changes))
+    size += 2 * sum(len(encode(c.target)) for c in changes if c.target != c.original)
+    if size <= CHANGE_BYTES_MAX:
+        return None
+    return NotValid(
+        "/",
+        f"this change takes {size} bytes in the state store, which is more than "
+        f"{CHANGE_BYTES_MAX}: make the definitions smaller, or change fewer apps at once",
+    )
 
 
 def _versioned(app: App, before: App | None, version: int) -> App:

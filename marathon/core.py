@@ -90,8 +90,7 @@ class MarathonCore:
 
     def step(self, event: Event, now: Instant) -> Output[Effect]:
         state = self._state
-        state.now = now
-        state.output = Output()
+        state.begin(now)
         match event:
             case Started():
                 self._start()
@@ -109,8 +108,10 @@ class MarathonCore:
                 self._timer(event)
             case _:
                 assert_never(event)
-        self._deployer.settle()
         self._killer.settle(self._subscribed)
+        while state.unbalanced:
+            self._deployer.settle()
+            self._killer.settle(self._subscribed)  # what it gives up changes the balance again
         self._launcher.settle(self._subscribed)
         state.show_changes()
         if isinstance(event, Started):
@@ -137,6 +138,8 @@ class MarathonCore:
         match fired.key:
             case killer.RETRY_TIMER:
                 self._killer.retry(self._subscribed)
+            case killer.MORE_TIMER:
+                pass  # settling goes on where the last step was full
             case launcher.REVIVE_TIMER:
                 self._launcher.revive_due()
             case launcher.TOKENS_TIMER:

@@ -271,7 +271,7 @@ class Deployer:
 
     def _doom_all(self, app_id: str) -> None:
         fleet = self._state.fleets.get(app_id)
-        for live in list(fleet.instances.values()) if fleet is not None else ():
+        for live in fleet.instances.values() if fleet is not None else ():
             self._killer.doom(live)
 
     def _restart(self, app: App, bounds: RestartBounds) -> bool:
@@ -294,7 +294,7 @@ class Deployer:
         """Old ones that were given up already: nothing is to be waited for."""
         fleet = self._state.fleet(app.id)
         if len(fleet.instances) > fleet.total.alive:
-            for live in list(fleet.instances.values()):
+            for live in fleet.instances.values():
                 if not live.alive and live.record.config_ms != app.last_config_change_ms:
                     self._killer.doom(live)
 

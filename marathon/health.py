@@ -24,7 +24,7 @@ class Health:
 
     def start_checks(self, live: Live) -> None:
         """The instance runs: have Marathon's own checks of it made from now on."""
-        if live.checking or live.record.doomed:
+        if live.checking or live.doomed:
             return
         for index, check in enumerate(live.app.health_checks):
             if check.protocol.by_agent:
@@ -108,7 +108,7 @@ class Health:
         )
 
     def _kill(self, live: Live, cause: str | None) -> None:
-        if live.record.doomed or live.condition is not Condition.RUNNING:
+        if live.doomed or live.condition is not Condition.RUNNING:
             return
         record = live.record
         self._state.publish(

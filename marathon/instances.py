@@ -170,6 +170,7 @@ class Live:
     ip_addresses: tuple[IpAddress, ...] = ()
     # What the tallies count it as now: (configuration, alive, active, ready).
     counted: tuple[int, bool, bool, bool] | None = None
+    doomed: bool = False  # it has to end; stored before the kill leaves
 
     @property
     def id(self) -> str:
@@ -192,7 +193,7 @@ class Live:
     @property
     def active(self) -> bool:
         """It counts towards the target."""
-        return self.alive and not self.record.doomed
+        return self.alive and not self.doomed
 
     @property
     def ready(self) -> bool:

@@ -13,6 +13,7 @@ from .messages import Call
 from .state import State
 
 RETRY_TIMER: Final = "kill-retry"
+MORE_TIMER: Final = "kill-more"
 
 
 class Killer:
@@ -20,11 +21,12 @@ class Killer:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._waiting: dict[str, Live] = {}
+        self._new: dict[str, Live] = {}  # doomed, to be stored as such
+        self._waiting: dict[str, Live] = {}  # stored, to be told
         self._sent: dict[str, tuple[Live, float]] = {}  # and when, monotonic seconds
         self._timer_set = False
         for live in state.by_id.values():
-            if live.record.doomed:
+            if live.doomed:
                 self._waiting[live.id] = live
 
     @property
@@ -32,19 +34,14 @@ class Killer:
         return len(self._sent)
 
     def doom(self, live: Live) -> None:
-        """End it. One that is unreachable can't be told, so it is given up at once: if it comes
-        back it is unknown, and killed as such.
-        """
-        if live.record.doomed:
-            return
-        if live.condition.unreachable:
-            self._state.forget(live, Condition.KILLED)
-            return
-        self._state.set_doomed(live)
-        self._waiting[live.id] = live
+        """End it. It counts no more from now on; all else happens when the step is settled."""
+        if not live.doomed:
+            self._state.doom(live)
+            self._new[live.id] = live
 
     def ended(self, live: Live) -> None:
         """No more to be killed."""
+        self._new.pop(live.id, None)
         self._waiting.pop(live.id, None)
         self._sent.pop(live.id, None)
 
@@ -54,7 +51,8 @@ class Killer:
         self._sent.clear()
 
     def settle(self, conn: ConnId | None) -> None:
-        """At the end of a step: send what fits."""
+        """At the end of a step: store what is doomed, and send what fits."""
+        self._store_new()
         if conn is None:
             return
         now_s = self._state.now.mono_s
@@ -65,6 +63,19 @@ class Killer:
         if self._sent and not self._timer_set:
             self._timer_set = True
             self._state.do(SetTimer(RETRY_TIMER, now_s + self._state.config.kill_retry_s))
+
+    def _store_new(self) -> None:
+        while self._new:
+            if self._state.full:
+                self._state.do(SetTimer(MORE_TIMER, self._state.now.mono_s))
+                return
+            live = self._new.pop(next(iter(self._new)))
+            if live.condition.unreachable:
+                # It can't be told, so it is given up: back again it is unknown, and killed as such.
+                self._state.forget(live, Condition.KILLED)
+            else:
+                self._state.store_doom(live)
+                self._waiting[live.id] = live
 
     def retry(self, conn: ConnId | None) -> None:
         """The retry timer fired: repeat the overdue ones, and see again after the youngest."""

@@ -167,7 +167,7 @@ class Launcher:
                 continue
             before = len(tasks)
             while demand.count > 0:
-                if self._tokens <= 0 or len(tasks) >= limit:
+                if self._tokens <= 0 or len(tasks) >= limit or state.full:
                     held_back = True
                     break
                 found = match(app, place, left, self._peers(app), state.rng)

@@ -45,6 +45,11 @@ def below(path: str, group: str) -> bool:
     return path != group and path.startswith(group.rstrip("/") + "/")
 
 
+def parent(path: str) -> str:
+    """The group that an app is in."""
+    return path.rpartition("/")[0] or ROOT
+
+
 def underscored(path: str) -> str:
     """`/shop/web` -> `shop_web`: the head of instance ids."""
     return path.strip("/").replace("/", "_")

@@ -10,7 +10,7 @@ import random
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mezzo.core import Delete, Instant, Output, Put
+from mezzo.core import Delete, Instant, Output, Put, Write
 from mezzo.ids import FrameworkId, IdSource, TaskId
 from mezzo.model import TaskStatus
 from mezzo.record import Record, decode, encode, replace
@@ -33,6 +33,10 @@ from .planner import Deployment
 from .views import AppView, CheckView, DeploymentView, InstanceView, TaskFailure
 
 _FRAMEWORK_KEY: Final = "framework/id"
+# What one step may write before it has to stop and go on in another: a step is one transaction, and
+# the smallest store takes about a megabyte.
+STEP_BYTES_MAX: Final = 400_000
+_WRITE_OVERHEAD_BYTES: Final = 256
 # What TASK state an ended instance failed with, for `lastTaskFailure`.
 _FAILED: Final = frozenset(
     {Condition.FAILED, Condition.ERROR, Condition.GONE, Condition.DROPPED, Condition.UNKNOWN}
@@ -54,6 +58,7 @@ class State:
         self.rng = rng
         self.now = Instant(0.0, 0.0)
         self.output: Output[Effect] = Output()
+        self._written_bytes = 0
         self.framework_id: FrameworkId | None = None
         self.apps: dict[str, App] = {}
         self.versions: dict[str, dict[int, App]] = {}  # by app, oldest first
@@ -102,6 +107,7 @@ class State:
             TaskState.STAGING,
             since=record.staged_at,
             inherited=True,
+            doomed=record.doomed,
         )
         live.checks = [CheckState() for _ in live.app.health_checks]
         self._index(live)
@@ -114,11 +120,28 @@ class State:
     def publish(self, kind: str, **fields: Any) -> None:  # noqa: ANN401 - as the event's type has it
         self.do(Publish(kind, self.now.wall_s, fields))
 
+    def begin(self, now: Instant) -> None:
+        """A step begins."""
+        self.now = now
+        self.output = Output()
+        self._written_bytes = 0
+
+    @property
+    def full(self) -> bool:
+        """This step has written enough: what else there is to store has to wait for another."""
+        return self._written_bytes >= STEP_BYTES_MAX
+
     def put(self, key: str, value: object) -> None:
-        self.output.writes.append(Put(key, encode(value)))
+        data = encode(value)
+        self._written_bytes += len(data)
+        self._write(Put(key, data))
 
     def delete(self, key: str) -> None:
-        self.output.writes.append(Delete(key))
+        self._write(Delete(key))
+
+    def _write(self, write: Write) -> None:
+        self._written_bytes += 3 * len(write.key) + _WRITE_OVERHEAD_BYTES
+        self.output.writes.append(write)
 
     # ---- the framework
 
@@ -211,10 +234,14 @@ class State:
         self.changed(live)
         self._publish_condition(live)
 
-    def set_doomed(self, live: Live) -> None:
+    def doom(self, live: Live) -> None:
+        """From now on it doesn't count towards the target. See `store_doom`."""
+        live.doomed = True
+        self.changed(live)
+
+    def store_doom(self, live: Live) -> None:
         live.record = replace(live.record, doomed=True)
         self.put(f"instance/{live.id}", live.record)
-        self.changed(live)
 
     def forget(self, live: Live, condition: Condition) -> None:
         """The instance has ended, or is given up."""
@@ -317,7 +344,7 @@ def _picture(live: Live) -> InstanceView:
         state=live.state,
         staged_at=record.staged_at,
         healthy=live.healthy,
-        doomed=record.doomed,
+        doomed=live.doomed,
         started_at=live.started_at,
         ports=record.ports,
         ip_addresses=live.ip_addresses,

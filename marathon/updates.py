@@ -78,7 +78,7 @@ class Updates:
     def _ended(self, live: Live, condition: Condition, status: TaskStatus) -> None:
         self._publish_update(live, status)
         live.state = status.state
-        if not live.record.doomed:
+        if not live.doomed:
             self._state.remember_failure(live, condition, status)
             if condition.failure:
                 self._backoffs.failed(live.app)
@@ -145,7 +145,7 @@ class Updates:
     # ---- unreachable instances
 
     def _unreachable(self, live: Live, status: TaskStatus) -> None:
-        if live.record.doomed:
+        if live.doomed:
             # It can't be told to end. If it comes back it is unknown, and killed as such.
             self._launcher.token_back(live)
             self._killer.ended(live)
@@ -176,6 +176,8 @@ class Updates:
         """Forget the instances that have been unreachable for too long."""
         now_s = self._state.now.wall_s
         for live in list(self._state.by_id.values()):
+            if self._state.full:
+                return  # the rest next time
             strategy: UnreachableStrategy | None = live.app.unreachable
             since = live.unreachable_since
             if strategy is None or since is None:

@@ -43,8 +43,12 @@ class Term:
         held: Callable[[], bool],
         hub: EventHub,
         metrics: Metrics,
+        patience_s: float = REPLY_TIMEOUT_S,
     ) -> None:
-        """post: into the core's inbox. held: is leadership or the store in doubt?"""
+        """post: into the core's inbox. held: is leadership or the store in doubt?
+
+        patience_s: how long a request waits for the core's answer.
+        """
         self.model = ReadModel()
         self.hub = hub
         self.metrics = metrics
@@ -52,6 +56,7 @@ class Term:
         self.started_s = time.monotonic()
         self._post = post
         self._held = held
+        self._patience_s = patience_s
         self._ids = itertools.count(1)
         self._waiting: dict[int, Future[Result]] = {}
 
@@ -66,9 +71,9 @@ class Term:
         future = self._waiting[request_id] = Future()
         self._post(ApiRequest(request_id, command))
         try:
-            return future.result(REPLY_TIMEOUT_S)
+            return future.result(self._patience_s)
         except TimeoutError:
-            text = f"No answer within {REPLY_TIMEOUT_S:g} s; it may still be carried out."
+            text = f"No answer within {self._patience_s:g} s; it may still be carried out."
             raise message(503, text) from None
         finally:
             self._waiting.pop(request_id, None)

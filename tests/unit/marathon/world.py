@@ -46,9 +46,10 @@ from mezzo.marathon.messages import (
 )
 from mezzo.marathon.views import AppView, DeploymentView, InstanceView
 from mezzo.messages import scheduler as m
-from mezzo.model import Attribute, FaultDomain, Offer, TaskInfo, TaskStatus
+from mezzo.model import Attribute, FaultDomain, Launch, Offer, TaskInfo, TaskStatus
 from mezzo.resources import Resources
 from mezzo.states import Reason, TaskState
+from mezzo.store.base import write_bytes
 
 ORIGIN = Origin("127.0.0.1", "/v2/apps")
 
@@ -90,10 +91,12 @@ class World:
         self.store: dict[str, bytes] = {}
         self.tasks: dict[TaskId, Task] = {}
         self.launched_ever: list[TaskId] = []
+        self._ever: set[TaskId] = set()
         self.ended: list[TaskId] = []
         self.acks: list[m.Acknowledge] = []
         self.epoch = 1
         self.steps = 0
+        self.written: list[int] = []  # bytes of each step
         self.crash_at: int | None = None  # number of the step
         self.watch: Callable[[], None] = lambda: None  # called after each step
         self._conns = 0
@@ -148,6 +151,7 @@ class World:
     def step(self, event: Event) -> list[Any]:
         output = self.core.step(event, self.now)
         self.steps += 1
+        self.written.append(sum(map(write_bytes, output.writes)))
         for write in output.writes:
             match write:
                 case Put(key, value):
@@ -243,8 +247,8 @@ class World:
         match call:
             case m.Accept(_, operations):
                 for operation in operations:
-                    for info in getattr(operation, "task_infos", ()):
-                        self._launch(info)
+                    assert isinstance(operation, Launch)
+                    self._launch(operation)
             case m.Kill(task_id):
                 if task_id in self.tasks and self.auto_kill:
                     self._later(task_id, TaskState.KILLED)
@@ -257,15 +261,18 @@ class World:
             case m.Reconcile(tasks):
                 self._reconcile([task.task_id for task in tasks] or list(self.tasks), bool(tasks))
 
-    def _launch(self, info: TaskInfo) -> None:
-        assert info.task_id not in self.launched_ever, f"{info.task_id} launched twice"
-        agent = next(a for a in self.agents if a.id == info.agent_id)
-        assert info.resources <= self.free(agent), "more than there is"
-        assert any(info.task_id.startswith(key.removeprefix("instance/")) for key in self.store)
-        self.launched_ever.append(info.task_id)
-        self.tasks[info.task_id] = Task(info, agent)
-        if self.auto_run:
-            self._later(info.task_id, TaskState.RUNNING)
+    def _launch(self, launch: Launch) -> None:
+        agent = next(a for a in self.agents if a.id == launch.task_infos[0].agent_id)
+        wanted = Resources.total(info.resources for info in launch.task_infos)
+        assert wanted <= self.free(agent), "more than there is"
+        for info in launch.task_infos:
+            assert info.task_id not in self._ever, f"{info.task_id} launched twice"
+            assert f"instance/{info.task_id.removesuffix('._app.1')}" in self.store
+            self._ever.add(info.task_id)
+            self.launched_ever.append(info.task_id)
+            self.tasks[info.task_id] = Task(info, agent)
+            if self.auto_run:
+                self._later(info.task_id, TaskState.RUNNING)
 
     def _reconcile(self, task_ids: list[TaskId], explicit: bool) -> None:
         for task_id in task_ids:
