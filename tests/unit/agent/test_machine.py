@@ -177,9 +177,11 @@ class AgentMachine(RuleBasedStateMachine):
         self.step(e.MasterDown(self.conn))
         self.conn = None
 
-    @precondition(lambda self: self.conn is not None and self.core.view().registered)
     @rule(task_id=st.sampled_from(TASKS))
     def launch(self, task_id: TaskId) -> None:
+        """Of a task that may be known, running or long over."""
+        if not self.core.view().registered:
+            self.connect()
         self.asked.add(task_id)
         self.say(am.RunTask(FRAMEWORK, process_task(task_id)))
 
@@ -234,14 +236,30 @@ class AgentMachine(RuleBasedStateMachine):
         if self.waiting:
             self.make_durable()
 
+    @rule(task_id=st.sampled_from(TASKS))
+    def run_to_the_end(self, task_id: TaskId) -> None:
+        """What mostly happens: launched, ended, every update acknowledged."""
+        self.launch(task_id)
+        self.settle()
+        for cid, container in list(self.containers.items()):
+            if container.task_id == task_id and container.running:
+                container.running, container.exit_code = False, 0
+                self.step(ContainerExited(cid, exit_code=0))
+        for _ in range(4):
+            self.settle()
+            self.acknowledge_head(task_id)
+
     @rule()
     def commit_all(self) -> None:
         self.settle()
 
-    @rule()
-    def crash(self) -> None:
+    @rule(durable=st.integers(0, 3))
+    def crash(self, durable: int) -> None:
         """What is not durable never was, and nobody has seen anything of it."""
+        for _ in range(min(durable, len(self.waiting))):
+            self.make_durable()
         self.boot()
+        self.connect()
 
     # ---- promises
 
@@ -280,4 +298,4 @@ class AgentMachine(RuleBasedStateMachine):
 
 
 TestAgentMachine = AgentMachine.TestCase
-TestAgentMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAgentMachine.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
