@@ -1,0 +1,1 @@
+"""Marathon: the framework that keeps long-running services alive, and its v2 API."""

@@ -226,8 +226,9 @@ class Deployer:
         return self._scale(app, needs_ready=work.needs_ready)
 
     def _maintain(self, app_id: str, app: App | None) -> None:
-        due = app_id in self._surplus_due
-        self._surplus_due.pop(app_id, None)
+        due = app_id in self._surplus_due and self._all_confirmed(app_id)
+        if due:
+            del self._surplus_due[app_id]
         if app is None:
             self._launcher.want_none(app_id)
             if due:
@@ -238,6 +239,12 @@ class Deployer:
         self._want_up_to_target(app)
         if due:
             self._kill_down_to(app)
+
+    def _all_confirmed(self, app_id: str) -> bool:
+        """After a change of leader: who has not been heard of may turn out to be unreachable."""
+        fleet = self._state.fleets.get(app_id)
+        lives = fleet.instances.values() if fleet is not None else ()
+        return all(live.confirmed or not live.inherited for live in lives)
 
     def _scale(self, app: App, *, needs_ready: bool) -> bool:
         self._want_up_to_target(app)

@@ -61,9 +61,7 @@ _ABDICATE_AFTER_S: Final = 0.5
 # Threads that answer HTTP, beside those that event streams may hold.
 _HTTP_THREADS: Final = 24
 _LOGGED: Final[Mapping[str, str]] = {
-    "api_post_event": "app.changed",
     "app_terminated_event": "app.terminated",
-    "deployment_info": "deployment.step",
     "deployment_success": "deployment.succeeded",
     "deployment_failed": "deployment.failed",
     "unhealthy_instance_kill_event": "instance.unhealthy",
@@ -285,7 +283,7 @@ class MarathonShell:
                 count("marathon.mesos.calls.suppress.counter")
 
     def _log_event(self, event: Publish) -> None:
-        name = _LOGGED.get(event.type)
+        name = _log_name(event)
         if name is None or event.fields.get("condition") in _UNTOLD:
             return
         shown = {
@@ -337,6 +335,17 @@ _LOG_KEYS: Final = {
     "frameworkId": "framework",
     "master": "master",
 }
+
+
+def _log_name(event: Publish) -> str | None:
+    if event.type == "deployment_info":
+        plan, step = event.fields["plan"], event.fields["currentStep"]
+        return "deployment.started" if step is plan.steps[0] else "deployment.step"
+    if event.type == "api_post_event":
+        app = event.fields["appDefinition"]
+        new = app.version_ms == app.last_config_change_ms == app.last_scaling_ms
+        return "app.configured" if new else "app.scaled"
+    return _LOGGED.get(event.type)
 
 
 class _Follower:

@@ -266,7 +266,7 @@ class State:
             self.do(StopHealthChecks(live.id))
 
     def remember_failure(self, live: Live, condition: Condition, status: TaskStatus) -> None:
-        if condition not in _FAILED and condition is not Condition.FINISHED:
+        if condition not in _FAILED:
             return
         record = live.record
         self.failures[record.app_id] = TaskFailure(

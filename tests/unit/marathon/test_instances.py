@@ -376,3 +376,21 @@ def test_a_launch_that_never_left_is_replaced_after_reconciliation() -> None:
     assert len(world.running("/a")) == 1
     assert len(world.launched_ever) == 1
     assert world.shown_deployments == {}
+
+
+def test_a_new_leader_kills_no_surplus_before_it_has_heard_of_everyone() -> None:
+    """A lost instance and its replacement: which of them is too much the master has to say."""
+    world = World.of("a")
+    world.deploy(app("/a", 2))
+    lost = world.running("/a")[0]
+    world.advance(1)
+    lose(world, lost)
+    world.advance(1)
+    alive = world.running("/a")[1:]
+    world.conn = None
+    world._boot()
+    world.advance(20)  # the first check of all targets, without a master
+    world.connect()
+    world.advance(1)
+    assert world.called(m.Kill) == []
+    assert world.running("/a")[1:] == alive
