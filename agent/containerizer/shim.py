@@ -29,9 +29,11 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing itself takes too long to import
+    from collections.abc import Callable
     from typing import Any
 
 STARTED = b"started"  # what READY_FD gets, or the text of the error
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 ALREADY_RAN = 3  # exit status of a second shim
 NOT_STARTED = 4  # exit status: the program could not be started
 ENDING_SIGNALS: "tuple[signal.Signals, ...]" = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -68,16 +70,14 @@ def start_ticks(pid: int) -> int | None:
     return None if stat is None else int(stat[19])
 
 
-def kill_session(session: int) -> None:
-    """SIGKILL everything of a session, until nothing alive is left of it, for 5 s at most."""
+def kill_all(belongs: "Callable[[list[str]], bool]") -> None:
+    """SIGKILL every process whose `process_stat` belongs, until none is alive, for 5 s at most."""
     found, rounds = True, 500
     while found and rounds:
         found, rounds = False, rounds - 1
         for name in os.listdir("/proc"):
-            if not name.isdigit():
-                continue
-            stat = process_stat(int(name))
-            if stat is None or int(stat[3]) != session or stat[0] in "ZX":
+            stat = process_stat(int(name)) if name.isdigit() else None
+            if stat is None or stat[0] in "ZX" or not belongs(stat):
                 continue
             found = True
             try:
@@ -86,6 +86,34 @@ def kill_session(session: int) -> None:
                 continue  # it ended by itself
         if found:
             time.sleep(0.01)
+
+
+def kill_session(session: int) -> None:
+    """Everything of the session that this process led."""
+    kill_all(lambda stat: int(stat[3]) == session)
+
+
+def kill_family(session: int) -> None:
+    """Everything of the program's session, and what has left it but was given to us to raise."""
+    me = os.getpid()
+    kill_all(lambda stat: int(stat[3]) == session or int(stat[1]) == me)
+
+
+def adopt_orphans() -> None:
+    """From now on we are the parent of every descendant whose own one ends: none escapes us."""
+    import ctypes  # takes longer to import than all the rest: so only once the program runs
+
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def wait_for(pid: int) -> "os.waitid_result":
+    """Wait until it ends, burying orphans meanwhile. It itself is not reaped."""
+    while True:
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        assert ended is not None
+        if ended.si_pid == pid:
+            return ended
+        os.waitpid(ended.si_pid, 0)
 
 
 def become(user: str) -> None:
@@ -161,10 +189,10 @@ def main(run_dir: str, ready: int) -> int:
     except BrokenPipeError:
         pass  # the agent has gone; the next one finds the pid file
     os.close(ready)
+    adopt_orphans()
     # Not reaped before the exit file is there: until then nobody else can get its pid.
-    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    assert ended is not None
-    kill_session(pid)
+    ended = wait_for(pid)
+    kill_family(pid)
     how = "code" if ended.si_code == os.CLD_EXITED else "signal"
     write_whole(exit_file, json.dumps({how: ended.si_status}))
     os.waitpid(pid, 0)
