@@ -6,6 +6,7 @@ An address is ``zk://[user:password@]host[:port][,host[:port]...]/path``, as for
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import dataclass, field
 
 from kazoo.client import KazooClient
@@ -22,6 +23,7 @@ from .errors import BadConfig
 
 SCHEME = "zk://"
 DEFAULT_PORT = 2181
+_CLOSE_WITHIN_S = 5.0
 
 # After any of these a request may have been carried out or not: read before you decide.
 LOST_CONTACT = (
@@ -110,6 +112,22 @@ def make_client(address: ZkAddress, session_timeout_s: float, *, public: bool) -
         connection_retry={"max_tries": -1, "delay": 0.1, "backoff": 2, "max_delay": 1.0},
         logger=_quiet_logger(),
     )
+
+
+def close_client(client: KazooClient) -> None:
+    """End the session: its nodes are removed at once if a server can be told.
+
+    kazoo waits for its connection's thread without a limit, and minutes were seen where the server
+    had just died. Then we leave it behind: the session expires by itself.
+    """
+
+    def close() -> None:
+        client.stop()
+        client.close()
+
+    closing = threading.Thread(target=close, name="zk close", daemon=True)
+    closing.start()
+    closing.join(_CLOSE_WITHIN_S)
 
 
 def _quiet_logger() -> logging.Logger:

@@ -17,7 +17,7 @@ from kazoo.interfaces import IAsyncResult
 from kazoo.protocol.states import KazooState
 
 from ..log import get_logger
-from ..zk import LOST_CONTACT, ZkAddress, make_client
+from ..zk import LOST_CONTACT, ZkAddress, close_client, make_client
 
 T = TypeVar("T")
 
@@ -75,8 +75,7 @@ class Session:
         if self._thread.ident is not None:
             self._inbox.put(_Wake.STOP)
             self._thread.join()
-        self.client.stop()
-        self.client.close()
+        close_client(self.client)
 
     def wake(self, _event: object = None) -> None:
         """Look again. Has the shape of a kazoo watch, and may be called from any thread."""

@@ -36,7 +36,7 @@ from kazoo.interfaces import IAsyncResult
 
 from ..core import Put, Write
 from ..errors import BadConfig, Fenced, StoreError, StoreUnavailable
-from ..zk import LOST_CONTACT, ZkAddress, make_client
+from ..zk import LOST_CONTACT, ZkAddress, close_client, make_client
 from .base import check_writes, split_key
 
 T = TypeVar("T")
@@ -169,8 +169,7 @@ class ZooKeeperStore:
         self._patiently(attempt)
 
     def close(self) -> None:
-        self._client.stop()
-        self._client.close()
+        close_client(self._client)
 
     def _transaction(
         self, mark: _Mark, writes: Sequence[Write], nodes: set[str]
