@@ -82,7 +82,7 @@ class ScriptedMaster:
     def agent_said(self, conn: ConnId, messages: list[Any]) -> None:
         raise AssertionError("no agent was expected")
 
-    def framework_said(self, conn: ConnId, framework_id: FrameworkId | None, call: Any) -> None:  # noqa: ANN401
+    def framework_said(self, conn: ConnId, framework_id: FrameworkId | None, call: Any) -> None:
         raise AssertionError("no framework was expected")
 
     def operator_joined(self, conn: ConnId) -> None:

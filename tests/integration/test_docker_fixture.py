@@ -31,7 +31,7 @@ def run(client: docker.DockerClient) -> Iterator[Run]:
     """Start a container in the background; it is removed after the test."""
     with contextlib.ExitStack() as stack:
 
-        def start(image: str, *command: str, **options: Any) -> Any:  # noqa: ANN401
+        def start(image: str, *command: str, **options: Any) -> Any:
             name = f"fixture-{uuid.uuid4().hex[:8]}"
             container = client.containers.run(
                 image, list(command), name=name, detach=True, **options
@@ -116,7 +116,7 @@ def serve(text: str) -> list[str]:
     return ["sh", "-c", script]
 
 
-def published(container: Any, port: str) -> int:  # noqa: ANN401
+def published(container: Any, port: str) -> int:
     """The port on 127.0.0.1 under which the container's `port` is published."""
     container.reload()
     return int(container.ports[port][0]["HostPort"])

@@ -25,7 +25,7 @@ WITHIN_S = 60.0
 EXAMPLE = Path(__file__).parents[2] / "examples" / "run_commands.py"
 
 
-def eventually(look: Callable[[], Any], what: str, within_s: float = WITHIN_S) -> Any:  # noqa: ANN401
+def eventually(look: Callable[[], Any], what: str, within_s: float = WITHIN_S) -> Any:
     """The first truthy answer of `look`; errors of a cluster without a leader count as no."""
     deadline = time.monotonic() + within_s
     last: object = None
@@ -111,7 +111,7 @@ class Cluster:
 
     # ---- talking to it
 
-    def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401
+    def call(self, method: str, path: str, body: object = None) -> Any:
         """Ask whichever Marathon is alive; a standby passes it on to the leader."""
         alive = [port for name, port in self.marathons.items() if name in self.processes]
         request = urllib.request.Request(
