@@ -31,6 +31,9 @@ def update(state: MasterState, step: Step, agent: AgentEntry, message: StatusUpd
         step.to_agent(agent, ShutdownFramework(message.framework_id))
         return
     status = message.status
+    # The agent does not know the framework of a launch that never reached it.
+    if (told := framework.lost_form(status.state)) is not status.state:
+        status = replace(status, state=told)
     # After a terminal status nothing follows, so the latest state is that one.
     latest = status.state if status.state.terminal else message.latest_state
     entry = agent.tasks.get((framework.id, status.task_id))

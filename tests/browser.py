@@ -11,7 +11,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: while Playwright's synchronous API is open, its event loop counts as
+# running in this thread, and no other test can run one of its own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium")
     if chromium is None:

@@ -112,6 +112,17 @@ def test_a_disconnected_framework_gets_the_update_later(world: World) -> None:
     assert framework.updates() == [sent]
 
 
+@pytest.mark.parametrize(("aware", "told"), [(True, S.DROPPED), (False, S.LOST)])
+def test_a_launch_that_never_arrived_is_told_in_the_words_that_the_framework_knows(
+    world: World, aware: bool, told: TaskState
+) -> None:
+    agent, framework = world.agent(), world.framework(aware=aware)
+    info = framework.launch("t1")
+    agent.update(info, framework.id, S.DROPPED)
+    assert [status.state for status in framework.updates()] == [told]
+    assert framework.offer().resources == BIG
+
+
 def test_an_update_of_a_removed_framework_makes_the_agent_forget_it(world: World) -> None:
     agent, framework = world.agent(), world.framework()
     info = framework.launch("t1")
