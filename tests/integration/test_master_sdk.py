@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 
 from mezzo.errors import BadConfig
@@ -17,8 +21,12 @@ from mezzo.frameworks.sdk import (
     TaskStatus,
     framework_info,
 )
+from mezzo.ids import FrameworkId, OfferId
 from mezzo.messages import agent as am
+from mezzo.messages import scheduler as m
 from mezzo.record import replace
+from mezzo.wire import scheduler as scheduler_wire
+from mezzo.wire.v1 import scheduler_pb2_grpc
 from tests.masters import Cluster, MasterProcess, Recorder, cluster, until
 
 __all__ = ["cluster"]
@@ -183,3 +191,34 @@ def test_the_example_runs_its_commands(cluster: Cluster, master: MasterProcess) 
     assert done.returncode == 0, done.stderr
     finished = [line for line in done.stdout.splitlines() if "TASK_FINISHED" in line]
     assert len(finished) == 30
+
+
+def test_events_of_a_deposed_master_are_not_heard() -> None:
+    """It still answers at the address, and does not know yet that another leads."""
+    epochs = iter([5, 4, 6])
+
+    class TwoFaced(scheduler_pb2_grpc.SchedulerServicer):
+        def Subscribe(self, requests: Any, context: Any) -> Iterator[Any]:
+            epoch = next(epochs)
+            yield scheduler_wire.event_to_wire(m.Subscribed(FrameworkId("f")), epoch)
+            yield scheduler_wire.event_to_wire(m.Rescind(OfferId(f"o{epoch}")), epoch)
+            if epoch != 5:
+                for _ in requests:  # until the driver hangs up
+                    pass
+
+    server = grpc.server(ThreadPoolExecutor(4))
+    scheduler_pb2_grpc.add_SchedulerServicer_to_server(TwoFaced(), server)  # type: ignore[no-untyped-call]
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    scheduler = Recorder()
+    info = framework_info("x", user="nobody")
+    driver = SchedulerDriver(scheduler, info, f"127.0.0.1:{port}")
+    driver.start()
+    try:
+        scheduler.until("registered")
+        heard = [scheduler.until("rescinded") for _ in range(2)]
+        assert heard == ["o5", "o6"]
+    finally:
+        driver.stop(failover=True)
+        driver.join()
+        server.stop(None)

@@ -41,7 +41,7 @@ class SlowStore(MemoryStore):
 
     def commit(self, writes: Sequence[Write]) -> None:
         self.asked.release()
-        self.may_commit.wait()
+        assert self.may_commit.wait(30), "the test has ended without letting it go on"
         super().commit(writes)
         self.groups.append(list(writes))
 

@@ -278,6 +278,20 @@ def test_teardown_gives_its_resources_to_others(world: World) -> None:
     assert ("failover", framework.id) not in world.timers
 
 
+def test_a_removed_framework_waits_for_no_agent(world: World) -> None:
+    agent = world.agent()
+    framework = world.framework()
+    framework.launch("t1")
+    agent.disconnect()
+    world.advance(100)
+    framework.say(sm.Teardown())
+    state = world.ask(om.GetState())
+    assert isinstance(state, om.State)
+    assert state.get_tasks.unreachable_tasks == ()
+    agent.reregister()
+    assert agent.heard(am.ShutdownFramework) == [am.ShutdownFramework(framework.id)]
+
+
 def test_an_operator_can_tear_a_framework_down(world: World) -> None:
     agent = world.agent()
     framework = world.framework()
