@@ -32,7 +32,7 @@ plain_words = st.text("abcxyz019-_.", min_size=1, max_size=6)
 
 milli = st.integers(1, 10_000_000)
 pairs = st.lists(
-    st.tuples(st.integers(0, 60), st.integers(0, 12)).map(lambda p: (p[0], p[0] + p[1])), max_size=6
+    st.tuples(st.integers(0, 24), st.integers(0, 5)).map(lambda p: (p[0], p[0] + p[1])), max_size=6
 )
 ranges = pairs.map(Ranges.of)
 items = st.lists(plain_words, max_size=5).map(Items.of)

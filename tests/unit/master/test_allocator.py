@@ -198,6 +198,9 @@ def test_the_longer_of_two_refusals_counts() -> None:
     back(a, "a", "s1", refused_until_s=20.0)
     assert cycle(a, 19.0) == []
     assert [g.resources for g in a.cycle(20.0)] == [ONE]
+    back(a, "a", "s1", Resources.of(cpus=1))
+    assert cycle(a, 99.0) == [], "the cpus alone are refused for longer"
+    assert [g.resources for g in a.cycle(100.0)] == [Resources.of(cpus=1)]
 
 
 def test_a_refusal_says_nothing_to_who_is_disconnected_or_suppressed() -> None:

@@ -310,6 +310,7 @@ class MasterMachine(RuleBasedStateMachine):
         assert {*state.agent_of, *state.framework_of} == set(self.world.peers)
         places = [key for there in state.agents_at.values() for key in there]
         assert sorted(places) == sorted(state.agents)
+        assert all(state.agents_at.values())
 
     @invariant()
     def no_timer_is_left_behind(self) -> None:
