@@ -21,6 +21,9 @@ from mezzo.wire.server import MasterServer
 from mezzo.wire.v1 import agent_pb2_grpc, operator_pb2, operator_pb2_grpc
 
 
+EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined] - missing in the stubs
+
+
 class Handler:
     """Puts what comes in into a queue; `stumble` makes it raise at the next agent's message."""
 
@@ -105,7 +108,7 @@ def test_closing_a_stream_delivers_what_was_sent_before_and_nothing_after() -> N
         f.server.close(conn)
         f.server.send(conn, PINGS[1])
         assert told(await call.read()) == [PINGS[0]]
-        assert await call.read() == grpc.aio.EOF
+        assert await call.read() is EOF
         assert await call.code() is grpc.StatusCode.OK
         assert await f.handler.next() == (conn, "closed")
 
@@ -131,7 +134,7 @@ def test_a_client_that_has_no_more_to_say_is_let_go() -> None:
     async def test(f: Fixture) -> None:
         conn, call = await f.agent()
         await call.done_writing()
-        assert await call.read() == grpc.aio.EOF
+        assert await call.read() is EOF
         assert await f.handler.next() == (conn, "closed")
 
     serve(test)

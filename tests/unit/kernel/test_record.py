@@ -81,7 +81,7 @@ def test_what_has_no_stored_form_cannot_be_stored() -> None:
 def test_a_record_cannot_be_changed_and_replace_makes_another() -> None:
     info = FrameworkInfo("root", "x")
     with pytest.raises(AttributeError):
-        info.name = "y"  # type: ignore[misc]
+        info.name = "y"
     assert replace(info, name="y") == FrameworkInfo("root", "y")
     assert info.name == "x"
     assert hash(info) == hash(FrameworkInfo("root", "x"))

@@ -20,6 +20,7 @@ from mezzo.resources import (
     Ranges,
     Reservation,
     Resources,
+    Value,
     parse_value,
 )
 
@@ -211,7 +212,7 @@ def test_items_behave_as_sets(a: set[str], b: set[str]) -> None:
         max_size=4,
     )
 )
-def test_what_is_printed_can_be_parsed(amounts: dict[Kind, s.Value]) -> None:
+def test_what_is_printed_can_be_parsed(amounts: dict[Kind, Value]) -> None:
     made = Resources(amounts)
     assert Resources.parse(str(made)) == made
 

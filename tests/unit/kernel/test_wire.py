@@ -67,7 +67,7 @@ def kinds(union: Any, *without: type[Record]) -> list[type[Record]]:
 @few
 @given(st.data())
 def test_every_call_of_a_framework_comes_through(kind: type[Record], data: st.DataObject) -> None:
-    call, framework_id = data.draw(values(kind)), data.draw(st.none() | s.words)
+    call, framework_id = data.draw(values(kind)), data.draw(st.none() | s.words.map(FrameworkId))
     message = scheduler_wire.call_to_wire(call, framework_id)
     assert scheduler_wire.call_from_wire(through_bytes(message)) == (framework_id, call)
 

@@ -91,6 +91,10 @@ class MasterMachine(RuleBasedStateMachine):
             key = next(iter(agent.tasks))
             del agent.tasks[key]
             agent.unacknowledged.pop(key, None)
+        self.bring_back(agent)
+
+    def bring_back(self, agent: Agent) -> None:
+        """As a real agent does: it says DROPPED of what never arrived, and repeats its updates."""
         agent.reregister()
         for known in [k for each in agent.heard(am.AgentReregistered) for k in each.reconcile]:
             if (known.framework_id, known.task_id) not in agent.tasks:
@@ -356,13 +360,12 @@ class MasterMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Everybody comes back, everything ends: then everything is free again."""
         self.check_replica()
-        world = self.world
         for framework in list(self.frameworks):
             if framework.conn is None:
                 framework.subscribe()
         for agent in self.agents:
-            agent.deaf = False
-            self.agents_back(agent)
+            agent.disconnect()
+            self.bring_back(agent)
         for agent in self.agents:
             for key in list(agent.tasks):
                 if not agent.tasks[key].state.terminal:
@@ -375,21 +378,12 @@ class MasterMachine(RuleBasedStateMachine):
                     framework.acknowledge(status)
             framework.say(sm.Suppress())
             framework.decline(0)
-        for agent in world.core.state.agents.values():
-            if agent.connected:
-                assert not agent.tasks
-                assert not agent.offers
-                assert world.core.state.allocator.available(agent.id) == agent.info.resources
+        for entry in self.state.agents.values():
+            if entry.connected:
+                assert not entry.tasks
+                assert not entry.offers
+                assert self.state.allocator.available(entry.id) == entry.info.resources
         self.no_timer_is_left_behind()
-
-    def agents_back(self, agent: Agent) -> None:
-        if agent.conn is not None:
-            agent.disconnect()
-        agent.reregister()
-        for known in [k for each in agent.heard(am.AgentReregistered) for k in each.reconcile]:
-            if (known.framework_id, known.task_id) not in agent.tasks:
-                agent.update(task(known.task_id, agent.id), known.framework_id, S.DROPPED)
-        agent.resend()
 
 
 def _charge(

@@ -298,6 +298,14 @@ def test_a_refusal_of_no_time_lasts_until_others_had_their_turn(world: World) ->
     assert holder.offers
 
 
+def test_who_uses_a_part_may_have_the_rest_again_at_once(world: World) -> None:
+    agent, framework = world.agent(), world.framework()
+    framework.accept([framework.offer()], task("t1", agent.id), refuse_s=0)
+    assert framework.offer().resources == BIG - SMALL
+    framework.accept([framework.offer()], refuse_s=0)
+    assert not framework.offers, "who used nothing waits for its turn"
+
+
 @pytest.mark.parametrize("refuse_s", [-1.0, float("nan")])
 def test_a_senseless_refusal_counts_as_5_seconds(world: World, refuse_s: float) -> None:
     world.agent()
@@ -462,7 +470,7 @@ def test_a_quiet_cluster_is_quiet(world: World) -> None:
         world.agent()
     framework = world.framework()
     framework.decline(3600)
-    assert {key if isinstance(key, str) else key[0] for key in world.timers} == {
+    assert {key[0] if isinstance(key, tuple) else key for key in world.timers} == {
         *("filters", "gc", "heartbeat", "operator heartbeat", "ping", "recovery")
     }
     framework.say(sm.Revive())

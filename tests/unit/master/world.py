@@ -131,7 +131,7 @@ class Agent:
         for message in list(self.unacknowledged.values()):
             self.say(message)
 
-    def receive(self, message: am.MasterMessage) -> None:
+    def receive(self, message: Any) -> None:
         self.inbox.append(message)
         match message:
             case am.Ping():
@@ -164,7 +164,7 @@ class Agent:
 
     def heard(self, kind: type[R]) -> list[R]:
         """What it was told of one kind since it was asked last."""
-        found = [message for message in self.inbox if isinstance(message, kind)]
+        found: list[R] = [message for message in self.inbox if isinstance(message, kind)]
         self.inbox = [message for message in self.inbox if not isinstance(message, kind)]
         return found
 
@@ -197,7 +197,7 @@ class Framework:
         if self.conn is not None:
             self.world.close(self.conn)
 
-    def receive(self, event: sm.Event) -> None:
+    def receive(self, event: Any) -> None:
         self.inbox.append(event)
         match event:
             case sm.Subscribed(framework_id=framework_id):
@@ -212,7 +212,7 @@ class Framework:
 
     def heard(self, kind: type[R]) -> list[R]:
         """What it was told of one kind since it was asked last."""
-        found = [event for event in self.inbox if isinstance(event, kind)]
+        found: list[R] = [event for event in self.inbox if isinstance(event, kind)]
         self.inbox = [event for event in self.inbox if not isinstance(event, kind)]
         return found
 
