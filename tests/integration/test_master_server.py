@@ -20,8 +20,7 @@ from mezzo.wire import server as server_module
 from mezzo.wire.server import MasterServer
 from mezzo.wire.v1 import agent_pb2_grpc, operator_pb2, operator_pb2_grpc
 
-
-EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined] - missing in the stubs
+EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]  # the stubs lack it
 
 
 class Handler:
