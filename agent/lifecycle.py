@@ -85,8 +85,18 @@ class Lifecycle:
 
     def exited(self, event: ContainerExited, now: Instant, out: Out) -> None:
         task = self._live(event.container_id)
-        if task is not None:
-            self.end(task, verdict_of_exit(task, self._framework(task), event), now, out)
+        if task is None:
+            return
+        if task.kill is None and task.started_s is None:
+            # Over before anybody saw it run. But it ran, and frameworks count on hearing so.
+            task = self._report(
+                replace(task, started_s=now.wall_s),
+                TaskState.RUNNING,
+                now,
+                out,
+                container=ContainerStatus(event.container_id),
+            )
+        self.end(task, verdict_of_exit(task, self._framework(task), event), now, out)
 
     def launch_failed(self, event: LaunchFailed, now: Instant, out: Out) -> None:
         task = self._live(event.container_id)

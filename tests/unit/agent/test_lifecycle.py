@@ -145,6 +145,12 @@ def test_the_exit_status_decides_how_a_task_has_ended(
     assert (status.state, status.reason, status.message) == (state, reason, message)
 
 
+def test_a_task_that_is_over_before_it_was_seen_running_is_told_to_have_run(world: World) -> None:
+    container_id = world.run(process_task("t1"))
+    world.step(ContainerExited(container_id, exit_code=0))
+    assert told(world) == [(S.STARTING, None), (S.RUNNING, None), (S.FINISHED, None)]
+
+
 def test_a_launch_that_fails_fails_the_task_with_the_engines_words(world: World) -> None:
     status = end(world, LaunchFailed(world.run(), "no such image"))
     assert (status.state, status.reason) == (S.FAILED, Reason.CONTAINER_LAUNCH_FAILED)
