@@ -175,24 +175,24 @@ def cluster(
                 container.remove(force=True)
 
 
-def test_the_app_survives_the_loss_of_every_leader(
-    cluster: Cluster, record_property: Callable[[str, object], None]
-) -> None:
-    app = {
+def docker_app(cluster: Cluster, instances: int) -> dict[str, Any]:
+    """Containers that do nothing, labelled so that the test finds them."""
+    label = {"key": "label", "value": f"mezzo-ha={cluster.session}"}
+    return {
         "id": f"/ha-{cluster.session}",
         "args": ["sleep", "100000"],
         "cpus": 0.1,
         "mem": 16,
-        "instances": 3,
+        "instances": instances,
         "portDefinitions": [],
-        "container": {
-            "type": "DOCKER",
-            "docker": {
-                "image": BUSYBOX,
-                "parameters": [{"key": "label", "value": f"mezzo-ha={cluster.session}"}],
-            },
-        },
+        "container": {"type": "DOCKER", "docker": {"image": BUSYBOX, "parameters": [label]}},
     }
+
+
+def test_the_app_survives_the_loss_of_every_leader(
+    cluster: Cluster, record_property: Callable[[str, object], None]
+) -> None:
+    app = docker_app(cluster, 3)
     eventually(lambda: cluster.call("POST", "/v2/apps", app), "the app is taken")
     eventually(lambda: len(cluster.containers()) == 3, "three containers")
     cluster.scale(3)
@@ -248,6 +248,34 @@ def test_another_framework_gets_offers_beside_marathon(cluster: Cluster) -> None
     cluster.scale(2)
     eventually(lambda: cluster.call("DELETE", f"/v2/apps/ha-{cluster.session}"), "removed")
     eventually(lambda: not cluster.call("GET", "/v2/tasks")["tasks"], "its tasks are gone")
+
+
+def test_without_zookeeper_tasks_run_on_and_writes_are_refused_until_it_is_back(
+    cluster: Cluster,
+) -> None:
+    app = docker_app(cluster, 2)
+    eventually(lambda: cluster.call("POST", "/v2/apps", app), "the app is taken")
+    cluster.scale(2)
+    before = cluster.containers()
+    assert len(before) == 2
+
+    cluster.zk.kill()
+    eventually(lambda: _refused(cluster) == 503, "a write is refused")
+    time.sleep(8)  # twice the session timeout: nobody can be sure to lead any more
+    assert _refused(cluster) == 503
+    assert cluster.containers() == before
+
+    cluster.zk.start()
+    cluster.scale(3)
+    assert before.items() <= cluster.containers().items()
+
+
+def _refused(cluster: Cluster) -> int:
+    try:
+        cluster.call("PUT", f"/v2/apps/ha-{cluster.session}?force=true", {"instances": 3})
+    except urllib.error.HTTPError as error:
+        return error.code
+    return 200
 
 
 def _tasks(cluster: Cluster) -> list[str]:
