@@ -54,7 +54,9 @@ class DockerEngine:
         return Path(self.url.removeprefix("unix://"))
 
     def client(self) -> docker.DockerClient:
-        """A new client of the docker SDK. Its owner closes it."""
+        """Close it. Every test finds the engine running, whatever the one before did to it."""
+        if self._daemon is not None:
+            self._daemon.start()
         return docker.DockerClient(base_url=self.url)
 
     def need_images(self, *names: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,14 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.zookeeper import free_ports
+
 T = TypeVar("T")
 WITHIN_S = 30.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(read: Callable[[], T | None], what: str, within_s: float = WITHIN_S) -> T:
@@ -68,7 +63,7 @@ class Marathon:
     master: str
     directory: Path
     zk: str | None = None
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=lambda: free_ports(1)[0])
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -207,7 +202,7 @@ def _spawn(*arguments: str, log: Path) -> subprocess.Popen[bytes]:
 
 def run_cluster(directory: Path) -> Iterator[Cluster]:
     """For fixtures: a cluster, stopped at the end together with the agent's tasks."""
-    port, agent_port = free_port(), free_port()
+    port, agent_port = free_ports(2)
     cluster = Cluster(directory, f"127.0.0.1:{port}")
     for arguments in (
         ("master", "--port", str(port), "--gateway-port", "0"),

@@ -408,7 +408,7 @@ def test_a_container_that_somebody_removes_is_reported(
 
 
 def test_containers_live_through_a_crash_of_their_engine(
-    world: World, docker_engine: DockerEngine, engine: docker.DockerClient
+    world: World, docker_engine_alone: DockerEngine, engine: docker.DockerClient
 ) -> None:
     """Promise 3 with live-restore; what ends while the engine is down is noticed afterwards."""
     master, _ = world
@@ -421,7 +421,7 @@ def test_containers_live_through_a_crash_of_their_engine(
         assert running.container_status is not None
         pid = running.container_status.executor_pid
         assert pid is not None
-        docker_engine.restart(crash=True)
+        docker_engine_alone.restart(crash=True)
         psutil.Process(pid).kill()
         master.wait_state(ends, S.FAILED)
         master.kill(stays)

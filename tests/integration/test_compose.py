@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ import requests
 import yaml
 
 from tests.docker_engine import PYTHON, ROOT, ZOOKEEPER, DockerEngine
+from tests.zookeeper import free_ports
 
 T = TypeVar("T")
 COMPOSE_FILE = ROOT / "docker-compose.yml"
@@ -172,12 +172,3 @@ def remove_containers_of_apps(client: docker.DockerClient, mark: str) -> None:
 def marked(client: docker.DockerClient, mark: str) -> list[Any]:
     containers = client.containers.list(all=True, ignore_removed=True)
     return [one for one in containers if f"MARK={mark}" in (one.attrs["Config"]["Env"] or ())]
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on, all different."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
