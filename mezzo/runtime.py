@@ -5,7 +5,9 @@ step writes is committed together with what the steps around it write (group com
 its own); the core steps on meanwhile; effects leave in order, each once the writes of its own step
 and of all steps before are durable.
 
-A commit that fails ends the run: crash-only, the next leader or the next start recovers.
+A commit that fails ends the run: crash-only, the next leader or the next start recovers. Only a
+store that does not answer is asked again, for as long as it takes: nothing that depends on the
+commit has left, so waiting loses nothing, while a restart would lose the leader.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Generic, TypeVar
 
 from mezzo.core import CancelTimer, Core, Instant, SetTimer, TimerFired, Write
+from mezzo.errors import StoreUnavailable
+from mezzo.log import get_logger
 from mezzo.store.base import StateStore, write_bytes
 
 E = TypeVar("E")
@@ -27,6 +31,7 @@ E = TypeVar("E")
 # One drain steps at most so many events before the loop gets a turn for its streams.
 _EVENTS_PER_TURN: Final = 500
 _STALE_MIN: Final = 64
+_COMMIT_AGAIN_S: Final = 0.5
 
 
 def system_now() -> Instant:
@@ -65,6 +70,7 @@ class Runtime(Generic[E]):
         self._committing = False
         self._held = False
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._log = get_logger("runtime")
         self._done: asyncio.Future[None] = self._loop.create_future()
 
     # ---- for every thread
@@ -169,14 +175,23 @@ class Runtime(Generic[E]):
             group.extend(writes)
             upto = step
         self._committing = True
-        future = self._loop.run_in_executor(self._committer, self._store.commit, group)
-        future.add_done_callback(lambda done: self._committed(done, upto))
+        self._send(group, upto)
 
-    def _committed(self, done: asyncio.Future[None], upto: int) -> None:
-        self._committing = False
+    def _send(self, group: list[Write], upto: int) -> None:
+        if self._done.done():
+            return
+        future = self._loop.run_in_executor(self._committer, self._store.commit, group)
+        future.add_done_callback(lambda done: self._committed(done, group, upto))
+
+    def _committed(self, done: asyncio.Future[None], group: list[Write], upto: int) -> None:
         if done.cancelled():
             return
         error = done.exception()
+        if isinstance(error, StoreUnavailable):
+            self._log.warning("store.unavailable", error=str(error))
+            self._loop.call_later(_COMMIT_AGAIN_S, self._send, group, upto)
+            return
+        self._committing = False
         if error is not None:
             self._finish(error)
             return

@@ -153,8 +153,8 @@ class Process:
         except Fenced as error:
             self.crash(str(error))
             return
-        except StoreUnavailable as error:
-            self.crash(str(error))
+        except StoreUnavailable:
+            self._later(0.5, self._commit, group, number)  # it is asked again, as in production
             return
         # A crash may come between the commit and what it lets out.
         self._later(self.world.between(0.0, 0.001), self._committed, number)

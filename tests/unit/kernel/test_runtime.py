@@ -222,6 +222,25 @@ def test_a_fenced_commit_ends_the_run_and_its_effects_never_leave() -> None:
     run(test)
 
 
+def test_a_store_that_does_not_answer_is_asked_again_and_nothing_leaves_before() -> None:
+    async def test() -> None:
+        r = Run()
+        r.store.may_commit.set()
+        r.disk.reachable = False
+        r.runtime.post(("w", 1))
+        await asyncio.sleep(0.1)
+        assert r.done == []
+        assert not r.task.done()
+        r.disk.reachable = True
+        async with asyncio.timeout(10):
+            while not r.done:
+                await asyncio.sleep(0.01)
+        assert len(r.done) == 1
+        assert r.disk.data
+
+    run(test)
+
+
 def test_a_value_that_the_store_does_not_take_ends_the_run() -> None:
     async def test() -> None:
         r = Run(disk=MemoryDisk(max_value_bytes=0))
