@@ -96,14 +96,6 @@ def app(name: str, instances: int) -> dict:
     }
 
 
-def wait_running(name: str, count: int, timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
-    while call("GET", f"/v2/apps{name}")["app"]["tasksRunning"] < count:
-        if time.monotonic() > deadline:
-            raise SystemExit(f"{name}: not {count} instances after {timeout_s} s")
-        time.sleep(0.05)
-
-
 def remove(name: str) -> None:
     call("DELETE", f"/v2/apps{name}")
     while any(d for d in call("GET", "/v2/deployments")):
@@ -111,29 +103,33 @@ def remove(name: str) -> None:
 
 
 def mezzo_rate(count: int) -> float:
-    began = time.perf_counter()
-    call("POST", "/v2/apps", app("/bench", count))
-    wait_running("/bench", count)
-    rate = count / (time.perf_counter() - began)
+    took = until_running("/bench", count)
     remove("/bench")
-    return rate
+    return count / took
 
 
 def post_to_running() -> float:
-    """Seconds from the POST to TASK_RUNNING, as the event stream tells it."""
+    took = until_running("/one", 1)
+    remove("/one")
+    return took
+
+
+def until_running(name: str, count: int) -> float:
+    """Seconds from the POST of the app to its last TASK_RUNNING, as the event stream tells them."""
     request = urllib.request.Request(
         f"http://127.0.0.1:{MARATHON}/v2/events?event_type=status_update_event",
         headers={"Accept": "text/event-stream"},
     )
     with urllib.request.urlopen(request, timeout=60) as events:
         began = time.perf_counter()
-        call("POST", "/v2/apps", app("/one", 1))
+        call("POST", "/v2/apps", app(name, count))
+        running = 0
         for line in events:
             if line.startswith(b"data:") and b'"TASK_RUNNING"' in line:
-                break
-        took = time.perf_counter() - began
-    remove("/one")
-    return took
+                running += 1
+                if running == count:
+                    return time.perf_counter() - began
+    raise SystemExit(f"{name}: the events ended with {running} of {count} running")
 
 
 def emit(case: str, value: float, unit: str, **more: float) -> None:
