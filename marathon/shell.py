@@ -13,7 +13,6 @@ from typing import Any, Final
 from mezzo.daemon import restart_self
 from mezzo.election.base import LeaderChanged
 from mezzo.election.detector import detector_for, election_for
-from mezzo.election.zookeeper import LATCH_PREFIX
 from mezzo.errors import Fenced, MezzoError, StoreUnavailable
 from mezzo.frameworks.sdk.link import SchedulerLink
 from mezzo.http.server import HttpServer
@@ -24,7 +23,7 @@ from mezzo.runtime import Runtime
 from mezzo.store.base import StateStore
 from mezzo.store.open import open_store
 from mezzo.term import LeadershipLost, lead
-from mezzo.zk import parse_zk_address
+from mezzo.zk_address import LATCH_PREFIX, parse_zk_address
 
 from .api.definition import Rules
 from .api.events import EventHub

@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import BadConfig
-from ..zk import SCHEME, parse_hosts, parse_zk_address
+from ..zk_address import (
+    MASTER_PREFIX,
+    SCHEME,
+    SESSION_TIMEOUT_S,
+    parse_hosts,
+    parse_zk_address,
+)
 from .base import Election, LeaderChanged, LeaderDetector
 from .solo import SoloDetector, SoloElection
-from .zookeeper import MASTER_PREFIX, SESSION_TIMEOUT_S, ZooKeeperDetector, ZooKeeperElection
 
 _SOLO: Final = "solo:"
 
@@ -38,6 +43,8 @@ def detector_for(
     `session_timeout_s` count for ZooKeeper. Raises BadConfig.
     """
     if address.startswith(SCHEME):
+        from .zookeeper import ZooKeeperDetector  # kazoo: memory that others need not spend
+
         return ZooKeeperDetector(
             parse_zk_address(address), prefix=prefix, session_timeout_s=session_timeout_s
         )
@@ -63,6 +70,8 @@ def election_for(
     Raises BadConfig.
     """
     if address.startswith(SCHEME):
+        from .zookeeper import ZooKeeperElection  # as above
+
         where = parse_zk_address(address)
         return ZooKeeperElection(where, data, prefix=prefix, session_timeout_s=session_timeout_s)
     if address.startswith(_SOLO):

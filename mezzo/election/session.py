@@ -17,7 +17,8 @@ from kazoo.interfaces import IAsyncResult
 from kazoo.protocol.states import KazooState
 
 from ..log import get_logger
-from ..zk import LOST_CONTACT, ZkAddress, close_client, make_client
+from ..zk import LOST_CONTACT, close_client, make_client
+from ..zk_address import ZkAddress
 
 T = TypeVar("T")
 

@@ -8,17 +8,12 @@ lowest number leads, and the content of its node is what it publishes. Other chi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
 
 from kazoo.exceptions import NoNodeError
 
-from ..zk import ZkAddress
+from ..zk_address import MASTER_PREFIX, SESSION_TIMEOUT_S, ZkAddress
 from .base import Confirmed, Doubt, Elected, ElectionEvent, LeaderChanged, Lost
 from .session import Session
-
-MASTER_PREFIX: Final = "json.info_"  # content: a MasterInfo as JSON
-LATCH_PREFIX: Final = "latch-"  # content: host:port
-SESSION_TIMEOUT_S: Final = 10.0
 
 
 class ZooKeeperElection:

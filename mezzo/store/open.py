@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import BadConfig
-from ..zk import parse_zk_address
+from ..zk_address import parse_zk_address
 from .base import StateStore
 from .memory import MemoryStore
 from .sqlite import SqliteStore
-from .zookeeper import ZooKeeperStore
 
 
 def open_store(url: str, *, patience_s: float = 15.0) -> StateStore:
@@ -25,6 +24,8 @@ def open_store(url: str, *, patience_s: float = 15.0) -> StateStore:
         case "sqlite" if rest.startswith("/") and not rest.endswith("/"):
             return SqliteStore(Path(rest), patience_s=patience_s)
         case "zk":
+            from .zookeeper import ZooKeeperStore  # kazoo: memory that others need not spend
+
             return ZooKeeperStore(parse_zk_address(url), patience_s=patience_s)
         case _:
             raise BadConfig(

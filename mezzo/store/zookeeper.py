@@ -36,7 +36,8 @@ from kazoo.interfaces import IAsyncResult
 
 from ..core import Put, Write
 from ..errors import BadConfig, Fenced, StoreError, StoreUnavailable
-from ..zk import LOST_CONTACT, ZkAddress, close_client, make_client
+from ..zk import LOST_CONTACT, close_client, make_client
+from ..zk_address import ZkAddress
 from .base import check_writes, split_key
 
 T = TypeVar("T")

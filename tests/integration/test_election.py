@@ -25,9 +25,8 @@ from mezzo.election.base import (
 )
 from mezzo.election.detector import detector_for, election_for
 from mezzo.election.session import Session
-from mezzo.election.zookeeper import LATCH_PREFIX, MASTER_PREFIX
 from mezzo.errors import BadConfig
-from mezzo.zk import parse_zk_address
+from mezzo.zk_address import LATCH_PREFIX, MASTER_PREFIX, parse_zk_address
 from tests.zookeeper import ZkEnsemble
 from tests.zookeeper_proxy import CREATE, Lose, ZkProxy
 

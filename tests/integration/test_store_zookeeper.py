@@ -11,7 +11,7 @@ from kazoo.client import KazooClient
 from mezzo.core import Delete, Put
 from mezzo.errors import Fenced, StoreError, StoreUnavailable
 from mezzo.store.zookeeper import ZooKeeperStore
-from mezzo.zk import parse_zk_address
+from mezzo.zk_address import parse_zk_address
 from tests.zookeeper import ZkEnsemble
 from tests.zookeeper_proxy import MULTI, Lose, ZkProxy
 
