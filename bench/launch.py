@@ -36,6 +36,7 @@ from mezzo.agent.events import (
 )
 from mezzo.daemon import cli_command
 from mezzo.election.detector import detector_for
+from mezzo.errors import MezzoError
 from mezzo.frameworks.sdk import (
     CommandInfo,
     Filters,
@@ -49,10 +50,11 @@ from mezzo.frameworks.sdk import (
     framework_info,
 )
 from mezzo.ids import IdSource
+from mezzo.messages.operator import Agents, GetAgents
 from mezzo.model import AgentInfo
 from mezzo.runtime import Runtime
 from mezzo.store.open import open_store
-from mezzo.wire.clients import AgentLink
+from mezzo.wire.clients import AgentLink, OperatorClient
 
 AGENTS = 20
 TASK = Resources.of(cpus=0.01, mem=1)
@@ -137,6 +139,22 @@ async def agents(master: str, folder: Path, ready: threading.Event, stop: asynci
     await asyncio.wait(jobs)
 
 
+def wait_for_agents(master: str) -> None:
+    client = OperatorClient(master)
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            _, answer = client.call(GetAgents())
+            if isinstance(answer, Agents) and len(answer.agents) == AGENTS:
+                client.close()
+                return
+        except MezzoError:
+            pass  # the master is starting
+        if time.monotonic() > deadline:
+            raise SystemExit("the agents have not registered after 60 s")
+        time.sleep(0.1)
+
+
 def measure(tasks: int, port: int) -> float:
     """Tasks per second from the first offer to the last RUNNING."""
     with tempfile.TemporaryDirectory() as name:
@@ -156,7 +174,7 @@ def measure(tasks: int, port: int) -> float:
         thread.start()
         try:
             ready.wait()
-            time.sleep(3)  # all agents registered: their coming is not what is measured
+            wait_for_agents(master)  # their coming is not what is measured
             scheduler = Launcher(tasks)
             driver = SchedulerDriver(scheduler, framework_info("bench"), master)
             driver.start()

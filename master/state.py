@@ -38,8 +38,8 @@ class MasterConfig(Record):
     max_agent_ping_timeouts: int = 5
     agent_reregister_timeout_s: float = 600.0
     heartbeat_s: float = 15.0
-    # A refusal lasts at least this long, also one of 0 seconds: Mesos' allocation interval bounds
-    # how often a framework that declines everything is asked again, here this does.
+    # Who uses nothing of an offer refuses it for at least so long, also with 0 seconds: Mesos'
+    # allocation interval bounds how often one that declines everything is asked again, here this.
     refuse_min_s: float = 1.0
     offer_timeout_s: float | None = 300.0
     max_completed_frameworks: int = 50

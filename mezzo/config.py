@@ -1,9 +1,9 @@
 """Settings: flags win over `MEZZO_*` environment, over a configuration file, over defaults.
 
-Each daemon declares its options once, as click options; `settings_options` adds the two lower
-sources: `MEZZO_<DAEMON>_<NAME>` then `MEZZO_<NAME>` in the environment, and a TOML or JSON file
-given by `--config`, whose keys are the option names (with dashes or underscores), either at the top
-or in a table named as the daemon.
+Each daemon declares its options once, as click options, and `mezzo.cli.settings` looks into these
+places. Here is how values are read: durations, and the TOML or JSON file given by `--config`, whose
+keys are the option names (with dashes or underscores), either at the top or in a table named as the
+daemon.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from mezzo.agent.containerizer.base import (
     LaunchFailed,
     RuntimeEvent,
 )
-from mezzo.ids import ContainerId, FrameworkId, TaskId
+from mezzo.ids import ContainerId
 
 from .world import World
 
@@ -127,9 +127,6 @@ class Machine:
         """Somebody removed it behind the agent's back."""
         if self.containers.pop(container_id, None) is not None and self.report is not None:
             self.report(ContainerLost(container_id, "removed by hand"))
-
-    def live_tasks(self) -> dict[tuple[FrameworkId, TaskId], Container]:
-        return {(c.spec.framework_id, c.spec.task_id): c for c in self.running()}
 
 
 def _lifetime_s(spec: ContainerSpec) -> float | None:
