@@ -228,6 +228,8 @@ class MarathonCore:
                 self._state.do(Abort(message))
             case m.Rescind() | m.Heartbeat() | m.UpdateOperationStatus():
                 pass  # offers are used at once, the link notices silence, no operation has an id
+            case m.InverseOffers() | m.RescindInverseOffer():
+                pass  # advice only: what has to leave an agent is drained by the master
             case _:
                 assert_never(event)
 

@@ -9,7 +9,8 @@ from typing import Final
 from mezzo.core import SetTimer
 from mezzo.ids import ConnId, OfferId
 from mezzo.messages.scheduler import Accept, Decline, Revive, Suppress
-from mezzo.model import Filters, Launch, Offer, TaskInfo
+from mezzo.model import Filters, Offer, TaskInfo
+from mezzo.operations import Launch
 
 from .app import App
 from .backoff import Backoffs

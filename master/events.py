@@ -5,7 +5,7 @@ from __future__ import annotations
 from mezzo.core import CancelTimer, SetTimer, TimerFired
 from mezzo.ids import ConnId, FrameworkId
 from mezzo.messages.agent import AgentMessage, MasterMessage
-from mezzo.messages.operator import OperatorCall, OperatorEvent, OperatorResponse
+from mezzo.messages.operator import OperatorCall, OperatorEvent, OperatorResponse, Resume
 from mezzo.messages.scheduler import Call, Event
 from mezzo.record import Record
 
@@ -37,9 +37,10 @@ class OperatorAsked(Record):
 
 
 class OperatorJoined(Record):
-    """Somebody subscribed to the operator events."""
+    """Somebody subscribed to the operator events, perhaps to go on where a stream had ended."""
 
     conn: ConnId
+    resume: Resume | None = None
 
 
 class StreamClosed(Record):

@@ -15,17 +15,13 @@ from mezzo.messages.scheduler import (
     Update,
     UpdateOperationStatus,
 )
-from mezzo.model import (
-    ContainerType,
-    Filters,
+from mezzo.model import ContainerType, Filters, Offer, TaskInfo
+from mezzo.operations import (
     Launch,
     LaunchGroup,
-    Offer,
     Operation,
     OperationState,
     OperationStatus,
-    OtherOperation,
-    TaskInfo,
 )
 from mezzo.resources import Resources
 from mezzo.states import Reason, TaskState
@@ -221,7 +217,7 @@ def _refuse(
         if offer is not None and offer.framework_id == framework.id:
             _take_back(state, step, offer)
     for operation in call.operations:
-        if isinstance(operation, OtherOperation):
+        if not isinstance(operation, (Launch, LaunchGroup)):
             _answer_operation(step, framework, operation, why)
             continue
         tasks = operation.task_infos if isinstance(operation, Launch) else operation.tasks
@@ -258,7 +254,7 @@ def _operate(
         for task in operation.tasks:
             _task_error(step, framework, agent.id, task, Reason.TASK_GROUP_INVALID, why)
     else:
-        why = f"operation {operation.type} is not supported by this version"
+        why = "this operation is not supported by this version"
         _answer_operation(step, framework, operation, why)
     return left
 
@@ -278,7 +274,7 @@ def _task_error(
 def _answer_operation(
     step: Step,
     framework: FrameworkEntry,
-    operation: OtherOperation,
+    operation: Operation,
     why: str,
 ) -> None:
     """Only who gave the operation an id wants to know; the resources come back in any case."""

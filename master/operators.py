@@ -35,6 +35,7 @@ def _answer(state: MasterState, step: Step, call: m.OperatorCall) -> m.OperatorR
                 return m.Refused(f"framework {framework_id} is not known: name a live one")
             frameworks.complete(state, step, framework, "an operator tore it down")
             return m.Done()
+    return m.Refused("this call is not answered yet")
 
 
 def joined(state: MasterState, step: Step, conn: ConnId) -> None:

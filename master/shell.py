@@ -138,8 +138,8 @@ class MasterShell:
     def framework_said(self, conn: ConnId, framework_id: FrameworkId | None, call: sm.Call) -> None:
         self.runtime.post(FrameworkSaid(conn, framework_id, call))
 
-    def operator_joined(self, conn: ConnId) -> None:
-        self.runtime.post(OperatorJoined(conn))
+    def operator_joined(self, conn: ConnId, resume: om.Resume | None) -> None:
+        self.runtime.post(OperatorJoined(conn, resume))
 
     def operator_asked(self, request: int, call: om.OperatorCall) -> None:
         self.runtime.post(OperatorAsked(request, call))
@@ -186,7 +186,24 @@ class MasterShell:
                 log.info("framework.shutdown_sent", framework=framework_id)
             case am.ShutdownAgent(message=why):
                 log.warning("agent.refused", reason=why)
-            case am.Ping() | am.UpdateAcknowledged():
+            case am.RunGroup(framework=framework, tasks=tasks):
+                for task in tasks:
+                    log.info(
+                        "task.launched",
+                        task=task.task_id,
+                        framework=framework.id,
+                        agent=task.agent_id,
+                    )
+            case am.ApplyOperation(conversion=conversion, framework_id=framework_id):
+                log.info("operation.sent", type=type(conversion).__name__, framework=framework_id)
+            case am.DrainAgent() | am.ReactivateAgent() | am.ShutdownExecutor():
+                log.info("agent.told", message=type(message).__name__)
+            case (
+                am.Ping()
+                | am.UpdateAcknowledged()
+                | am.OperationAcknowledged()
+                | am.FrameworkMessage()
+            ):
                 pass
             case _:
                 assert_never(message)

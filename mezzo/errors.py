@@ -25,6 +25,10 @@ class BadConfig(BadRequest):
     """A setting is wrong; names the flag, the variable or the file's key."""
 
 
+class Conflict(BadRequest):
+    """What is there now does not allow it; later it may."""
+
+
 class NotLeader(MezzoError):
     """A write reached a standby."""
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from mezzo.ids import AgentId, ContainerId, ExecutorId, FrameworkId, OfferId, TaskId
 from mezzo.record import Record
-from mezzo.resources import Resources
+from mezzo.resources import Resources, Thousandths
 from mezzo.states import Reason, Source, TaskState
 
 # ---------------------------------------------------------------------------------- small parts
@@ -177,6 +177,14 @@ class Capability(StrEnum):
     REGION_AWARE = "REGION_AWARE"
 
 
+class RoleOfferFilter(Record):
+    """FrameworkInfo.offer_filters of one role: an offer is worth making if it holds any one of
+    `min_allocatable` (thousandths by resource name). Empty: every offer is."""
+
+    role: str
+    min_allocatable: tuple[dict[str, Thousandths], ...] = ()
+
+
 class FrameworkInfo(Record):
     user: str
     name: str
@@ -190,6 +198,7 @@ class FrameworkInfo(Record):
     webui_url: str | None = None
     capabilities: tuple[Capability, ...] = ()
     labels: tuple[Label, ...] = ()
+    offer_filters: tuple[RoleOfferFilter, ...] = ()
 
     def can(self, capability: Capability) -> bool:
         return capability in self.capabilities
@@ -198,6 +207,40 @@ class FrameworkInfo(Record):
     def all_roles(self) -> tuple[str, ...]:
         """`roles` with MULTI_ROLE, else the one `role`."""
         return self.roles if self.can(Capability.MULTI_ROLE) else (self.role,)
+
+
+class Predicate(StrEnum):
+    """AttributeConstraint.Predicate: the names of its fields."""
+
+    EXISTS = "exists"
+    NOT_EXISTS = "not_exists"
+    TEXT_EQUALS = "text_equals"
+    TEXT_NOT_EQUALS = "text_not_equals"
+    TEXT_MATCHES = "text_matches"
+    TEXT_NOT_MATCHES = "text_not_matches"
+
+
+class AttributeConstraint(Record):
+    """One condition on an agent. The attribute is named, or is the `pseudo` one HOSTNAME, REGION or
+    ZONE. `text`: the value or regular expression; unused by EXISTS and NOT_EXISTS."""
+
+    predicate: Predicate
+    attribute: str | None = None
+    pseudo: str | None = None
+    text: str = ""
+
+
+class RoleConstraints(Record):
+    """Which agents a framework wants in one role: in one of the groups all conditions hold."""
+
+    role: str
+    groups: tuple[tuple[AttributeConstraint, ...], ...]
+
+
+class OfferConstraints(Record):
+    """A role that is missing has no constraints."""
+
+    roles: tuple[RoleConstraints, ...] = ()
 
 
 # ---------------------------------------------------------------------------------- agents
@@ -229,6 +272,49 @@ class FaultDomain(Record):
     zone: str
 
 
+class AgentCapability(StrEnum):
+    """AgentInfo.Capability.Type."""
+
+    MULTI_ROLE = "MULTI_ROLE"
+    HIERARCHICAL_ROLE = "HIERARCHICAL_ROLE"
+    RESERVATION_REFINEMENT = "RESERVATION_REFINEMENT"
+    RESIZE_VOLUME = "RESIZE_VOLUME"
+    AGENT_OPERATION_FEEDBACK = "AGENT_OPERATION_FEEDBACK"
+    AGENT_DRAINING = "AGENT_DRAINING"
+
+
+class DrainState(StrEnum):
+    DRAINING = "DRAINING"
+    DRAINED = "DRAINED"
+
+
+class DrainConfig(Record):
+    """`max_grace_period` bounds the kill grace period of every task; `mark_gone`: once drained the
+    agent may never come back."""
+
+    max_grace_period: float | None = None
+    mark_gone: bool = False
+
+
+class DrainInfo(Record):
+    state: DrainState
+    config: DrainConfig = DrainConfig()
+
+
+class Unavailability(Record):
+    """A planned absence: wall seconds, and how long (None: for ever)."""
+
+    start: float
+    duration: float | None = None
+
+
+class MachineId(Record):
+    """A machine as maintenance names it: by hostname, ip or both."""
+
+    hostname: str | None = None
+    ip: str | None = None
+
+
 class AgentInfo(Record):
     hostname: str
     port: int = 5051
@@ -247,6 +333,12 @@ class Address(Record):
     ip: str | None = None
 
 
+class Url(Record):
+    scheme: str
+    address: Address
+    path: str | None = None
+
+
 class MasterInfo(Record):
     """What a master publishes of itself. `address` is where its gateway answers HTTP."""
 
@@ -257,6 +349,7 @@ class MasterInfo(Record):
     hostname: str | None = None
     version: str | None = None
     address: Address | None = None
+    domain: FaultDomain | None = None
     grpc_port: int | None = None  # ours: where frameworks, agents and gateways connect
 
 
@@ -299,6 +392,9 @@ class TaskInfo(Record):
     labels: tuple[Label, ...] = ()
     discovery: DiscoveryInfo | None = None
     max_completion_time: float | None = None
+    # Ours: this task must never run twice. An agent that has heard from no leader for so many
+    # seconds kills it, and no sooner than that the master calls it UNREACHABLE.
+    unique_lease: float | None = None
 
 
 class ContainerStatus(Record):
@@ -348,6 +444,7 @@ class Task(Record):
     kill_policy: KillPolicy | None = None
     user: str | None = None
     role: str = "*"  # the allocation role; on the wire inside each resource
+    unique_lease: float | None = None  # seconds; see TaskInfo
 
 
 # ---------------------------------------------------------------------------------- offers
@@ -363,6 +460,19 @@ class Offer(Record):
     executor_ids: tuple[ExecutorId, ...] = ()
     role: str = "*"  # allocation_info.role on the wire
     domain: FaultDomain | None = None
+    url: Url | None = None  # where the agent serves HTTP
+    unavailability: Unavailability | None = None
+
+
+class InverseOffer(Record):
+    """Please give back: the machine will go into maintenance."""
+
+    id: OfferId
+    framework_id: FrameworkId
+    unavailability: Unavailability
+    agent_id: AgentId | None = None
+    resources: Resources = Resources()
+    url: Url | None = None
 
 
 REFUSE_S_DEFAULT = 5.0
@@ -377,43 +487,3 @@ class Filters(Record):
         """Negative or not a number counts as the default, the cap is a year (Mesos)."""
         asked = self.refuse_seconds
         return min(asked, REFUSE_S_MAX) if asked >= 0 else REFUSE_S_DEFAULT
-
-
-class Launch(Record, tag="LAUNCH", tag_field="operation"):
-    """Offer.Operation LAUNCH: each task is judged alone."""
-
-    task_infos: tuple[TaskInfo, ...]
-    id: str | None = None  # not allowed by Mesos; kept so that it can be answered
-
-
-class LaunchGroup(Record, tag="LAUNCH_GROUP", tag_field="operation"):
-    """Offer.Operation LAUNCH_GROUP: all of its tasks or none, under one executor."""
-
-    executor: ExecutorInfo
-    tasks: tuple[TaskInfo, ...]
-
-
-class OtherOperation(Record, tag="OTHER", tag_field="operation"):
-    """An Offer.Operation that this version does not carry out; answered if it has an id."""
-
-    type: str
-    id: str | None = None
-
-
-Operation = Launch | LaunchGroup | OtherOperation
-
-
-class OperationState(StrEnum):
-    FINISHED = "OPERATION_FINISHED"
-    FAILED = "OPERATION_FAILED"
-    ERROR = "OPERATION_ERROR"
-    DROPPED = "OPERATION_DROPPED"
-
-
-class OperationStatus(Record):
-    """Tells a framework how an operation with an id went."""
-
-    state: OperationState
-    operation_id: str | None = None
-    message: str | None = None
-    agent_id: AgentId | None = None

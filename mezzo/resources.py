@@ -22,7 +22,8 @@ def to_milli(amount: float) -> Thousandths:
     return round(amount * MILLI)
 
 
-def _checked_milli(name: str, amount: float) -> Thousandths:
+def checked_milli(name: str, amount: float) -> Thousandths:
+    """As `to_milli`. Raises BadRequest, naming `name`, for what is no amount."""
     if not 0 <= amount < 1e15:  # also refuses nan
         raise BadRequest(f"{name} is {amount}: it must be a number from 0 up")
     return to_milli(amount)
@@ -273,7 +274,7 @@ class Resources:
         """Unreserved resources: cpus in cores, mem and disk in MiB, ports as inclusive pairs."""
         amounts: dict[Kind, Value] = {}
         for name, amount in (("cpus", cpus), ("mem", mem), ("disk", disk), ("gpus", gpus)):
-            if milli := _checked_milli(name, amount):
+            if milli := checked_milli(name, amount):
                 amounts[Kind(name)] = milli
         if ranges := Ranges.of(ports).pairs:
             amounts[Kind("ports")] = Ranges(ranges)
@@ -510,7 +511,7 @@ def parse_value(name: str, raw: str) -> Value:
         amount = float(raw)
     except ValueError:
         raise BadRequest(f"{name}: {raw!r} is no number, [range] or {{set}}") from None
-    return _checked_milli(name, amount)
+    return checked_milli(name, amount)
 
 
 def _show(value: Value) -> str:

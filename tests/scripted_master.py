@@ -21,6 +21,7 @@ from mezzo.messages.operator import (
     OperatorEvent,
     OperatorSubscribed,
     Refused,
+    Resume,
     State,
     Tasks,
 )
@@ -85,7 +86,7 @@ class ScriptedMaster:
     def framework_said(self, conn: ConnId, framework_id: FrameworkId | None, call: Any) -> None:
         raise AssertionError("no framework was expected")
 
-    def operator_joined(self, conn: ConnId) -> None:
+    def operator_joined(self, conn: ConnId, resume: Resume | None) -> None:
         self.subscriptions += 1
         view = self._truth.view()
         state = State(

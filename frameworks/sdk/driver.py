@@ -12,7 +12,8 @@ from typing import Final
 from mezzo.ids import AgentId, ConnId, FrameworkId, OfferId, TaskId
 from mezzo.log import get_logger
 from mezzo.messages import scheduler as m
-from mezzo.model import Filters, FrameworkInfo, KillPolicy, Launch, TaskInfo, TaskStatus
+from mezzo.model import Filters, FrameworkInfo, KillPolicy, TaskInfo, TaskStatus
+from mezzo.operations import Launch
 from mezzo.record import replace
 
 from .link import SchedulerLink

@@ -5,8 +5,19 @@ These are ours (Mesos' own are internal to it); the words are those of Mesos `me
 
 from __future__ import annotations
 
-from mezzo.ids import AgentId, FrameworkId, TaskId
-from mezzo.model import AgentInfo, FrameworkInfo, KillPolicy, Task, TaskInfo, TaskStatus
+from mezzo.ids import AgentId, ExecutorId, FrameworkId, TaskId
+from mezzo.model import (
+    AgentCapability,
+    AgentInfo,
+    DrainConfig,
+    ExecutorInfo,
+    FrameworkInfo,
+    KillPolicy,
+    Task,
+    TaskInfo,
+    TaskStatus,
+)
+from mezzo.operations import Conversion, OperationRecord, OperationStatus
 from mezzo.record import Record
 from mezzo.states import TaskState
 
@@ -19,13 +30,15 @@ class RegisterAgent(Record):
     info: AgentInfo
     version: str
     boot_id: str  # of the machine: changes with a reboot
+    capabilities: tuple[AgentCapability, ...] = ()
 
 
 class ReregisterAgent(Record):
     """Back after a lost stream, a restart or a new leader. The agent is the truth about its tasks:
 
     `tasks` are all that it has not forgotten: running ones, and terminal ones whose last update is
-    not acknowledged.
+    not acknowledged; `operations` those whose last status is not acknowledged. `info.resources` is
+    what the agent has after all conversions: with its dynamic reservations and volumes.
     """
 
     info: AgentInfo  # with id
@@ -33,10 +46,36 @@ class ReregisterAgent(Record):
     boot_id: str
     tasks: tuple[Task, ...] = ()
     frameworks: tuple[FrameworkInfo, ...] = ()
+    executors: tuple[ExecutorInfo, ...] = ()  # alive; with framework_id
+    operations: tuple[OperationRecord, ...] = ()
+    capabilities: tuple[AgentCapability, ...] = ()
 
 
 class Pong(Record):
-    pass
+    """`number` is that of the ping which it answers."""
+
+    number: int = 0
+
+
+class OperationUpdate(Record):
+    """How a conversion went; repeated until OperationAcknowledged if `status.uuid` is set."""
+
+    operation: OperationRecord
+    status: OperationStatus
+
+
+class ExecutorMessage(Record):
+    """From an executor to its framework: best effort."""
+
+    framework_id: FrameworkId
+    executor_id: ExecutorId
+    data: bytes
+
+
+class ExecutorExited(Record):
+    framework_id: FrameworkId
+    executor_id: ExecutorId
+    status: int  # raw wait status, -1 unknown
 
 
 class StatusUpdate(Record):
@@ -54,7 +93,16 @@ class UnregisterAgent(Record):
     """The agent leaves for good (a clean, wanted end): no waiting for its return."""
 
 
-AgentMessage = RegisterAgent | ReregisterAgent | Pong | StatusUpdate | UnregisterAgent
+AgentMessage = (
+    RegisterAgent
+    | ReregisterAgent
+    | Pong
+    | StatusUpdate
+    | UnregisterAgent
+    | OperationUpdate
+    | ExecutorMessage
+    | ExecutorExited
+)
 
 # ---------------------------------------------------------------------------------- master says
 
@@ -79,9 +127,16 @@ class AgentReregistered(Record):
 
 
 class Ping(Record):
-    """`connected` False: the master thinks the agent is disconnected, so it must re-register."""
+    """`connected` False: the master thinks the agent is disconnected, so it must re-register.
+
+    `heard` is the number of the newest ping whose pong has reached the master. It renews the
+    agent's lease: from the moment at which the agent sent that pong, for both clocks agree that the
+    master heard of it no earlier.
+    """
 
     connected: bool
+    number: int = 0
+    heard: int = 0
 
 
 class RunTask(Record):
@@ -90,6 +145,15 @@ class RunTask(Record):
     framework: FrameworkInfo  # with id
     task: TaskInfo
     role: str = "*"  # the allocation role of the offer
+
+
+class RunGroup(Record):
+    """Launch all of `tasks` under one executor, or none. Idempotent as RunTask is."""
+
+    framework: FrameworkInfo
+    executor: ExecutorInfo
+    tasks: tuple[TaskInfo, ...]
+    role: str = "*"
 
 
 class KillTask(Record):
@@ -102,6 +166,45 @@ class UpdateAcknowledged(Record):
     framework_id: FrameworkId
     task_id: TaskId
     uuid: bytes
+
+
+class ShutdownExecutor(Record):
+    framework_id: FrameworkId
+    executor_id: ExecutorId
+
+
+class FrameworkMessage(Record):
+    """From a framework to one of its executors: best effort."""
+
+    framework_id: FrameworkId
+    executor_id: ExecutorId
+    data: bytes
+
+
+class ApplyOperation(Record):
+    """Convert resources. Idempotent by `uuid`. With an id in it the framework is told, reliably."""
+
+    uuid: bytes
+    conversion: Conversion
+    framework_id: FrameworkId | None = None  # None: an operator's
+
+
+class OperationAcknowledged(Record):
+    """`uuid` of the operation, `status_uuid` of the update."""
+
+    uuid: bytes
+    status_uuid: bytes
+
+
+class DrainAgent(Record):
+    """Kill all tasks, none of them with more grace than `config` allows, and take no new ones.
+    Sent again after each registration while the agent is to drain."""
+
+    config: DrainConfig = DrainConfig()
+
+
+class ReactivateAgent(Record):
+    """The drain is over: take tasks again."""
 
 
 class ShutdownFramework(Record):
@@ -125,4 +228,11 @@ MasterMessage = (
     | UpdateAcknowledged
     | ShutdownFramework
     | ShutdownAgent
+    | RunGroup
+    | ShutdownExecutor
+    | FrameworkMessage
+    | ApplyOperation
+    | OperationAcknowledged
+    | DrainAgent
+    | ReactivateAgent
 )

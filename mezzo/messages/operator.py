@@ -6,11 +6,54 @@ a sequence number that only grows: who applies them all has a replica.
 
 from __future__ import annotations
 
+from msgspec import field
+
 from mezzo.ids import AgentId, FrameworkId
-from mezzo.model import AgentInfo, FrameworkInfo, MasterInfo, Task, TaskStatus
+from mezzo.model import (
+    AgentCapability,
+    AgentInfo,
+    DrainInfo,
+    ExecutorInfo,
+    FrameworkInfo,
+    InverseOffer,
+    MachineId,
+    MasterInfo,
+    Offer,
+    OfferConstraints,
+    Task,
+    TaskStatus,
+    Unavailability,
+)
+from mezzo.operations import OperationRecord
 from mezzo.record import Record
-from mezzo.resources import Resources
+from mezzo.resources import Resources, Thousandths
 from mezzo.states import TaskState
+
+# ---------------------------------------------------------------------------------- values
+
+
+class WeightInfo(Record):
+    weight: float
+    role: str
+
+
+class QuotaConfig(Record):
+    """Of a top-level role, its subroles included. Thousandths by resource name; a resource that is
+    missing in `limits` has none."""
+
+    role: str
+    guarantees: dict[str, Thousandths] = field(default_factory=dict)
+    limits: dict[str, Thousandths] = field(default_factory=dict)
+
+
+class MaintenanceWindow(Record):
+    machine_ids: tuple[MachineId, ...]
+    unavailability: Unavailability
+
+
+class MaintenanceSchedule(Record):
+    windows: tuple[MaintenanceWindow, ...] = ()
+
 
 # ---------------------------------------------------------------------------------- views
 
@@ -27,6 +70,10 @@ class AgentView(Record):
     total_resources: Resources = Resources()
     allocated_resources: Resources = Resources()
     offered_resources: Resources = Resources()
+    capabilities: tuple[AgentCapability, ...] = ()
+    deactivated: bool = False
+    drain_info: DrainInfo | None = None
+    estimated_drain_start_time: float | None = None
 
 
 class FrameworkView(Record):
@@ -41,6 +88,9 @@ class FrameworkView(Record):
     unregistered_time: float | None = None
     allocated_resources: Resources = Resources()
     offered_resources: Resources = Resources()
+    offers: tuple[Offer, ...] = ()
+    inverse_offers: tuple[InverseOffer, ...] = ()
+    offer_constraints: OfferConstraints | None = None
 
 
 class Tasks(Record):
@@ -59,12 +109,22 @@ class Agents(Record):
     recovered_agents: tuple[AgentInfo, ...] = ()
 
 
+class ExecutorView(Record):
+    executor_info: ExecutorInfo
+    agent_id: AgentId
+
+
+class Executors(Record):
+    executors: tuple[ExecutorView, ...] = ()
+
+
 class State(Record):
     """Everything, as Mesos `Response.GetState`."""
 
     get_tasks: Tasks = Tasks()
     get_frameworks: Frameworks = Frameworks()
     get_agents: Agents = Agents()
+    get_executors: Executors = Executors()
 
 
 # ---------------------------------------------------------------------------------- calls
@@ -96,7 +156,189 @@ class TeardownFramework(Record):
     framework_id: FrameworkId
 
 
-OperatorCall = GetState | GetAgents | GetFrameworks | GetTasks | GetMaster | TeardownFramework
+class GetExecutors(Record):
+    pass
+
+
+class GetOperations(Record):
+    pass
+
+
+class GetOffers(Record):
+    """Ours: all outstanding offers and inverse offers."""
+
+
+class GetMetrics(Record):
+    pass
+
+
+class GetRoles(Record):
+    pass
+
+
+class GetWeights(Record):
+    pass
+
+
+class UpdateWeights(Record):
+    """All or none. A weight is above 0."""
+
+    weight_infos: tuple[WeightInfo, ...]
+
+
+class GetQuota(Record):
+    pass
+
+
+class UpdateQuota(Record):
+    """All or none. `force`: also below what is consumed already."""
+
+    quota_configs: tuple[QuotaConfig, ...]
+    force: bool = False
+
+
+class QuotaRequest(Record):
+    """The old form: guarantees only, which are the limits as well."""
+
+    role: str | None = None
+    guarantee: Resources = Resources()
+    force: bool = False
+
+
+class SetQuota(Record):
+    quota_request: QuotaRequest
+
+
+class RemoveQuota(Record):
+    role: str
+
+
+class ReserveResources(Record):
+    agent_id: AgentId
+    resources: Resources
+    source: Resources = Resources()
+
+
+class UnreserveResources(Record):
+    agent_id: AgentId
+    resources: Resources
+
+
+class CreateVolumes(Record):
+    agent_id: AgentId
+    volumes: Resources
+
+
+class DestroyVolumes(Record):
+    agent_id: AgentId
+    volumes: Resources
+
+
+class GrowVolume(Record):
+    volume: Resources
+    addition: Resources
+    agent_id: AgentId | None = None
+
+
+class ShrinkVolume(Record):
+    volume: Resources
+    subtract: Thousandths  # MiB
+    agent_id: AgentId | None = None
+
+
+class GetMaintenanceSchedule(Record):
+    pass
+
+
+class GetMaintenanceStatus(Record):
+    pass
+
+
+class UpdateMaintenanceSchedule(Record):
+    schedule: MaintenanceSchedule
+
+
+class StartMaintenance(Record):
+    machines: tuple[MachineId, ...]
+
+
+class StopMaintenance(Record):
+    machines: tuple[MachineId, ...]
+
+
+class DrainAgent(Record):
+    agent_id: AgentId
+    max_grace_period: float | None = None
+    mark_gone: bool = False
+
+
+class DeactivateAgent(Record):
+    agent_id: AgentId
+
+
+class ReactivateAgent(Record):
+    agent_id: AgentId
+
+
+class MarkAgentGone(Record):
+    """It can't be undone."""
+
+    agent_id: AgentId
+
+
+class Resume(Record):
+    """With a subscription: go on after this event of an earlier stream, if it is still known."""
+
+    epoch: int
+    sequence: int
+
+
+class Explain(Record):
+    """Ours: why was this framework (not) offered that agent? What is left out means all.
+
+    `agent` is a hostname or an id, `framework` a name or an id.
+    """
+
+    framework: str | None = None
+    role: str | None = None
+    agent: str | None = None
+
+
+OperatorCall = (
+    GetState
+    | GetAgents
+    | GetFrameworks
+    | GetTasks
+    | GetMaster
+    | TeardownFramework
+    | GetExecutors
+    | GetOperations
+    | GetOffers
+    | GetMetrics
+    | GetRoles
+    | GetWeights
+    | UpdateWeights
+    | GetQuota
+    | UpdateQuota
+    | SetQuota
+    | RemoveQuota
+    | ReserveResources
+    | UnreserveResources
+    | CreateVolumes
+    | DestroyVolumes
+    | GrowVolume
+    | ShrinkVolume
+    | GetMaintenanceSchedule
+    | GetMaintenanceStatus
+    | UpdateMaintenanceSchedule
+    | StartMaintenance
+    | StopMaintenance
+    | DrainAgent
+    | DeactivateAgent
+    | ReactivateAgent
+    | MarkAgentGone
+    | Explain
+)
 
 
 class Master(Record):
@@ -105,6 +347,118 @@ class Master(Record):
     master_info: MasterInfo
     start_time: float | None = None
     elected_time: float | None = None
+
+
+class Operations(Record):
+    operations: tuple[OperationRecord, ...] = ()
+
+
+class OutstandingOffers(Record):
+    offers: tuple[Offer, ...] = ()
+    inverse_offers: tuple[InverseOffer, ...] = ()
+
+
+class Metric(Record):
+    name: str
+    value: float | None = None
+
+
+class Metrics(Record):
+    metrics: tuple[Metric, ...] = ()
+
+
+class RoleView(Record):
+    """One role. Beyond Mesos' name, weight, frameworks and resources: what `/roles` shows.
+    Amounts by resource name are thousandths."""
+
+    name: str
+    weight: float
+    frameworks: tuple[FrameworkId, ...] = ()
+    resources: Resources = Resources()  # allocated and offered
+    allocated: Resources = Resources()
+    offered: Resources = Resources()
+    reserved: Resources = Resources()
+    consumed: dict[str, Thousandths] = field(default_factory=dict)
+    quota: QuotaConfig | None = None
+    share: float = 0.0  # the dominant one, before the weight
+
+
+class Roles(Record):
+    roles: tuple[RoleView, ...] = ()
+
+
+class Weights(Record):
+    weight_infos: tuple[WeightInfo, ...] = ()
+
+
+class QuotaStatus(Record):
+    configs: tuple[QuotaConfig, ...] = ()
+
+
+class Quotas(Record):
+    """Answer to GetQuota."""
+
+    status: QuotaStatus
+
+
+class Maintenance(Record):
+    """Answer to GetMaintenanceSchedule."""
+
+    schedule: MaintenanceSchedule
+
+
+class InverseOfferStatus(Record):
+    """What a framework answered last: ACCEPT, DECLINE or UNKNOWN, and when (wall seconds)."""
+
+    status: str
+    framework_id: FrameworkId
+    timestamp: float
+
+
+class DrainingMachine(Record):
+    id: MachineId
+    statuses: tuple[InverseOfferStatus, ...] = ()
+
+
+class MaintenanceState(Record):
+    draining_machines: tuple[DrainingMachine, ...] = ()
+    down_machines: tuple[MachineId, ...] = ()
+
+
+class MaintenanceStatus(Record):
+    """Answer to GetMaintenanceStatus."""
+
+    status: MaintenanceState
+
+
+class Objection(Record):
+    """One reason why an agent is not offered. `veto` is a fixed word (FILTERED, QUOTA_LIMIT, ...),
+    `wanted` and `have` the numbers, `change` what would change the answer, `until` (wall seconds)
+    when it ends by itself."""
+
+    veto: str
+    wanted: str = ""
+    have: str = ""
+    change: str = ""
+    until: float | None = None
+
+
+class Explanation(Record):
+    """One framework, role and agent: what is offered there, or why nothing is."""
+
+    framework_id: FrameworkId
+    framework_name: str
+    role: str
+    agent_id: AgentId
+    hostname: str
+    offered: Resources = Resources()
+    objections: tuple[Objection, ...] = ()
+    # Of the framework in the role: offers made, accepted, ...
+    counters: dict[str, int] = field(default_factory=dict)
+
+
+class Explanations(Record):
+    explanations: tuple[Explanation, ...] = ()
 
 
 class Done(Record):
@@ -117,7 +471,32 @@ class Refused(Record):
     message: str
 
 
-OperatorResponse = State | Agents | Frameworks | Tasks | Master | Done | Refused
+class Conflict(Record):
+    """As Refused, for want of free resources (Mesos: 409). It may go later."""
+
+    message: str
+
+
+OperatorResponse = (
+    State
+    | Agents
+    | Frameworks
+    | Tasks
+    | Master
+    | Executors
+    | Operations
+    | OutstandingOffers
+    | Metrics
+    | Roles
+    | Weights
+    | Quotas
+    | Maintenance
+    | MaintenanceStatus
+    | Explanations
+    | Done
+    | Refused
+    | Conflict
+)
 
 # ---------------------------------------------------------------------------------- events
 

@@ -10,14 +10,16 @@ from mezzo.ids import AgentId, ExecutorId, FrameworkId, OfferId, TaskId
 from mezzo.model import (
     Filters,
     FrameworkInfo,
+    InverseOffer,
     KillPolicy,
     MasterInfo,
     Offer,
-    Operation,
-    OperationStatus,
+    OfferConstraints,
     TaskStatus,
 )
+from mezzo.operations import Operation, OperationStatus
 from mezzo.record import Record
+from mezzo.resources import Resources
 
 # ---------------------------------------------------------------------------------- calls
 
@@ -27,6 +29,15 @@ class Subscribe(Record):
 
     framework_info: FrameworkInfo
     suppressed_roles: tuple[str, ...] = ()
+    offer_constraints: OfferConstraints | None = None
+
+
+class UpdateFramework(Record):
+    """The framework changes in place. All or nothing; user, principal and checkpoint can't."""
+
+    framework_info: FrameworkInfo
+    suppressed_roles: tuple[str, ...] = ()
+    offer_constraints: OfferConstraints | None = None
 
 
 class Teardown(Record):
@@ -81,6 +92,60 @@ class Reconcile(Record):
     tasks: tuple[ReconcileTask, ...] = ()
 
 
+class ReconcileOperation(Record):
+    operation_id: str
+    agent_id: AgentId | None = None
+
+
+class ReconcileOperations(Record):
+    """Tell the state of `operations`; empty: of all that are known."""
+
+    operations: tuple[ReconcileOperation, ...] = ()
+
+
+class AcknowledgeOperationStatus(Record):
+    agent_id: AgentId
+    uuid: bytes  # 16 bytes
+    operation_id: str
+
+
+class AcceptInverseOffers(Record):
+    inverse_offer_ids: tuple[OfferId, ...]
+    filters: Filters = Filters()
+
+
+class DeclineInverseOffers(Record):
+    inverse_offer_ids: tuple[OfferId, ...]
+    filters: Filters = Filters()
+
+
+class Shutdown(Record):
+    """Shut an executor down."""
+
+    executor_id: ExecutorId
+    agent_id: AgentId
+
+
+class DemandRequest(Record):
+    """What the framework wants: `count` times `resources`, in `role` (None: in each of its roles).
+
+    Without `count` it is Mesos' hint, which no allocator has ever heeded, and neither does ours.
+    """
+
+    resources: Resources = Resources()
+    agent_id: AgentId | None = None
+    count: int | None = None  # ours
+    role: str | None = None  # ours
+
+
+class Request(Record):
+    """The whole demand, in place of what was declared before. A request with a `count` makes this
+    framework one that declares: it is offered where a shape fits, in multiples of it, no more than
+    it wants. A later Request with none ends that."""
+
+    requests: tuple[DemandRequest, ...] = ()
+
+
 class Message(Record):
     """Call: framework to executor. Event: executor to framework. Best effort."""
 
@@ -100,6 +165,13 @@ Call = (
     | Acknowledge
     | Reconcile
     | Message
+    | UpdateFramework
+    | ReconcileOperations
+    | AcknowledgeOperationStatus
+    | AcceptInverseOffers
+    | DeclineInverseOffers
+    | Shutdown
+    | Request
 )
 
 # ---------------------------------------------------------------------------------- events
@@ -117,6 +189,14 @@ class Offers(Record):
 
 class Rescind(Record):
     offer_id: OfferId
+
+
+class InverseOffers(Record):
+    inverse_offers: tuple[InverseOffer, ...]
+
+
+class RescindInverseOffer(Record):
+    inverse_offer_id: OfferId
 
 
 class Update(Record):
@@ -155,4 +235,6 @@ Event = (
     | Failure
     | Error
     | Heartbeat
+    | InverseOffers
+    | RescindInverseOffer
 )

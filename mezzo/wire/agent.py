@@ -17,6 +17,9 @@ _AGENT: Final[dict[str, type[Record]]] = {
     "pong": m.Pong,
     "status_update": m.StatusUpdate,
     "unregister_agent": m.UnregisterAgent,
+    "operation_update": m.OperationUpdate,
+    "executor_message": m.ExecutorMessage,
+    "executor_exited": m.ExecutorExited,
 }
 _MASTER: Final[dict[str, type[Record]]] = {
     "agent_registered": m.AgentRegistered,
@@ -27,6 +30,13 @@ _MASTER: Final[dict[str, type[Record]]] = {
     "update_acknowledged": m.UpdateAcknowledged,
     "shutdown_framework": m.ShutdownFramework,
     "shutdown_agent": m.ShutdownAgent,
+    "run_group": m.RunGroup,
+    "shutdown_executor": m.ShutdownExecutor,
+    "framework_message": m.FrameworkMessage,
+    "apply_operation": m.ApplyOperation,
+    "operation_acknowledged": m.OperationAcknowledged,
+    "drain_agent": m.DrainAgent,
+    "reactivate_agent": m.ReactivateAgent,
 }
 _AGENT_FIELDS: Final = {kind: name for name, kind in _AGENT.items()}
 _MASTER_FIELDS: Final = {kind: name for name, kind in _MASTER.items()}

@@ -9,7 +9,7 @@ import grpc
 import grpc.aio
 
 from mezzo.election.base import LeaderDetector
-from mezzo.errors import BadRequest, MezzoError
+from mezzo.errors import BadRequest, Conflict, MezzoError
 from mezzo.ids import ConnId, FrameworkId
 from mezzo.log import get_logger
 from mezzo.messages import agent as am
@@ -122,9 +122,10 @@ class OperatorClient:
             raise _as_mezzo(error) from error
         return operator_wire.response_from_wire(answer)
 
-    def events(self) -> OperatorEvents:
-        """Subscribe. Iterate over the result; `close` ends it from another thread."""
-        return OperatorEvents(self._stub.Subscribe(operator_wire.subscribe_call()))
+    def events(self, resume: om.Resume | None = None) -> OperatorEvents:
+        """Subscribe, perhaps after an event of an earlier stream. Iterate over the result; `close`
+        ends it from another thread."""
+        return OperatorEvents(self._stub.Subscribe(operator_wire.subscribe_call(resume)))
 
     def close(self) -> None:
         self._channel.close()
@@ -156,4 +157,6 @@ def _as_mezzo(error: grpc.RpcError) -> MezzoError:
     code, details = error.code(), error.details()
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         return BadRequest(details)
+    if code is grpc.StatusCode.FAILED_PRECONDITION:
+        return Conflict(details)
     return MezzoError(f"the master does not answer ({code.name.lower()}): {details}")

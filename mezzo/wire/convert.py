@@ -4,7 +4,8 @@ A record's fields have the names of the message's fields, so one converter is co
 types from their declarations instead of written by hand. What differs:
 
 - a message that wraps one thing is unwrapped: ids, `Labels`, `Environment`, `Capability`;
-- `DurationInfo` and `TimeInfo` are seconds;
+- `DurationInfo`, `TimeInfo` and `Duration` are seconds, a `Scalar` is thousandths;
+- a map is a dict;
 - an enum is its name;
 - `Resources`, `Attribute`, `FaultDomain` have converters of their own (`mezzo.wire.values`).
 """
@@ -23,6 +24,7 @@ from google.protobuf.message import Message
 
 from mezzo.errors import BadRequest
 from mezzo.record import Record
+from mezzo.resources import Resources, checked_milli, from_milli
 
 R = TypeVar("R", bound=Record)
 
@@ -47,14 +49,17 @@ class _Field(NamedTuple):
 
 
 class Converter:
-    """Compiles and keeps the converters. `specials` by value type, `renames` by record type."""
+    """Compiles and keeps the converters. `specials` by value type, `renames` by record type: to
+    None is for the last field of a record that travels elsewhere."""
 
     def __init__(
         self,
         specials: Mapping[Any, Special],
-        renames: Mapping[type, Mapping[str, str]],
+        singles: Mapping[Any, Special],
+        renames: Mapping[type, Mapping[str, str | None]],
     ) -> None:
         self._specials = specials
+        self._singles = {**specials, **singles}  # for a field that is not repeated
         self._renames = renames
         self._fields: dict[tuple[type, str], tuple[_Field, ...]] = {}
 
@@ -62,7 +67,7 @@ class Converter:
         """Write every set field of the record into the (empty) message."""
         for field in self._of(type(record), cast("Descriptor", message.DESCRIPTOR)):
             value = getattr(record, field.attribute)
-            if value is not None and value != ():
+            if value is not None and value != () and value != {}:
                 field.put(value, message)
 
     def read(self, kind: type[R], message: Message) -> R:
@@ -92,15 +97,19 @@ class Converter:
         out = []
         for info in msgspec.structs.fields(kind):
             proto_name = renames.get(info.name, info.name)
+            if proto_name is None:
+                continue
             proto = descriptor.fields_by_name.get(proto_name)
             if proto is None:
                 raise TypeError(f"{kind.__name__}.{info.name} has no field in {descriptor.name}")
-            put, get = self._pair(_plain(hints[info.name]), proto)
+            hint = _plain(hints[info.name])
+            put, get = self._pair(hint, proto)
             default = info.default
             if default is msgspec.NODEFAULT and info.default_factory is not msgspec.NODEFAULT:
                 default = info.default_factory()
             if default is msgspec.NODEFAULT and proto.is_repeated:
-                default = ()  # whether none are too few is for the reader to judge
+                # Whether none are too few is for the reader to judge.
+                default = hint() if hint is Resources else ()
             out.append(_Field(proto_name, info.name, put, get, _presence(proto), default))
         return tuple(out)
 
@@ -109,14 +118,16 @@ class Converter:
     ) -> tuple[Callable[[Any, Message], None], Callable[[Message], Any]]:
         """The writer and reader of one field of a message."""
         name = proto.name
-        if hint in self._specials:
-            special = self._specials[hint]
-            if proto.is_repeated:
-                return (
-                    lambda value, parent: special.put(value, getattr(parent, name)),
-                    lambda parent: special.get(getattr(parent, name)),
-                )
+        special = (self._specials if proto.is_repeated else self._singles).get(hint)
+        if special is not None and proto.is_repeated:
+            return (
+                lambda value, parent: special.put(value, getattr(parent, name)),
+                lambda parent: special.get(getattr(parent, name)),
+            )
+        if special is not None:
             return _in_sub(name, special.put, special.get)
+        if get_origin(hint) is dict:
+            return self._map(hint, proto)
         if proto.is_repeated:
             return self._repeated(hint, proto)
         if proto.message_type is not None:
@@ -148,6 +159,28 @@ class Converter:
 
         return put_all, lambda parent: tuple([get(entry) for entry in getattr(parent, name)])
 
+    def _map(
+        self, hint: Any, proto: FieldDescriptor
+    ) -> tuple[Callable[[Any, Message], None], Callable[[Message], Any]]:
+        name = proto.name
+        entry = cast("Descriptor", proto.message_type)
+        value_type = entry.fields_by_name["value"].message_type
+        if value_type is None:
+            return (
+                lambda values, parent: getattr(parent, name).update(values),
+                lambda parent: {text(key): raw for key, raw in getattr(parent, name).items()},
+            )
+        put, get = self._message(get_args(hint)[1], value_type)
+
+        def put_all(values: Any, parent: Message) -> None:
+            container = getattr(parent, name)
+            for key, value in values.items():
+                put(value, container[key])
+
+        return put_all, lambda parent: {
+            text(key): get(message) for key, message in sorted(getattr(parent, name).items())
+        }
+
     def _message(
         self, hint: Any, descriptor: Descriptor
     ) -> tuple[Callable[[Any, Any], None], Callable[[Any], Any]]:
@@ -160,6 +193,18 @@ class Converter:
                 message.nanoseconds = round(value * NANOS)
 
             return put_seconds, lambda message: message.nanoseconds / NANOS
+        if descriptor.full_name == "google.protobuf.Duration":
+
+            def put_duration(value: float, message: Any) -> None:
+                message.seconds, message.nanos = divmod(round(value * NANOS), NANOS)
+
+            return put_duration, lambda message: (message.seconds * NANOS + message.nanos) / NANOS
+        if hint is int and descriptor.full_name == "mezzo.v1.Value.Scalar":
+
+            def put_scalar(value: int, message: Any) -> None:
+                message.value = from_milli(value)
+
+            return put_scalar, lambda message: checked_milli("the amount", message.value)
         inner = (
             descriptor.fields[0]
             if len(descriptor.fields) == 1

@@ -11,21 +11,57 @@ from mezzo.wire.v1 import operator_pb2 as pb
 
 from .values import CONVERTER
 
-# Calls of one name and their body, which most lack.
 _CALLS: Final[dict[str, type[Record]]] = {
     "GET_STATE": m.GetState,
     "GET_AGENTS": m.GetAgents,
     "GET_FRAMEWORKS": m.GetFrameworks,
+    "GET_EXECUTORS": m.GetExecutors,
+    "GET_OPERATIONS": m.GetOperations,
     "GET_TASKS": m.GetTasks,
+    "GET_OFFERS": m.GetOffers,
     "GET_MASTER": m.GetMaster,
+    "GET_METRICS": m.GetMetrics,
+    "GET_ROLES": m.GetRoles,
+    "GET_WEIGHTS": m.GetWeights,
+    "UPDATE_WEIGHTS": m.UpdateWeights,
+    "GET_QUOTA": m.GetQuota,
+    "UPDATE_QUOTA": m.UpdateQuota,
+    "SET_QUOTA": m.SetQuota,
+    "REMOVE_QUOTA": m.RemoveQuota,
+    "RESERVE_RESOURCES": m.ReserveResources,
+    "UNRESERVE_RESOURCES": m.UnreserveResources,
+    "CREATE_VOLUMES": m.CreateVolumes,
+    "DESTROY_VOLUMES": m.DestroyVolumes,
+    "GROW_VOLUME": m.GrowVolume,
+    "SHRINK_VOLUME": m.ShrinkVolume,
+    "GET_MAINTENANCE_SCHEDULE": m.GetMaintenanceSchedule,
+    "GET_MAINTENANCE_STATUS": m.GetMaintenanceStatus,
+    "UPDATE_MAINTENANCE_SCHEDULE": m.UpdateMaintenanceSchedule,
+    "START_MAINTENANCE": m.StartMaintenance,
+    "STOP_MAINTENANCE": m.StopMaintenance,
+    "DRAIN_AGENT": m.DrainAgent,
+    "DEACTIVATE_AGENT": m.DeactivateAgent,
+    "REACTIVATE_AGENT": m.ReactivateAgent,
+    "MARK_AGENT_GONE": m.MarkAgentGone,
     "TEARDOWN": m.TeardownFramework,
+    "EXPLAIN": m.Explain,
 }
 _RESPONSES: Final[dict[str, type[Record]]] = {
     "GET_STATE": m.State,
     "GET_AGENTS": m.Agents,
     "GET_FRAMEWORKS": m.Frameworks,
+    "GET_EXECUTORS": m.Executors,
+    "GET_OPERATIONS": m.Operations,
     "GET_TASKS": m.Tasks,
+    "GET_OFFERS": m.OutstandingOffers,
     "GET_MASTER": m.Master,
+    "GET_METRICS": m.Metrics,
+    "GET_ROLES": m.Roles,
+    "GET_WEIGHTS": m.Weights,
+    "GET_QUOTA": m.Quotas,
+    "GET_MAINTENANCE_SCHEDULE": m.Maintenance,
+    "GET_MAINTENANCE_STATUS": m.MaintenanceStatus,
+    "EXPLAIN": m.Explanations,
 }
 _EVENTS: Final[dict[str, type[Record]]] = {
     "SUBSCRIBED": m.OperatorSubscribed,
@@ -44,16 +80,30 @@ _RESPONSE_NAMES: Final = {kind: name for name, kind in _RESPONSES.items()}
 _EVENT_NAMES: Final = {kind: name for name, kind in _EVENTS.items()}
 
 
+def _has_body(kind: type[Record]) -> bool:
+    return bool(kind.__struct_fields__)
+
+
 def call_to_wire(call: m.OperatorCall) -> pb.Call:
     name = _CALL_NAMES[type(call)]
     out = pb.Call(type=name)
-    if isinstance(call, m.TeardownFramework):
-        CONVERTER.fill(call, out.teardown)
+    if _has_body(type(call)):
+        body = getattr(out, name.lower())
+        body.SetInParent()
+        CONVERTER.fill(call, body)
     return out
 
 
-def subscribe_call() -> pb.Call:
-    return pb.Call(type="SUBSCRIBE")
+def subscribe_call(resume: m.Resume | None = None) -> pb.Call:
+    out = pb.Call(type="SUBSCRIBE")
+    if resume is not None:
+        CONVERTER.fill(resume, out.resume)
+    return out
+
+
+def resume_from_wire(message: pb.Call) -> m.Resume | None:
+    """What a SUBSCRIBE wants to go on from."""
+    return CONVERTER.read(m.Resume, message.resume) if message.HasField("resume") else None
 
 
 def call_from_wire(message: pb.Call) -> m.OperatorCall:
@@ -62,15 +112,16 @@ def call_from_wire(message: pb.Call) -> m.OperatorCall:
     kind = _CALLS.get(name)
     if kind is None:
         raise BadRequest(f"operator call {name} is not one that this master answers")
-    if kind is not m.TeardownFramework:
+    if not _has_body(kind):
         return kind()  # type: ignore[return-value]
-    if not message.HasField("teardown"):
-        raise BadRequest("TEARDOWN lacks its body: fill the field teardown")
-    return CONVERTER.read(m.TeardownFramework, message.teardown)
+    field = name.lower()
+    if not message.HasField(field) and kind is not m.Explain:  # without a body: everything
+        raise BadRequest(f"{name} lacks its body: fill the field {field}")
+    return CONVERTER.read(kind, getattr(message, field))  # type: ignore[return-value]
 
 
 def response_to_wire(response: m.OperatorResponse, sequence: int) -> pb.Response:
-    """A write's answer has no body. `Refused` is not a response: the server makes it a status."""
+    """A write's answer has no body. The server makes statuses of `Refused` and `Conflict`."""
     out = pb.Response(sequence=sequence)
     name = _RESPONSE_NAMES.get(type(response))
     if name is not None:

@@ -24,6 +24,13 @@ _CALLS: Final[dict[str, type[Record]]] = {
     "ACKNOWLEDGE": m.Acknowledge,
     "RECONCILE": m.Reconcile,
     "MESSAGE": m.Message,
+    "UPDATE_FRAMEWORK": m.UpdateFramework,
+    "RECONCILE_OPERATIONS": m.ReconcileOperations,
+    "ACKNOWLEDGE_OPERATION_STATUS": m.AcknowledgeOperationStatus,
+    "ACCEPT_INVERSE_OFFERS": m.AcceptInverseOffers,
+    "DECLINE_INVERSE_OFFERS": m.DeclineInverseOffers,
+    "SHUTDOWN": m.Shutdown,
+    "REQUEST": m.Request,
 }
 _EVENTS: Final[dict[str, type[Record]]] = {
     "SUBSCRIBED": m.Subscribed,
@@ -35,6 +42,8 @@ _EVENTS: Final[dict[str, type[Record]]] = {
     "FAILURE": m.Failure,
     "ERROR": m.Error,
     "HEARTBEAT": m.Heartbeat,
+    "INVERSE_OFFERS": m.InverseOffers,
+    "RESCIND_INVERSE_OFFER": m.RescindInverseOffer,
 }
 _CALL_NAMES: Final = {kind: name for name, kind in _CALLS.items()}
 _EVENT_NAMES: Final = {kind: name for name, kind in _EVENTS.items()}

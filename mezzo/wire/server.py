@@ -42,7 +42,7 @@ class Handler(Protocol):
         self, conn: ConnId, framework_id: FrameworkId | None, call: sm.Call
     ) -> None: ...
 
-    def operator_joined(self, conn: ConnId) -> None: ...
+    def operator_joined(self, conn: ConnId, resume: om.Resume | None) -> None: ...
 
     def operator_asked(self, request: int, call: om.OperatorCall) -> None: ...
 
@@ -272,11 +272,13 @@ class _Operators(operator_pb2_grpc.OperatorServicer):
             )
         if isinstance(response, om.Refused):
             return await context.abort(grpc.StatusCode.INVALID_ARGUMENT, response.message)
+        if isinstance(response, om.Conflict):
+            return await context.abort(grpc.StatusCode.FAILED_PRECONDITION, response.message)
         return operator_wire.response_to_wire(response, sequence)
 
     async def Subscribe(self, request: operator_pb.Call, context: Any) -> None:  # noqa: ANN401
         async def read(handler: Handler, conn: ConnId) -> None:
-            handler.operator_joined(conn)
+            handler.operator_joined(conn, operator_wire.resume_from_wire(request))
             await asyncio.Event().wait()  # it says nothing more; cancelled with the stream
 
         server = self._server

@@ -7,15 +7,30 @@ from typing import Any, Final, Literal, cast
 from mezzo.errors import BadRequest
 from mezzo.model import (
     Attribute,
+    AttributeConstraint,
     ExecutorInfo,
     FaultDomain,
-    Launch,
-    LaunchGroup,
     Offer,
-    Operation,
-    OtherOperation,
+    OfferConstraints,
+    Predicate,
+    RoleConstraints,
+    RoleOfferFilter,
     TaskInfo,
 )
+from mezzo.operations import (
+    Conversion,
+    Create,
+    Destroy,
+    GrowVolume,
+    Launch,
+    LaunchGroup,
+    Operation,
+    OtherOperation,
+    Reserve,
+    ShrinkVolume,
+    Unreserve,
+)
+from mezzo.record import replace
 from mezzo.resources import (
     Disk,
     DiskSource,
@@ -25,6 +40,7 @@ from mezzo.resources import (
     Reservation,
     Resources,
     Value,
+    checked_milli,
     from_milli,
     to_milli,
 )
@@ -38,23 +54,33 @@ from .convert import Converter, Special, text
 def put_resources(resources: Resources, container: Any) -> None:
     """Append one Resource per kind, in the new form (`reservations`)."""
     for kind, value in resources.sorted_items():
-        out = container.add(name=kind.name)
-        _put_value(value, out)
-        for reservation in kind.reservations:
-            entry = out.reservations.add(
-                type=pb.Resource.ReservationInfo.Type.Value(reservation.type),
-                role=reservation.role,
-            )
-            if reservation.principal is not None:
-                entry.principal = reservation.principal
-            for label, its_value in reservation.labels:
-                entry.labels.labels.add(key=label, value=its_value)
-        if kind.disk is not None:
-            _put_disk(kind.disk, out.disk)
-        if kind.revocable:
-            out.revocable.SetInParent()
-        if kind.shared:
-            out.shared.SetInParent()
+        _put_resource(kind, value, container.add())
+
+
+def put_resource(resources: Resources, out: Any) -> None:
+    """Resources of one kind into one Resource."""
+    ((kind, value),) = resources.items()
+    _put_resource(kind, value, out)
+
+
+def _put_resource(kind: Kind, value: Value, out: Any) -> None:
+    out.name = kind.name
+    _put_value(value, out)
+    for reservation in kind.reservations:
+        entry = out.reservations.add(
+            type=pb.Resource.ReservationInfo.Type.Value(reservation.type),
+            role=reservation.role,
+        )
+        if reservation.principal is not None:
+            entry.principal = reservation.principal
+        for label, its_value in reservation.labels:
+            entry.labels.labels.add(key=label, value=its_value)
+    if kind.disk is not None:
+        _put_disk(kind.disk, out.disk)
+    if kind.revocable:
+        out.revocable.SetInParent()
+    if kind.shared:
+        out.shared.SetInParent()
 
 
 def _put_value(value: Value, out: Any) -> None:
@@ -96,6 +122,14 @@ def get_resources(container: Any) -> Resources:
     for entry in container:
         total = total + Resources({_get_kind(entry): _get_value(entry)})
     return total
+
+
+def get_resource(entry: Any) -> Resources:
+    """Read one Resource. Raises BadRequest if it is of no amount."""
+    resources = get_resources((entry,))
+    if not resources:
+        raise BadRequest(f"resource {entry.name} is nothing: give an amount above 0")
+    return resources
 
 
 def _get_value(entry: Any) -> Value:
@@ -219,36 +253,142 @@ def _get_domain(entry: Any) -> FaultDomain:
 
 
 def _put_operation(operation: Operation, out: Any) -> None:
-    if isinstance(operation, Launch):
-        out.type = pb.Offer.Operation.LAUNCH
-        out.launch.SetInParent()
-        for task in operation.task_infos:
-            CONVERTER.fill(task, out.launch.task_infos.add())
-    elif isinstance(operation, LaunchGroup):
-        out.type = pb.Offer.Operation.LAUNCH_GROUP
-        CONVERTER.fill(operation.executor, out.launch_group.executor)
-        out.launch_group.task_group.SetInParent()
-        for task in operation.tasks:
-            CONVERTER.fill(task, out.launch_group.task_group.tasks.add())
-    else:
-        out.type = pb.Offer.Operation.Type.Value(operation.type)
-    if not isinstance(operation, LaunchGroup) and operation.id is not None:
+    """Each type has a body with the type's name in lower case."""
+    if operation.id is not None:
         out.id.value = operation.id
+    if isinstance(operation, OtherOperation):
+        out.type = pb.Offer.Operation.Type.Value(operation.type)
+        return
+    name = _OPERATION_NAMES[type(operation)]
+    out.type = pb.Offer.Operation.Type.Value(name)
+    body = getattr(out, name.lower())
+    body.SetInParent()
+    if isinstance(operation, LaunchGroup):
+        CONVERTER.fill(operation.executor, body.executor)
+        body.task_group.SetInParent()
+        for task in operation.tasks:
+            CONVERTER.fill(task, body.task_group.tasks.add())
+    else:
+        CONVERTER.fill(operation, body)
 
 
 def _get_operation(entry: Any) -> Operation:
+    """Raises BadRequest for a known type without its body."""
     id_ = text(entry.id.value) if entry.HasField("id") else None
-    if entry.type == pb.Offer.Operation.LAUNCH:
-        tasks = tuple(CONVERTER.read(TaskInfo, task) for task in entry.launch.task_infos)
-        return Launch(tasks, id_)
-    if entry.type == pb.Offer.Operation.LAUNCH_GROUP:
-        group = entry.launch_group
+    name = pb.Offer.Operation.Type.Name(entry.type)
+    kind = _OPERATIONS.get(name)
+    if kind is None:
+        return OtherOperation(name, id_)
+    field = name.lower()
+    if not entry.HasField(field):
+        raise BadRequest(f"operation {name} lacks its body: fill the field {field}")
+    body = getattr(entry, field)
+    if kind is LaunchGroup:
         return LaunchGroup(
-            CONVERTER.read(ExecutorInfo, group.executor),
-            tuple(CONVERTER.read(TaskInfo, task) for task in group.task_group.tasks),
+            CONVERTER.read(ExecutorInfo, body.executor),
+            tuple(CONVERTER.read(TaskInfo, task) for task in body.task_group.tasks),
+            id_,
         )
-    return OtherOperation(pb.Offer.Operation.Type.Name(entry.type), id_)
+    operation: Operation = CONVERTER.read(kind, body)
+    return operation if id_ is None else replace(operation, id=id_)
 
+
+def _put_offer_filters(filters: tuple[RoleOfferFilter, ...], container: Any) -> None:
+    for entry in filters:
+        sets = container[entry.role].min_allocatable_resources
+        sets.SetInParent()
+        for amounts in entry.min_allocatable:
+            quantities = sets.quantities.add().quantities
+            for name, milli in amounts.items():
+                quantities[name].value = from_milli(milli)
+
+
+def _get_offer_filters(container: Any) -> tuple[RoleOfferFilter, ...]:
+    """A role without a minimum of its own has the flag's, and needs no entry."""
+    return tuple(
+        RoleOfferFilter(
+            text(role),
+            tuple(
+                {
+                    text(name): checked_milli(f"offer_filters: {name}", scalar.value)
+                    for name, scalar in sorted(quantities.quantities.items())
+                }
+                for quantities in entry.min_allocatable_resources.quantities
+            ),
+        )
+        for role, entry in sorted(container.items())
+        if entry.HasField("min_allocatable_resources")
+    )
+
+
+def _put_constraints(constraints: OfferConstraints, out: Any) -> None:
+    for entry in constraints.roles:
+        groups = out.role_constraints[entry.role].groups
+        for group in entry.groups:
+            conditions = groups.add().attribute_constraints
+            for condition in group:
+                _put_condition(condition, conditions.add())
+
+
+def _put_condition(condition: AttributeConstraint, out: Any) -> None:
+    if condition.pseudo is not None:
+        out.selector.pseudoattribute_type = _PSEUDO.Value(condition.pseudo)
+    else:
+        out.selector.attribute_name = condition.attribute or ""
+    body = getattr(out.predicate, condition.predicate)
+    body.SetInParent()
+    if field := _PREDICATE_FIELDS.get(condition.predicate):
+        setattr(body, field, condition.text)
+
+
+def _get_constraints(message: Any) -> OfferConstraints:
+    return OfferConstraints(
+        tuple(
+            RoleConstraints(
+                text(role),
+                tuple(
+                    tuple(_get_condition(each) for each in group.attribute_constraints)
+                    for group in entry.groups
+                ),
+            )
+            for role, entry in sorted(message.role_constraints.items())
+        )
+    )
+
+
+def _get_condition(entry: Any) -> AttributeConstraint:
+    name = entry.predicate.WhichOneof("predicate")
+    which = entry.selector.WhichOneof("selector")
+    if name is None or which is None:
+        raise BadRequest("an attribute constraint lacks its selector or its predicate: give both")
+    predicate = Predicate(name)
+    field = _PREDICATE_FIELDS.get(predicate)
+    return AttributeConstraint(
+        predicate,
+        text(entry.selector.attribute_name) if which == "attribute_name" else None,
+        _PSEUDO.Name(entry.selector.pseudoattribute_type) if which != "attribute_name" else None,
+        text(getattr(getattr(entry.predicate, name), field)) if field else "",
+    )
+
+
+_PSEUDO: Final = pb.AttributeConstraint.Selector.PseudoattributeType
+_PREDICATE_FIELDS: Final = {
+    Predicate.TEXT_EQUALS: "value",
+    Predicate.TEXT_NOT_EQUALS: "value",
+    Predicate.TEXT_MATCHES: "regex",
+    Predicate.TEXT_NOT_MATCHES: "regex",
+}
+_OPERATIONS: Final[dict[str, type[Any]]] = {
+    "LAUNCH": Launch,
+    "LAUNCH_GROUP": LaunchGroup,
+    "RESERVE": Reserve,
+    "UNRESERVE": Unreserve,
+    "CREATE": Create,
+    "DESTROY": Destroy,
+    "GROW_VOLUME": GrowVolume,
+    "SHRINK_VOLUME": ShrinkVolume,
+}
+_OPERATION_NAMES: Final = {kind: name for name, kind in _OPERATIONS.items()}
 
 CONVERTER: Final = Converter(
     specials={
@@ -256,6 +396,13 @@ CONVERTER: Final = Converter(
         Attribute: Special(_put_attribute, _get_attribute),
         FaultDomain: Special(_put_domain, _get_domain),
         Operation: Special(_put_operation, _get_operation),
+        Conversion: Special(_put_operation, _get_operation),
+        tuple[RoleOfferFilter, ...]: Special(_put_offer_filters, _get_offer_filters),
+        OfferConstraints: Special(_put_constraints, _get_constraints),
     },
-    renames={Offer: {"role": "allocation_info"}},
+    singles={Resources: Special(put_resource, get_resource)},
+    renames={
+        Offer: {"role": "allocation_info"},
+        **{kind: {"id": None} for kind in _OPERATIONS.values()},
+    },
 )

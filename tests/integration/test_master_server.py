@@ -38,7 +38,7 @@ class Handler:
     def framework_said(self, conn: ConnId, framework_id: FrameworkId | None, call: sm.Call) -> None:
         self.heard.put_nowait((conn, call))
 
-    def operator_joined(self, conn: ConnId) -> None:
+    def operator_joined(self, conn: ConnId, resume: om.Resume | None) -> None:
         self.heard.put_nowait((conn, "joined"))
 
     def operator_asked(self, request: int, call: om.OperatorCall) -> None:

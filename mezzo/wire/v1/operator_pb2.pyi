@@ -13,7 +13,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Call(_message.Message):
-    __slots__ = ("type", "get_metrics", "set_logging_level", "list_files", "read_file", "update_weights", "reserve_resources", "unreserve_resources", "create_volumes", "destroy_volumes", "update_maintenance_schedule", "start_maintenance", "stop_maintenance", "set_quota", "remove_quota", "teardown", "mark_agent_gone", "grow_volume", "shrink_volume", "update_quota", "drain_agent", "deactivate_agent", "reactivate_agent")
+    __slots__ = ("type", "get_metrics", "set_logging_level", "list_files", "read_file", "update_weights", "reserve_resources", "unreserve_resources", "create_volumes", "destroy_volumes", "update_maintenance_schedule", "start_maintenance", "stop_maintenance", "set_quota", "remove_quota", "teardown", "mark_agent_gone", "grow_volume", "shrink_volume", "update_quota", "drain_agent", "deactivate_agent", "reactivate_agent", "explain", "resume")
     class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNKNOWN: _ClassVar[Call.Type]
@@ -56,6 +56,8 @@ class Call(_message.Message):
         REMOVE_QUOTA: _ClassVar[Call.Type]
         TEARDOWN: _ClassVar[Call.Type]
         MARK_AGENT_GONE: _ClassVar[Call.Type]
+        EXPLAIN: _ClassVar[Call.Type]
+        GET_OFFERS: _ClassVar[Call.Type]
     UNKNOWN: Call.Type
     GET_HEALTH: Call.Type
     GET_FLAGS: Call.Type
@@ -96,6 +98,24 @@ class Call(_message.Message):
     REMOVE_QUOTA: Call.Type
     TEARDOWN: Call.Type
     MARK_AGENT_GONE: Call.Type
+    EXPLAIN: Call.Type
+    GET_OFFERS: Call.Type
+    class Explain(_message.Message):
+        __slots__ = ("framework", "role", "agent")
+        FRAMEWORK_FIELD_NUMBER: _ClassVar[int]
+        ROLE_FIELD_NUMBER: _ClassVar[int]
+        AGENT_FIELD_NUMBER: _ClassVar[int]
+        framework: str
+        role: str
+        agent: str
+        def __init__(self, framework: _Optional[str] = ..., role: _Optional[str] = ..., agent: _Optional[str] = ...) -> None: ...
+    class Resume(_message.Message):
+        __slots__ = ("epoch", "sequence")
+        EPOCH_FIELD_NUMBER: _ClassVar[int]
+        SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+        epoch: int
+        sequence: int
+        def __init__(self, epoch: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...
     class GetMetrics(_message.Message):
         __slots__ = ("timeout",)
         TIMEOUT_FIELD_NUMBER: _ClassVar[int]
@@ -259,6 +279,8 @@ class Call(_message.Message):
     DRAIN_AGENT_FIELD_NUMBER: _ClassVar[int]
     DEACTIVATE_AGENT_FIELD_NUMBER: _ClassVar[int]
     REACTIVATE_AGENT_FIELD_NUMBER: _ClassVar[int]
+    EXPLAIN_FIELD_NUMBER: _ClassVar[int]
+    RESUME_FIELD_NUMBER: _ClassVar[int]
     type: Call.Type
     get_metrics: Call.GetMetrics
     set_logging_level: Call.SetLoggingLevel
@@ -282,10 +304,12 @@ class Call(_message.Message):
     drain_agent: Call.DrainAgent
     deactivate_agent: Call.DeactivateAgent
     reactivate_agent: Call.ReactivateAgent
-    def __init__(self, type: _Optional[_Union[Call.Type, str]] = ..., get_metrics: _Optional[_Union[Call.GetMetrics, _Mapping]] = ..., set_logging_level: _Optional[_Union[Call.SetLoggingLevel, _Mapping]] = ..., list_files: _Optional[_Union[Call.ListFiles, _Mapping]] = ..., read_file: _Optional[_Union[Call.ReadFile, _Mapping]] = ..., update_weights: _Optional[_Union[Call.UpdateWeights, _Mapping]] = ..., reserve_resources: _Optional[_Union[Call.ReserveResources, _Mapping]] = ..., unreserve_resources: _Optional[_Union[Call.UnreserveResources, _Mapping]] = ..., create_volumes: _Optional[_Union[Call.CreateVolumes, _Mapping]] = ..., destroy_volumes: _Optional[_Union[Call.DestroyVolumes, _Mapping]] = ..., update_maintenance_schedule: _Optional[_Union[Call.UpdateMaintenanceSchedule, _Mapping]] = ..., start_maintenance: _Optional[_Union[Call.StartMaintenance, _Mapping]] = ..., stop_maintenance: _Optional[_Union[Call.StopMaintenance, _Mapping]] = ..., set_quota: _Optional[_Union[Call.SetQuota, _Mapping]] = ..., remove_quota: _Optional[_Union[Call.RemoveQuota, _Mapping]] = ..., teardown: _Optional[_Union[Call.Teardown, _Mapping]] = ..., mark_agent_gone: _Optional[_Union[Call.MarkAgentGone, _Mapping]] = ..., grow_volume: _Optional[_Union[Call.GrowVolume, _Mapping]] = ..., shrink_volume: _Optional[_Union[Call.ShrinkVolume, _Mapping]] = ..., update_quota: _Optional[_Union[Call.UpdateQuota, _Mapping]] = ..., drain_agent: _Optional[_Union[Call.DrainAgent, _Mapping]] = ..., deactivate_agent: _Optional[_Union[Call.DeactivateAgent, _Mapping]] = ..., reactivate_agent: _Optional[_Union[Call.ReactivateAgent, _Mapping]] = ...) -> None: ...
+    explain: Call.Explain
+    resume: Call.Resume
+    def __init__(self, type: _Optional[_Union[Call.Type, str]] = ..., get_metrics: _Optional[_Union[Call.GetMetrics, _Mapping]] = ..., set_logging_level: _Optional[_Union[Call.SetLoggingLevel, _Mapping]] = ..., list_files: _Optional[_Union[Call.ListFiles, _Mapping]] = ..., read_file: _Optional[_Union[Call.ReadFile, _Mapping]] = ..., update_weights: _Optional[_Union[Call.UpdateWeights, _Mapping]] = ..., reserve_resources: _Optional[_Union[Call.ReserveResources, _Mapping]] = ..., unreserve_resources: _Optional[_Union[Call.UnreserveResources, _Mapping]] = ..., create_volumes: _Optional[_Union[Call.CreateVolumes, _Mapping]] = ..., destroy_volumes: _Optional[_Union[Call.DestroyVolumes, _Mapping]] = ..., update_maintenance_schedule: _Optional[_Union[Call.UpdateMaintenanceSchedule, _Mapping]] = ..., start_maintenance: _Optional[_Union[Call.StartMaintenance, _Mapping]] = ..., stop_maintenance: _Optional[_Union[Call.StopMaintenance, _Mapping]] = ..., set_quota: _Optional[_Union[Call.SetQuota, _Mapping]] = ..., remove_quota: _Optional[_Union[Call.RemoveQuota, _Mapping]] = ..., teardown: _Optional[_Union[Call.Teardown, _Mapping]] = ..., mark_agent_gone: _Optional[_Union[Call.MarkAgentGone, _Mapping]] = ..., grow_volume: _Optional[_Union[Call.GrowVolume, _Mapping]] = ..., shrink_volume: _Optional[_Union[Call.ShrinkVolume, _Mapping]] = ..., update_quota: _Optional[_Union[Call.UpdateQuota, _Mapping]] = ..., drain_agent: _Optional[_Union[Call.DrainAgent, _Mapping]] = ..., deactivate_agent: _Optional[_Union[Call.DeactivateAgent, _Mapping]] = ..., reactivate_agent: _Optional[_Union[Call.ReactivateAgent, _Mapping]] = ..., explain: _Optional[_Union[Call.Explain, _Mapping]] = ..., resume: _Optional[_Union[Call.Resume, _Mapping]] = ...) -> None: ...
 
 class Response(_message.Message):
-    __slots__ = ("type", "get_health", "get_flags", "get_version", "get_metrics", "get_logging_level", "list_files", "read_file", "get_state", "get_agents", "get_frameworks", "get_executors", "get_tasks", "get_roles", "get_weights", "get_master", "get_maintenance_status", "get_maintenance_schedule", "get_quota", "get_operations", "sequence")
+    __slots__ = ("type", "get_health", "get_flags", "get_version", "get_metrics", "get_logging_level", "list_files", "read_file", "get_state", "get_agents", "get_frameworks", "get_executors", "get_tasks", "get_roles", "get_weights", "get_master", "get_maintenance_status", "get_maintenance_schedule", "get_quota", "get_operations", "sequence", "explain", "get_offers")
     class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNKNOWN: _ClassVar[Response.Type]
@@ -308,6 +332,8 @@ class Response(_message.Message):
         GET_MAINTENANCE_STATUS: _ClassVar[Response.Type]
         GET_MAINTENANCE_SCHEDULE: _ClassVar[Response.Type]
         GET_QUOTA: _ClassVar[Response.Type]
+        EXPLAIN: _ClassVar[Response.Type]
+        GET_OFFERS: _ClassVar[Response.Type]
     UNKNOWN: Response.Type
     GET_HEALTH: Response.Type
     GET_FLAGS: Response.Type
@@ -328,6 +354,59 @@ class Response(_message.Message):
     GET_MAINTENANCE_STATUS: Response.Type
     GET_MAINTENANCE_SCHEDULE: Response.Type
     GET_QUOTA: Response.Type
+    EXPLAIN: Response.Type
+    GET_OFFERS: Response.Type
+    class GetOffers(_message.Message):
+        __slots__ = ("offers", "inverse_offers")
+        OFFERS_FIELD_NUMBER: _ClassVar[int]
+        INVERSE_OFFERS_FIELD_NUMBER: _ClassVar[int]
+        offers: _containers.RepeatedCompositeFieldContainer[_common_pb2.Offer]
+        inverse_offers: _containers.RepeatedCompositeFieldContainer[_common_pb2.InverseOffer]
+        def __init__(self, offers: _Optional[_Iterable[_Union[_common_pb2.Offer, _Mapping]]] = ..., inverse_offers: _Optional[_Iterable[_Union[_common_pb2.InverseOffer, _Mapping]]] = ...) -> None: ...
+    class Explain(_message.Message):
+        __slots__ = ("explanations",)
+        class Objection(_message.Message):
+            __slots__ = ("veto", "wanted", "have", "change", "until")
+            VETO_FIELD_NUMBER: _ClassVar[int]
+            WANTED_FIELD_NUMBER: _ClassVar[int]
+            HAVE_FIELD_NUMBER: _ClassVar[int]
+            CHANGE_FIELD_NUMBER: _ClassVar[int]
+            UNTIL_FIELD_NUMBER: _ClassVar[int]
+            veto: str
+            wanted: str
+            have: str
+            change: str
+            until: float
+            def __init__(self, veto: _Optional[str] = ..., wanted: _Optional[str] = ..., have: _Optional[str] = ..., change: _Optional[str] = ..., until: _Optional[float] = ...) -> None: ...
+        class Explanation(_message.Message):
+            __slots__ = ("framework_id", "framework_name", "role", "agent_id", "hostname", "offered", "objections", "counters")
+            class CountersEntry(_message.Message):
+                __slots__ = ("key", "value")
+                KEY_FIELD_NUMBER: _ClassVar[int]
+                VALUE_FIELD_NUMBER: _ClassVar[int]
+                key: str
+                value: int
+                def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+            FRAMEWORK_ID_FIELD_NUMBER: _ClassVar[int]
+            FRAMEWORK_NAME_FIELD_NUMBER: _ClassVar[int]
+            ROLE_FIELD_NUMBER: _ClassVar[int]
+            AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+            HOSTNAME_FIELD_NUMBER: _ClassVar[int]
+            OFFERED_FIELD_NUMBER: _ClassVar[int]
+            OBJECTIONS_FIELD_NUMBER: _ClassVar[int]
+            COUNTERS_FIELD_NUMBER: _ClassVar[int]
+            framework_id: _common_pb2.FrameworkID
+            framework_name: str
+            role: str
+            agent_id: _common_pb2.AgentID
+            hostname: str
+            offered: _containers.RepeatedCompositeFieldContainer[_common_pb2.Resource]
+            objections: _containers.RepeatedCompositeFieldContainer[Response.Explain.Objection]
+            counters: _containers.ScalarMap[str, int]
+            def __init__(self, framework_id: _Optional[_Union[_common_pb2.FrameworkID, _Mapping]] = ..., framework_name: _Optional[str] = ..., role: _Optional[str] = ..., agent_id: _Optional[_Union[_common_pb2.AgentID, _Mapping]] = ..., hostname: _Optional[str] = ..., offered: _Optional[_Iterable[_Union[_common_pb2.Resource, _Mapping]]] = ..., objections: _Optional[_Iterable[_Union[Response.Explain.Objection, _Mapping]]] = ..., counters: _Optional[_Mapping[str, int]] = ...) -> None: ...
+        EXPLANATIONS_FIELD_NUMBER: _ClassVar[int]
+        explanations: _containers.RepeatedCompositeFieldContainer[Response.Explain.Explanation]
+        def __init__(self, explanations: _Optional[_Iterable[_Union[Response.Explain.Explanation, _Mapping]]] = ...) -> None: ...
     class GetHealth(_message.Message):
         __slots__ = ("healthy",)
         HEALTHY_FIELD_NUMBER: _ClassVar[int]
@@ -544,6 +623,8 @@ class Response(_message.Message):
     GET_QUOTA_FIELD_NUMBER: _ClassVar[int]
     GET_OPERATIONS_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    EXPLAIN_FIELD_NUMBER: _ClassVar[int]
+    GET_OFFERS_FIELD_NUMBER: _ClassVar[int]
     type: Response.Type
     get_health: Response.GetHealth
     get_flags: Response.GetFlags
@@ -565,7 +646,9 @@ class Response(_message.Message):
     get_quota: Response.GetQuota
     get_operations: Response.GetOperations
     sequence: int
-    def __init__(self, type: _Optional[_Union[Response.Type, str]] = ..., get_health: _Optional[_Union[Response.GetHealth, _Mapping]] = ..., get_flags: _Optional[_Union[Response.GetFlags, _Mapping]] = ..., get_version: _Optional[_Union[Response.GetVersion, _Mapping]] = ..., get_metrics: _Optional[_Union[Response.GetMetrics, _Mapping]] = ..., get_logging_level: _Optional[_Union[Response.GetLoggingLevel, _Mapping]] = ..., list_files: _Optional[_Union[Response.ListFiles, _Mapping]] = ..., read_file: _Optional[_Union[Response.ReadFile, _Mapping]] = ..., get_state: _Optional[_Union[Response.GetState, _Mapping]] = ..., get_agents: _Optional[_Union[Response.GetAgents, _Mapping]] = ..., get_frameworks: _Optional[_Union[Response.GetFrameworks, _Mapping]] = ..., get_executors: _Optional[_Union[Response.GetExecutors, _Mapping]] = ..., get_tasks: _Optional[_Union[Response.GetTasks, _Mapping]] = ..., get_roles: _Optional[_Union[Response.GetRoles, _Mapping]] = ..., get_weights: _Optional[_Union[Response.GetWeights, _Mapping]] = ..., get_master: _Optional[_Union[Response.GetMaster, _Mapping]] = ..., get_maintenance_status: _Optional[_Union[Response.GetMaintenanceStatus, _Mapping]] = ..., get_maintenance_schedule: _Optional[_Union[Response.GetMaintenanceSchedule, _Mapping]] = ..., get_quota: _Optional[_Union[Response.GetQuota, _Mapping]] = ..., get_operations: _Optional[_Union[Response.GetOperations, _Mapping]] = ..., sequence: _Optional[int] = ...) -> None: ...
+    explain: Response.Explain
+    get_offers: Response.GetOffers
+    def __init__(self, type: _Optional[_Union[Response.Type, str]] = ..., get_health: _Optional[_Union[Response.GetHealth, _Mapping]] = ..., get_flags: _Optional[_Union[Response.GetFlags, _Mapping]] = ..., get_version: _Optional[_Union[Response.GetVersion, _Mapping]] = ..., get_metrics: _Optional[_Union[Response.GetMetrics, _Mapping]] = ..., get_logging_level: _Optional[_Union[Response.GetLoggingLevel, _Mapping]] = ..., list_files: _Optional[_Union[Response.ListFiles, _Mapping]] = ..., read_file: _Optional[_Union[Response.ReadFile, _Mapping]] = ..., get_state: _Optional[_Union[Response.GetState, _Mapping]] = ..., get_agents: _Optional[_Union[Response.GetAgents, _Mapping]] = ..., get_frameworks: _Optional[_Union[Response.GetFrameworks, _Mapping]] = ..., get_executors: _Optional[_Union[Response.GetExecutors, _Mapping]] = ..., get_tasks: _Optional[_Union[Response.GetTasks, _Mapping]] = ..., get_roles: _Optional[_Union[Response.GetRoles, _Mapping]] = ..., get_weights: _Optional[_Union[Response.GetWeights, _Mapping]] = ..., get_master: _Optional[_Union[Response.GetMaster, _Mapping]] = ..., get_maintenance_status: _Optional[_Union[Response.GetMaintenanceStatus, _Mapping]] = ..., get_maintenance_schedule: _Optional[_Union[Response.GetMaintenanceSchedule, _Mapping]] = ..., get_quota: _Optional[_Union[Response.GetQuota, _Mapping]] = ..., get_operations: _Optional[_Union[Response.GetOperations, _Mapping]] = ..., sequence: _Optional[int] = ..., explain: _Optional[_Union[Response.Explain, _Mapping]] = ..., get_offers: _Optional[_Union[Response.GetOffers, _Mapping]] = ...) -> None: ...
 
 class Event(_message.Message):
     __slots__ = ("type", "subscribed", "task_added", "task_updated", "agent_added", "agent_removed", "framework_added", "framework_updated", "framework_removed", "sequence", "epoch", "agent_updated")

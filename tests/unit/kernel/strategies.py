@@ -10,7 +10,15 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 from hypothesis import strategies as st
 
-from mezzo.model import Attribute, OtherOperation
+from mezzo.model import (
+    Attribute,
+    AttributeConstraint,
+    OfferConstraints,
+    Predicate,
+    RoleConstraints,
+    RoleOfferFilter,
+)
+from mezzo.operations import OtherOperation
 from mezzo.record import Record
 from mezzo.resources import (
     Disk,
@@ -85,6 +93,11 @@ def _bag(*entries: st.SearchStrategy[tuple[Kind, Value]]) -> st.SearchStrategy[R
 divisible = _bag(*map(_entries, _AMOUNTS))
 """Reserved, revocable and shared kinds, ranges and sets, but no disks."""
 
+one_kind = st.one_of(
+    st.tuples(st.sampled_from(_DISK_KINDS), milli), _entries("cpus"), _entries("mem")
+).map(lambda entry: Resources(dict([entry])))
+"""What one Resource message holds."""
+
 resources = _bag(*map(_entries, _AMOUNTS), st.tuples(st.sampled_from(_DISK_KINDS), milli))
 """Any bag."""
 
@@ -93,6 +106,26 @@ attributes = st.one_of(
     st.builds(Attribute, words, scalar=st.floats(-1e6, 1e6)),
     st.builds(Attribute, words, ranges=pairs.map(tuple)),
     st.builds(Attribute, words, set=st.lists(words, max_size=3).map(tuple)),
+)
+
+
+conditions = st.builds(
+    lambda predicate, selector, text: AttributeConstraint(
+        predicate, *selector, text if "text" in predicate else ""
+    ),
+    st.sampled_from(Predicate),
+    st.one_of(
+        st.tuples(words, st.none()),
+        st.tuples(st.none(), st.sampled_from(["HOSTNAME", "REGION", "ZONE"])),
+    ),
+    words,
+)
+constraints = st.dictionaries(
+    words, st.lists(st.lists(conditions, max_size=2).map(tuple), max_size=2).map(tuple), max_size=2
+).map(lambda roles: OfferConstraints(tuple(RoleConstraints(*r) for r in sorted(roles.items()))))
+quantities = st.dictionaries(words, milli, max_size=2)
+offer_filters = st.dictionaries(words, st.lists(quantities, max_size=2).map(tuple), max_size=2).map(
+    lambda roles: tuple(RoleOfferFilter(*r) for r in sorted(roles.items()))
 )
 
 
@@ -121,6 +154,10 @@ def _values(hint: Any, name: str, depth: int, *, required: bool) -> st.SearchStr
             return st.none()
         some = st.one_of([_values(arm, name, depth, required=True) for arm in arms])
         return some if required or not optional else st.none() | some
+    if hint == tuple[RoleOfferFilter, ...]:
+        return offer_filters
+    if get_origin(hint) is dict:
+        return quantities
     if get_origin(hint) is tuple:
         if depth == 0:
             return st.just(())
@@ -132,10 +169,15 @@ def _values(hint: Any, name: str, depth: int, *, required: bool) -> st.SearchStr
 def _single(hint: Any, name: str, depth: int) -> st.SearchStrategy[Any]:
     if hint is Attribute:
         return attributes
+    if hint is Resources and name in ("volume", "addition"):
+        return one_kind
     if hint is Resources:
         return resources if depth else st.just(Resources())
     if hint is OtherOperation:
-        return st.builds(OtherOperation, st.sampled_from(["RESERVE", "CREATE"]), st.none() | words)
+        types_ = st.sampled_from(["CREATE_DISK", "DESTROY_DISK"])
+        return st.builds(OtherOperation, types_, st.none() | words)
+    if hint is OfferConstraints:
+        return constraints
     if isinstance(hint, type) and issubclass(hint, Record):
         return records(hint, depth - 1 if depth else 0)
     if isinstance(hint, type) and issubclass(hint, Enum):
@@ -156,4 +198,8 @@ def _single(hint: Any, name: str, depth: int) -> st.SearchStrategy[Any]:
 
 
 # Fields that are text in a record and an enum on the wire.
-_ENUM_NAMES = {"visibility": ["FRAMEWORK", "CLUSTER", "EXTERNAL"], "protocol": ["IPv4", "IPv6"]}
+_ENUM_NAMES = {
+    "visibility": ["FRAMEWORK", "CLUSTER", "EXTERNAL"],
+    "protocol": ["IPv4", "IPv6"],
+    "status": ["UNKNOWN", "ACCEPT", "DECLINE"],
+}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from mezzo.model import AgentInfo, FrameworkInfo, Launch, Operation, OtherOperation, Task
+from mezzo.model import AgentInfo, FrameworkInfo, Task
+from mezzo.operations import Launch, Operation, OtherOperation
 from mezzo.record import Corrupt, Record, decode, encode, replace
 from mezzo.resources import Resources
 

@@ -46,7 +46,8 @@ from mezzo.marathon.messages import (
 )
 from mezzo.marathon.views import AppView, DeploymentView, InstanceView
 from mezzo.messages import scheduler as m
-from mezzo.model import Attribute, FaultDomain, Launch, Offer, TaskInfo, TaskStatus
+from mezzo.model import Attribute, FaultDomain, Offer, TaskInfo, TaskStatus
+from mezzo.operations import Launch
 from mezzo.resources import Resources
 from mezzo.states import Reason, TaskState
 from mezzo.store.base import write_bytes

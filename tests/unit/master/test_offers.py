@@ -20,10 +20,8 @@ from mezzo.model import (
     Filters,
     HealthCheck,
     HealthCheckType,
-    Launch,
-    LaunchGroup,
-    OtherOperation,
 )
+from mezzo.operations import Launch, LaunchGroup, OtherOperation
 from mezzo.record import replace
 from mezzo.resources import Resources
 from mezzo.states import Reason, Source, TaskState

@@ -35,13 +35,13 @@ from mezzo.model import (
     CommandInfo,
     Filters,
     FrameworkInfo,
-    Launch,
     MasterInfo,
     Offer,
     Task,
     TaskInfo,
     TaskStatus,
 )
+from mezzo.operations import Launch
 from mezzo.record import replace
 from mezzo.resources import Resources
 from mezzo.states import Source, TaskState
