@@ -26,6 +26,7 @@ from mezzo.record import replace
 from mezzo.states import Reason, TaskState
 
 from . import frameworks, offers, registry, tasks, views
+from .allocator import AgentTerms
 from .events import CloseStream, ToAgent
 from .state import (
     AgentEntry,
@@ -100,7 +101,7 @@ def register(state: MasterState, step: Step, conn: ConnId, message: RegisterAgen
     state.admit(agent)
     state.agent_of[conn] = agent_id
     registry.keep_agent(step, agent)
-    state.allocator.add_agent(agent_id, agent.info.resources, {})
+    state.allocator.add_agent(agent_id, _terms(agent), {})
     step.to_agent(agent, AgentRegistered(agent_id))
     step.timer((TIMER_PING, agent_id), state.config.agent_ping_timeout_s)
     step.publish(AgentAdded(views.agent(state, agent)))
@@ -127,7 +128,7 @@ def reregister(state: MasterState, step: Step, conn: ConnId, message: Reregister
     new = agent.standing is Standing.RECOVERED
     agent.standing = Standing.CONNECTED
     if new:
-        state.allocator.add_agent(agent_id, agent.info.resources, used_on(agent))
+        state.allocator.add_agent(agent_id, _terms(agent), used_on(agent))
     else:
         state.allocator.set_agent_active(agent_id, True)
     step.to_agent(agent, AgentReregistered(agent_id, missing))
@@ -186,7 +187,7 @@ def _accept_change(
     """It came back with other resources, attributes or a new boot: what it says now is true."""
     offers.rescind_all_of_agent(state, step, agent)
     if agent.standing is not Standing.RECOVERED:
-        state.allocator.remove_agent(agent.id, used_on(agent))
+        state.allocator.remove_agent(agent.id)
         agent.standing = Standing.RECOVERED
     state.dismiss(agent)
     agent.info = message.info
@@ -267,7 +268,7 @@ def _merge_task(
         framework.completed.pop(task.task_id, None)  # LOST is not always the end
         if agent.standing is not Standing.RECOVERED and entry.holds_resources:
             # Connected before, yet with a task that nobody knew of: count it.
-            state.allocator.occupy(framework.id, task.role, agent.id, task.resources)
+            state.allocator.occupy((framework.id, task.role), agent.id, task.resources)
     elif entry.state == task.state and not resend:
         return
     else:
@@ -357,7 +358,7 @@ def _remove(
     """Its offers and tasks are taken off the books, and everybody is told."""
     offers.rescind_all_of_agent(state, step, agent)
     if agent.standing is not Standing.RECOVERED:
-        state.allocator.remove_agent(agent.id, used_on(agent))
+        state.allocator.remove_agent(agent.id)
     waiting = tasks.lose_on_agent(
         state, step, agent, lambda _: True, new, Reason.AGENT_REMOVED, message
     )
@@ -390,3 +391,8 @@ def collect_garbage(state: MasterState, step: Step) -> None:
 
 def _refuse(conn: ConnId, message: str) -> ToAgent:
     return ToAgent(conn, ShutdownAgent(message))
+
+
+def _terms(agent: AgentEntry) -> AgentTerms:
+    info = agent.info
+    return AgentTerms(info.resources, info.hostname, info.attributes, info.domain)

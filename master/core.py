@@ -150,7 +150,7 @@ class MasterCore:
 _TIMERS: Final[Mapping[Hashable, Callable[[MasterState, Step], None]]] = {
     TIMER_VIEWS: operators.publish_views,
     offers.TIMER_ALLOCATE: offers.cycle_due,
-    offers.TIMER_FILTERS: offers.refusals_over,
+    offers.TIMER_CYCLE: offers.time_for_a_cycle,
     frameworks.TIMER_HEARTBEAT: frameworks.heartbeat,
     frameworks.TIMER_RESUME: frameworks.resume_deadlines,
     operators.TIMER_OPERATOR_HEARTBEAT: operators.heartbeat,

@@ -7,12 +7,12 @@ from mezzo.ids import ConnId, FrameworkId, check_user_id
 from mezzo.messages.agent import ShutdownFramework
 from mezzo.messages.operator import FrameworkAdded, FrameworkRemoved, FrameworkUpdated
 from mezzo.messages.scheduler import Error, Heartbeat, Subscribe, Subscribed
-from mezzo.model import Capability, FrameworkInfo
+from mezzo.model import Capability, FrameworkInfo, OfferConstraints
 from mezzo.record import replace
 from mezzo.states import Reason, TaskState
 
 from . import offers, registry, tasks, views
-from .allocator import FrameworkTerms
+from .allocator import FrameworkTerms, compile_constraints
 from .events import CloseStream, ToFramework
 from .state import FrameworkEntry, MasterState, Step
 
@@ -36,6 +36,7 @@ def subscribe(
     """SUBSCRIBED, or ERROR and the end of the stream; then nothing was changed."""
     try:
         check_subscription(state, named_id, call)
+        terms = _terms(call.framework_info, call.suppressed_roles, call.offer_constraints)
         framework_id = _check_stream(state, conn, call.framework_info.id)
     except BadRequest as error:
         step.do(ToFramework(conn, Error(str(error))))
@@ -59,7 +60,7 @@ def subscribe(
         framework, Subscribed(framework.id, state.config.heartbeat_s, state.config.info)
     )
     step.to_framework(framework, Heartbeat())
-    state.allocator.set_framework(framework.id, _terms(framework.info, call.suppressed_roles))
+    state.allocator.set_framework(framework.id, terms)
     view = views.framework(state, framework)
     step.publish(FrameworkAdded(view) if registered else FrameworkUpdated(view))
 
@@ -108,13 +109,26 @@ def _take_over(
     framework.reregistered_s = step.now.wall_s
 
 
-def _terms(info: FrameworkInfo, suppressed: tuple[str, ...]) -> FrameworkTerms:
+def _terms(
+    info: FrameworkInfo, suppressed: tuple[str, ...], constraints: OfferConstraints | None
+) -> FrameworkTerms:
+    """What the allocator must know. Raises BadRequest on constraints that make no sense."""
+    compiled = {}
+    for each in constraints.roles if constraints is not None else ():
+        if each.role not in info.all_roles:
+            raise BadRequest(f"offer_constraints of role {each.role!r}: not one of the framework's")
+        compiled[each.role] = compile_constraints(each.role, each.groups)
     return FrameworkTerms(
         info.name,
         info.all_roles,
         frozenset(suppressed),
         gpus=info.can(Capability.GPU_RESOURCES),
         revocable=info.can(Capability.REVOCABLE_RESOURCES),
+        shared=info.can(Capability.SHARED_RESOURCES),
+        region_aware=info.can(Capability.REGION_AWARE),
+        reservation_refinement=info.can(Capability.RESERVATION_REFINEMENT),
+        min_allocatable={each.role: each.min_allocatable for each in info.offer_filters},
+        constraints=compiled,
     )
 
 

@@ -26,11 +26,11 @@ from mezzo.operations import (
 from mezzo.resources import Resources
 from mezzo.states import Reason, TaskState
 
-from .allocator import Grant
+from .allocator import Grant, Withdraw
 from .state import AgentEntry, FrameworkEntry, MasterState, Step, TaskEntry, task_of
 
 TIMER_ALLOCATE = "allocate"
-TIMER_FILTERS = "filters"
+TIMER_CYCLE = "cycle"  # a refusal runs out, or the allocator's patience
 TIMER_OFFER = "offer"  # ("offer", offer id)
 
 
@@ -45,12 +45,10 @@ def schedule_cycle(state: MasterState, step: Step) -> None:
     if state.allocator.wants_cycle and not state.cycle_due:
         state.cycle_due = True
         step.timer(TIMER_ALLOCATE, 0.0)
-    expiry_s = state.allocator.next_expiry_s
-    if expiry_s != state.filter_timer_s:
-        state.filter_timer_s = expiry_s
-        step.do(
-            CancelTimer(TIMER_FILTERS) if expiry_s is None else SetTimer(TIMER_FILTERS, expiry_s)
-        )
+    due_s = state.allocator.next_due_s
+    if due_s != state.cycle_timer_s:
+        state.cycle_timer_s = due_s
+        step.do(CancelTimer(TIMER_CYCLE) if due_s is None else SetTimer(TIMER_CYCLE, due_s))
 
 
 def cycle_due(state: MasterState, step: Step) -> None:
@@ -58,16 +56,19 @@ def cycle_due(state: MasterState, step: Step) -> None:
     _run_cycle(state, step)
 
 
-def refusals_over(state: MasterState, step: Step) -> None:
-    state.filter_timer_s = None
+def time_for_a_cycle(state: MasterState, step: Step) -> None:
+    state.cycle_timer_s = None
     _run_cycle(state, step)
 
 
 def _run_cycle(state: MasterState, step: Step) -> None:
     """Offer what is free; all offers of one framework in one event."""
     made: dict[FrameworkId, list[Offer]] = {}
-    for grant in state.allocator.cycle(step.now.mono_s):
-        made.setdefault(grant.framework_id, []).append(_make(state, step, grant))
+    for decision in state.allocator.cycle(step.now.mono_s):
+        if isinstance(decision, Withdraw):
+            _withdraw(state, step, decision)
+        else:
+            made.setdefault(decision.framework_id, []).append(_make(state, step, decision))
     for framework_id, offers in made.items():
         step.to_framework(state.frameworks[framework_id], Offers(tuple(offers)))
 
@@ -111,13 +112,20 @@ def _remove(state: MasterState, step: Step, offer: Offer) -> None:
 def _take_back(state: MasterState, step: Step, offer: Offer) -> None:
     """Without a filter: it may be offered again at once."""
     _remove(state, step, offer)
-    state.allocator.recover(offer.framework_id, offer.role, offer.agent_id, offer.resources)
+    state.allocator.decline((offer.framework_id, offer.role), offer.agent_id, offer.resources)
 
 
 def rescind(state: MasterState, step: Step, offer: Offer) -> None:
     framework = state.frameworks[offer.framework_id]
     _take_back(state, step, offer)
     step.to_framework(framework, Rescind(offer.id))
+
+
+def _withdraw(state: MasterState, step: Step, decision: Withdraw) -> None:
+    for offer_id in list(state.agents[decision.agent_id].offers):
+        offer = state.offers[offer_id]
+        if (offer.framework_id, offer.role) == (decision.framework_id, decision.role):
+            rescind(state, step, offer)
 
 
 def rescind_all_of_agent(state: MasterState, step: Step, agent: AgentEntry) -> None:
@@ -159,13 +167,8 @@ def _give_back(
 ) -> None:
     """`at_least_s`: how long the refusal lasts even if the framework wants it shorter."""
     refuse_s = max(filters.effective_s, at_least_s)
-    state.allocator.recover(
-        offer.framework_id,
-        offer.role,
-        offer.agent_id,
-        left,
-        refused_until_s=step.now.mono_s + refuse_s if refuse_s else None,
-    )
+    until_s = step.now.mono_s + refuse_s if refuse_s else None
+    state.allocator.decline((offer.framework_id, offer.role), offer.agent_id, left, until_s)
 
 
 # ---------------------------------------------------------------------------------- accepting
@@ -303,6 +306,7 @@ def _launch(
     framework.tasks[task.task_id] = entry
     step.to_agent(agent, RunTask(framework.info, task, role))
     step.publish(TaskAdded(entry.info))
+    state.allocator.use((framework.id, role), agent.id, entry.info.resources)
     return left - entry.info.resources
 
 

@@ -26,7 +26,7 @@ from mezzo.record import Record, encode, replace
 from mezzo.resources import Resources
 from mezzo.states import Reason, Source, TaskState
 
-from .allocator import Allocator
+from .allocator import Allocator, AllocatorConfig
 from .events import MasterEffect, Publish, ToAgent, ToFramework
 
 
@@ -47,6 +47,7 @@ class MasterConfig(Record):
     max_unreachable_tasks_per_framework: int = 1000
     max_unreachable_agents: int = 102_400
     unreachable_agent_age_s: float = 14 * 86400.0
+    allocator: AllocatorConfig = AllocatorConfig()  # its region is that of `info`, if it has one
 
 
 class Standing(StrEnum):
@@ -185,7 +186,7 @@ class MasterState:
     sequence: int = 0  # of the operator events
     elected_s: float = 0.0
     cycle_due: bool = False  # the timer of the next allocation cycle is set
-    filter_timer_s: float | None = None  # what the timer of the next refusal's end is set to
+    cycle_timer_s: float | None = None  # what the timer of the next cycle in time is set to
     # Whose resources changed since their view was published last.
     changed_agents: dict[AgentId, None] = field(default_factory=dict)
     changed_frameworks: dict[FrameworkId, None] = field(default_factory=dict)
@@ -194,7 +195,9 @@ class MasterState:
     @classmethod
     def new(cls, config: MasterConfig, epoch: int, rng: random.Random) -> MasterState:
         ids = IdSource(rng)
-        return cls(config, epoch, ids, Allocator(rng), config.info.id)
+        domain = config.info.domain
+        home = config.allocator._replace(region=domain.region) if domain else config.allocator
+        return cls(config, epoch, ids, Allocator(rng, home), config.info.id)
 
     def admit(self, agent: AgentEntry) -> None:
         self.agents[agent.id] = agent

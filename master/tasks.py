@@ -57,7 +57,7 @@ def set_state(state: MasterState, step: Step, entry: TaskEntry, new: TaskState) 
 
 
 def _free(state: MasterState, step: Step, task: Task) -> None:
-    state.allocator.recover(task.framework_id, task.role, task.agent_id, task.resources)
+    state.allocator.release((task.framework_id, task.role), task.agent_id, task.resources)
     step.changed(task.agent_id, task.framework_id)
 
 

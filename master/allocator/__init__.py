@@ -1,5 +1,32 @@
 """Who is offered what. `Allocator` is pure bookkeeping: the core tells it every change."""
 
-from .allocator import Allocator, FrameworkTerms, Grant
+from .allocator import Allocator
+from .constraints import Constraints, compile_constraints
+from .terms import (
+    AgentTerms,
+    AllocatorConfig,
+    Client,
+    Demand,
+    FrameworkTerms,
+    Grant,
+    Quantities,
+    Quota,
+    RoleBooks,
+    Withdraw,
+)
 
-__all__ = ["Allocator", "FrameworkTerms", "Grant"]
+__all__ = [
+    "AgentTerms",
+    "Allocator",
+    "AllocatorConfig",
+    "Client",
+    "Constraints",
+    "Demand",
+    "FrameworkTerms",
+    "Grant",
+    "Quantities",
+    "Quota",
+    "RoleBooks",
+    "Withdraw",
+    "compile_constraints",
+]

@@ -1,355 +1,343 @@
-"""Dominant-resource fairness among frameworks, by change.
+"""The allocator, as the master's core sees it: it is told every change and answers with grants.
 
-An agent that nothing happened to costs nothing: a cycle looks at the agents that changed since the
-last one (resources came back, a filter ran out), or at all when a framework's wishes changed. The
-client with the smallest dominant share that may have an agent gets all of its free resources, as in
-Mesos (coarse grained); then shares are compared again.
-
-Order of clients: share, then number of grants, then name (Mesos `DRFSorter`).
+Pure bookkeeping, by change: an agent or a client that nothing happened to costs a cycle nothing.
+Here is noted what changed; what that leads to is in cycle.py, who has what in books.py.
 """
 
 from __future__ import annotations
 
 import random
-from bisect import bisect_left, insort
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Mapping
 
 from mezzo.ids import AgentId, FrameworkId
-from mezzo.resources import Kind, Resources, Thousandths
+from mezzo.resources import Resources
 
-from .filters import Client, Filters
-
-_CPUS: Final = Kind("cpus")
-_MEM: Final = Kind("mem")
-# Less than this of both is not worth an offer: flag min_allocatable_resources of Mesos.
-MIN_CPUS: Final[Thousandths] = 10
-MIN_MEM: Final[Thousandths] = 32_000
-_NOTHING: Final = Resources()
-
-
-class Grant(NamedTuple):
-    """An offer to be made. The allocator counts it as allocated until `recover`."""
-
-    framework_id: FrameworkId
-    role: str
-    agent_id: AgentId
-    resources: Resources
-
-
-class FrameworkTerms(NamedTuple):
-    """What the allocator must know of a framework."""
-
-    name: str
-    roles: tuple[str, ...]
-    suppressed: frozenset[str] = frozenset()
-    gpus: bool = False
-    revocable: bool = False
-
-
-class _Agent:
-    """`available`: what is free. `debt`: what is taken beyond `total`, on an agent that came back
-    with less than what runs on it; it is paid before anything is free again."""
-
-    __slots__ = ("active", "available", "debt", "has_gpus", "plain", "total")
-
-    def __init__(self, total: Resources) -> None:
-        self.total = total
-        self.available = total
-        self.debt = _NOTHING
-        self.active = True
-        self.has_gpus = total.milli("gpus") > 0
-        # Nothing reserved, nothing revocable: every client may see everything.
-        self.plain = all(not kind.reservations and not kind.revocable for kind, _ in total.items())
-
-    def take(self, resources: Resources) -> None:
-        there = resources.common(self.available)
-        self.available = self.available - there
-        self.debt = self.debt + (resources - there)
-
-    def give(self, resources: Resources) -> None:
-        paid = resources.common(self.debt)
-        self.debt = self.debt - paid
-        self.available = self.available + (resources - paid)
-
-
-class _Client:
-    """A framework in one role: its place in the order."""
-
-    __slots__ = ("allocated", "grants", "key", "open", "terms")
-
-    def __init__(self, key: Client, terms: FrameworkTerms) -> None:
-        self.key = key
-        self.terms = terms
-        self.open = False  # connected and not suppressed
-        self.allocated: dict[str, Thousandths] = {}
-        self.grants = 0
-
-
-_Place = tuple[float, int, str, FrameworkId, str]
+from .agent import Agent
+from .books import Books
+from .cycle import Cycle
+from .demand import Wishes
+from .limits import over_limit
+from .quantities import Floors
+from .terms import (
+    AgentTerms,
+    AllocatorConfig,
+    Client,
+    Demand,
+    FrameworkTerms,
+    Grant,
+    Quota,
+    RoleBooks,
+    Withdraw,
+)
+from .tree import ClientNode
+from .views import consumed, role_books
 
 
 class Allocator:
-    """See the module. All times are monotonic seconds; `rng` shuffles the agents of a cycle."""
+    """All times are monotonic seconds; `rng` shuffles the agents of a cycle."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, config: AllocatorConfig | None = None) -> None:
         self._rng = rng
-        self._agents: dict[AgentId, _Agent] = {}
-        self._clients: dict[Client, _Client] = {}
-        self._of_framework: dict[FrameworkId, list[_Client]] = {}
-        self._order: list[_Place] = []  # of open clients, smallest share first
-        self._totals: dict[str, Thousandths] = {}
-        self._order_stale = True  # totals changed: all shares did
-        self._filters = Filters()
-        self._dirty: dict[AgentId, None] = {}
-        self._all_dirty = False
+        self._books = Books(config or AllocatorConfig())
+        self._of_framework: dict[FrameworkId, dict[str, ClientNode]] = {}
+        self._whitelist: frozenset[str] | None = None
+        self._paused = False
+        # What may lead to grants and has not been looked at yet.
+        self._agents: dict[Agent, None] = {}
+        self._clients: dict[ClientNode, None] = {}
+        # Agents that had something left after they were looked at last.
+        self._leftover: dict[Agent, None] = {}
+        self._tightened: dict[str, None] = {}  # roles whose limit is lower than before
 
     # ---- agents
 
     def add_agent(
-        self, agent_id: AgentId, total: Resources, allocated: Mapping[Client, Resources]
+        self, agent_id: AgentId, terms: AgentTerms, allocated: Mapping[Client, Resources]
     ) -> None:
         """An agent that was not there, with what its tasks already take."""
-        agent = self._agents[agent_id] = _Agent(total)
-        self._count_total(total, 1)
-        for client, resources in allocated.items():
-            agent.take(resources)
-            self._charge(self._client(client), resources, 1)
-        self._dirty[agent_id] = None
+        agent = self._books.add_agent(agent_id, terms)
+        agent.listed = self._is_listed(agent)
+        for key, resources in allocated.items():
+            if resources:
+                self._books.occupy(self._client(key), agent, resources)
+        self._agents[agent] = None
 
-    def remove_agent(self, agent_id: AgentId, allocated: Mapping[Client, Resources]) -> None:
+    def update_agent(self, agent_id: AgentId, terms: AgentTerms) -> None:
+        """Its resources, attributes, hostname or domain are others; what runs stays counted.
+
+        Rescind what does not fit the new resources first. Refusals are forgotten if what is
+        not resources changed: the frameworks may judge the agent otherwise now.
+        """
+        agent = self._books.agents[agent_id]
+        if agent.terms[1:] != terms[1:]:
+            self._books.filters.clear_agent(agent)
+        agent.describe(terms, self._books.config.region)
+        agent.listed = self._is_listed(agent)
+        if agent.total != terms.total:
+            self._books.set_total(agent, terms.total)
+        self._agents[agent] = None
+
+    def remove_agent(self, agent_id: AgentId) -> None:
         """It is gone, with everything that was allocated or offered on it."""
-        agent = self._agents.pop(agent_id)
-        self._count_total(agent.total, -1)
-        for client, resources in allocated.items():
-            self._charge(self._client(client), resources, -1)
-        self._filters.clear_agent(agent_id)
-        self._dirty.pop(agent_id, None)
+        agent = self._books.agents[agent_id]
+        held = self._books.remove_agent(agent)
+        self._agents.pop(agent, None)
+        self._leftover.pop(agent, None)
+        for client in held:
+            self._settle(client, agent)
 
     def set_agent_active(self, agent_id: AgentId, active: bool) -> None:
-        self._agents[agent_id].active = active
-        if active:
-            self._dirty[agent_id] = None
+        """An inactive one is not offered."""
+        agent = self._books.agents[agent_id]
+        agent.active = active
+        self._agents[agent] = None
+
+    def set_whitelist(self, hostnames: Iterable[str] | None) -> None:
+        """Only agents of these hosts are offered; None: all are."""
+        self._whitelist = None if hostnames is None else frozenset(hostnames)
+        for agent in self._books.agents.values():
+            listed = self._is_listed(agent)
+            if listed and not agent.listed:
+                self._agents[agent] = None
+            agent.listed = listed
+
+    def _is_listed(self, agent: Agent) -> bool:
+        return self._whitelist is None or agent.terms.hostname in self._whitelist
 
     def available(self, agent_id: AgentId) -> Resources:
-        return self._agents[agent_id].available
+        """What is neither offered nor allocated."""
+        return self._books.agents[agent_id].free
 
     # ---- frameworks
 
     def set_framework(self, framework_id: FrameworkId, terms: FrameworkTerms) -> None:
         """A framework is connected, or its terms changed; what it refused before is forgotten."""
-        kept = {role: self._client((framework_id, role)) for role in terms.roles}
-        for client in self._of(framework_id):
-            self._close(client)
-            role = client.key[1]
+        for role in terms.roles:
+            self._client((framework_id, role))
+        for role, client in list(self._of(framework_id).items()):
+            self._forget_refusals(client)
+            self._books.tree.set_open(client, False)  # its name, part of its place, may change
             client.terms = terms
-            client.open = role in kept and role not in terms.suppressed
-            self._insert_place(client)
-            if any(client.allocated.values()):
-                kept[role] = client  # a former role, in which something still runs
-            elif role not in kept:
-                del self._clients[client.key]
-        self._of_framework[framework_id] = list(kept.values())
-        self._all_dirty = True
+            sets = terms.min_allocatable.get(role)
+            floors = self._books.floors if sets is None else Floors.of(sets)
+            self._books.set_floors(client, floors)
+            if role in terms.roles:
+                self._open(client, role not in terms.suppressed)
+            self._drop_if_over(client)
 
     def deactivate_framework(self, framework_id: FrameworkId) -> None:
         """It is disconnected: no offers, filters forgotten; what it runs still counts."""
-        for client in self._of(framework_id):
-            self._close(client)
+        for client in self._of(framework_id).values():
+            self._forget_refusals(client)
+            self._open(client, False)
 
     def remove_framework(self, framework_id: FrameworkId) -> None:
-        """It is completed. What it still holds must have been recovered."""
-        for client in self._of(framework_id):
-            self._close(client)
-            del self._clients[client.key]
-        self._of_framework.pop(framework_id, None)
+        """It is completed. What is still allocated to it counts until it is released."""
+        for client in list(self._of(framework_id).values()):
+            self._forget_refusals(client)
+            self._open(client, False)
+            client.terms = client.terms._replace(roles=())
+            self._drop_if_over(client)
 
-    def suppress(self, framework_id: FrameworkId, roles: tuple[str, ...]) -> None:
-        for client in self._of(framework_id):
-            if not roles or client.key[1] in roles:
-                self._remove_place(client)
-                client.open = False
+    def suppress(self, framework_id: FrameworkId, roles: tuple[str, ...] = ()) -> None:
+        """No offers in the roles (none named: in all)."""
+        for client in self._named(framework_id, roles):
+            self._open(client, False)
 
-    def revive(self, framework_id: FrameworkId, roles: tuple[str, ...]) -> None:
-        """Filters and suppression of the roles (none named: of all) are gone."""
-        for client in self._of(framework_id):
-            if client.key[1] in client.terms.roles and (not roles or client.key[1] in roles):
-                # What it did not refuse it has been offered, unless it was suppressed.
-                self._dirty.update(dict.fromkeys(self._filters.clear_client(client.key)))
-                if not client.open:
-                    client.open = True
-                    self._insert_place(client)
-                    self._all_dirty = True
+    def revive(self, framework_id: FrameworkId, roles: tuple[str, ...] = ()) -> None:
+        """Refusals and suppression of the roles (none named: of all) are forgotten."""
+        for client in self._named(framework_id, roles):
+            # What it did not refuse it has been offered, unless it was suppressed.
+            if self._forget_refusals(client):
+                self._clients[client] = None
+            self._open(client, True)
 
-    # ---- resources
+    def set_demand(self, framework_id: FrameworkId, demands: tuple[Demand, ...]) -> None:
+        """The framework's whole demand, in place of an earlier one. With any, a role that is not
+        named wants nothing; with none, the framework no longer declares and is offered all."""
+        for client in self._named(framework_id, ()):
+            client.wishes = None
+            if demands:
+                client.wishes = Wishes(d for d in demands if d.role == client.role)
+                for agent in self._books.agents.values():
+                    if client in agent.offered:
+                        client.wishes.offered(agent, agent.offered[client])
+            self._clients[client] = None
 
-    def recover(
-        self,
-        framework_id: FrameworkId,
-        role: str,
-        agent_id: AgentId,
-        resources: Resources,
-        *,
-        refused_until_s: float | None = None,
-    ) -> None:
-        """A grant, or a part of it, comes back; with a time it is a refusal until then."""
-        if not resources:
+    def _named(self, framework_id: FrameworkId, roles: tuple[str, ...]) -> list[ClientNode]:
+        """Those of the framework's roles, without former ones."""
+        return [
+            client
+            for role, client in self._of(framework_id).items()
+            if role in client.terms.roles and (not roles or role in roles)
+        ]
+
+    def _open(self, client: ClientNode, open_: bool) -> None:
+        if open_ and not client.open:
+            self._clients[client] = None
+        self._books.tree.set_open(client, open_)
+
+    def _forget_refusals(self, client: ClientNode) -> bool:
+        return self._books.filters.clear_client(client, self._books.agents.values())
+
+    def _client(self, key: Client) -> ClientNode:
+        client = self._books.client(key)
+        self._of_framework.setdefault(key[0], {})[key[1]] = client
+        return client
+
+    def _of(self, framework_id: FrameworkId) -> dict[str, ClientNode]:
+        return self._of_framework.get(framework_id, {})
+
+    def _drop_if_over(self, client: ClientNode) -> None:
+        """Forget a client that is in none of its framework's roles and has nothing left."""
+        framework_id, role = client.key
+        if role in client.terms.roles or not client.idle:
             return
-        agent = self._agents.get(agent_id)
-        if agent is None:
-            return  # it left with everything
-        client = self._client((framework_id, role))
-        self._charge(client, resources, -1)
-        agent.give(resources)
-        self._dirty[agent_id] = None
-        if refused_until_s is not None and client.open:
-            self._filters.add(client.key, agent_id, resources, refused_until_s)
+        self._books.tree.set_open(client, False)
+        self._forget_refusals(client)
+        self._books.remove_client(client)
+        self._clients.pop(client, None)
+        del self._of_framework[framework_id][role]
+        if not self._of_framework[framework_id]:
+            del self._of_framework[framework_id]
 
-    def occupy(
-        self, framework_id: FrameworkId, role: str, agent_id: AgentId, resources: Resources
-    ) -> None:
-        """Something runs on the agent that was not granted: it was found there."""
-        self._charge(self._client((framework_id, role)), resources, 1)
-        self._agents[agent_id].take(resources)
+    # ---- roles
 
-    @property
-    def wants_cycle(self) -> bool:
-        return bool(self._dirty) or self._all_dirty
+    def set_weight(self, role: str, weight: float) -> None:
+        """1 is the default. It counts from the next grant on."""
+        self._books.tree.set_weight(role, weight)
 
-    @property
-    def next_expiry_s(self) -> float | None:
-        """When some refusal runs out: time for a cycle."""
-        return self._filters.next_expiry_s
+    def set_quota(self, role: str, quota: Quota | None) -> None:
+        """Of a top-level role. Offers beyond a tighter limit are withdrawn in the next cycle."""
+        self._books.quotas.set(role, quota)
+        if self._books.quotas.over_limit(role):
+            self._tightened[role] = None
 
-    def cycle(self, now_s: float) -> list[Grant]:
-        """Give what is free to whom it is due. Grants come back through `recover`."""
-        self._dirty.update(dict.fromkeys(self._filters.expire(now_s)))
-        chosen = list(self._agents if self._all_dirty else self._dirty)
-        self._dirty.clear()
-        self._all_dirty = False
-        self._refresh_order()
-        if not self._order or not chosen:
-            return []
-        self._rng.shuffle(chosen)
-        grants: list[Grant] = []
-        for agent_id in chosen:
-            agent = self._agents[agent_id]
-            if agent.active and _worth(agent.available):
-                self._grant_agent(agent_id, agent, grants)
-        return grants
+    def consumed(self, role: str) -> dict[str, int]:
+        """What counts against a limit, in thousandths: all that is reserved to the role and the
+        roles below, and what is allocated (not only offered) there of the unreserved."""
+        return consumed(self._books, role)
 
-    def _grant_agent(self, agent_id: AgentId, agent: _Agent, grants: list[Grant]) -> None:
-        at = 0
-        while at < len(self._order):
-            _, _, _, framework_id, role = self._order[at]
-            client = self._clients[(framework_id, role)]
-            visible = _visible(agent, client)
-            if not _worth(visible) or self._filters.hides(client.key, agent_id, visible):
-                at += 1
-                continue
-            agent.take(visible)
-            del self._order[at]
-            self._charge(client, visible, 1, place=False)
-            client.grants += 1
-            insort(self._order, self._place(client))
-            grants.append(Grant(framework_id, role, agent_id, visible))
-            if not _worth(agent.available):
-                return
-            at = 0  # something reserved to others is left
-
-    # ---- shares
+    def roles(self) -> list[RoleBooks]:
+        """All that are known: somebody is in them, or they have a weight, quota, reservation."""
+        return role_books(self._books)
 
     def share(self, client: Client) -> float:
         """The dominant share: the largest part of the cluster that it has of any one scalar."""
-        known = self._clients.get(client)
-        return 0.0 if known is None else self._share(known)
+        known = self._books.tree.clients.get(client)
+        return 0.0 if known is None else self._books.tree.share(known)
 
-    def _share(self, client: _Client) -> float:
-        totals = self._totals
-        return max(
-            (
-                amount / totals[name]
-                for name, amount in client.allocated.items()
-                if totals.get(name)
-            ),
-            default=0.0,
+    # ---- the life of a grant
+
+    def use(self, client: Client, agent_id: AgentId, resources: Resources) -> None:
+        """A task takes these of what is offered."""
+        books = self._books
+        node, agent = books.tree.clients[client], books.agents[agent_id]
+        books.use(node, agent, resources)
+        node.counters.used += 1
+        if node.wishes is not None:
+            node.wishes.used(agent, resources)
+
+    def decline(
+        self,
+        client: Client,
+        agent_id: AgentId,
+        resources: Resources,
+        refused_until_s: float | None = None,
+    ) -> None:
+        """These are not offered any more; with a time the client refuses them until then."""
+        if not resources:
+            return
+        books = self._books
+        node, agent = books.tree.clients[client], books.agents[agent_id]
+        books.decline(node, agent, resources)
+        self._settle(node, agent)
+        if refused_until_s is not None:
+            node.counters.declined += 1
+            if node.open:
+                books.filters.add(node, agent, resources, refused_until_s)
+
+    def release(self, client: Client, agent_id: AgentId, resources: Resources) -> None:
+        """A task that took these is over. No error if its agent is gone: they went with it."""
+        agent = self._books.agents.get(agent_id)
+        if agent is None or not resources:
+            return
+        node = self._books.tree.clients[client]
+        self._books.release(node, agent, resources)
+        self._settle(node, agent)
+
+    def occupy(self, client: Client, agent_id: AgentId, resources: Resources) -> None:
+        """Something runs on the agent that was not granted: it was found there."""
+        if resources:
+            self._books.occupy(self._client(client), self._books.agents[agent_id], resources)
+
+    def convert(
+        self, client: Client | None, agent_id: AgentId, before: Resources, after: Resources
+    ) -> None:
+        """An operation (RESERVE, CREATE, ...) makes `after` out of `before`, in what the client is
+        offered or, without one, in what is free.
+
+        Raises NotContained, and changes nothing, if `before` is not there.
+        """
+        node = None if client is None else self._books.tree.clients[client]
+        agent = self._books.agents[agent_id]
+        self._books.convert(node, agent, before, after)
+        self._agents[agent] = None
+
+    def _settle(self, client: ClientNode, agent: Agent) -> None:
+        """The client gave something back."""
+        if client.wishes is not None and client.open:
+            client.wishes.returned(agent, agent.offered.get(client, Resources()))
+            self._clients[client] = None  # it may want more elsewhere
+        if agent.id in self._books.agents:
+            self._agents[agent] = None
+        self._drop_if_over(client)
+
+    # ---- cycles
+
+    def pause(self) -> None:
+        """No cycle until `resume`: after a failover guarantees need most agents back."""
+        self._paused = True
+
+    def resume(self) -> None:
+        self._paused = False
+
+    @property
+    def wants_cycle(self) -> bool:
+        return not self._paused and bool(
+            self._agents or self._clients or self._tightened or self._books.quotas.woken
         )
 
-    def _place(self, client: _Client) -> _Place:
-        framework_id, role = client.key
-        return (self._share(client), client.grants, client.terms.name, framework_id, role)
+    @property
+    def next_due_s(self) -> float | None:
+        """When time alone calls for a cycle: a refusal runs out."""
+        return None if self._paused else self._books.filters.next_expiry_s
 
-    def _charge(
-        self, client: _Client, resources: Resources, sign: int, *, place: bool = True
-    ) -> None:
-        if place:
-            self._remove_place(client)
-        allocated = client.allocated
-        for kind, value in resources.items():
-            if type(value) is int:
-                allocated[kind.name] = allocated.get(kind.name, 0) + sign * value
-        if place:
-            self._insert_place(client)
-
-    def _insert_place(self, client: _Client) -> None:
-        if client.open and not self._order_stale:
-            insort(self._order, self._place(client))
-
-    def _remove_place(self, client: _Client) -> None:
-        if not client.open or self._order_stale:
-            return
-        at = bisect_left(self._order, place := self._place(client))
-        assert self._order[at] == place
-        del self._order[at]
-
-    def _count_total(self, total: Resources, sign: int) -> None:
-        for kind, value in total.items():
-            if type(value) is int:
-                self._totals[kind.name] = self._totals.get(kind.name, 0) + sign * value
-        self._order_stale = True
-
-    def _refresh_order(self) -> None:
-        if self._order_stale:
-            self._order_stale = False
-            self._order = sorted(self._place(c) for c in self._clients.values() if c.open)
-
-    def _client(self, key: Client) -> _Client:
-        client = self._clients.get(key)
-        if client is None:
-            client = self._clients[key] = _Client(key, FrameworkTerms("", ()))
-            self._of_framework.setdefault(key[0], []).append(client)
-        return client
-
-    def _of(self, framework_id: FrameworkId) -> list[_Client]:
-        return self._of_framework.get(framework_id, [])
-
-    def _close(self, client: _Client) -> None:
-        self._remove_place(client)
-        client.open = False
-        self._filters.clear_client(client.key)
-
-
-def _worth(resources: Resources) -> bool:
-    """Is it worth an offer? Sums all kinds only when the plain ones are not enough."""
-    cpus, mem = resources.get(_CPUS), resources.get(_MEM)
-    if (type(cpus) is int and cpus >= MIN_CPUS) or (type(mem) is int and mem >= MIN_MEM):
-        return True
-    return resources.milli("cpus") >= MIN_CPUS or resources.milli("mem") >= MIN_MEM
-
-
-def _visible(agent: _Agent, client: _Client) -> Resources:
-    """What of the agent's free resources the client may see."""
-    terms = client.terms
-    if agent.has_gpus and not terms.gpus:
-        return _NOTHING
-    if agent.plain:
-        return agent.available
-    role = client.key[1]
-    return Resources(
-        {
-            kind: value
-            for kind, value in agent.available.items()
-            if (kind.role in ("*", role) or role.startswith(kind.role + "/"))
-            and (terms.revocable or not kind.revocable)
-        }
-    )
+    def cycle(self, now_s: float) -> list[Grant | Withdraw]:
+        """Give what is free to whom it is due."""
+        if self._paused:
+            return []
+        books = self._books
+        books.now_s = now_s
+        for agent, _ in books.filters.expire(now_s):
+            self._agents[agent] = None
+        out: list[Grant | Withdraw] = []
+        for role in self._tightened:
+            out += over_limit(books, role)
+        self._tightened.clear()
+        books.quotas.wake_for_headroom()
+        self._clients.update(books.quotas.woken)
+        books.quotas.woken.clear()
+        agents, clients = self._agents, {c: None for c in self._clients if c.open}
+        self._agents, self._clients = {}, {}
+        cycle = Cycle(books, agents, clients, self._leftover, self._rng)
+        out += cycle.run(())
+        for agent in agents:
+            self._leftover.pop(agent, None)
+        for agent in cycle.pool:
+            if books.worth_offering(agent):
+                self._leftover[agent] = None
+            else:
+                self._leftover.pop(agent, None)
+        books.quotas.note_surplus()
+        return out

@@ -1,91 +1,162 @@
-"""What frameworks refused, and until when."""
+"""What frameworks refused, and until when.
+
+A refusal hides, for one client and agent, what is contained in what was refused (Mesos
+`RefusedOfferFilter`). There may be millions, and most are alike: a framework that declines all of
+a cluster refuses the same resources until the same time on agents of the same size. So a refusal is
+an object that many pairs share, kept in a dict on the agent, and times are rounded up to `TICK`:
+a filter may last so much longer, never less.
+"""
 
 from __future__ import annotations
 
 import heapq
-import itertools
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from mezzo.ids import AgentId, FrameworkId
 from mezzo.resources import Resources
 
-Client = tuple[FrameworkId, str]  # a framework in one of its roles
+from .agent import Agent
+from .tree import ClientNode
 
+TICKS_PER_S: Final = 20  # a tick is 50 ms
 _STALE_MIN: Final = 64
 
 
-class _Refusal(NamedTuple):
-    until_s: float
-    number: int  # unique: orders the heap
-    client: Client
-    agent_id: AgentId
+class Refusal(NamedTuple):
     resources: Resources
+    until_tick: int
+
+    @property
+    def until_s(self) -> float:
+        return self.until_tick / TICKS_PER_S
+
+
+class _Due:
+    """What ends at one tick. `pairs` is flat (agent, client, agent, client, ...); what was cleared
+    or replaced stays in it for a while."""
+
+    __slots__ = ("pairs", "shared")
+
+    def __init__(self) -> None:
+        self.pairs: list[Agent | ClientNode] = []
+        self.shared: dict[Resources, tuple[Refusal]] = {}
+
+    def each(self) -> Iterator[tuple[Agent, ClientNode]]:
+        flat = iter(self.pairs)
+        for agent, client in zip(flat, flat, strict=True):
+            assert isinstance(agent, Agent)
+            assert isinstance(client, ClientNode)
+            yield agent, client
 
 
 class Filters:
-    """A refusal hides, for one client and agent, what is contained in what was refused.
-
-    Times are monotonic seconds. Rule: Mesos `RefusedOfferFilter`.
-    """
+    """Times are monotonic seconds."""
 
     def __init__(self) -> None:
-        self._refused: dict[Client, dict[AgentId, list[_Refusal]]] = {}
-        self._live: set[int] = set()  # the numbers of all that are in `_refused`
-        self._expiries: list[_Refusal] = []  # a heap; dropped refusals stay in it for a while
-        self._numbers = itertools.count()
+        self._due: dict[int, _Due] = {}
+        self._ticks: list[int] = []  # a heap of the keys of `_due`
+        self._live = 0  # refusals
+        self._pairs = 0  # in `_due`, stale ones included
 
-    def add(self, client: Client, agent_id: AgentId, refused: Resources, until_s: float) -> None:
-        of_agent = self._refused.setdefault(client, {}).setdefault(agent_id, [])
-        for old in of_agent:
-            if old.until_s <= until_s and old.resources <= refused:
-                self._live.remove(old.number)  # it says nothing any more that the new one does not
-        of_agent[:] = [old for old in of_agent if old.number in self._live]
-        new = _Refusal(until_s, next(self._numbers), client, agent_id, refused)
-        of_agent.append(new)
-        self._live.add(new.number)
-        heapq.heappush(self._expiries, new)
-        if len(self._expiries) > 2 * len(self._live) + _STALE_MIN:
-            self._expiries = [each for each in self._expiries if each.number in self._live]
-            heapq.heapify(self._expiries)
+    def __len__(self) -> int:
+        return self._live
 
-    def hides(self, client: Client, agent_id: AgentId, offered: Resources) -> bool:
-        """True if the client does not want to see this. Drop the expired ones first."""
-        of_client = self._refused.get(client)
-        if of_client is None:
-            return False
-        return any(offered <= each.resources for each in of_client.get(agent_id, ()))
+    def add(self, client: ClientNode, agent: Agent, refused: Resources, until_s: float) -> None:
+        tick = math.ceil(until_s * TICKS_PER_S)
+        if tick / TICKS_PER_S < until_s:  # rounding must not end it early
+            tick += 1
+        mine = agent.refusals.get(client, ())
+        kept = mine
+        if mine:
+            if any(old.until_tick >= tick and refused <= old.resources for old in mine):
+                return  # it says nothing new
+            kept = tuple(
+                old for old in mine if not (old.until_tick <= tick and old.resources <= refused)
+            )
+        due = self._due.get(tick)
+        if due is None:
+            due = self._due[tick] = _Due()
+            heapq.heappush(self._ticks, tick)
+        new = due.shared.get(refused)
+        if new is None:
+            new = due.shared[refused] = (Refusal(refused, tick),)
+        agent.refusals[client] = (*kept, *new) if kept else new
+        self._count(client, len(kept) + 1 - len(mine))
+        due.pairs += (agent, client)
+        self._pairs += 1
+        if self._pairs > 2 * self._live + _STALE_MIN:
+            self._compact()
 
-    def clear_client(self, client: Client) -> list[AgentId]:
-        """Forget all that it refused; returns on which agents that was."""
-        of_client = self._refused.pop(client, {})
-        for of_agent in of_client.values():
-            self._drop(of_agent)
-        return list(of_client)
+    def _count(self, client: ClientNode, more: int) -> None:
+        client.refusals += more
+        self._live += more
 
-    def clear_agent(self, agent_id: AgentId) -> None:
-        for of_client in self._refused.values():
-            self._drop(of_client.pop(agent_id, []))
+    @staticmethod
+    def hiding(client: ClientNode, agent: Agent, offered: Resources) -> Refusal | None:
+        """The refusal that hides this from the client. Drop the expired ones first."""
+        for refusal in agent.refusals.get(client, ()):
+            refused = refusal[0]
+            if offered is refused or offered <= refused:
+                return refusal
+        return None
 
-    def _drop(self, refusals: list[_Refusal]) -> None:
-        for each in refusals:
-            self._live.remove(each.number)
+    def clear_client(self, client: ClientNode, agents: Iterable[Agent]) -> bool:
+        """Forget all that it refused; True if there was anything."""
+        any_refused = client.refusals > 0
+        for agent in agents:
+            if not client.refusals:
+                break
+            gone = agent.refusals.pop(client, None)
+            if gone is not None:
+                self._count(client, -len(gone))
+        return any_refused
 
-    def expire(self, now_s: float) -> Iterator[AgentId]:
-        """Drop what has run out by now; yields the agents, which may be offered again."""
-        while self._expiries and self._expiries[0].until_s <= now_s:
-            gone = heapq.heappop(self._expiries)
-            if gone.number in self._live:
-                self._live.remove(gone.number)
-                of_client = self._refused[gone.client]
-                of_client[gone.agent_id].remove(gone)
-                if not of_client[gone.agent_id]:
-                    del of_client[gone.agent_id]
-                yield gone.agent_id
+    def clear_agent(self, agent: Agent) -> None:
+        for client, gone in agent.refusals.items():
+            self._count(client, -len(gone))
+        agent.refusals.clear()
+
+    def expire(self, now_s: float) -> Iterator[tuple[Agent, ClientNode]]:
+        """Drop what has run out by now; yields whose, where."""
+        while self._ticks and self._ticks[0] / TICKS_PER_S <= now_s:
+            tick = heapq.heappop(self._ticks)
+            due = self._due.pop(tick)
+            self._pairs -= len(due.pairs) // 2
+            for agent, client in due.each():
+                mine = agent.refusals.get(client)
+                if mine is None:
+                    continue
+                left = tuple(each for each in mine if each.until_tick > tick)
+                if len(left) == len(mine):
+                    continue
+                self._count(client, len(left) - len(mine))
+                if left:
+                    agent.refusals[client] = left
+                else:
+                    del agent.refusals[client]
+                yield agent, client
 
     @property
     def next_expiry_s(self) -> float | None:
-        """When the next refusal runs out."""
-        while self._expiries and self._expiries[0].number not in self._live:
-            heapq.heappop(self._expiries)
-        return self._expiries[0].until_s if self._expiries else None
+        """When the next refusal may run out."""
+        if not self._live:
+            return None
+        return self._ticks[0] / TICKS_PER_S if self._ticks else None
+
+    def _compact(self) -> None:
+        """Forget the pairs, ticks and shared refusals that nothing refers to any more."""
+        old, self._due = self._due, {}
+        self._pairs = 0
+        for tick, due in old.items():
+            kept = _Due()
+            for agent, client in dict.fromkeys(due.each()):
+                for refusal in agent.refusals.get(client, ()):
+                    if refusal.until_tick == tick:
+                        kept.pairs += (agent, client)
+                        kept.shared.setdefault(refusal.resources, (refusal,))
+            if kept.pairs:
+                self._due[tick] = kept
+                self._pairs += len(kept.pairs) // 2
+        self._ticks = list(self._due)
+        heapq.heapify(self._ticks)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mezzo.ids import AgentId, FrameworkId
-from mezzo.master.allocator import Allocator, FrameworkTerms, Grant
+from mezzo.master.allocator import AgentTerms, Allocator, FrameworkTerms, Grant, Withdraw
+from mezzo.master.allocator.cycle import Cycle
 from mezzo.resources import Kind, Resources
 
 ONE = Resources.of(cpus=1, mem=100)
@@ -25,16 +26,28 @@ def allocator(*names: str, roles: tuple[str, ...] = ("*",), **terms: Any) -> All
 
 
 def add(a: Allocator, agent: str, resources: Resources = ONE) -> None:
-    a.add_agent(AgentId(agent), resources, {})
+    a.add_agent(AgentId(agent), AgentTerms(resources), {})
 
 
 def cycle(a: Allocator, now_s: float = 0.0) -> list[tuple[str, str]]:
     """Who gets which agent."""
-    return [(grant.framework_id, grant.agent_id) for grant in a.cycle(now_s)]
+    return [(grant.framework_id, grant.agent_id) for grant in grants(a, now_s)]
 
 
-def back(a: Allocator, name: str, agent: str, resources: Resources = ONE, **more: Any) -> None:
-    a.recover(FrameworkId(name), "*", AgentId(agent), resources, **more)
+def grants(a: Allocator, now_s: float = 0.0) -> list[Grant]:
+    decided = a.cycle(now_s)
+    assert not any(isinstance(each, Withdraw) for each in decided)
+    return [each for each in decided if isinstance(each, Grant)]
+
+
+def back(
+    a: Allocator,
+    name: str,
+    agent: str,
+    resources: Resources = ONE,
+    refused_until_s: float | None = None,
+) -> None:
+    a.decline((FrameworkId(name), "*"), AgentId(agent), resources, refused_until_s)
 
 
 # ---- shares and order
@@ -58,8 +71,8 @@ def test_the_dominant_share_is_the_largest_part_of_any_resource() -> None:
     a = allocator("a", "b")
     add(a, "s1", Resources.of(cpus=1, mem=300))
     add(a, "s2", Resources.of(cpus=3, mem=100))
-    grants = dict(cycle(a))
-    shares = {a.share((FrameworkId(name), "*")) for name in grants}
+    served = dict(cycle(a))
+    shares = {a.share((FrameworkId(name), "*")) for name in served}
     assert shares == {0.75}
     assert a.share((FrameworkId("nobody"), "*")) == 0.0
 
@@ -77,7 +90,7 @@ def test_with_equal_shares_who_was_given_less_often_comes_first() -> None:
 
 def test_what_a_framework_already_runs_counts() -> None:
     a = allocator("a", "b")
-    a.add_agent(AgentId("s1"), ONE + ONE, {(FrameworkId("a"), "*"): ONE})
+    a.add_agent(AgentId("s1"), AgentTerms(ONE + ONE), {(FrameworkId("a"), "*"): ONE})
     assert cycle(a) == [("b", "s1")]
 
 
@@ -85,7 +98,7 @@ def test_roles_of_one_framework_have_shares_of_their_own() -> None:
     a = allocator("a", roles=("x", "y"))
     add(a, "s1")
     add(a, "s2")
-    assert sorted(grant.role for grant in a.cycle(0.0)) == ["x", "y"]
+    assert sorted(grant.role for grant in grants(a, 0.0)) == ["x", "y"]
 
 
 def test_gpus_count_as_any_other_resource() -> None:
@@ -93,8 +106,7 @@ def test_gpus_count_as_any_other_resource() -> None:
     add(a, "s1", Resources.of(cpus=1, mem=100, gpus=4))
     add(a, "s2", Resources.of(cpus=1, mem=100))
     add(a, "s3", Resources.of(cpus=1, mem=100))
-    grants = cycle(a)
-    with_gpus = next(name for name, agent in grants if agent == "s1")
+    with_gpus = next(name for name, agent in cycle(a) if agent == "s1")
     assert a.share((FrameworkId(with_gpus), "*")) == 1.0
 
 
@@ -112,16 +124,16 @@ def test_a_reservation_is_for_its_role_and_the_roles_below() -> None:
     ]:
         a = allocator("a", roles=(role,))
         add(a, "s1", reserved)
-        assert Resources.total(grant.resources for grant in a.cycle(0.0)) == seen, role
+        assert Resources.total(grant.resources for grant in grants(a, 0.0)) == seen, role
 
 
 def test_what_is_left_of_an_agent_goes_to_those_it_is_reserved_to() -> None:
     a = allocator("web", roles=("web",))
     a.set_framework(FrameworkId("ads"), FrameworkTerms("ads", ("ads",)))
     add(a, "s1", Resources.parse("cpus:1;mem:100;cpus(ads):2;cpus(web):3"))
-    grants = {grant.framework_id: grant.resources for grant in a.cycle(0.0)}
-    assert len(grants) == 2
-    assert Resources.total(grants.values()) == Resources.parse(
+    got = {grant.framework_id: grant.resources for grant in grants(a, 0.0)}
+    assert len(got) == 2
+    assert Resources.total(got.values()) == Resources.parse(
         "cpus:1;mem:100;cpus(ads):2;cpus(web):3"
     )
 
@@ -130,9 +142,9 @@ def test_revocable_resources_are_for_those_who_can_lose_them() -> None:
     revocable = Resources({Kind("cpus", revocable=True): 2000})
     a = allocator("firm")
     add(a, "s1", ONE + revocable)
-    assert [grant.resources for grant in a.cycle(0.0)] == [ONE]
+    assert [grant.resources for grant in grants(a, 0.0)] == [ONE]
     a.set_framework(FrameworkId("able"), FrameworkTerms("able", ("*",), revocable=True))
-    assert [grant.resources for grant in a.cycle(0.0)] == [revocable]
+    assert [grant.resources for grant in grants(a, 0.0)] == [revocable]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +184,7 @@ def test_a_refusal_hides_what_is_contained_in_it_and_nothing_more() -> None:
     back(a, "a", "s1", Resources.of(cpus=2, mem=400), refused_until_s=10.0)
     assert cycle(a, 1.0) == []
     back(a, "a", "s1", Resources.of(cpus=1))
-    assert [g.resources for g in a.cycle(2.0)] == [Resources.of(cpus=3, mem=400)]
+    assert [g.resources for g in grants(a, 2.0)] == [Resources.of(cpus=3, mem=400)]
 
 
 def test_a_refusal_is_of_one_framework_alone() -> None:
@@ -183,9 +195,9 @@ def test_a_refusal_is_of_one_framework_alone() -> None:
     assert cycle(a) == [("b", "s1")]
     back(a, "b", "s1", refused_until_s=20.0)
     assert cycle(a, 5.0) == []
-    assert a.next_expiry_s == 10.0
+    assert a.next_due_s == 10.0
     assert cycle(a, 10.0) == [("a", "s1")]
-    assert a.next_expiry_s == 20.0
+    assert a.next_due_s == 20.0
 
 
 def test_the_longer_of_two_refusals_counts() -> None:
@@ -194,13 +206,13 @@ def test_the_longer_of_two_refusals_counts() -> None:
     cycle(a)
     back(a, "a", "s1", Resources.of(cpus=1), refused_until_s=100.0)
     back(a, "a", "s1", Resources.of(mem=100), refused_until_s=50.0)
-    assert [g.resources for g in a.cycle(0.0)] == [ONE], "both together were never refused"
+    assert [g.resources for g in grants(a, 0.0)] == [ONE], "both together were never refused"
     back(a, "a", "s1", refused_until_s=20.0)
     assert cycle(a, 19.0) == []
-    assert [g.resources for g in a.cycle(20.0)] == [ONE]
+    assert [g.resources for g in grants(a, 20.0)] == [ONE]
     back(a, "a", "s1", Resources.of(cpus=1))
     assert cycle(a, 99.0) == [], "the cpus alone are refused for longer"
-    assert [g.resources for g in a.cycle(100.0)] == [Resources.of(cpus=1)]
+    assert [g.resources for g in grants(a, 100.0)] == [Resources.of(cpus=1)]
 
 
 def test_a_refusal_says_nothing_to_who_is_disconnected_or_suppressed() -> None:
@@ -209,7 +221,7 @@ def test_a_refusal_says_nothing_to_who_is_disconnected_or_suppressed() -> None:
     cycle(a)
     a.deactivate_framework(FrameworkId("a"))
     back(a, "a", "s1", refused_until_s=1e9)
-    assert a.next_expiry_s is None
+    assert a.next_due_s is None
 
 
 def test_year_long_refusals_leave_nothing_behind_once_they_are_revived() -> None:
@@ -219,8 +231,10 @@ def test_year_long_refusals_leave_nothing_behind_once_they_are_revived() -> None
         assert cycle(a, float(turn))
         back(a, "a", "s1", refused_until_s=turn + 3e7)
         a.revive(FrameworkId("a"), ())
-    assert len(a._filters._expiries) < 200
-    assert a._filters._live == set()
+    filters = a._books.filters
+    assert len(filters) == 0
+    assert len(filters._due) < 200
+    assert a.next_due_s is None
 
 
 def test_a_refusal_of_more_replaces_one_of_less() -> None:
@@ -233,58 +247,58 @@ def test_a_refusal_of_more_replaces_one_of_less() -> None:
     for _ in range(3):
         back(a, "a", "s1", Resources.of(cpus=1))
         cycle(a)
-    entries = a._filters._refused[(FrameworkId("a"), "*")][AgentId("s1")]
+    (entries,) = a._books.agents[AgentId("s1")].refusals.values()
     assert len(entries) <= 2
 
 
 # ---- what changed, and what did not
 
 
-class Counting(Allocator):
-    """Remembers which agents a cycle looked at."""
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The agents that cycles looked at, in order."""
+    seen: list[str] = []
+    give = Cycle._give
 
-    def __init__(self) -> None:
-        super().__init__(random.Random(1))
-        self.looked_at: list[str] = []
+    def noting(self: Cycle, client: Any, agent: Any, guarantees: bool) -> bool:
+        seen.append(agent.id)
+        return give(self, client, agent, guarantees)
 
-    def _grant_agent(self, agent_id: Any, agent: Any, grants: list[Grant]) -> None:
-        self.looked_at.append(agent_id)
-        super()._grant_agent(agent_id, agent, grants)
+    monkeypatch.setattr(Cycle, "_give", noting)
+    return seen
 
 
-def test_an_agent_that_nothing_happened_to_is_not_looked_at() -> None:
-    a = Counting()
-    a.set_framework(FrameworkId("a"), FrameworkTerms("a", ("*",)))
+def test_an_agent_that_nothing_happened_to_is_not_looked_at(looked_at: list[str]) -> None:
+    a = allocator("a")
     for number in range(100):
         add(a, f"s{number}")
     cycle(a)
     for number in range(100):
         back(a, "a", f"s{number}", refused_until_s=1e6 + number)
     cycle(a)
-    a.looked_at.clear()
+    looked_at.clear()
     assert not a.wants_cycle
     cycle(a, 10.0)
-    assert a.looked_at == []
+    assert looked_at == []
     add(a, "new")
     cycle(a, 11.0)
-    assert a.looked_at == ["new"]
-    a.looked_at.clear()
+    assert looked_at == ["new"]
+    looked_at.clear()
     cycle(a, 1e6 + 3)
-    assert sorted(a.looked_at) == ["s0", "s1", "s2", "s3"], "whose refusals are over"
+    assert sorted(looked_at) == ["s0", "s1", "s2", "s3"], "whose refusals are over"
 
 
-def test_reviving_looks_at_what_was_refused() -> None:
-    a = Counting()
-    a.set_framework(FrameworkId("a"), FrameworkTerms("a", ("*",)))
+def test_reviving_looks_at_what_was_refused(looked_at: list[str]) -> None:
+    a = allocator("a")
     for number in range(10):
         add(a, f"s{number}")
     cycle(a)
     back(a, "a", "s3", refused_until_s=1e6)
     cycle(a)
-    a.looked_at.clear()
+    looked_at.clear()
     a.revive(FrameworkId("a"), ())
     cycle(a)
-    assert a.looked_at == ["s3"]
+    assert looked_at == ["s3"]
     a.revive(FrameworkId("a"), ())
     assert not a.wants_cycle, "there was nothing to revive"
 
@@ -295,21 +309,26 @@ def test_nothing_is_kept_of_frameworks_and_agents_that_are_gone() -> None:
         name = FrameworkId(f"f{turn}")
         a.set_framework(name, FrameworkTerms("f", (f"role{turn}",)))
         add(a, f"s{turn}")
-        for grant in a.cycle(0.0):
-            a.recover(*grant[:4], refused_until_s=1e6)
+        for grant in grants(a, 0.0):
+            a.decline((grant.framework_id, grant.role), grant.agent_id, grant.resources, 1e6)
         a.remove_framework(name)
-        a.remove_agent(AgentId(f"s{turn}"), {})
-    assert list(a._clients) == [("a", "*")]
+        a.remove_agent(AgentId(f"s{turn}"))
+    books = a._books
+    assert list(books.tree.clients) == [("a", "*")]
+    assert list(books.tree.root.children) == ["*"]
     assert list(a._of_framework) == ["a"]
+    assert books.agents == {}
+    assert a._leftover == {}
     assert a._agents == {}
-    assert {name: amount for name, amount in a._totals.items() if amount} == {}
+    assert books.quotas._roles == {}
+    assert {name: amount for name, amount in books.tree.totals.items() if amount} == {}
 
 
 def test_roles_that_come_and_go_are_not_kept() -> None:
     a = allocator("a")
     for turn in range(50):
         a.set_framework(FrameworkId("a"), FrameworkTerms("a", (f"role{turn}",)))
-    assert list(a._clients) == [("a", "role49")]
+    assert list(a._books.tree.clients) == [("a", "role49")]
 
 
 def test_a_former_role_is_not_revived_and_counts_while_something_runs_in_it() -> None:
@@ -319,8 +338,8 @@ def test_a_former_role_is_not_revived_and_counts_while_something_runs_in_it() ->
     a.set_framework(FrameworkId("a"), FrameworkTerms("a", ("new",)))
     a.revive(FrameworkId("a"), ())
     assert a.share((FrameworkId("a"), "old")) == 1.0
-    a.recover(FrameworkId("a"), "old", AgentId("s1"), ONE)
-    assert [(g.role, g.agent_id) for g in a.cycle(0.0)] == [("new", "s1")]
+    a.decline((FrameworkId("a"), "old"), AgentId("s1"), ONE)
+    assert [(g.role, g.agent_id) for g in grants(a, 0.0)] == [("new", "s1")]
 
 
 # ---- more taken than there is
@@ -330,12 +349,13 @@ def test_what_runs_beyond_the_total_is_paid_back_first() -> None:
     a = allocator("a")
     client = (FrameworkId("b"), "*")
     ports = Resources.of(cpus=3, mem=300, ports=[(1, 6)])
-    a.add_agent(AgentId("s1"), Resources.of(cpus=2, mem=400, ports=[(4, 9)]), {client: ports})
-    assert [g.resources for g in a.cycle(0.0)] == [Resources.of(mem=100, ports=[(7, 9)])]
-    back(a, "b", "s1", Resources.of(cpus=1))
+    total = Resources.of(cpus=2, mem=400, ports=[(4, 9)])
+    a.add_agent(AgentId("s1"), AgentTerms(total), {client: ports})
+    assert [g.resources for g in grants(a, 0.0)] == [Resources.of(mem=100, ports=[(7, 9)])]
+    a.release(client, AgentId("s1"), Resources.of(cpus=1))
     assert cycle(a) == []
-    back(a, "b", "s1", Resources.of(cpus=2, mem=300, ports=[(1, 6)]))
-    assert [g.resources for g in a.cycle(0.0)] == [Resources.of(cpus=2, mem=300, ports=[(4, 6)])]
+    a.release(client, AgentId("s1"), Resources.of(cpus=2, mem=300, ports=[(1, 6)]))
+    assert [g.resources for g in grants(a, 0.0)] == [Resources.of(cpus=2, mem=300, ports=[(4, 6)])]
 
 
 # ---- an oracle
@@ -406,7 +426,7 @@ def test_grants_are_those_of_an_oracle_that_looks_at_everything(
         if action == "agent":
             agent_id = AgentId(f"s{len(oracle.totals)}")
             resources = Resources.of(cpus=number, mem=amount * 16)
-            a.add_agent(agent_id, resources, {})
+            a.add_agent(agent_id, AgentTerms(resources), {})
             oracle.totals[agent_id] = oracle.free[agent_id] = resources
         elif action == "framework":
             if name in oracle.allocated:
@@ -418,8 +438,8 @@ def test_grants_are_those_of_an_oracle_that_looks_at_everything(
                 continue
             grant = held.pop(number % len(held))
             until_s = now_s + amount if action == "refuse" else None
-            a.recover(*grant, refused_until_s=until_s)
             who, where = grant.framework_id, grant.agent_id
+            a.decline((who, "*"), where, grant.resources, until_s)
             oracle.allocated[who] -= grant.resources
             oracle.free[where] += grant.resources
             if until_s is not None and who not in oracle.closed:
@@ -433,7 +453,7 @@ def test_grants_are_those_of_an_oracle_that_looks_at_everything(
             oracle.refused = [each for each in oracle.refused if each[0] != name]
         elif action == "cycle":
             now_s += amount
-            for grant in a.cycle(now_s):
+            for grant in grants(a, now_s):
                 takers = oracle.takers(grant.agent_id, now_s)
                 assert takers[0] == grant.framework_id
                 assert grant.resources == oracle.free[grant.agent_id]

@@ -247,17 +247,17 @@ class MasterMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_allocator_counts_what_there_is(self) -> None:
-        allocator = self.state.allocator
+        books = self.state.allocator._books
         present = [a for a in self.state.agents.values() if a.standing is not Standing.RECOVERED]
-        assert list(allocator._agents) == [] or set(allocator._agents) == {a.id for a in present}
+        assert set(books.agents) == {a.id for a in present}
         shares: dict[tuple[FrameworkId, str], dict[str, int]] = {}
         for agent in present:
-            books = allocator._agents[agent.id]
-            assert books.active == agent.connected
+            known = books.agents[agent.id]
+            assert known.active == agent.connected
             taken = Resources.total(self.used(agent))
             for name in ("cpus", "mem"):
                 left = agent.info.resources.milli(name) - taken.milli(name)
-                assert books.available.milli(name) - books.debt.milli(name) == left
+                assert known.free.milli(name) - known.debt.milli(name) == left
             for entry in agent.tasks.values():
                 if entry.holds_resources:
                     _charge(shares, entry.info.framework_id, entry.info.role, entry.info.resources)
@@ -265,13 +265,10 @@ class MasterMachine(RuleBasedStateMachine):
                 offer = self.state.offers[offer_id]
                 _charge(shares, offer.framework_id, offer.role, offer.resources)
         counted = {
-            key: {name: amount for name, amount in client.allocated.items() if amount}
-            for key, client in allocator._clients.items()
+            key: {name: amount for name, amount in client.held.items() if amount}
+            for key, client in books.tree.clients.items()
         }
         assert {key: amounts for key, amounts in counted.items() if amounts} == shares
-        if not allocator._order_stale:
-            places = [allocator._place(c) for c in allocator._clients.values() if c.open]
-            assert allocator._order == sorted(places)
 
     @invariant()
     def offers_belong_to_who_is_there(self) -> None:
@@ -328,7 +325,7 @@ class MasterMachine(RuleBasedStateMachine):
             a.id for a in state.agents.values() if a.standing is not Standing.RECOVERED
         }
         assert keyed["failover"] == {f.id for f in state.frameworks.values() if f.conn is None}
-        assert ("filters" in self.world.timers) == (state.allocator.next_expiry_s is not None)
+        assert ("cycle" in self.world.timers) == (state.allocator.next_due_s is not None)
         assert not state.allocator.wants_cycle, "all that was due has been done"
 
     # ---- a replica of it all

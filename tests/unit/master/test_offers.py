@@ -319,7 +319,7 @@ def test_a_refusal_for_ever_lasts_a_year(world: World) -> None:
     world.agent()
     framework = world.framework()
     framework.decline(4294967295.0)
-    assert world.core.state.filter_timer_s == pytest.approx(365 * 86400)
+    assert world.core.state.cycle_timer_s == pytest.approx(365 * 86400)
 
 
 def test_more_than_was_refused_is_offered_at_once(world: World) -> None:
@@ -469,7 +469,7 @@ def test_a_quiet_cluster_is_quiet(world: World) -> None:
     framework = world.framework()
     framework.decline(3600)
     assert {key[0] if isinstance(key, tuple) else key for key in world.timers} == {
-        *("filters", "gc", "heartbeat", "operator heartbeat", "ping", "recovery")
+        *("cycle", "gc", "heartbeat", "operator heartbeat", "ping", "recovery")
     }
     framework.say(sm.Revive())
     framework.say(sm.Suppress())

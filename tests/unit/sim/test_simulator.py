@@ -11,8 +11,9 @@ from click.testing import CliRunner
 
 from mezzo.agent.membership import Membership
 from mezzo.agent.state import AgentState
+from mezzo.ids import AgentId
 from mezzo.marathon.launcher import Launcher
-from mezzo.master.allocator import Allocator
+from mezzo.master.allocator import Allocator, Client
 from mezzo.resources import Resources
 from mezzo.sim.__main__ import Failure, main, run_seed
 from mezzo.sim.cluster import Cluster, Report
@@ -62,15 +63,15 @@ def failures(seeds: int = 40) -> list[Failure]:
 
 
 def test_an_allocator_that_promises_twice_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    recover = Allocator.recover
+    release = Allocator.release
 
-    def generous(self: Allocator, *args: object, **kwargs: object) -> None:
-        recover(self, *args, **kwargs)  # type: ignore[arg-type]
-        agent = self._agents.get(args[2])  # type: ignore[call-overload]
+    def generous(self: Allocator, client: Client, agent_id: AgentId, resources: Resources) -> None:
+        release(self, client, agent_id, resources)
+        agent = self._books.agents.get(agent_id)
         if agent is not None:
-            agent.available = agent.available + Resources.of(cpus=0.5)
+            agent.free = agent.free + Resources.of(cpus=0.5)
 
-    monkeypatch.setattr(Allocator, "recover", generous)
+    monkeypatch.setattr(Allocator, "release", generous)
     assert any("promise 1" in failure.error for failure in failures(20))
 
 

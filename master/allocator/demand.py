@@ -1,0 +1,156 @@
+"""Declared demand: so many tasks of such a shape. Beyond Mesos, whose REQUEST no allocator heeds.
+
+Who declares is offered only where a shape fits, in multiples of it, and never more than it wants: a
+unit at each of its turns. What is offered counts as pending; what is used counts down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from mezzo.resources import MILLI, Items, Kind, Ranges, Resources, Thousandths, Value
+
+from .quantities import Ledger, quantity
+from .terms import Demand, Quantities
+
+if TYPE_CHECKING:
+    from .agent import Agent
+
+
+class Wish:
+    """left: units that it still wants to use; pending: of them, offered; by agent in `on`."""
+
+    __slots__ = ("left", "on", "pending", "shape")
+
+    def __init__(self, demand: Demand) -> None:
+        self.shape: Final[Quantities] = {n: a for n, a in demand.shape.items() if a > 0}
+        self.left = demand.count
+        self.pending = 0
+        self.on: dict[Agent, int] = {}
+
+    @property
+    def open(self) -> int:
+        """Units to be offered."""
+        return max(0, self.left - self.pending)
+
+    def note(self, agent: Agent, more: int) -> None:
+        self.pending += more
+        there = self.on.get(agent, 0) + more
+        if there:
+            self.on[agent] = there
+        else:
+            self.on.pop(agent, None)
+
+    def units_in(self, resources: Resources) -> int:
+        return min((quantity(resources, name) // a for name, a in self.shape.items()), default=0)
+
+
+class Wishes:
+    """The demand of one client, in the order in which it was declared."""
+
+    __slots__ = ("wishes",)
+
+    def __init__(self, demands: Iterable[Demand]) -> None:
+        self.wishes = [wish for each in demands if (wish := Wish(each)).shape]
+
+    @property
+    def any_open(self) -> bool:
+        return any(wish.open for wish in self.wishes)
+
+    def unit(self, visible: Resources) -> tuple[Wish, Resources] | None:
+        """The first shape that fits, cut out of what is visible."""
+        for wish in self.wishes:
+            if wish.open and (unit := carve(visible, wish.shape)) is not None:
+                return wish, unit
+        return None
+
+    def offered(self, agent: Agent, resources: Resources) -> None:
+        """These are offered already, as the demand is declared: count what fits."""
+        for wish in self.wishes:
+            units = min(wish.open, wish.units_in(resources))
+            if units:
+                wish.note(agent, units)
+                return
+
+    def used(self, agent: Agent, resources: Resources) -> None:
+        """A task was launched: one unit of the first shape pending there that holds it; one that
+        fits none takes as many as it is large."""
+        pending = [wish for wish in self.wishes if agent in wish.on]
+        if not pending:
+            return
+        for wish in pending:
+            if _units_of(resources, wish.shape) <= 1:
+                units, taken = 1, wish
+                break
+        else:
+            taken = pending[0]
+            units = min(_units_of(resources, taken.shape), taken.on[agent])
+        taken.note(agent, -units)
+        taken.left = max(0, taken.left - units)
+
+    def returned(self, agent: Agent, left: Resources) -> None:
+        """Of what was offered there only `left` is still offered."""
+        for wish in self.wishes:
+            there = wish.on.get(agent, 0)
+            if there:
+                wish.note(agent, min(there, wish.units_in(left)) - there)
+
+
+def _units_of(resources: Resources, shape: Quantities) -> int:
+    """How many units the resources take, rounded up."""
+    return max(-(-quantity(resources, name) // amount) for name, amount in shape.items())
+
+
+def carve(visible: Resources, shape: Quantities) -> Resources | None:
+    """`shape` out of the firm resources, reserved ones first; None if it does not fit."""
+    left: Ledger = dict(shape)
+    out: dict[Kind, Value] = {}
+    for kind, value in _reserved_first(visible):
+        need = left.get(kind.name, 0)
+        if need <= 0 or kind.revocable or kind.shared or kind.indivisible:
+            continue
+        part, got = _part(value, need)
+        if got:
+            out[kind] = part
+            left[kind.name] = need - got
+    if any(need > 0 for need in left.values()):
+        return None
+    return Resources(out)
+
+
+def missing(visible: Resources, shape: Quantities) -> Ledger:
+    """What `carve` lacks, by name; empty if the shape fits."""
+    left = dict(shape)
+    for kind, value in visible.items():
+        if kind.name in left and not (kind.revocable or kind.shared or kind.indivisible):
+            left[kind.name] -= _part(value, max(0, left[kind.name]))[1]
+    return {name: need for name, need in left.items() if need > 0}
+
+
+def _reserved_first(visible: Resources) -> Iterable[tuple[Kind, Value]]:
+    items = visible.items()
+    if any(kind.reservations for kind, _ in items):
+        return sorted(items, key=lambda item: -len(item[0].reservations))
+    return items
+
+
+def _part(value: Value, need: Thousandths) -> tuple[Value, Thousandths]:
+    """As much of the value as is needed, and how much that is."""
+    if type(value) is int:
+        got = min(value, need)
+        return got, got
+    count = -(-need // MILLI)
+    if isinstance(value, Items):
+        members = value.members[:count]
+        return Items(members), len(members) * MILLI
+    assert isinstance(value, Ranges)
+    pairs: list[tuple[int, int]] = []
+    found = 0
+    for begin, end in value.pairs:
+        if found == count:
+            break
+        last = min(end, begin + count - found - 1)
+        pairs.append((begin, last))
+        found += last - begin + 1
+    return Ranges(tuple(pairs)), found * MILLI

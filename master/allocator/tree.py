@@ -1,0 +1,262 @@
+"""Who is served before whom: roles in a tree, compared level by level (Mesos `DRFSorter`).
+
+Siblings are ordered by dominant share divided by weight, then by number of grants, then by name.
+A role has its subroles below it and, as a sibling of theirs with the name `.`, the place of its own
+frameworks; below that are the frameworks. Shares count all that is offered or allocated below.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from mezzo.resources import Thousandths
+
+from .demand import Wishes
+from .quantities import Floors, Ledger, add
+from .terms import Client, FrameworkTerms
+
+OWN: Final = "."
+
+
+class Node:
+    """A place among siblings. `order`: of the children that want something, the first one first."""
+
+    __slots__ = (
+        "children",
+        "generation",
+        "grants",
+        "held",
+        "moved",
+        "name",
+        "open",
+        "order",
+        "parent",
+        "path",
+        "place",
+        "weight",
+    )
+
+    def __init__(self, name: str, path: str, parent: Node | None, weight: float = 1.0) -> None:
+        self.name = name
+        self.path = path
+        self.parent = parent
+        self.weight = weight
+        self.children: dict[str, Node] = {}
+        self.held: Ledger = {}
+        self.grants = 0
+        self.open = 0  # clients at or below it that want something
+        self.order: list[Place] = []
+        self.place: Place | None = None  # in the parent's order
+        self.moved: dict[Node, None] = {}  # children whose place may be wrong
+        self.generation = 0  # of the totals that the order was made with
+
+
+# share, grants, name, path or id, node: unique before the node is reached
+Place = tuple[float, int, str, str, Node]
+
+
+class ClientNode(Node):
+    """A framework in one role. `top`: the top-level role that it is below.
+
+    offers: how many agents it is offered something of; `held` less `allocated` is offered.
+    """
+
+    __slots__ = (
+        "allocated",
+        "allocated_open",
+        "counters",
+        "cursor",
+        "floors",
+        "key",
+        "offers",
+        "refusals",
+        "stage",
+        "terms",
+        "top",
+        "wishes",
+    )
+
+    def __init__(self, key: Client, parent: Node, floors: Floors) -> None:
+        super().__init__(key[0], key[0], parent)
+        self.key = key
+        self.top = key[1].split("/", 1)[0]
+        self.terms = FrameworkTerms("", ())
+        self.floors = floors
+        self.wishes: Wishes | None = None
+        self.allocated: Ledger = {}
+        self.allocated_open: Ledger = {}
+        self.offers = 0
+        self.refusals = 0
+        self.counters = Counters()
+        # Where it is in the agents of the stage of the cycle that is under way; see cycle.py.
+        self.stage = -1
+        self.cursor = 0
+
+    @property
+    def role(self) -> str:
+        return self.key[1]
+
+    @property
+    def idle(self) -> bool:
+        return not any(self.held.values())
+
+
+class Counters:
+    """What happened to a client so far."""
+
+    __slots__ = ("declined", "granted", "used", "withdrawn")
+
+    def __init__(self) -> None:
+        self.granted = 0
+        self.used = 0
+        self.declined = 0
+        self.withdrawn = 0
+
+
+class Tree:
+    def __init__(self, excluded: tuple[str, ...]) -> None:
+        self._excluded = excluded
+        self.root = Node("", "", None)
+        self.clients: dict[Client, ClientNode] = {}
+        self.weights: dict[str, float] = {}
+        self.totals: Ledger = {}  # of the scalars that shares are of
+        self._generation = 0
+
+    # ---- who there is
+
+    def add_client(self, key: Client, floors: Floors) -> ClientNode:
+        own = self._own(key[1])
+        client = ClientNode(key, own, floors)
+        own.children[client.name] = self.clients[key] = client
+        return client
+
+    def _own(self, role: str) -> Node:
+        """The place of the role's own frameworks, made if it is not there."""
+        node, path = self.root, ""
+        for part in role.split("/"):
+            path = f"{path}/{part}" if path else part
+            child = node.children.get(part)
+            if child is None:
+                child = Node(part, path, node, self.weights.get(path, 1.0))
+                node.children[part] = child
+            node = child
+        own = node.children.get(OWN)
+        if own is None:
+            own = node.children[OWN] = Node(OWN, role, node)
+        return own
+
+    def role(self, path: str) -> Node | None:
+        """None: nobody is in it or below it."""
+        node: Node | None = self.root
+        for part in path.split("/"):
+            node = node.children.get(part) if node is not None else None
+        return node
+
+    def remove_client(self, client: ClientNode) -> None:
+        """Closed and with nothing held. Roles that nobody is in any more go with it."""
+        assert client.open == 0
+        del self.clients[client.key]
+        node: Node = client
+        while (parent := node.parent) is not None and not node.children:
+            self._displace(node)
+            parent.moved.pop(node, None)
+            del parent.children[node.name]
+            node = parent
+
+    def clients_below(self, node: Node) -> Iterator[ClientNode]:
+        if isinstance(node, ClientNode):
+            yield node
+        for child in node.children.values():
+            yield from self.clients_below(child)
+
+    def set_weight(self, role: str, weight: float) -> None:
+        self.weights[role] = weight
+        if weight == 1.0:
+            del self.weights[role]
+        node = self.role(role)
+        if node is not None:
+            node.weight = weight
+            self._mark(node)
+
+    # ---- what they have
+
+    def charge(self, client: ClientNode, amounts: Mapping[str, Thousandths], sign: int) -> None:
+        node: Node = client
+        while (parent := node.parent) is not None:
+            held = node.held
+            for name, amount in amounts.items():
+                held[name] = held.get(name, 0) + sign * amount
+            if node.open:
+                parent.moved[node] = None
+            node = parent
+
+    def count_grant(self, client: ClientNode) -> None:
+        """Called before `charge`, which notes the new places."""
+        node: Node = client
+        while node.parent is not None:
+            node.grants += 1
+            node = node.parent
+
+    def count_total(self, amounts: Mapping[str, Thousandths], sign: int) -> None:
+        add(self.totals, amounts, sign)
+        for name in self._excluded:
+            self.totals.pop(name, None)
+        self._generation += 1  # every share changed
+
+    def share(self, node: Node) -> float:
+        """The dominant share: the largest part of the cluster that it has of any one scalar."""
+        totals = self.totals
+        share = 0.0
+        for name, amount in node.held.items():
+            total = totals.get(name)
+            if total and (part := amount / total) > share:
+                share = part
+        return share
+
+    # ---- order
+
+    def set_open(self, client: ClientNode, open_: bool) -> None:
+        """Whether it takes part."""
+        if bool(client.open) == open_:
+            return
+        node: Node = client
+        while node.parent is not None:
+            node.open += 1 if open_ else -1
+            node.parent.moved[node] = None
+            node = node.parent
+
+    def order(self, node: Node) -> list[Place]:
+        """The children that want something, in the order in which they are served."""
+        stale = node.generation != self._generation
+        if stale or len(node.moved) * 8 > len(node.order):
+            node.generation = self._generation
+            for child in node.children.values():
+                child.place = self.place(child) if child.open else None
+            node.order = sorted(c.place for c in node.children.values() if c.place is not None)
+        else:
+            for child in node.moved:
+                self._displace(child)
+                if child.open:
+                    child.place = self.place(child)
+                    insort(node.order, child.place)
+        node.moved.clear()
+        return node.order
+
+    def place(self, node: Node) -> Place:
+        name = node.terms.name if isinstance(node, ClientNode) else node.name
+        return (self.share(node) / node.weight, node.grants, name, node.path, node)
+
+    def _mark(self, node: Node) -> None:
+        if node.open and node.parent is not None:
+            node.parent.moved[node] = None
+
+    def _displace(self, node: Node) -> None:
+        if node.place is not None:
+            assert node.parent is not None
+            order = node.parent.order
+            at = bisect_left(order, node.place)
+            assert order[at] is node.place
+            del order[at]
+            node.place = None
