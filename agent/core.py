@@ -1,8 +1,10 @@
 """The agent as a deterministic state machine. Here is who is told of what; the rules are beside:
 
 membership.py   registration, epochs, pings
+leases.py       how long unique tasks may run without a master
 lifecycle.py    a task from launch to end; tasks.py and health_rules.py judge, launch.py describes
-updates.py      reliable status updates
+updates.py      reliable status updates; reliable.py repeats them
+operations.py   reservations and volumes; volumes.py knows the folders
 remains.py      what ended tasks leave behind
 state.py        all that is durable
 """
@@ -17,35 +19,47 @@ from mezzo.ids import AgentId, FrameworkId, IdSource, TaskId
 from mezzo.messages.agent import (
     AgentRegistered,
     AgentReregistered,
+    ApplyOperation,
+    DrainAgent,
+    FrameworkMessage,
     KillTask,
     KnownTask,
+    OperationAcknowledged,
     Ping,
+    ReactivateAgent,
+    RunGroup,
     RunTask,
     ShutdownAgent,
+    ShutdownExecutor,
     ShutdownFramework,
     UnregisterAgent,
     UpdateAcknowledged,
 )
-from mezzo.model import TaskInfo
+from mezzo.model import DrainConfig, FrameworkInfo, TaskInfo
 from mezzo.record import Record, replace
+from mezzo.resources import Resources
 from mezzo.states import Reason, Source, TaskState
 
 from . import events as e
 from .config import AgentConfig
 from .containerizer import base as c
-from .launch import refusal
+from .launch import refusal, unknown_resources
+from .leases import Leases
 from .lifecycle import Lifecycle
 from .membership import Membership
+from .operations import Operations
 from .remains import Cleaner
 from .state import AgentState, Out, Remains
-from .tasks import AgentTask, KillCause, Verdict, not_launched
+from .tasks import AgentTask, KillCause, Verdict, grace_of, not_launched
 from .updates import Updates
 
 
 class AgentView(Record):
-    """What people may see of an agent at one moment."""
+    """What people may see of an agent at one moment. resources: with reservations and volumes."""
 
     config: AgentConfig
+    resources: Resources
+    drain: DrainConfig | None
     registered: bool
     epoch: int
     agent_id: AgentId | None
@@ -60,9 +74,15 @@ class AgentCore:
         self._config = config
         self._state = AgentState(stored)
         self._updates = Updates()
-        self._membership = Membership(config, self._state, self._updates)
+        self._operations = Operations(config, self._state, ids)
+        self._leases = Leases(self._state)
+        self._membership = Membership(
+            config, self._state, self._updates, self._operations, self._leases
+        )
         self._cleaner = Cleaner(config, self._state)
-        self._life = Lifecycle(config, self._state, ids, self._updates, self._cleaner)
+        self._life = Lifecycle(config, self._state, ids, self._updates, self._cleaner, self._leases)
+        # Not stored: the master remembers, and says it again after each registration.
+        self._drain: DrainConfig | None = None
         self._exit: e.Exit | None = None  # wanted as soon as no container runs any more
         self._handlers: dict[type[Any], Callable[[Any, Instant, Out], None]] = {
             e.Started: self._started,
@@ -76,6 +96,8 @@ class AgentCore:
             c.ContainerAbsent: self._life.absent,
             c.ContainerRemoved: self._cleaner.container_removed,
             e.SandboxRemoved: self._cleaner.sandbox_removed,
+            e.VolumeMade: lambda event, _, out: self._operations.volume_made(event.path, out),
+            e.VolumeRemoved: lambda event, _, out: self._operations.volume_removed(event.path, out),
             e.HealthObserved: self._life.health_observed,
             e.ShutdownRequested: self._shutdown_requested,
             TimerFired: self._timer_fired,
@@ -92,6 +114,8 @@ class AgentCore:
         identity = self._state.identity
         return AgentView(
             config=self._config,
+            resources=self._operations.total,
+            drain=self._drain,
             registered=self._membership.registered,
             epoch=self._state.epoch,
             agent_id=None if identity is None else identity.agent_id,
@@ -108,7 +132,9 @@ class AgentCore:
 
     def _started(self, event: e.Started, now: Instant, out: Out) -> None:
         rebooted = self._membership.recall(event.boot_id, out)
+        self._leases.recall(event.boot_id, event.up_s, now)
         self._cleaner.started(now, out)
+        self._operations.started(out)
         if rebooted:
             for task in self._live_tasks():
                 verdict = Verdict(
@@ -122,6 +148,8 @@ class AgentCore:
             for task in self._live_tasks():
                 if not self._state.frameworks[task.framework_id].checkpoint:
                     self._life.want_dead(task, KillCause.NOT_CHECKPOINTED, now, out)
+                if task.info.unique_lease is not None:
+                    self._life.recall_lease(self._state.tasks[task.key], now, out)
             if live := self._live_tasks():
                 specs = tuple(self._life.spec(task) for task in live)
                 out.effects.append(e.RecoverContainers(specs))
@@ -156,6 +184,7 @@ class AgentCore:
             case AgentRegistered() as message:
                 self._membership.registered_as(message.agent_id, now, out)
             case AgentReregistered() as message:
+                self._drain = None
                 self._membership.welcomed_back(now, out)
                 for known in message.reconcile:
                     self._reconcile(known, now, out)
@@ -167,11 +196,23 @@ class AgentCore:
                 self._kill_task(message, now, out)
             case UpdateAcknowledged() as message:
                 self._acknowledged(message, now, out)
+            case RunGroup() as message:
+                self._refuse_group(message, now, out)
+            case ApplyOperation() as message:
+                self._operations.apply(message, now, out)
+            case OperationAcknowledged() as message:
+                self._operations.acknowledged(message, out)
+            case DrainAgent() as message:
+                self._drain_agent(message.config, now, out)
+            case ReactivateAgent():
+                self._drain = None
             case ShutdownFramework() as message:
                 self._shutdown_framework(message.framework_id, now, out)
             case ShutdownAgent() as message:
                 reason = f"the master refuses this agent: {message.message}"
                 self._leave(e.Exit(reason, False), now, out)
+            case ShutdownExecutor() | FrameworkMessage():
+                pass  # of an executor that is not here: both are best effort
 
     def _reconcile(self, known: KnownTask, now: Instant, out: Out) -> None:
         """The master waits for a task whose launch has never arrived here: say so, reliably."""
@@ -189,21 +230,72 @@ class AgentCore:
         self._life.end(task, verdict, now, out)
 
     def _run_task(self, message: RunTask, now: Instant, out: Out) -> None:
-        framework, info = message.framework, message.task
+        task = self._new_task(message.framework, message.task, message.role, out)
+        if task is None:
+            return
+        refused = self._refused(message.framework, message.task)
+        if refused is None:
+            self._life.launch(task, now, out)
+        else:
+            self._life.end(task, refused, now, out)
+
+    def _refuse_group(self, message: RunGroup, now: Instant, out: Out) -> None:
+        """A group needs an executor, and this agent has none."""
+        for info in message.tasks:
+            task = self._new_task(message.framework, info, message.role, out)
+            if task is not None:
+                refused = self._not_now(message.framework) or Verdict(
+                    TaskState.ERROR,
+                    "this agent runs no executors, and so no task groups: launch each task by "
+                    "itself, described by `command` or by `container`",
+                    Source.AGENT,
+                    Reason.TASK_GROUP_INVALID,
+                )
+                self._life.end(task, refused, now, out)
+
+    def _new_task(
+        self, framework: FrameworkInfo, info: TaskInfo, role: str, out: Out
+    ) -> AgentTask | None:
+        """None for a repeated launch: a task id runs at most once."""
         assert framework.id is not None
         key = (framework.id, info.task_id)
         if key in self._state.tasks or self._state.has_ended(key):
-            return  # a repeated launch: a task id runs at most once
+            return None
         self._state.put_framework(framework.id, framework, out)
-        task = AgentTask(framework.id, info, message.role)
+        return AgentTask(framework.id, info, role)
+
+    def _refused(self, framework: FrameworkInfo, info: TaskInfo) -> Verdict | None:
+        if (refused := self._not_now(framework)) is not None:
+            return refused
+        if (wrong := refusal(info, self._config)) is not None:
+            return Verdict(TaskState.ERROR, wrong, Source.AGENT, Reason.TASK_INVALID)
+        if unknown_resources(info, self._operations.total):
+            return Verdict(
+                not_launched(framework),
+                "the agent does not have the reservations or volumes that the task is to use",
+                Source.AGENT,
+                Reason.RESOURCES_UNKNOWN,
+            )
+        return None
+
+    def _not_now(self, framework: FrameworkInfo) -> Verdict | None:
+        """What becomes of any launch while the agent takes none."""
         if self._exit is not None:
-            state, why = not_launched(framework), "the agent is shutting down"
-            self._life.end(task, Verdict(state, why, Source.AGENT, Reason.AGENT_REMOVED), now, out)
-        elif (wrong := refusal(info, self._config)) is not None:
-            verdict = Verdict(TaskState.ERROR, wrong, Source.AGENT, Reason.TASK_INVALID)
-            self._life.end(task, verdict, now, out)
+            why, reason = "the agent is shutting down", Reason.AGENT_REMOVED
+        elif self._drain is not None:
+            why, reason = "the agent is draining", Reason.AGENT_DRAINING
         else:
-            self._life.launch(task, now, out)
+            return None
+        return Verdict(not_launched(framework), why, Source.AGENT, reason)
+
+    def _drain_agent(self, config: DrainConfig, now: Instant, out: Out) -> None:
+        self._drain = config
+        cause = KillCause.DRAINING_FOR_GOOD if config.mark_gone else KillCause.DRAINING
+        for task in self._live_tasks():
+            grace_s = grace_of(task.info)
+            if config.max_grace_period is not None:
+                grace_s = min(grace_s, config.max_grace_period)
+            self._life.kill(task, cause, now, out, grace_s=grace_s)
 
     def _kill_task(self, message: KillTask, now: Instant, out: Out) -> None:
         task = self._state.tasks.get((message.framework_id, message.task_id))
@@ -233,6 +325,7 @@ class AgentCore:
                 self._life.kill(task, KillCause.FRAMEWORK_REMOVED, now, out)
             else:
                 self._life.forget_unheard(task, out)
+        self._operations.framework_removed(framework_id, out)
 
     # ---- timers
 
@@ -241,6 +334,10 @@ class AgentCore:
             case e.UpdateOverdue(framework_id, task_id):
                 if (task := self._state.tasks.get((framework_id, task_id))) is not None:
                     self._updates.repeat(task, now, out)
+            case e.OperationOverdue(uuid):
+                self._operations.repeat(uuid, now, out)
+            case e.LeaseDue(container_id):
+                self._life.lease_due(container_id, now, out)
             case e.HealthDue(container_id):
                 self._life.health_due(container_id, out)
             case e.OutOfTime(container_id):

@@ -6,6 +6,7 @@ from structlog.typing import FilteringBoundLogger
 
 from mezzo.messages.agent import (
     AgentMessage,
+    OperationUpdate,
     Pong,
     RegisterAgent,
     ReregisterAgent,
@@ -38,6 +39,12 @@ def log_effect(log: FilteringBoundLogger, effect: e.AgentEffect) -> None:
             log.info("container.removing", container=container_id)
         case e.RemoveSandbox(container_id=container_id, sandbox=sandbox):
             log.info("sandbox.removing", container=container_id, sandbox=sandbox)
+        case e.MakeVolume(path=path):
+            log.info("volume.making", path=path)
+        case e.RemoveVolume(path=path):
+            log.info("volume.removing", path=path)
+        case e.RenewLease(up_s=up_s):
+            log.debug("lease.renewed", up_s=round(up_s, 3))
         case e.ProbeHealth(task_id=task_id, container_id=container_id):
             log.debug("health.probing", task=task_id, container=container_id)
         case e.Exit(message=message, wanted=wanted):
@@ -61,6 +68,15 @@ def _log_message(log: FilteringBoundLogger, message: AgentMessage) -> None:
                 reason=status.reason,
                 message=status.message,
                 healthy=status.healthy,
+            )
+        case OperationUpdate(operation=operation, status=operation_status):
+            log.info(
+                "operation.done",
+                operation=operation.uuid.hex(),
+                framework=operation.framework_id,
+                kind=type(operation.info).__name__,
+                state=operation_status.state,
+                message=operation_status.message,
             )
         case UnregisterAgent():
             log.info("agent.unregistering")

@@ -17,10 +17,13 @@ class Started(Record):
     """The first event. `boot_id` of the machine: another one than before means a reboot.
 
     `cleanup`: kill what is left of the last run and exit (Mesos' `--recover=cleanup`).
+    up_s: seconds since that boot, suspended ones included: the clock that outlives the agent, which
+    leases need. None: there is no such clock.
     """
 
     boot_id: str
     cleanup: bool = False
+    up_s: float | None = None
 
 
 class MasterUp(Record):
@@ -53,6 +56,14 @@ class SandboxRemoved(Record):
     container_id: ContainerId
 
 
+class VolumeMade(Record):
+    path: str
+
+
+class VolumeRemoved(Record):
+    path: str
+
+
 class ShutdownRequested(Record):
     """The operator takes this agent away for good: end all tasks, say goodbye, exit."""
 
@@ -65,6 +76,8 @@ AgentEvent = (
     | RuntimeEvent
     | HealthObserved
     | SandboxRemoved
+    | VolumeMade
+    | VolumeRemoved
     | ShutdownRequested
     | TimerFired
 )
@@ -87,7 +100,19 @@ class UpdateOverdue(Record):
     task_id: TaskId
 
 
+class OperationOverdue(Record):
+    """Key: nobody has acknowledged how this operation went."""
+
+    uuid: bytes
+
+
 class HealthDue(Record):
+    container_id: ContainerId
+
+
+class LeaseDue(Record):
+    """Key: look whether the lease of a unique task is about to be over."""
+
     container_id: ContainerId
 
 
@@ -143,6 +168,29 @@ class RemoveSandbox(Record):
     sandbox: str
 
 
+class MakeVolume(Record):
+    """Make the folder of a new persistent volume. VolumeMade follows, unless it can't be made."""
+
+    path: str
+
+
+class RemoveVolume(Record):
+    """Remove the data of a destroyed volume, for good. `whole`: and the folder itself, which is
+
+    not the root of a disk of its own. VolumeRemoved follows, unless it can't be done.
+    """
+
+    path: str
+    whole: bool
+
+
+class RenewLease(Record):
+    """For keepers that outlive the agent: a master has heard of it when the machine was `up_s`."""
+
+    kind: Kind
+    up_s: float
+
+
 class ProbeHealth(Record):
     """Run a task's health check once and post HealthObserved.
 
@@ -173,6 +221,9 @@ AgentEffect = (
     | KillContainer
     | RemoveContainer
     | RemoveSandbox
+    | MakeVolume
+    | RemoveVolume
+    | RenewLease
     | ProbeHealth
     | Exit
     | SetTimer

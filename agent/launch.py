@@ -15,10 +15,12 @@ from mezzo.model import (
     HealthCheckType,
     TaskInfo,
 )
+from mezzo.resources import Resources
 
 from .config import AgentConfig
-from .containerizer.base import SANDBOX_IN_IMAGE, ContainerSpec, Kind, container_name
+from .containerizer.base import SANDBOX_IN_IMAGE, ContainerSpec, Kind, Mount, container_name
 from .tasks import AgentTask
+from .volumes import volume_key
 
 LOCALHOST: Final = "127.0.0.1"
 ANY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})
@@ -37,7 +39,7 @@ def refusal(info: TaskInfo, config: AgentConfig) -> str | None:
     if info.executor is not None:
         return (
             "task.executor: this agent runs no custom executors: describe the task by `command` "
-            "or by `container`"
+            "or by `container`, without `executor`"
         )
     if kind not in config.containerizers:
         return (
@@ -50,6 +52,16 @@ def refusal(info: TaskInfo, config: AgentConfig) -> str | None:
     if wrong is None and info.health_check is not None:
         wrong = _wrong_health_check(info.health_check)
     return wrong
+
+
+def unknown_resources(info: TaskInfo, total: Resources) -> bool:
+    """Are reservations or volumes in it that this agent has not? Then a conversion went wrong."""
+    made = {
+        kind: value
+        for kind, value in info.resources.items()
+        if volume_key(kind) is not None or any(r.type == "DYNAMIC" for r in kind.reservations)
+    }
+    return not Resources(made) <= total
 
 
 def _wrong_docker(info: TaskInfo) -> str | None:
@@ -77,6 +89,13 @@ def _wrong_process(info: TaskInfo) -> str | None:
             "task.container.network_infos: a process is on the network of its host: name none, "
             "or use container type DOCKER"
         )
+    for kind, _ in info.resources.items():
+        path = kind.disk.container_path if kind.disk is not None else None
+        if path is not None and posixpath.isabs(path):
+            return (
+                f"task.resources: a process sees its volumes in its sandbox, not at {path}: create "
+                "the volume with a relative container_path, or use container type DOCKER"
+            )
     command = info.command
     if command is None or not (command.value or (command.arguments and not command.shell)):
         return "task.command.value is missing: give a command or a Docker container"
@@ -116,7 +135,9 @@ def sandbox_path(
     )
 
 
-def spec_of(task: AgentTask, framework: FrameworkInfo, config: AgentConfig) -> ContainerSpec:
+def spec_of(
+    task: AgentTask, framework: FrameworkInfo, config: AgentConfig, volumes: tuple[Mount, ...]
+) -> ContainerSpec:
     """What the containerizer is told of a task that has a container and was not refused."""
     info, container_id = task.info, task.container_id
     assert container_id is not None
@@ -139,6 +160,8 @@ def spec_of(task: AgentTask, framework: FrameworkInfo, config: AgentConfig) -> C
         command=command,
         container=info.container if kind is Kind.DOCKER else None,
         user=user if kind is Kind.DOCKER or config.switch_user else None,
+        volumes=volumes,
+        lease_s=info.unique_lease,
     )
 
 

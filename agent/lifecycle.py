@@ -24,17 +24,29 @@ from .events import (
     HealthObserved,
     KillContainer,
     LaunchContainer,
+    LeaseDue,
     OutOfTime,
     ProbeHealth,
 )
 from .health_rules import judge
 from .launch import kind_of, probe_address, spec_of
+from .leases import Leases
 from .remains import Cleaner
 from .state import AgentState, Out
-from .tasks import AgentTask, Kill, KillCause, Verdict, verdict_of_exit, verdict_of_kill
+from .tasks import (
+    AgentTask,
+    Kill,
+    KillCause,
+    Verdict,
+    grace_of,
+    killing_of,
+    verdict_of_exit,
+    verdict_of_kill,
+)
 from .updates import Updates
+from .volumes import mounts_of
 
-KILL_GRACE_S: Final = 3.0
+_TICK_S: Final = 0.001  # two clocks may differ by what a float rounds
 
 
 class Lifecycle:
@@ -47,12 +59,14 @@ class Lifecycle:
         ids: IdSource,
         updates: Updates,
         cleaner: Cleaner,
+        leases: Leases,
     ) -> None:
         self._config = config
         self._state = state
         self._ids = ids
         self._updates = updates
         self._cleaner = cleaner
+        self._leases = leases
         self._failures: dict[ContainerId, int] = {}  # consecutive failed health checks
 
     # ---- launch
@@ -61,10 +75,14 @@ class Lifecycle:
         """Store the task with its container's id, then have it started."""
         task = replace(task, container_id=ContainerId(self._ids.uuid()))
         self._report(task, TaskState.STARTING, now, out)
+        if task.info.unique_lease is not None:
+            self._leases.begin(task.info, out)
+            self._watch_lease(task, now, out)
         out.effects.append(LaunchContainer(self.spec(task)))
 
     def spec(self, task: AgentTask) -> ContainerSpec:
-        return spec_of(task, self._state.frameworks[task.framework_id], self._config)
+        mounts = mounts_of(task.info.resources, self._state.volumes())
+        return spec_of(task, self._state.frameworks[task.framework_id], self._config, mounts)
 
     def started(self, event: ContainerStarted, now: Instant, out: Out) -> None:
         task = self._live(event.container_id)
@@ -167,7 +185,7 @@ class Lifecycle:
     ) -> None:
         """Have a live task killed, and tell its framework if it wants to know.
 
-        grace_s between SIGTERM and SIGKILL; None: as its own kill policy says, or 3 s.
+        grace_s between SIGTERM and SIGKILL; None: the task's own.
         """
         first = task.kill is None
         task = self.want_dead(task, cause, now, out, grace_s=grace_s)
@@ -175,7 +193,16 @@ class Lifecycle:
         framework = self._framework(task)
         wants = framework is not None and framework.can(Capability.TASK_KILLING_STATE)
         if first and wants and task.state is TaskState.RUNNING:
-            self._report(task, TaskState.KILLING, now, out)
+            why = killing_of(task, framework, cause)
+            self._report(
+                task,
+                TaskState.KILLING,
+                now,
+                out,
+                message=why.message,
+                source=why.source,
+                reason=why.reason,
+            )
 
     def want_dead(
         self,
@@ -190,11 +217,7 @@ class Lifecycle:
 
         Unless its framework is removed: then nobody is to be told of its end.
         """
-        if grace_s is None:
-            policy = task.info.kill_policy
-            own_s = policy.grace_period if policy is not None else None
-            grace_s = KILL_GRACE_S if own_s is None else own_s
-        kill_at_s = now.wall_s + grace_s
+        kill_at_s = now.wall_s + (grace_of(task.info) if grace_s is None else grace_s)
         if task.kill is not None:
             if cause is not KillCause.FRAMEWORK_REMOVED:
                 cause = task.kill.cause
@@ -225,7 +248,11 @@ class Lifecycle:
 
     def _stop_watching(self, container_id: ContainerId, out: Out) -> None:
         self._failures.pop(container_id, None)
-        out.effects += [CancelTimer(HealthDue(container_id)), CancelTimer(OutOfTime(container_id))]
+        out.effects += [
+            CancelTimer(HealthDue(container_id)),
+            CancelTimer(OutOfTime(container_id)),
+            CancelTimer(LeaseDue(container_id)),
+        ]
 
     def health_due(self, container_id: ContainerId, out: Out) -> None:
         task = self._live(container_id)
@@ -279,6 +306,33 @@ class Lifecycle:
         task = self._live(container_id)
         if task is not None and task.kill is None:
             self.kill(task, KillCause.MAX_COMPLETION_TIME, now, out)
+
+    # ---- unique tasks
+
+    def recall_lease(self, task: AgentTask, now: Instant, out: Out) -> None:
+        """After a restart: a lease that has run out meanwhile ends the task, whatever is found."""
+        if now.mono_s >= self._leases.kill_at(task.info):
+            self.want_dead(task, KillCause.LEASE_OVER, now, out, grace_s=self._left_s(task, now))
+        else:
+            self._watch_lease(task, now, out)
+
+    def lease_due(self, container_id: ContainerId, now: Instant, out: Out) -> None:
+        task = self._live(container_id)
+        if task is None:
+            return
+        if now.mono_s + _TICK_S >= self._leases.kill_at(task.info):
+            # Also of a task that is being killed: perhaps with more grace than the lease allows.
+            self.kill(task, KillCause.LEASE_OVER, now, out, grace_s=self._left_s(task, now))
+        else:
+            self._watch_lease(task, now, out)
+
+    def _watch_lease(self, task: AgentTask, now: Instant, out: Out) -> None:
+        assert task.container_id is not None
+        at_s = max(now.mono_s, self._leases.kill_at(task.info))
+        out.effects.append(SetTimer(LeaseDue(task.container_id), at_s))
+
+    def _left_s(self, task: AgentTask, now: Instant) -> float:
+        return max(0.0, self._leases.over_at(task.info) - now.mono_s)
 
     # ---- reports
 

@@ -12,6 +12,7 @@ from typing import Final
 from mezzo.core import CancelTimer, Instant, SetTimer
 from mezzo.ids import AgentId, ConnId
 from mezzo.messages.agent import Ping, Pong, RegisterAgent, ReregisterAgent
+from mezzo.model import AgentCapability
 from mezzo.record import replace
 
 from .config import AgentConfig
@@ -24,23 +25,42 @@ from .events import (
     PingOverdue,
     Send,
 )
+from .leases import Leases
+from .operations import Operations
 from .state import AgentState, Identity, Out
 from .updates import Updates
 
 ASK_AGAIN_MIN_S: Final = 5.0
 ASK_AGAIN_MAX_S: Final = 60.0
+CAPABILITIES: Final = (
+    AgentCapability.MULTI_ROLE,
+    AgentCapability.HIERARCHICAL_ROLE,
+    AgentCapability.RESERVATION_REFINEMENT,
+    AgentCapability.RESIZE_VOLUME,
+    AgentCapability.AGENT_OPERATION_FEEDBACK,
+    AgentCapability.AGENT_DRAINING,
+)
 
 _PING: Final = PingOverdue()
 _ASK: Final = AskAgain()
 
 
 class Membership:
-    """Registers on every new stream, and opens the updates' way once the master has agreed."""
+    """Registers on every new stream; once the master has agreed, updates may go their way."""
 
-    def __init__(self, config: AgentConfig, state: AgentState, updates: Updates) -> None:
+    def __init__(
+        self,
+        config: AgentConfig,
+        state: AgentState,
+        updates: Updates,
+        operations: Operations,
+        leases: Leases,
+    ) -> None:
         self._config = config
         self._state = state
         self._updates = updates
+        self._operations = operations
+        self._leases = leases
         self._boot_id = ""
         self._ask_again_s = ASK_AGAIN_MIN_S
         self.conn: ConnId | None = None
@@ -61,6 +81,7 @@ class Membership:
 
     def up(self, event: MasterUp, now: Instant, out: Out) -> None:
         self.conn = event.conn
+        self._leases.new_stream()
         self._ask_again_s = ASK_AGAIN_MIN_S
         self._expect_ping(now, out)
         self._ask(now, out)
@@ -87,9 +108,13 @@ class Membership:
 
     def _detach(self, out: Out) -> None:
         self.conn = None
+        self._close_way(out)
+        out.effects += [CancelTimer(_PING), CancelTimer(_ASK)]
+
+    def _close_way(self, out: Out) -> None:
         self.registered = False
         self._updates.disconnect(out)
-        out.effects += [CancelTimer(_PING), CancelTimer(_ASK)]
+        self._operations.disconnect(out)
 
     # ---- registration
 
@@ -103,7 +128,9 @@ class Membership:
         assert self.conn is not None
         self.registered = True
         out.effects.append(CancelTimer(_ASK))
+        self._leases.registered(out)
         self._updates.connect(self.conn, self._state.tasks.values(), now, out)
+        self._operations.connect(self.conn, now, out)
 
     def _ask(self, now: Instant, out: Out) -> None:
         """Say who we are, again and again until the master agrees."""
@@ -111,15 +138,18 @@ class Membership:
         config, state = self._config, self._state
         message: RegisterAgent | ReregisterAgent
         if state.identity is None:
-            message = RegisterAgent(config.info, config.version, self._boot_id)
+            message = RegisterAgent(config.info, config.version, self._boot_id, CAPABILITIES)
         else:
             message = ReregisterAgent(
-                state.identity.info,
+                replace(state.identity.info, resources=self._operations.total),
                 config.version,
                 self._boot_id,
-                tuple(task.shown() for task in state.tasks.values()),
-                tuple(state.frameworks.values()),
+                tasks=tuple(task.shown() for task in state.tasks.values()),
+                frameworks=tuple(state.frameworks.values()),
+                operations=tuple(state.operations.values()),
+                capabilities=CAPABILITIES,
             )
+        self._leases.asked(now)
         out.effects.append(Send(self.conn, message))
         out.effects.append(SetTimer(_ASK, now.mono_s + self._ask_again_s))
         self._ask_again_s = min(self._ask_again_s * 2, ASK_AGAIN_MAX_S)
@@ -128,12 +158,12 @@ class Membership:
 
     def pinged(self, ping: Ping, now: Instant, out: Out) -> None:
         assert self.conn is not None
-        out.effects.append(Send(self.conn, Pong()))
+        out.effects.append(Send(self.conn, Pong(ping.number)))
+        self._leases.pinged(ping, now, out)
         self._expect_ping(now, out)
         if self.registered and not ping.connected:
             # The master has lost sight of us: what it sends is not for us until it agrees again.
-            self.registered = False
-            self._updates.disconnect(out)
+            self._close_way(out)
             self._ask_again_s = ASK_AGAIN_MIN_S
             self._ask(now, out)
 

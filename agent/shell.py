@@ -9,7 +9,9 @@ import os
 import random
 import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -34,6 +36,7 @@ from .containerizer.docker_body import DockerSettings
 from .containerizer.process import ProcessRuntime, inherited_environment
 from .containerizer.runtimes import Runtimes
 from .containerizer.sandbox import remove_sandbox
+from .containerizer.volume import make_volume, remove_volume
 from .core import AgentCore, AgentView
 from .detect import boot_id, check_reconfiguration, engine_problem
 from .effectlog import log_effect
@@ -123,7 +126,8 @@ class AgentShell:
         )
         if Kind.DOCKER in config.containerizers:
             await self._look_for_engine()
-        self._post(e.Started(boot_id(), cleanup=self._options.recover == "cleanup"))
+        cleanup = self._options.recover == "cleanup"
+        self._post(e.Started(boot_id(), cleanup, time.clock_gettime(time.CLOCK_BOOTTIME)))
         if threading.current_thread() is threading.main_thread():
             # As in Mesos: this agent leaves for good, and its tasks with it.
             self._loop.add_signal_handler(signal.SIGUSR1, self._post, e.ShutdownRequested())
@@ -202,6 +206,12 @@ class AgentShell:
                 runtimes[kind].remove(container_id, sandbox)
             case e.RemoveSandbox(container_id, sandbox):
                 self._remove_sandbox(container_id, sandbox)
+            case e.MakeVolume(path):
+                self._make_volume(path)
+            case e.RemoveVolume(path, whole):
+                self._remove_volume(path, whole)
+            case e.RenewLease(kind, up_s):
+                runtimes[kind].renew_lease(up_s)
             case e.ProbeHealth():
                 self._prober.probe(effect)
             case e.Exit():
@@ -217,6 +227,26 @@ class AgentShell:
     def _remove_sandbox(self, container_id: ContainerId, sandbox: str) -> None:
         job = self._loop.run_in_executor(None, remove_sandbox, sandbox)
         job.add_done_callback(lambda _: self._post(e.SandboxRemoved(container_id)))
+
+    def _make_volume(self, path: str) -> None:
+        """At once: the launch that follows needs it."""
+        try:
+            make_volume(path)
+        except OSError as error:
+            # It is tried again at the next start; until then launches fail, and say why.
+            self._log.error("volume.not_made", path=path, error=str(error))
+        else:
+            self._post(e.VolumeMade(path))
+
+    def _remove_volume(self, path: str, whole: bool) -> None:
+        def done(job: asyncio.Future[None]) -> None:
+            if (error := job.exception()) is None:
+                self._post(e.VolumeRemoved(path))
+            else:  # it is tried again at the next start
+                self._log.error("volume.not_removed", path=path, error=str(error))
+
+        job = self._loop.run_in_executor(None, partial(remove_volume, path, whole=whole))
+        job.add_done_callback(done)
 
 
 def check_comeback(known: AgentState, config: AgentConfig, options: AgentOptions) -> None:

@@ -2,35 +2,59 @@
 
 agent/identity            who we are, on which boot
 agent/epoch               the newest epoch of a master that we have obeyed
+agent/resources           what conversions have made of our resources
+agent/proof               when a master has last heard of us: of leases
 framework/<id>            of every framework that has tasks here
 task/<framework>/<task>   AgentTask: from before its launch until its last acknowledgement
 ended/<slot>              a ring of the last ended task ids: none of them runs again
 remains/<container>       ended containers and sandboxes that are still to be removed
+operation/<uuid>          conversions whose outcome is not acknowledged
+applied/<slot>            a ring of the last conversions: none of them is done again
+volume/<path>             VolumeFolder: from before it is made until it is removed
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Final, Generic, TypeVar
 
 from mezzo.core import Delete, Output, Put
 from mezzo.ids import AgentId, ContainerId, FrameworkId, TaskId
 from mezzo.model import AgentInfo, FrameworkInfo
+from mezzo.operations import OperationRecord
 from mezzo.record import Record, decode, encode
+from mezzo.resources import Resources
 
 from .containerizer.base import Kind
 from .events import AgentEffect
 from .tasks import AgentTask, TaskKey
+from .volumes import VolumeFolder, VolumeKey
 
 ENDED_MAX: Final = 10_000
+APPLIED_MAX: Final = 1_000
 
 Out = Output[AgentEffect]
+K = TypeVar("K", bound=Hashable)
 
 
 class Identity(Record):
     agent_id: AgentId
-    info: AgentInfo  # with id, as the master knows it
+    info: AgentInfo  # with id, as the flags describe it
     boot_id: str
+
+
+class Converted(Record):
+    """`total` is what the agent had in all when its flags gave it `given`."""
+
+    given: Resources
+    total: Resources
+
+
+class Proof(Record):
+    """A master has heard of the agent when this boot of its machine was `up_s` seconds old."""
+
+    boot_id: str
+    up_s: float
 
 
 class Remains(Record):
@@ -51,6 +75,34 @@ class _Ended(Record):
     task_id: TaskId
 
 
+class _Applied(Record):
+    number: int  # as of _Ended
+    uuid: bytes
+
+
+class _Ring(Generic[K]):
+    """The last `size` keys. Each has a slot in the store, which it takes over from the oldest."""
+
+    def __init__(self, size: int, numbered: Iterable[tuple[int, K]]) -> None:
+        entries = sorted(numbered, key=lambda entry: entry[0])
+        self._size = size
+        self._keys: dict[K, None] = {key: None for _, key in entries}
+        self._count = entries[-1][0] + 1 if entries else 0
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._keys
+
+    def add(self, key: K) -> tuple[int, int]:
+        """The new entry's slot and number."""
+        number = self._count
+        self._count += 1
+        self._keys.pop(key, None)  # so that it moves to the end
+        self._keys[key] = None
+        if len(self._keys) > self._size:
+            del self._keys[next(iter(self._keys))]
+        return number % self._size, number
+
+
 class AgentState:
     """Changes go through the methods, which append the writes to the step's output."""
 
@@ -58,11 +110,16 @@ class AgentState:
         """Read what the methods have written. Raises Corrupt."""
         self.identity: Identity | None = None
         self.epoch = 0
+        self.converted: Converted | None = None
+        self.proof: Proof | None = None
         self.frameworks: dict[FrameworkId, FrameworkInfo] = {}
         self.tasks: dict[TaskKey, AgentTask] = {}
         self.remains: dict[ContainerId, Remains] = {}
+        self.operations: dict[bytes, OperationRecord] = {}
+        self.folders: dict[str, VolumeFolder] = {}
         self._by_container: dict[ContainerId, TaskKey] = {}
         ended: list[_Ended] = []
+        applied: list[_Applied] = []
         for key in sorted(stored):
             value = stored[key]
             kind, _, rest = key.partition("/")
@@ -71,6 +128,10 @@ class AgentState:
                     self.identity = decode(Identity, value)
                 case "agent", "epoch":
                     self.epoch = decode(int, value)
+                case "agent", "resources":
+                    self.converted = decode(Converted, value)
+                case "agent", "proof":
+                    self.proof = decode(Proof, value)
                 case "framework", _:
                     self.frameworks[FrameworkId(rest)] = decode(FrameworkInfo, value)
                 case "task", _:
@@ -80,9 +141,17 @@ class AgentState:
                 case "remains", _:
                     remains = decode(Remains, value)
                     self.remains[remains.container_id] = remains
-        ended.sort(key=lambda entry: entry.number)
-        self._ended: dict[TaskKey, None] = {(e.framework_id, e.task_id): None for e in ended}
-        self._ended_count = ended[-1].number + 1 if ended else 0
+                case "operation", _:
+                    operation = decode(OperationRecord, value)
+                    self.operations[operation.uuid] = operation
+                case "applied", _:
+                    applied.append(decode(_Applied, value))
+                case "volume", _:
+                    self.folders[rest] = decode(VolumeFolder, value)
+        self._ended = _Ring[TaskKey](
+            ENDED_MAX, ((e.number, (e.framework_id, e.task_id)) for e in ended)
+        )
+        self._applied = _Ring[bytes](APPLIED_MAX, ((a.number, a.uuid) for a in applied))
 
     # ---- reading
 
@@ -94,6 +163,22 @@ class AgentState:
         """True for the last `ENDED_MAX` tasks that ended and were forgotten."""
         return key in self._ended
 
+    def has_applied(self, uuid: bytes) -> bool:
+        """True for the last `APPLIED_MAX` conversions, done or refused."""
+        return uuid in self._applied
+
+    def total(self, given: Resources) -> Resources:
+        """All that the agent has whose flags give it `given`: with its reservations and volumes.
+
+        `given` contains what the flags once gave: `check_reconfiguration` sees to that.
+        """
+        converted = self.converted
+        return given if converted is None else converted.total + (given - converted.given)
+
+    def volumes(self) -> dict[VolumeKey, VolumeFolder]:
+        """The folders of all volumes that are not destroyed."""
+        return {folder.key: folder for folder in self.folders.values() if not folder.doomed}
+
     # ---- changing
 
     def set_identity(self, identity: Identity, out: Out) -> None:
@@ -103,6 +188,14 @@ class AgentState:
     def set_epoch(self, epoch: int, out: Out) -> None:
         self.epoch = epoch
         out.writes.append(Put("agent/epoch", encode(epoch)))
+
+    def set_converted(self, converted: Converted, out: Out) -> None:
+        self.converted = converted
+        out.writes.append(Put("agent/resources", encode(converted)))
+
+    def set_proof(self, proof: Proof, out: Out) -> None:
+        self.proof = proof
+        out.writes.append(Put("agent/proof", encode(proof)))
 
     def put_framework(self, framework_id: FrameworkId, info: FrameworkInfo, out: Out) -> None:
         if self.frameworks.get(framework_id) != info:
@@ -119,7 +212,8 @@ class AgentState:
         if task.container_id is not None:
             del self._by_container[task.container_id]
         out.writes.append(Delete(_task_key(task.key)))
-        self._remember_ended(task.key, out)
+        slot, number = self._ended.add(task.key)
+        out.writes.append(Put(f"ended/{slot:05}", encode(_Ended(number, *task.key))))
         if not any(key[0] == task.framework_id for key in self.tasks):
             self.frameworks.pop(task.framework_id, None)
             out.writes.append(Delete(f"framework/{task.framework_id}"))
@@ -132,21 +226,35 @@ class AgentState:
         del self.remains[container_id]
         out.writes.append(Delete(f"remains/{container_id}"))
 
+    def remember_applied(self, uuid: bytes, out: Out) -> None:
+        slot, number = self._applied.add(uuid)
+        out.writes.append(Put(f"applied/{slot:05}", encode(_Applied(number, uuid))))
+
+    def put_operation(self, operation: OperationRecord, out: Out) -> None:
+        self.operations[operation.uuid] = operation
+        out.writes.append(Put(_operation_key(operation.uuid), encode(operation)))
+
+    def forget_operation(self, uuid: bytes, out: Out) -> None:
+        del self.operations[uuid]
+        out.writes.append(Delete(_operation_key(uuid)))
+
+    def put_folder(self, folder: VolumeFolder, out: Out) -> None:
+        self.folders[folder.path] = folder
+        out.writes.append(Put(f"volume/{folder.path}", encode(folder)))
+
+    def forget_folder(self, path: str, out: Out) -> None:
+        del self.folders[path]
+        out.writes.append(Delete(f"volume/{path}"))
+
     def _keep(self, task: AgentTask) -> None:
         self.tasks[task.key] = task
         if task.container_id is not None:
             self._by_container[task.container_id] = task.key
 
-    def _remember_ended(self, key: TaskKey, out: Out) -> None:
-        number = self._ended_count
-        self._ended_count += 1
-        self._ended.pop(key, None)  # so that it moves to the end
-        self._ended[key] = None
-        if len(self._ended) > ENDED_MAX:
-            del self._ended[next(iter(self._ended))]
-        # The slot's former entry is the one that has just become too old.
-        out.writes.append(Put(f"ended/{number % ENDED_MAX:05}", encode(_Ended(number, *key))))
-
 
 def _task_key(key: TaskKey) -> str:
     return f"task/{key[0]}/{key[1]}"
+
+
+def _operation_key(uuid: bytes) -> str:
+    return f"operation/{uuid.hex()}"

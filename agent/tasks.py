@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from signal import Signals
+from typing import Final
 
 from mezzo.ids import ContainerId, FrameworkId, TaskId
 from mezzo.model import Capability, ContainerStatus, FrameworkInfo, Task, TaskInfo, TaskStatus
@@ -20,6 +21,8 @@ from .containerizer.base import ContainerExited
 
 TaskKey = tuple[FrameworkId, TaskId]
 
+KILL_GRACE_S: Final = 3.0
+
 
 class KillCause(StrEnum):
     REQUESTED = "requested"  # the framework asked
@@ -28,6 +31,9 @@ class KillCause(StrEnum):
     FRAMEWORK_REMOVED = "framework_removed"  # nobody is left to be told
     AGENT_SHUTDOWN = "agent_shutdown"
     NOT_CHECKPOINTED = "not_checkpointed"  # its framework wants no task to survive its agent
+    LEASE_OVER = "lease_over"  # it may run elsewhere by now
+    DRAINING = "draining"
+    DRAINING_FOR_GOOD = "draining_for_good"  # the agent is to be marked gone afterwards
 
 
 class Kill(Record):
@@ -112,17 +118,24 @@ class AgentTask(Record):
             kill_policy=info.kill_policy,
             user=info.command.user if info.command else None,
             role=self.role,
+            unique_lease=info.unique_lease,
         )
 
 
 class Verdict(Record):
-    """How a task ended."""
+    """How a task ends, or ended."""
 
     state: TaskState
-    message: str
+    message: str | None = None
     source: Source = Source.EXECUTOR
     reason: Reason | None = None
     healthy: bool | None = None
+
+
+def grace_of(info: TaskInfo) -> float:
+    """Seconds between SIGTERM and SIGKILL, if nobody says otherwise."""
+    own_s = info.kill_policy.grace_period if info.kill_policy is not None else None
+    return KILL_GRACE_S if own_s is None else own_s
 
 
 def not_launched(framework: FrameworkInfo | None) -> TaskState:
@@ -184,6 +197,21 @@ def verdict_of_kill(task: AgentTask, framework: FrameworkInfo | None, cause: Kil
             return Verdict(
                 TaskState.KILLED, "the agent is shut down", Source.AGENT, Reason.AGENT_REMOVED
             )
+        case KillCause.LEASE_OVER:
+            return Verdict(
+                TaskState.KILLED,
+                f"its unique_lease of {task.info.unique_lease:g} s ran out: no master has heard "
+                "from this agent for so long, and it may be started elsewhere",
+                Source.AGENT,
+                Reason.MASTER_DISCONNECTED,
+            )
+        case KillCause.DRAINING | KillCause.DRAINING_FOR_GOOD:
+            return Verdict(
+                drained(framework, cause),
+                "the agent is drained",
+                Source.AGENT,
+                Reason.AGENT_DRAINING,
+            )
         case KillCause.REQUESTED | KillCause.FRAMEWORK_REMOVED:
             if task.was_running:
                 return Verdict(TaskState.KILLED, "killed by the framework")
@@ -193,6 +221,20 @@ def verdict_of_kill(task: AgentTask, framework: FrameworkInfo | None, cause: Kil
                 Source.AGENT,
                 Reason.TASK_KILLED_DURING_LAUNCH,
             )
+
+
+def killing_of(task: AgentTask, framework: FrameworkInfo | None, cause: KillCause) -> Verdict:
+    """What the framework is told when the kill begins: why, if it is for the agent's own sake."""
+    if cause in (KillCause.DRAINING, KillCause.DRAINING_FOR_GOOD, KillCause.LEASE_OVER):
+        return replace(verdict_of_kill(task, framework, cause), state=TaskState.KILLING)
+    return Verdict(TaskState.KILLING)
+
+
+def drained(framework: FrameworkInfo | None, cause: KillCause) -> TaskState:
+    """KILLED; GONE_BY_OPERATOR if the agent will not return and the framework knows that word."""
+    aware = framework is not None and framework.can(Capability.PARTITION_AWARE)
+    for_good = cause is KillCause.DRAINING_FOR_GOOD
+    return TaskState.GONE_BY_OPERATOR if for_good and aware else TaskState.KILLED
 
 
 def signal_name(number: int) -> str:

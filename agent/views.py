@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from mezzo.model import DrainConfig
 from mezzo.resources import Resources, from_milli
 
 from .core import AgentView
 from .launch import sandbox_path
+from .operations import used_by
 from .tasks import AgentTask
 
 
@@ -39,16 +41,24 @@ def shown_state(view: AgentView) -> dict[str, Any]:
         "pid": f"slave(1)@{view.config.ip}:{info.port}",
         "registered": view.registered,
         "epoch": view.epoch,
-        "resources": shown_resources(info.resources),
+        "resources": shown_resources(view.resources),
         "used_resources": shown_resources(used(view)),
+        "drain_config": None if view.drain is None else _shown_drain(view.drain),
         "attributes": {attribute.name: attribute.shown for attribute in info.attributes},
         "frameworks": [{"id": id_, "tasks": tasks} for id_, tasks in frameworks.items()],
     }
 
 
+def _shown_drain(config: DrainConfig) -> dict[str, Any]:
+    """As Mesos has it: a duration in nanoseconds."""
+    grace_s = config.max_grace_period
+    bound = {} if grace_s is None else {"max_grace_period": {"nanoseconds": round(grace_s * 1e9)}}
+    return {**bound, "mark_gone": config.mark_gone}
+
+
 def used(view: AgentView) -> Resources:
     """What tasks that are not over hold."""
-    return Resources.total(task.info.resources for task in view.tasks if task.live)
+    return used_by(task.info.resources for task in view.tasks if task.live)
 
 
 def _shown_task(view: AgentView, task: AgentTask) -> dict[str, Any]:
@@ -73,7 +83,7 @@ def _shown_task(view: AgentView, task: AgentTask) -> dict[str, Any]:
 def metrics_text(view: AgentView) -> bytes:
     """In Prometheus' text format."""
     states = Counter(task.state for task in view.tasks)
-    total, in_use = view.config.info.resources, used(view)
+    total, in_use = view.resources, used(view)
     lines = ["# TYPE mezzo_agent_registered gauge", f"mezzo_agent_registered {view.registered:d}"]
     lines.append("# TYPE mezzo_agent_tasks gauge")
     lines += [f'mezzo_agent_tasks{{state="{state}"}} {states[state]}' for state in sorted(states)]

@@ -28,6 +28,13 @@ class Stream(StrEnum):
     STDERR = "stderr"
 
 
+class Mount(Record):
+    """A folder of the host that a task sees. container_path: relative ones are in its sandbox."""
+
+    path: str
+    container_path: str
+
+
 class ContainerSpec(Record):
     """All that a containerizer needs to know of one task. Never log it: `env` may hold secrets.
 
@@ -36,6 +43,8 @@ class ContainerSpec(Record):
     cpus in cores, mem_mib in MiB, 0 means no limit.
     user: run as this user of the host (process) or image (docker); None: as the default there is.
     container: given for every Docker task, with `docker` in it.
+    volumes: persistent ones, whose folders must be there. lease_s: how long after the last
+    `renew_lease` it may run; only a containerizer whose tasks have keepers can see to that.
     """
 
     container_id: ContainerId
@@ -50,6 +59,8 @@ class ContainerSpec(Record):
     command: CommandInfo | None = None
     container: ContainerInfo | None = None
     user: str | None = None
+    volumes: tuple[Mount, ...] = ()
+    lease_s: float | None = None
 
 
 def container_name(container_id: ContainerId) -> str:
@@ -150,6 +161,13 @@ class ContainerRuntime(Protocol):
 
     def remove(self, container_id: ContainerId, sandbox: str) -> None:
         """Remove an ended container, keep its logs in the sandbox; ContainerRemoved follows."""
+        ...
+
+    def renew_lease(self, up_s: float) -> None:
+        """Containers with a `lease_s` may run so long after the machine was `up_s` seconds up.
+
+        Only keepers that outlive the agent need it: a living agent kills in time by itself.
+        """
         ...
 
     async def check(self, container_id: ContainerId, command: CommandInfo) -> int:

@@ -57,6 +57,7 @@ from .docker_exec import Exec
 from .docker_options import Body
 from .kills import Kills
 from .sandbox import make_sandbox, read_file
+from .volume import check_volumes
 from .workers import Workers
 
 _LAUNCHES_AT_ONCE: Final = 8  # more make the engine slower, not faster
@@ -112,6 +113,7 @@ class DockerRuntime:
         spec = container.spec
         try:
             make_sandbox(spec.sandbox, None)
+            check_volumes(spec.volumes, None)
             self._create(container)
             self._engine.call(lambda api: api.start(container_name(spec.container_id)))
         except (BadRequest, OSError) as error:
@@ -303,6 +305,9 @@ class DockerRuntime:
         except (Closed, OSError):
             return
         self._calls.tell(self._report, ContainerRemoved(cid))
+
+    def renew_lease(self, up_s: float) -> None:
+        """The engine keeps no leases: while the agent is dead nobody kills."""
 
     async def check(self, container_id: ContainerId, command: CommandInfo) -> int:
         run = Exec(container_name(container_id), command)

@@ -72,8 +72,11 @@ def create_body(spec: ContainerSpec, settings: DockerSettings) -> Body:
         "HostConfig": {
             "NetworkMode": _network_mode(container),
             "Privileged": docker.privileged,
-            # As a mount, because the path holds the task's id, which may hold a colon.
-            "Mounts": [{"Type": "bind", "Source": spec.sandbox, "Target": SANDBOX_IN_IMAGE}],
+            # As mounts, because the paths hold ids of frameworks, which may hold a colon.
+            "Mounts": [
+                _bind(spec.sandbox, SANDBOX_IN_IMAGE),
+                *(_bind(v.path, _inside(v.container_path)) for v in spec.volumes),
+            ],
             "Binds": [],
             "LogConfig": {
                 "Type": "json-file",
@@ -135,8 +138,17 @@ def _network_mode(container: ContainerInfo) -> str:
             return next(network.name for network in container.network_infos if network.name)
 
 
+def _bind(path: str, target: str) -> Body:
+    return {"Type": "bind", "Source": path, "Target": target}
+
+
+def _inside(container_path: str) -> str:
+    """Relative paths are in the sandbox."""
+    return posixpath.join(SANDBOX_IN_IMAGE, container_path)
+
+
 def _add_volume(volume: Volume, sandbox: str, body: Body) -> None:
-    inside = posixpath.join(SANDBOX_IN_IMAGE, volume.container_path)  # relative: in the sandbox
+    inside = _inside(volume.container_path)
     if volume.host_path is None:
         body.setdefault("Volumes", {})[inside] = {}
     else:

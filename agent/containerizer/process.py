@@ -40,6 +40,7 @@ from .base import (
 )
 from .kills import Kills
 from .sandbox import make_sandbox, read_file
+from .volume import check_volumes, link_volumes
 from .workers import Workers
 
 _LAUNCHES_AT_ONCE: Final = 8
@@ -73,6 +74,7 @@ class ProcessRuntime:
         self._report = report
         self._crash = crash
         self._run_root = run_root
+        self._lease_file = run_root / "lease"
         self._base_env = dict(base_env)
         self._running: dict[ContainerId, _Process] = {}
         self._launching: set[ContainerId] = set()
@@ -102,6 +104,8 @@ class ProcessRuntime:
         try:
             folder.mkdir(exist_ok=True)
             make_sandbox(spec.sandbox, spec.user)
+            check_volumes(spec.volumes, spec.user)
+            link_volumes(spec.volumes, spec.sandbox)
             if spec.container_id in self._unwanted:
                 raise OSError("killed before it was started")
             child, said = _start_shim(folder, self._task(spec))
@@ -179,6 +183,8 @@ class ProcessRuntime:
             "env": self._environment(spec),
             "user": spec.user or "",
             "sandbox": spec.sandbox,
+            "lease_s": spec.lease_s,
+            "lease_file": str(self._lease_file),
         }
 
     def _environment(self, spec: ContainerSpec) -> dict[str, str]:
@@ -210,6 +216,10 @@ class ProcessRuntime:
             self._workers.tell(self._report, ContainerRemoved(container_id))
 
         self._workers.run(work)
+
+    def renew_lease(self, up_s: float) -> None:
+        """On the loop, because a launch that follows counts on it; it is a few bytes."""
+        shim.write_whole(str(self._lease_file), repr(up_s))
 
     async def check(self, container_id: ContainerId, command: CommandInfo) -> int:
         process = self._running.get(container_id)

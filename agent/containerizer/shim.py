@@ -2,7 +2,9 @@
 
     python -I -S shim.py RUN_DIR READY_FD < TASK
 
-TASK is JSON: {"program": "", "argv": [], "env": {}, "user": "", "sandbox": ""}.
+TASK is JSON: {"program": "", "argv": [], "env": {}, "user": "", "sandbox": "", "lease_s": null,
+"lease_file": ""}. With a number as `lease_s` the program is killed so many seconds after the uptime
+of the machine that `lease_file` tells, which the agent writes as long as it hears from a master.
 
 It runs the program in the sandbox, in a session of its own, and leaves in RUN_DIR what an agent
 needs to find the task again:
@@ -106,6 +108,30 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def lease_left(lease_s: float, lease_file: str) -> float:
+    """Seconds; none are left if nobody knows."""
+    try:
+        with open(lease_file) as file:
+            renewed = float(file.read())
+    except (OSError, ValueError):
+        return 0.0
+    return renewed + lease_s - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def keep_lease(pid: int, lease_s: float, lease_file: str) -> None:
+    """Have the program killed when its lease is over. A living agent is sooner, and more polite."""
+
+    def look(*_: object) -> None:
+        left = lease_left(lease_s, lease_file)
+        if left > 0:
+            signal.setitimer(signal.ITIMER_REAL, left)
+        else:
+            os.kill(pid, signal.SIGKILL)  # its family follows as after any end
+
+    signal.signal(signal.SIGALRM, look)
+    look()
+
+
 def wait_for(pid: int) -> "os.waitid_result":
     """Wait until it ends, burying orphans meanwhile. It itself is not reaped."""
     while True:
@@ -191,7 +217,10 @@ def main(run_dir: str, ready: int) -> int:
     os.close(ready)
     adopt_orphans()
     # Not reaped before the exit file is there: until then nobody else can get its pid.
+    if task["lease_s"] is not None:
+        keep_lease(pid, task["lease_s"], task["lease_file"])
     ended = wait_for(pid)
+    signal.setitimer(signal.ITIMER_REAL, 0)
     kill_family(pid)
     how = "code" if ended.si_code == os.CLD_EXITED else "signal"
     write_whole(exit_file, json.dumps({how: ended.si_status}))

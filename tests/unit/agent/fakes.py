@@ -86,6 +86,7 @@ class World:
         boot_id: str = "boot1",
         now_s: float = 1_000_000.0,
         cleanup: bool = False,
+        clock: bool = True,
         seed: int = 1,
     ) -> None:
         self.disk = dict(disk or {})
@@ -95,7 +96,7 @@ class World:
         self.conn = ConnId(0)
         self.timers: dict[object, float] = {}
         self.effects: list[e.AgentEffect] = []  # of the last step
-        self.step(e.Started(boot_id, cleanup))
+        self.step(e.Started(boot_id, cleanup, self.now_s - 990_000.0 if clock else None))
 
     def step(self, event: e.AgentEvent) -> list[e.AgentEffect]:
         out = self.core.step(event, Instant(self.now_s, self.now_s - 999_000.0))

@@ -108,6 +108,20 @@ def test_what_the_agent_cannot_run_is_an_error_that_says_what_to_do(world: World
     assert error.container_status is None
 
 
+def test_a_task_group_is_refused_task_by_task_with_what_to_do(world: World) -> None:
+    tasks = (process_task("t1"), process_task("t2"))
+    group = am.RunGroup(FRAMEWORK, ExecutorInfo(ExecutorId("x")), tasks)
+    world.hear(group)
+    assert world.of(e.LaunchContainer) == []
+    assert [status.task_id for status in world.updates()] == ["t1", "t2"]
+    for status in world.updates():
+        assert (status.state, status.source) == (S.ERROR, Source.AGENT)
+        assert status.reason is Reason.TASK_GROUP_INVALID
+        assert "launch each task by itself" in (status.message or "")
+    world.hear(group)
+    assert world.effects == []
+
+
 # ---- ends
 
 

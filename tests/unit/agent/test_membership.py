@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mezzo.agent import events as e
 from mezzo.agent.containerizer.base import ContainerExited
-from mezzo.agent.membership import ASK_AGAIN_MAX_S, ASK_AGAIN_MIN_S
-from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
+from mezzo.agent.membership import ASK_AGAIN_MAX_S, ASK_AGAIN_MIN_S, CAPABILITIES
+from mezzo.ids import AgentId, ConnId, ExecutorId, FrameworkId, TaskId
 from mezzo.messages import agent as am
 from mezzo.model import FrameworkInfo
 from mezzo.states import Reason, TaskState
@@ -16,13 +16,14 @@ from .fakes import CONFIG, F1, FRAMEWORK, S1, World, process_task
 def test_a_new_agent_registers_without_an_id_and_keeps_the_one_it_gets() -> None:
     world = World()
     world.connect()
-    assert world.sent() == [am.RegisterAgent(CONFIG.info, "1.11.0", "boot1")]
+    assert world.sent() == [am.RegisterAgent(CONFIG.info, "1.11.0", "boot1", CAPABILITIES)]
     world.hear(am.AgentRegistered(S1))
     again = world.crash()
     again.connect()
     (message,) = again.sent()
     assert isinstance(message, am.ReregisterAgent)
     assert message.info.id == S1
+    assert message.capabilities == CAPABILITIES
 
 
 def test_an_agent_that_comes_back_tells_of_all_its_tasks_and_their_frameworks() -> None:
@@ -92,8 +93,8 @@ def test_pings_are_answered_before_and_after_registration() -> None:
     """Behaviour 52: also while containers are being recovered."""
     world = World()
     world.connect()
-    world.hear(am.Ping(connected=True))
-    assert world.sent() == [am.Pong()]
+    world.hear(am.Ping(connected=True, number=7))
+    assert world.sent() == [am.Pong(7)]
 
 
 def test_a_ping_that_says_disconnected_makes_the_agent_register_again() -> None:
@@ -174,6 +175,14 @@ def test_an_agent_that_its_operator_takes_away_says_goodbye_last() -> None:
         e.Send(world.conn, am.UnregisterAgent()),
         e.Exit("shut down by its operator: all tasks have ended", True),
     ]
+
+
+def test_what_is_for_executors_is_ignored_where_there_are_none() -> None:
+    world = World().register()
+    world.hear(am.ShutdownExecutor(F1, ExecutorId("x")))
+    assert world.effects == []
+    world.hear(am.FrameworkMessage(F1, ExecutorId("x"), b"hello"))
+    assert world.effects == []
 
 
 def test_a_framework_that_is_shut_down_is_killed_and_forgotten_without_a_word() -> None:

@@ -1,0 +1,103 @@
+"""Persistent volumes: which folder each has, and where a task sees it. Pure.
+
+A volume on the agent's own disk, or on a PATH disk, gets a folder with a name that no other has
+ever had: so the data of a destroyed one may be removed in the background while the next one of the
+same id is in use. On a MOUNT disk a volume is the root of that disk (Mesos).
+"""
+
+from __future__ import annotations
+
+import posixpath
+
+from mezzo.errors import BadRequest
+from mezzo.ids import check_user_id
+from mezzo.record import Record
+from mezzo.resources import Kind, Resources
+
+from .containerizer.base import Mount
+
+VolumeKey = tuple[str, str]  # role, persistence id: unique on an agent
+
+
+class VolumeFolder(Record):
+    """path: absolute, on the host. own_disk: it is the root of a MOUNT disk, which stays.
+
+    made: the folder exists; whoever misses it then must not make an empty one. doomed: its volume
+    is destroyed, its data not yet removed.
+    """
+
+    path: str
+    role: str
+    persistence_id: str
+    own_disk: bool = False
+    made: bool = False
+    doomed: bool = False
+
+    @property
+    def key(self) -> VolumeKey:
+        return (self.role, self.persistence_id)
+
+
+def volume_key(kind: Kind) -> VolumeKey | None:
+    """None for what is no persistent volume."""
+    disk = kind.disk
+    if disk is None or disk.persistence_id is None:
+        return None
+    return (kind.role, disk.persistence_id)
+
+
+def volumes_in(resources: Resources) -> dict[VolumeKey, Kind]:
+    """Raises BadRequest if two volumes of one role have the same id."""
+    found: dict[VolumeKey, Kind] = {}
+    for kind, _ in resources.sorted_items():
+        key = volume_key(kind)
+        if key is None:
+            continue
+        if key in found:
+            raise BadRequest(
+                f"volume {key[1]!r} of role {key[0]} exists already: choose another persistence id"
+            )
+        found[key] = kind
+    return found
+
+
+def new_folder(kind: Kind, uuid: bytes, work_dir: str) -> VolumeFolder:
+    """For a volume that the operation `uuid` creates.
+
+    Raises BadRequest if its id or its container path can't be used, or its disk takes no folder.
+    """
+    disk = kind.disk
+    assert disk is not None
+    assert disk.persistence_id is not None
+    check_user_id("disk.persistence.id", disk.persistence_id)
+    _check_container_path(disk.container_path)
+    source = disk.source
+    if source is not None and source.type not in ("PATH", "MOUNT"):
+        raise BadRequest(f"a {source.type} disk has no files: create volumes on PATH or MOUNT ones")
+    root = source.root if source is not None else None
+    if source is not None and root is None:
+        raise BadRequest(f"disk.source has no root: the agent's {source.type} disk needs one")
+    base = posixpath.join(work_dir, root or "")
+    if source is not None and source.type == "MOUNT":
+        return VolumeFolder(base, kind.role, disk.persistence_id, own_disk=True)
+    # A role's parts are divided by slashes and hold no blanks.
+    parts = ("volumes", "roles", kind.role.replace("/", " "), disk.persistence_id, uuid.hex())
+    return VolumeFolder(posixpath.join(base, *parts), kind.role, disk.persistence_id)
+
+
+def _check_container_path(path: str | None) -> None:
+    if not path:
+        raise BadRequest("disk.volume.container_path is missing: say where tasks shall see it")
+    if ".." in path.split("/") or any(ord(ch) < 32 for ch in path):
+        raise BadRequest(
+            f"disk.volume.container_path {path!r} holds '..' or a control character: remove it"
+        )
+
+
+def mounts_of(resources: Resources, folders: dict[VolumeKey, VolumeFolder]) -> tuple[Mount, ...]:
+    """What a task with these resources sees, all of whose volumes are there."""
+    return tuple(
+        Mount(folders[key].path, kind.disk.container_path)
+        for key, kind in volumes_in(resources).items()
+        if kind.disk is not None and kind.disk.container_path is not None
+    )
