@@ -25,27 +25,40 @@ from mezzo.log import get_logger
 Out = TypeVar("Out")
 
 MESSAGE_MAX_BYTES: Final = 64 * 1024 * 1024
-# Both ends look after dead peers; a server that sees many pings must not take offence.
+# Both ends look after dead peers. Whatever arrives counts as a sign of life, so the time is longer
+# than the interval of pings and heartbeats: while those come, nothing is sent for this.
+_KEEPALIVE_MS: Final = 20_000
 CHANNEL_OPTIONS: Final[list[tuple[str, Any]]] = [
-    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
+    # Measuring the bandwidth costs a ping and its answer for every message on a quiet stream.
+    ("grpc.http2.bdp_probe", 0),
     ("grpc.max_receive_message_length", MESSAGE_MAX_BYTES),
     ("grpc.max_send_message_length", MESSAGE_MAX_BYTES),
     # A channel of its own per connection: no half-dead subchannel is shared, no proxy is asked.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_http_proxy", 0),
 ]
+# As many streams may wait to be served as one master has agents: by default 1,000 may, and beyond
+# that they are refused at random.
+_PENDING_MAX: Final = 50_000
 SERVER_OPTIONS: Final[list[tuple[str, Any]]] = [
     *CHANNEL_OPTIONS,
+    # A server that sees many pings must not take offence.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.server.max_pending_requests", _PENDING_MAX),
+    ("grpc.server.max_pending_requests_hard_limit", _PENDING_MAX),
     # Two masters on one port would both answer: refuse the second instead.
     ("grpc.so_reuseport", 0),
 ]
 RETRY_MIN_S: Final = 0.1
 RETRY_MAX_S: Final = 3.0
+# A master to which ten thousand return at once needs a while to shake all hands. Who gives up
+# earlier comes again and makes it longer. One that is not there refuses at once.
+CONNECT_WITHIN_S: Final = 30.0
 
 
 class _Published(msgspec.Struct):
@@ -105,6 +118,7 @@ class Link(Generic[Out]):
         self._outbox: list[Out] = []
         self._outbox_filled = asyncio.Event()
         self._current: asyncio.Task[None] | None = None
+        self.attempts = 0  # to connect, since the beginning
 
     @property
     def leader(self) -> str | None:
@@ -138,7 +152,8 @@ class Link(Generic[Out]):
                 targets = self._leader.split(",")
                 target = targets[attempt % len(targets)]
                 attempt += 1
-                self._current = asyncio.create_task(self._connection(target))
+                within_s = CONNECT_WITHIN_S / len(targets)
+                self._current = asyncio.create_task(self._connection(target, within_s))
                 await asyncio.wait([self._current])
                 if not self._current.cancelled():
                     self._current.result()  # what a callback raised is a bug, and ends us
@@ -176,12 +191,13 @@ class Link(Generic[Out]):
         if self._current is not None and leader is not None:
             self._current.cancel()  # another leads: what the old one says is of no use any more
 
-    async def _connection(self, target: str) -> None:
+    async def _connection(self, target: str, within_s: float) -> None:
         conn = ConnId(next(self._conns))
+        self.attempts += 1
         up = False
         async with grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS) as channel:
             try:
-                await asyncio.wait_for(channel.channel_ready(), RETRY_MAX_S)
+                await asyncio.wait_for(_ready(channel), within_s)
                 self._outbox = []
                 self._outbox_filled.clear()
                 self._conn = conn
@@ -191,7 +207,7 @@ class Link(Generic[Out]):
                 async for message in call:
                     self._on_message(conn, message)
                 self._log.info("master.closed_stream", master=target)
-            except TimeoutError:
+            except (TimeoutError, ConnectionError):
                 self._log.info("master.not_reachable", master=target)
             except BadRequest as error:
                 self._log.warning("master.unreadable", master=target, error=str(error))
@@ -216,3 +232,13 @@ class Link(Generic[Out]):
             messages, self._outbox = self._outbox, []
             for packed in self._pack(messages):
                 yield packed
+
+
+async def _ready(channel: grpc.aio.Channel) -> None:
+    """Return once it is connected. Raises ConnectionError if the other end refuses."""
+    state = channel.get_state(try_to_connect=True)
+    while state is not grpc.ChannelConnectivity.READY:
+        if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            raise ConnectionError
+        await channel.wait_for_state_change(state)
+        state = channel.get_state(try_to_connect=True)

@@ -7,7 +7,9 @@ the loop leaves together: agents get one batch, the others one message each.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import resource
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, Protocol
 
@@ -98,6 +100,7 @@ class MasterServer:
 
     async def start(self, ip: str, port: int) -> int:
         """Listen; returns the port (of use with port 0). Raises BadConfig if it is taken."""
+        allow_many_connections()
         try:
             bound = self._server.add_insecure_port(f"{ip}:{port}")
         except RuntimeError as error:
@@ -217,6 +220,13 @@ class MasterServer:
             return await asyncio.wait_for(future, _ANSWER_S)
         finally:
             self._answers.pop(request, None)
+
+
+def allow_many_connections() -> None:
+    """Each peer takes a file descriptor, and the usual soft limit is 1,024: use the hard limit."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # some systems refuse what they say they allow
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class _Agents(agent_pb2_grpc.AgentServicer):
