@@ -2,6 +2,7 @@
 
 from .allocator import Allocator
 from .constraints import Constraints, compile_constraints
+from .explain import Objection, Verdict, Veto
 from .terms import (
     AgentTerms,
     AllocatorConfig,
@@ -24,9 +25,12 @@ __all__ = [
     "Demand",
     "FrameworkTerms",
     "Grant",
+    "Objection",
     "Quantities",
     "Quota",
     "RoleBooks",
+    "Verdict",
+    "Veto",
     "Withdraw",
     "compile_constraints",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from mezzo.ids import AgentId
@@ -123,28 +122,30 @@ class Agent:
 
     # ---- who may see what
 
-    def view(self, role: str, terms: FrameworkTerms) -> Resources:
-        """The free resources that a framework of these terms may see in the role (Mesos
-        `allocatableTo` and `stripIncapableResources`)."""
+    def view(self, role: str, terms: FrameworkTerms, free: Resources) -> Resources:
+        """The part of `free` that a framework of these terms may see in the role (Mesos
+        `allocatableTo` and `stripIncapableResources`). The same object if that is all."""
         if self.plain:
-            return self.free
+            return free
+        if free is not self.free:
+            return _seen(free, role, terms)
         key = (role, terms.revocable, terms.shared, terms.reservation_refinement)
         seen = self._views.get(key)
         if seen is None:
-            seen = self._views[key] = self._pick(lambda kind: visible(kind, role, terms))
+            seen = self._views[key] = _seen(free, role, terms)
         return seen
-
-    def _pick(self, wanted: Callable[[Kind], bool]) -> Resources:
-        """The same object if all is wanted. Shared volumes alone are no offer: they never end."""
-        seen = {kind: value for kind, value in self.free.items() if wanted(kind)}
-        if all(kind.shared for kind in seen):
-            return NOTHING
-        whole = Resources(seen)
-        return self.free if whole == self.free else whole
 
     @property
     def offerable(self) -> bool:
         return self.active and self.listed
+
+
+def _seen(free: Resources, role: str, terms: FrameworkTerms) -> Resources:
+    seen = {kind: value for kind, value in free.items() if visible(kind, role, terms)}
+    if all(kind.shared for kind in seen):
+        return NOTHING  # shared volumes alone are no offer: they never end
+    whole = Resources(seen)
+    return free if whole == free else whole
 
 
 def visible(kind: Kind, role: str, terms: FrameworkTerms) -> bool:

@@ -9,13 +9,16 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping
 
+from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.resources import Resources
 
 from .agent import Agent
 from .books import Books
+from .contention import Contention
 from .cycle import Cycle
 from .demand import Wishes
+from .explain import Verdict, explain
 from .limits import over_limit
 from .quantities import Floors
 from .terms import (
@@ -47,6 +50,7 @@ class Allocator:
         self._clients: dict[ClientNode, None] = {}
         # Agents that had something left after they were looked at last.
         self._leftover: dict[Agent, None] = {}
+        self._contention = Contention(self._books)
         self._tightened: dict[str, None] = {}  # roles whose limit is lower than before
 
     # ---- agents
@@ -121,8 +125,8 @@ class Allocator:
             sets = terms.min_allocatable.get(role)
             floors = self._books.floors if sets is None else Floors.of(sets)
             self._books.set_floors(client, floors)
-            if role in terms.roles:
-                self._open(client, role not in terms.suppressed)
+            client.connected = role in terms.roles
+            self._open(client, client.connected and role not in terms.suppressed)
             self._drop_if_over(client)
 
     def deactivate_framework(self, framework_id: FrameworkId) -> None:
@@ -130,12 +134,14 @@ class Allocator:
         for client in self._of(framework_id).values():
             self._forget_refusals(client)
             self._open(client, False)
+            client.connected = False
 
     def remove_framework(self, framework_id: FrameworkId) -> None:
         """It is completed. What is still allocated to it counts until it is released."""
         for client in list(self._of(framework_id).values()):
             self._forget_refusals(client)
             self._open(client, False)
+            client.connected = False
             client.terms = client.terms._replace(roles=())
             self._drop_if_over(client)
 
@@ -196,6 +202,7 @@ class Allocator:
         self._books.tree.set_open(client, False)
         self._forget_refusals(client)
         self._books.remove_client(client)
+        self._contention.forget(client)
         self._clients.pop(client, None)
         del self._of_framework[framework_id][role]
         if not self._of_framework[framework_id]:
@@ -284,6 +291,24 @@ class Allocator:
         self._books.convert(node, agent, before, after)
         self._agents[agent] = None
 
+    def explain(
+        self, framework_id: FrameworkId, role: str, agent_id: AgentId, now_s: float
+    ) -> Verdict:
+        """Why the agent is, or is not, offered to the framework in the role. Changes nothing.
+
+        Raises BadRequest if one of them is not known.
+        """
+        books = self._books
+        client = books.tree.clients.get((framework_id, role))
+        if client is None:
+            raise BadRequest(
+                f"framework {framework_id} is not known in role {role!r}: name one of its roles"
+            )
+        agent = books.agents.get(agent_id)
+        if agent is None:
+            raise BadRequest(f"agent {agent_id} is not registered: name one that is")
+        return explain(books, client, agent, now_s, paused=self._paused)
+
     def _settle(self, client: ClientNode, agent: Agent) -> None:
         """The client gave something back."""
         if client.wishes is not None and client.open:
@@ -310,8 +335,11 @@ class Allocator:
 
     @property
     def next_due_s(self) -> float | None:
-        """When time alone calls for a cycle: a refusal runs out."""
-        return None if self._paused else self._books.filters.next_expiry_s
+        """When time alone calls for a cycle: a refusal runs out, or patience."""
+        if self._paused:
+            return None
+        due = (self._books.filters.next_expiry_s, self._contention.next_due_s)
+        return min((at_s for at_s in due if at_s is not None), default=None)
 
     def cycle(self, now_s: float) -> list[Grant | Withdraw]:
         """Give what is free to whom it is due."""
@@ -319,8 +347,9 @@ class Allocator:
             return []
         books = self._books
         books.now_s = now_s
-        for agent, _ in books.filters.expire(now_s):
+        for agent, client in books.filters.expire(now_s):
             self._agents[agent] = None
+            self._contention.reconsider(client)
         out: list[Grant | Withdraw] = []
         for role in self._tightened:
             out += over_limit(books, role)
@@ -331,7 +360,10 @@ class Allocator:
         agents, clients = self._agents, {c: None for c in self._clients if c.open}
         self._agents, self._clients = {}, {}
         cycle = Cycle(books, agents, clients, self._leftover, self._rng)
-        out += cycle.run(())
+        for client in clients:
+            self._contention.reconsider(client)
+        out += cycle.run(self._contention.take_promises())
+        out += self._contention.settle(now_s)
         for agent in agents:
             self._leftover.pop(agent, None)
         for agent in cycle.pool:

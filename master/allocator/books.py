@@ -7,8 +7,9 @@ from mezzo.ids import AgentId
 from mezzo.resources import Resources
 
 from .agent import NOTHING, Agent, move
+from .demand import Wish
 from .filters import Filters
-from .quantities import Floors, Measure, add, measure
+from .quantities import Floors, Measure, add, cut, measure
 from .quota import Quotas
 from .terms import AgentTerms, AllocatorConfig, Client
 from .tree import ClientNode, Tree
@@ -104,6 +105,41 @@ class Books:
             return True
         constraints = terms.constraints.get(client.role)
         return constraints is None or constraints.admits(agent.terms)
+
+    def assess(
+        self, client: ClientNode, agent: Agent, free: Resources, *, noting: bool = False
+    ) -> tuple[Resources, Wish | None] | None:
+        """What of `free`, resources of the agent, an offer to the client would hold; of declared
+        demand one unit, of the wish returned. None: no offer can be made.
+
+        noting: if quota keeps something from the client, look again when it may not any more.
+        """
+        if not self.may_use(client, agent):
+            return None
+        part = agent.view(client.role, client.terms, free)
+        wishes = client.wishes
+        if wishes is None and not self._would_offer(client, agent, part):
+            return None
+        caps = self.quotas.caps(client.top)
+        if caps is not None:
+            whole, part = part, cut(part, caps)
+            if part is not whole:
+                if noting:
+                    self.quotas.cut_short(client, measure(whole).open)
+                if wishes is None and not self._would_offer(client, agent, part):
+                    return None
+        if wishes is None:
+            return part, None
+        unit = wishes.unit(part)
+        if unit is None or Filters.hiding(client, agent, unit[1]):
+            return None
+        return unit[1], unit[0]
+
+    @staticmethod
+    def _would_offer(client: ClientNode, agent: Agent, part: Resources) -> bool:
+        if not client.floors.met_by(part):
+            return False
+        return not agent.refusals or Filters.hiding(client, agent, part) is None
 
     # ---- the life of a grant
 

@@ -21,8 +21,7 @@ from mezzo.resources import Resources
 
 from .agent import Agent
 from .books import Books
-from .filters import Filters
-from .quantities import cut, measure
+from .quantities import measure
 from .terms import Grant
 from .tree import ClientNode, Node
 from .turns import Turns
@@ -102,16 +101,24 @@ class Cycle:
         if caps is not None and not client.floors.within(caps):
             # Of what is unreserved and firm no offer can be made to it.
             return self._serve_special(client, guarantees)
-        end = len(self._pool) if client in self._clients else self._changed
+        pool, following = self._pool, self._next
+        end = len(pool) if client in self._clients else self._changed
         at = self._find(client.cursor)
         while at < end:
-            if self._give(client, self._pool[at], guarantees):
+            agent = pool[at]
+            refused = agent.refusals.get(client)
+            # Mostly it has refused just what is free: no need to look closer.
+            if (refused is None or refused[-1].resources is not agent.free) and self._give(
+                client, agent, guarantees
+            ):
                 # Whole agents: it has all that it may have there.
                 client.cursor = at if client.wishes is not None else at + 1
-                if not books.worth_more(self._pool[at]):
+                if not books.worth_more(agent):
                     self._drop(at)
                 return True
-            at = self._find(at + 1)
+            at += 1
+            if following[at] != at:
+                at = self._find(at)
         client.cursor = at
         return False
 
@@ -159,38 +166,18 @@ class Cycle:
 
     def _give(self, client: ClientNode, agent: Agent, guarantees: bool) -> bool:
         books = self._books
-        if not books.may_use(client, agent):
+        part = books.assess(client, agent, agent.free, noting=True)
+        if part is None:
             return False
-        part = agent.free if agent.plain else agent.view(client.role, client.terms)
-        if client.wishes is None and not client.floors.met_by(part):
-            return False
-        if agent.refusals and client.wishes is None and Filters.hiding(client, agent, part):
-            return False
-        caps = books.quotas.caps(client.top)
-        if caps is not None:
-            whole, part = part, cut(part, caps)
-            if part is not whole:
-                books.quotas.cut_short(client, measure(whole).open)
-                if client.wishes is None and (
-                    not client.floors.met_by(part) or Filters.hiding(client, agent, part)
-                ):
-                    return False
-        wish = None
-        if client.wishes is not None:
-            unit = client.wishes.unit(part)
-            if unit is None:
-                return False
-            wish, part = unit
-            if Filters.hiding(client, agent, part):
-                return False
-        amounts = measure(part)
+        resources, wish = part
+        amounts = measure(resources)
         if guarantees:
             unmet = books.quotas.unmet(client.top)
             if not any(amounts.open.get(name) for name in unmet):
                 return False
         if wish is not None:
             wish.note(agent, 1)
-        books.grant(client, agent, part, amounts)
+        books.grant(client, agent, resources, amounts)
         made = self._made.get((client, agent))
-        self._made[(client, agent)] = part if made is None else made + part
+        self._made[(client, agent)] = resources if made is None else made + resources
         return True

@@ -82,6 +82,8 @@ class Filters:
         if new is None:
             new = due.shared[refused] = (Refusal(refused, tick),)
         agent.refusals[client] = (*kept, *new) if kept else new
+        if agent.free is refused:
+            agent.free = new[0].resources  # one object: what is refused is known by identity
         self._count(client, len(kept) + 1 - len(mine))
         due.pairs += (agent, client)
         self._pairs += 1

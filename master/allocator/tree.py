@@ -66,6 +66,7 @@ class ClientNode(Node):
     __slots__ = (
         "allocated",
         "allocated_open",
+        "connected",
         "counters",
         "cursor",
         "floors",
@@ -83,6 +84,7 @@ class ClientNode(Node):
         self.key = key
         self.top = key[1].split("/", 1)[0]
         self.terms = FrameworkTerms("", ())
+        self.connected = False
         self.floors = floors
         self.wishes: Wishes | None = None
         self.allocated: Ledger = {}
@@ -206,10 +208,13 @@ class Tree:
         self._generation += 1  # every share changed
 
     def share(self, node: Node) -> float:
-        """The dominant share: the largest part of the cluster that it has of any one scalar."""
+        return self.dominant(node.held)
+
+    def dominant(self, amounts: Mapping[str, Thousandths]) -> float:
+        """The dominant share: the largest part of the cluster that these are of any one scalar."""
         totals = self.totals
         share = 0.0
-        for name, amount in node.held.items():
+        for name, amount in amounts.items():
             total = totals.get(name)
             if total and (part := amount / total) > share:
                 share = part

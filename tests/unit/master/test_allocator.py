@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import pytest
@@ -10,45 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mezzo.ids import AgentId, FrameworkId
-from mezzo.master.allocator import AgentTerms, Allocator, FrameworkTerms, Grant, Withdraw
+from mezzo.master.allocator import AgentTerms, FrameworkTerms, Grant
 from mezzo.master.allocator.cycle import Cycle
 from mezzo.resources import Kind, Resources
 
-ONE = Resources.of(cpus=1, mem=100)
-
-
-def allocator(*names: str, roles: tuple[str, ...] = ("*",), **terms: Any) -> Allocator:
-    """With frameworks of these names, whose ids are their names."""
-    made = Allocator(random.Random(1))
-    for name in names:
-        made.set_framework(FrameworkId(name), FrameworkTerms(name, roles, **terms))
-    return made
-
-
-def add(a: Allocator, agent: str, resources: Resources = ONE) -> None:
-    a.add_agent(AgentId(agent), AgentTerms(resources), {})
-
-
-def cycle(a: Allocator, now_s: float = 0.0) -> list[tuple[str, str]]:
-    """Who gets which agent."""
-    return [(grant.framework_id, grant.agent_id) for grant in grants(a, now_s)]
-
-
-def grants(a: Allocator, now_s: float = 0.0) -> list[Grant]:
-    decided = a.cycle(now_s)
-    assert not any(isinstance(each, Withdraw) for each in decided)
-    return [each for each in decided if isinstance(each, Grant)]
-
-
-def back(
-    a: Allocator,
-    name: str,
-    agent: str,
-    resources: Resources = ONE,
-    refused_until_s: float | None = None,
-) -> None:
-    a.decline((FrameworkId(name), "*"), AgentId(agent), resources, refused_until_s)
-
+from .allocators import ONE, add, allocator, back, cycle, grants
 
 # ---- shares and order
 
@@ -419,7 +384,7 @@ steps = st.lists(
 def test_grants_are_those_of_an_oracle_that_looks_at_everything(
     script: list[tuple[str, int, int]],
 ) -> None:
-    a, oracle, now_s = Allocator(random.Random(1)), Oracle(), 0.0
+    a, oracle, now_s = allocator(), Oracle(), 0.0
     held: list[Grant] = []
     for action, number, amount in [*script, ("cycle", 0, 0)]:
         name = FrameworkId(f"f{number}")
