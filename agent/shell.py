@@ -240,10 +240,13 @@ class AgentShell:
 
     def _remove_volume(self, path: str, whole: bool) -> None:
         def done(job: asyncio.Future[None]) -> None:
-            if (error := job.exception()) is None:
+            error = job.exception()
+            if error is None:
                 self._post(e.VolumeRemoved(path))
-            else:  # it is tried again at the next start
+            elif isinstance(error, OSError):  # it is tried again at the next start
                 self._log.error("volume.not_removed", path=path, error=str(error))
+            else:
+                self._crash(error)
 
         job = self._loop.run_in_executor(None, partial(remove_volume, path, whole=whole))
         job.add_done_callback(done)

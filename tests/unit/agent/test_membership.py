@@ -5,6 +5,7 @@ from __future__ import annotations
 from mezzo.agent import events as e
 from mezzo.agent.containerizer.base import ContainerExited
 from mezzo.agent.membership import ASK_AGAIN_MAX_S, ASK_AGAIN_MIN_S, CAPABILITIES
+from mezzo.core import CancelTimer
 from mezzo.ids import AgentId, ConnId, ExecutorId, FrameworkId, TaskId
 from mezzo.messages import agent as am
 from mezzo.model import FrameworkInfo
@@ -72,8 +73,8 @@ def test_a_message_of_an_older_epoch_is_dropped_and_its_stream_left() -> None:
     again.hear(am.RunTask(FRAMEWORK, process_task()), epoch=4)
     assert [type(effect) for effect in again.effects] == [
         e.CloseMaster,
-        e.CancelTimer,
-        e.CancelTimer,
+        CancelTimer,
+        CancelTimer,
     ]
     assert again.state() is None
     again.hear(am.RunTask(FRAMEWORK, process_task()), epoch=5)

@@ -1,0 +1,92 @@
+"""Unique tasks without a master, with a real agent, real processes and the machine's clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mezzo.ids import TaskId
+from mezzo.messages import agent as am
+from mezzo.model import CommandInfo, DrainConfig, KillPolicy, TaskInfo
+from mezzo.states import Reason, TaskState
+from tests.agent_harness import AGENT_ID, Agent, Master, agent_world, wait_until
+
+S = TaskState
+World = tuple[Master, Agent]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    yield from agent_world(tmp_path / "agent")
+
+
+def task(task_id: str, line: str, **fields: object) -> TaskInfo:
+    command = CommandInfo(line, user="root")
+    return TaskInfo(task_id, TaskId(task_id), AGENT_ID, command=command, **fields)  # type: ignore[arg-type]
+
+
+def run(master: Master, info: TaskInfo) -> int:
+    """Its process id."""
+    master.run(info)
+    status = master.wait_state(info.task_id, S.RUNNING).container_status
+    assert status is not None
+    assert status.executor_pid is not None
+    return status.executor_pid
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_unique_task_ends_with_its_lease_and_others_run_on(world: World) -> None:
+    master, _ = world
+    other = run(master, task("other", "sleep 1000"))
+    master.run(task("unique", "sleep 1000", unique_lease=1.0))
+    killed = master.wait_state("unique", S.KILLED)
+    assert killed.reason is Reason.MASTER_DISCONNECTED
+    assert alive(other)
+
+
+def test_the_keeper_ends_a_unique_task_whose_agent_is_dead(world: World) -> None:
+    """And not before: as long as a master is known to hear of the agent the lease is renewed."""
+    master, agent = world
+    lease_s = 3.0
+    pid = run(
+        master, task("t1", "trap '' TERM; while true; do sleep 0.1; done", unique_lease=lease_s)
+    )
+    until = time.monotonic() + lease_s + 1
+    number = 0
+    while time.monotonic() < until:
+        number += 1
+        master.say(am.Ping(True, number, number - 1))
+        master.wait(f"pong {number}", lambda heard: am.Pong(number) in heard.messages)  # noqa: B023
+    assert alive(pid)
+    agent.crash()
+    assert alive(pid)
+    wait_until("its keeper has killed it", lambda: not alive(pid))
+    agent.start()
+    killed = master.wait_state("t1", S.KILLED)
+    assert killed.reason is Reason.MASTER_DISCONNECTED
+    assert master.heard.states("t1") == [S.STARTING, S.RUNNING, S.KILLED]
+
+
+def test_a_drain_ends_what_would_rather_go_on(world: World) -> None:
+    """Behaviour 102."""
+    master, _ = world
+    line = "trap '' TERM; echo > ready; while true; do sleep 0.1; done"
+    pid = run(master, task("t1", line, kill_policy=KillPolicy(600)))
+    master.say(am.DrainAgent(DrainConfig(max_grace_period=0.2, mark_gone=True)))
+    gone = master.wait_state("t1", S.GONE_BY_OPERATOR)
+    assert gone.reason is Reason.AGENT_DRAINING
+    wait_until("it has ended", lambda: not alive(pid))
+    master.run(task("t2", "true"))
+    assert master.wait_state("t2", S.DROPPED).reason is Reason.AGENT_DRAINING
+    master.say(am.ReactivateAgent())
+    master.run(task("t3", "true"))
+    master.wait_state("t3", S.FINISHED)
