@@ -75,8 +75,8 @@ class MasterCore:
                 self._closed(step, conn)
             case OperatorAsked(request=request, call=operator_call):
                 operators.asked(state, step, request, operator_call)
-            case OperatorJoined(conn=conn):
-                operators.joined(state, step, conn)
+            case OperatorJoined(conn=conn, resume=resume):
+                operators.joined(state, step, conn, resume)
             case Started():
                 self._started(step)
 
@@ -99,7 +99,7 @@ class MasterCore:
 
     def _closed(self, step: Step, conn: ConnId) -> None:
         state = self.state
-        state.operators.pop(conn, None)
+        operators.left(state, step, conn)
         framework_id = state.framework_of.pop(conn, None)
         if framework_id is not None:
             frameworks.disconnected(state, step, state.frameworks[framework_id])
@@ -154,6 +154,7 @@ _TIMERS: Final[Mapping[Hashable, Callable[[MasterState, Step], None]]] = {
     frameworks.TIMER_HEARTBEAT: frameworks.heartbeat,
     frameworks.TIMER_RESUME: frameworks.resume_deadlines,
     operators.TIMER_OPERATOR_HEARTBEAT: operators.heartbeat,
+    operators.TIMER_JOURNAL: operators.close_journal,
     agents.TIMER_RECOVERY: agents.recovery_over,
     agents.TIMER_GC: agents.collect_garbage,
 }

@@ -6,10 +6,13 @@ from mezzo.ids import ConnId
 from mezzo.messages import operator as m
 
 from . import frameworks, views
-from .events import Answer, Publish, ToOperator
+from .events import Answer, CloseStream, Publish, ToOperator
 from .state import MasterState, Step
 
 TIMER_OPERATOR_HEARTBEAT = "operator heartbeat"
+TIMER_JOURNAL = "journal"
+# Who lost its stream is mostly back in a moment: so long is noted what it misses.
+LISTEN_ON_S = 60.0
 
 
 def asked(state: MasterState, step: Step, request: int, call: m.OperatorCall) -> None:
@@ -38,11 +41,48 @@ def _answer(state: MasterState, step: Step, call: m.OperatorCall) -> m.OperatorR
     return m.Refused("this call is not answered yet")
 
 
-def joined(state: MasterState, step: Step, conn: ConnId) -> None:
-    """The snapshot first; what is published from now on follows it."""
+# ---------------------------------------------------------------------------------- the stream
+
+
+def joined(state: MasterState, step: Step, conn: ConnId, resume: m.Resume | None) -> None:
+    """The snapshot first, or what was missed since an earlier stream; what is published from now on
+    follows it. Of too many streams the oldest ends."""
+    missed = _missed(state, resume)
+    if missed is None:
+        snapshot = m.OperatorSubscribed(views.everything(state), state.config.heartbeat_s)
+        step.do(ToOperator(conn, state.sequence, snapshot))
+    else:
+        at = state.sequence - len(missed)
+        step.do(ToOperator(conn, at, m.OperatorHeartbeat()))  # repeats the number it has
+        for number, event in enumerate(missed, at + 1):
+            step.do(ToOperator(conn, number, event))
     state.operators[conn] = None
-    snapshot = m.OperatorSubscribed(views.everything(state), state.config.heartbeat_s)
-    step.do(ToOperator(conn, state.sequence, snapshot))
+    state.journal.open = True
+    step.cancel(TIMER_JOURNAL)
+    while len(state.operators) > state.config.max_operator_event_stream_subscribers:
+        oldest = next(iter(state.operators))
+        del state.operators[oldest]
+        step.do(CloseStream(oldest))
+
+
+def _missed(state: MasterState, resume: m.Resume | None) -> list[m.OperatorEvent] | None:
+    """None: that is not known, for it is another leader's stream or too long ago."""
+    if resume is None or resume.epoch != state.epoch:
+        return None
+    return state.journal.latest(state.sequence - resume.sequence)
+
+
+def left(state: MasterState, step: Step, conn: ConnId) -> None:
+    """A stream ended, perhaps that of an operator."""
+    if conn in state.operators:
+        del state.operators[conn]
+        if not state.operators:
+            step.timer(TIMER_JOURNAL, LISTEN_ON_S)
+
+
+def close_journal(state: MasterState, step: Step) -> None:
+    """Nobody came back."""
+    state.journal.close()
 
 
 def publish_views(state: MasterState, step: Step) -> None:

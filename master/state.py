@@ -10,7 +10,7 @@ from typing import Any, Final
 from mezzo.core import CancelTimer, Delete, Instant, Output, Put, SetTimer
 from mezzo.ids import AgentId, ConnId, FrameworkId, IdSource, OfferId, TaskId
 from mezzo.messages.agent import KillTask, MasterMessage
-from mezzo.messages.operator import OperatorEvent
+from mezzo.messages.operator import OperatorEvent, QuotaConfig
 from mezzo.messages.scheduler import Event
 from mezzo.model import (
     AgentInfo,
@@ -28,6 +28,7 @@ from mezzo.states import Reason, Source, TaskState
 
 from .allocator import Allocator, AllocatorConfig
 from .events import MasterEffect, Publish, ToAgent, ToFramework
+from .journal import Journal
 
 
 class MasterConfig(Record):
@@ -47,6 +48,12 @@ class MasterConfig(Record):
     max_unreachable_tasks_per_framework: int = 1000
     max_unreachable_agents: int = 102_400
     unreachable_agent_age_s: float = 14 * 86400.0
+    max_operator_event_stream_subscribers: int = 1000
+    operator_event_buffer: int = 8192  # events that one who comes back may have missed
+    # With any quota, a new leader offers nothing until this part of the agents is back.
+    allocator_agent_recovery_factor: float = 0.8
+    allocator_recovery_timeout_s: float = 600.0
+    roles: tuple[str, ...] | None = None  # besides `*` the only ones that may be used; None: all
     allocator: AllocatorConfig = AllocatorConfig()  # its region is that of `info`, if it has one
 
 
@@ -129,6 +136,7 @@ class FrameworkEntry:
     unreachable: dict[TaskId, TaskEntry] = field(default_factory=dict)
     completed: dict[TaskId, Task] = field(default_factory=dict)  # the oldest first
     offers: dict[OfferId, None] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)  # metrics of its own: see metrics.py
 
     def can(self, capability: Capability) -> bool:
         return self.info.can(capability)
@@ -179,7 +187,12 @@ class MasterState:
     offers: dict[OfferId, Offer] = field(default_factory=dict)
     agent_of: dict[ConnId, AgentId] = field(default_factory=dict)
     framework_of: dict[ConnId, FrameworkId] = field(default_factory=dict)
-    operators: dict[ConnId, None] = field(default_factory=dict)
+    operators: dict[ConnId, None] = field(default_factory=dict)  # the oldest first
+    journal: Journal = field(default_factory=Journal)
+    counters: dict[str, int] = field(default_factory=dict)  # by Mesos' names: see metrics.py
+    weights: dict[str, float] = field(default_factory=dict)  # by role; those that were set
+    quotas: dict[str, QuotaConfig] = field(default_factory=dict)  # by role
+    agents_awaited: int = 0  # allocation is paused until so many are connected; 0: it is not
     next_agent: int = 0
     next_framework: int = 0
     next_offer: int = 0
@@ -197,7 +210,9 @@ class MasterState:
         ids = IdSource(rng)
         domain = config.info.domain
         home = config.allocator._replace(region=domain.region) if domain else config.allocator
-        return cls(config, epoch, ids, Allocator(rng, home), config.info.id)
+        state = cls(config, epoch, ids, Allocator(rng, home), config.info.id)
+        state.journal = Journal(config.operator_event_buffer)
+        return state
 
     def admit(self, agent: AgentEntry) -> None:
         self.agents[agent.id] = agent
@@ -246,16 +261,24 @@ class Step(Output[MasterEffect]):
         if framework.conn is not None:
             self.effects.append(ToFramework(framework.conn, event))
 
+    def count(self, name: str, framework: FrameworkEntry | None = None, by: int = 1) -> None:
+        """Let a counter grow: that of the framework, or the master's. metrics.py has the names."""
+        counters = self.state.counters if framework is None else framework.counters
+        counters[name] = counters.get(name, 0) + by
+
     def publish(self, event: OperatorEvent) -> None:
-        self.state.sequence += 1
-        if self.state.operators:
-            self.effects.append(Publish(self.state.sequence, event))
+        state = self.state
+        state.sequence += 1
+        if state.journal.open:
+            state.journal.note(event)
+            if state.operators:
+                self.effects.append(Publish(state.sequence, event))
 
     def changed(self, agent_id: AgentId, framework_id: FrameworkId) -> None:
         """What the framework has of the agent changed: operators see it in a moment. Not at once,
         for while tasks come and go each view would be made many times."""
         state = self.state
-        if not state.operators:
+        if not state.journal.open:
             return
         state.changed_agents[agent_id] = None
         state.changed_frameworks[framework_id] = None

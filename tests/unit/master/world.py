@@ -283,7 +283,8 @@ class World:
         self.closing: list[ConnId] = []
         self.replies: list[MasterEvent] = []  # what peers answer to what they have just heard
         self.published: list[tuple[int, om.OperatorEvent]] = []
-        self.snapshots: list[tuple[int, om.OperatorEvent]] = []
+        self.snapshots: list[tuple[int, om.OperatorEvent]] = []  # and events that were missed
+        self.operators: dict[ConnId, None] = {}  # open streams
         self.answers: dict[int, tuple[int, om.OperatorResponse]] = {}
         self._numbers = itertools.count(1)
         self._names = itertools.count(1)
@@ -295,7 +296,7 @@ class World:
     def restart(self) -> None:
         """A new leader over what is stored. All streams are gone."""
         self.epoch += 1
-        for conn in list(self.peers):
+        for conn in [*self.peers, *self.operators]:
             self._forget(conn)
         self._timers.clear()
         info = MasterInfo(f"m{self.epoch}", 0, 5050)
@@ -339,7 +340,7 @@ class World:
             case ToAgent(conn=conn, message=message) | ToFramework(conn=conn, event=message):
                 self.peers[conn].receive(message)  # a KeyError: sent to a stream that is closed
             case CloseStream(conn=conn):
-                assert conn in self.peers
+                assert conn in self.peers or conn in self.operators
                 self.closing.append(conn)
             case SetTimer(key=key, at_s=at_s):
                 self._timers[key] = (at_s, next(self._numbers))
@@ -393,8 +394,9 @@ class World:
         self.feed(StreamClosed(conn))
 
     def _forget(self, conn: ConnId) -> None:
-        peer = self.peers.pop(conn)
-        if peer.conn == conn:
+        peer = self.peers.pop(conn, None)
+        self.operators.pop(conn, None)
+        if peer is not None and peer.conn == conn:
             peer.conn = None
 
     # ---- peers
@@ -434,10 +436,11 @@ class World:
         framework.subscribe(*suppressed)
         return framework
 
-    def operator(self) -> ConnId:
-        """Somebody who follows the operator events: see `published`."""
+    def operator(self, resume: om.Resume | None = None) -> ConnId:
+        """Somebody who follows the operator events: see `snapshots` and `published`."""
         conn = ConnId(next(self._numbers))
-        self.feed(OperatorJoined(conn))
+        self.operators[conn] = None
+        self.feed(OperatorJoined(conn, resume))
         return conn
 
     def ask(self, call: om.OperatorCall) -> om.OperatorResponse:
