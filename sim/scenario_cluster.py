@@ -1,0 +1,201 @@
+"""The daemons of a scenario: real masters, real or light agents, in virtual time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from mezzo.agent.config import AgentConfig
+from mezzo.agent.containerizer.base import Kind
+from mezzo.agent.core import AgentCore
+from mezzo.agent.events import AgentEffect, Exit, ShutdownRequested
+from mezzo.ids import ConnId, FrameworkId, IdSource
+from mezzo.master.allocator import AllocatorConfig, Demand, Quota
+from mezzo.master.core import MasterCore
+from mezzo.master.state import MasterConfig
+from mezzo.messages.scheduler import Request
+from mezzo.model import AgentInfo, Attribute, MasterInfo
+from mezzo.resources import Resources, to_milli
+from mezzo.store.memory import MemoryDisk
+
+from .agents import VirtualAgent
+from .client import Client, Server
+from .containers import Machine
+from .election import Election
+from .light_agents import LightAgent
+from .masters import FromFramework, VirtualMaster
+from .network import Network
+from .scenario import Group, MasterPlan, RolePlan, Scenario
+
+
+class Agent(Protocol):
+    """What a scenario asks of an agent, real or light."""
+
+    name: str
+    info: AgentInfo
+    client: Client
+
+    @property
+    def up(self) -> bool: ...
+    def start(self) -> None: ...
+    def leave(self) -> None: ...
+    def lose_power(self, for_s: float) -> None: ...
+
+
+class ScenarioMaster(VirtualMaster):
+    """With the scenario's flags, weights and quotas."""
+
+    def __init__(
+        self,
+        network: Network,
+        name: str,
+        disk: MemoryDisk,
+        election: Election,
+        scenario: Scenario,
+    ) -> None:
+        self._flags: MasterPlan = scenario.master
+        self._roles = scenario.roles
+        super().__init__(network, name, disk, election, lambda *_: None)
+
+    def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> MasterCore:
+        flags = self._flags
+        config = MasterConfig(
+            MasterInfo(id=f"m{epoch}-{IdSource(rng).uuid()[:8]}", ip=0, port=5050),
+            agent_ping_timeout_s=flags.agent_ping_timeout_s,
+            offer_timeout_s=flags.offer_timeout_s,
+            refuse_min_s=flags.refuse_min_s,
+            allocator=AllocatorConfig(
+                patience_s=flags.patience_s, thinker_keeps=flags.thinker_keeps
+            ),
+        )
+        core = MasterCore(config, epoch, stored, rng)
+        for role, plan in self._roles.items():
+            core.state.allocator.set_weight(role, plan.weight)
+            if plan.guarantee or plan.limit:
+                core.state.allocator.set_quota(role, _quota(plan))
+        return core
+
+    def _received(self, conn: ConnId, message: Any) -> None:  # noqa: ANN401
+        if isinstance(message, FromFramework) and isinstance(message.call, Request):
+            self._world.after(0.0, self._declared, message.framework_id, message.call)
+        super()._received(conn, message)
+
+    def _declared(self, framework_id: FrameworkId, call: Request) -> None:
+        if self.core is not None:
+            demands = tuple(
+                Demand(
+                    each.role or "*",
+                    {kind.name: v for kind, v in each.resources.items() if isinstance(v, int)},
+                    each.count or 0,
+                )
+                for each in call.requests
+            )
+            self.core.state.allocator.set_demand(framework_id, demands)
+
+
+def _quota(plan: RolePlan) -> Quota:
+    return Quota(
+        {name: to_milli(amount) for name, amount in plan.guarantee.items()},
+        {name: to_milli(amount) for name, amount in plan.limit.items()},
+    )
+
+
+class RealAgent(VirtualAgent):
+    """The agent's core, with the scenario's attributes, and able to leave for good."""
+
+    def __init__(
+        self,
+        network: Network,
+        info: AgentInfo,
+        find: Callable[[str], Server | None],
+    ) -> None:
+        self.info = info
+        self._gone = False
+        machine = Machine(network.world, info.hostname, lambda *_: None)
+        super().__init__(
+            network, info.hostname, info.resources, machine, find, observe=lambda *_: None
+        )
+
+    @property
+    def up(self) -> bool:
+        return self.process.up
+
+    def start(self) -> None:
+        if not self._gone:
+            super().start()
+
+    def leave(self) -> None:
+        self.process.post(ShutdownRequested())
+
+    def lose_power(self, for_s: float) -> None:
+        self.crash(for_s, reboot=True)
+
+    def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> AgentCore:
+        del epoch
+        config = AgentConfig(self.info, "1.0", "127.0.0.1", "/sandbox", (Kind.PROCESS, Kind.DOCKER))
+        return AgentCore(config, stored, IdSource(rng))
+
+    def _perform(self, effect: AgentEffect) -> None:
+        if isinstance(effect, Exit) and effect.wanted:
+            self._gone = True
+            self.process.crash(effect.message)
+        else:
+            super()._perform(effect)
+
+
+class ScenarioCluster:
+    """All daemons of a scenario but its frameworks."""
+
+    def __init__(self, scenario: Scenario, network: Network) -> None:
+        self.network = network
+        self.disk = MemoryDisk()
+        self.election = Election(network.world, self.disk)
+        self.masters = [
+            ScenarioMaster(network, f"master{i}", self.disk, self.election, scenario)
+            for i in range(scenario.cluster.masters)
+        ]
+        self._servers: dict[str, Server] = {master.name: master for master in self.masters}
+        light = scenario.cluster.agents == "light"
+        self.groups: dict[str, list[Agent]] = {}
+        for group in scenario.cluster.groups:
+            self.groups[group.name] = [
+                LightAgent(network, info, self.find)
+                if light
+                else RealAgent(network, info, self.find)
+                for info in _infos(group)
+            ]
+            for agent in self.groups[group.name]:
+                self.election.watch(agent.client.leader_is)
+
+    @property
+    def agents(self) -> list[Agent]:
+        return [agent for group in self.groups.values() for agent in group]
+
+    @property
+    def leader(self) -> ScenarioMaster | None:
+        return next((master for master in self.masters if master.process.up), None)
+
+    def find(self, name: str) -> Server | None:
+        return self._servers.get(name)
+
+    def start(self, scenario: Scenario) -> None:
+        world = self.network.world
+        for master in self.masters:
+            master.stand()
+        for group in scenario.cluster.groups:
+            for agent in self.groups[group.name]:
+                # Machines do not come up in one instant.
+                world.after(group.join_s + world.between(0.0, 1.0), agent.start)
+                if group.leave_s is not None:
+                    world.after(group.leave_s, agent.leave)
+
+
+def _infos(group: Group) -> list[AgentInfo]:
+    amounts: dict[str, Any] = dict(group.resources)
+    resources = Resources.of(**amounts)
+    attributes = tuple(Attribute(name, text=text) for name, text in group.attributes.items())
+    return [
+        AgentInfo(hostname=f"{group.name}-{i}", resources=resources, attributes=attributes)
+        for i in range(group.count)
+    ]
