@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mezzo.conversions import convert
 from mezzo.core import Instant
 from mezzo.errors import BadRequest
 from mezzo.ids import ConnId, FrameworkId, IdSource
@@ -18,7 +19,7 @@ from mezzo.record import replace
 from mezzo.resources import Kind, Resources, Value
 
 from .config import AgentConfig
-from .events import MakeVolume, OperationOverdue, RemoveVolume
+from .events import MakeVolume, OperationOverdue, RemoveVolume, VolumeMade, VolumeRemoved
 from .reliable import Reliable
 from .state import AgentState, Converted, Out
 from .volumes import VolumeFolder, new_folder, volumes_in
@@ -75,8 +76,6 @@ class Operations:
             return  # a repeated one
         self._state.remember_applied(message.uuid, out)
         before = self.total
-        from mezzo.conversions import convert
-
         problem: str | None = None
         try:
             total = convert(before, message.conversion)
@@ -163,15 +162,15 @@ class Operations:
             elif not folder.made:
                 out.effects.append(MakeVolume(folder.path))
 
-    def volume_made(self, path: str, out: Out) -> None:
-        folder = self._state.folders.get(path)
+    def volume_made(self, event: VolumeMade, now: Instant, out: Out) -> None:
+        folder = self._state.folders.get(event.path)
         if folder is not None and not folder.made:
             self._state.put_folder(replace(folder, made=True), out)
 
-    def volume_removed(self, path: str, out: Out) -> None:
-        folder = self._state.folders.get(path)
+    def volume_removed(self, event: VolumeRemoved, now: Instant, out: Out) -> None:
+        folder = self._state.folders.get(event.path)
         if folder is not None and folder.doomed:
-            self._state.forget_folder(path, out)
+            self._state.forget_folder(event.path, out)
 
 
 def used_by(parts: Iterable[Resources]) -> Resources:

@@ -256,5 +256,5 @@ def _task_key(key: TaskKey) -> str:
     return f"task/{key[0]}/{key[1]}"
 
 
-def _operation_key(uuid: bytes) -> str:
-    return f"operation/{uuid.hex()}"
+def _operation_key(uuid_bytes: bytes) -> str:
+    return f"operation/{uuid_bytes.hex()}"

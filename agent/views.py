@@ -43,7 +43,7 @@ def shown_state(view: AgentView) -> dict[str, Any]:
         "epoch": view.epoch,
         "resources": shown_resources(view.resources),
         "used_resources": shown_resources(used(view)),
-        "drain_config": None if view.drain is None else _shown_drain(view.drain),
+        **({} if view.drain is None else {"drain_config": _shown_drain(view.drain)}),
         "attributes": {attribute.name: attribute.shown for attribute in info.attributes},
         "frameworks": [{"id": id_, "tasks": tasks} for id_, tasks in frameworks.items()],
     }

@@ -10,7 +10,6 @@ from __future__ import annotations
 import posixpath
 
 from mezzo.errors import BadRequest
-from mezzo.ids import check_user_id
 from mezzo.record import Record
 from mezzo.resources import Kind, Resources
 
@@ -47,33 +46,24 @@ def volume_key(kind: Kind) -> VolumeKey | None:
 
 
 def volumes_in(resources: Resources) -> dict[VolumeKey, Kind]:
-    """Raises BadRequest if two volumes of one role have the same id."""
     found: dict[VolumeKey, Kind] = {}
     for kind, _ in resources.sorted_items():
-        key = volume_key(kind)
-        if key is None:
-            continue
-        if key in found:
-            raise BadRequest(
-                f"volume {key[1]!r} of role {key[0]} exists already: choose another persistence id"
-            )
-        found[key] = kind
+        if (key := volume_key(kind)) is not None:
+            found[key] = kind
     return found
 
 
-def new_folder(kind: Kind, uuid: bytes, work_dir: str) -> VolumeFolder:
-    """For a volume that the operation `uuid` creates.
+def new_folder(kind: Kind, created_by: bytes, work_dir: str) -> VolumeFolder:
+    """For a volume that an operation of this uuid creates, and that `mezzo.conversions` has found good.
 
-    Raises BadRequest if its id or its container path can't be used, or its disk takes no folder.
+    Raises BadRequest if it would not stay in its place.
     """
     disk = kind.disk
     assert disk is not None
     assert disk.persistence_id is not None
-    check_user_id("disk.persistence.id", disk.persistence_id)
+    assert disk.container_path is not None
     _check_container_path(disk.container_path)
     source = disk.source
-    if source is not None and source.type not in ("PATH", "MOUNT"):
-        raise BadRequest(f"a {source.type} disk has no files: create volumes on PATH or MOUNT ones")
     root = source.root if source is not None else None
     if source is not None and root is None:
         raise BadRequest(f"disk.source has no root: the agent's {source.type} disk needs one")
@@ -81,13 +71,11 @@ def new_folder(kind: Kind, uuid: bytes, work_dir: str) -> VolumeFolder:
     if source is not None and source.type == "MOUNT":
         return VolumeFolder(base, kind.role, disk.persistence_id, own_disk=True)
     # A role's parts are divided by slashes and hold no blanks.
-    parts = ("volumes", "roles", kind.role.replace("/", " "), disk.persistence_id, uuid.hex())
+    parts = ("volumes", "roles", kind.role.replace("/", " "), disk.persistence_id, created_by.hex())
     return VolumeFolder(posixpath.join(base, *parts), kind.role, disk.persistence_id)
 
 
-def _check_container_path(path: str | None) -> None:
-    if not path:
-        raise BadRequest("disk.volume.container_path is missing: say where tasks shall see it")
+def _check_container_path(path: str) -> None:
     if ".." in path.split("/") or any(ord(ch) < 32 for ch in path):
         raise BadRequest(
             f"disk.volume.container_path {path!r} holds '..' or a control character: remove it"

@@ -29,11 +29,14 @@ from mezzo.core import CancelTimer, Instant, SetTimer, TimerFired, Write
 from mezzo.ids import ConnId, ContainerId, IdSource, TaskId
 from mezzo.messages import agent as am
 from mezzo.model import TaskStatus
+from mezzo.operations import OperationStatus, Reserve
+from mezzo.resources import Kind, Reservation, Resources
 from mezzo.states import TaskState, may_move
 
 from .fakes import CONFIG, F1, FRAMEWORK, S1, apply, process_task
 
 TASKS = [TaskId(f"t{number}") for number in range(4)]
+RESERVED = Kind("cpus", (Reservation("DYNAMIC", "role"),))
 
 
 @dataclass
@@ -57,6 +60,7 @@ class AgentMachine(RuleBasedStateMachine):
         self.heard: dict[TaskId, list[TaskStatus]] = {}  # first hearings, in order
         self.acknowledged: set[bytes] = set()
         self.asked: set[TaskId] = set()
+        self.outcomes: dict[bytes, OperationStatus] = {}  # of conversions, as the master heard them
         self.conns = 0
         self.conn: ConnId | None = None
         self.lives = 0
@@ -138,6 +142,8 @@ class AgentMachine(RuleBasedStateMachine):
                 self.say(am.AgentReregistered(S1))
             case am.StatusUpdate(status=status, latest_state=latest):
                 self.update_arrives(status, latest)
+            case am.OperationUpdate(operation=operation, status=outcome):
+                assert self.outcomes.setdefault(operation.uuid, outcome) == outcome
             case _:
                 pass
 
@@ -201,6 +207,20 @@ class AgentMachine(RuleBasedStateMachine):
             assert heard[0].uuid is not None
             self.say(am.UpdateAcknowledged(F1, task_id, heard[0].uuid))
 
+    @rule(number=st.integers(0, 5))
+    def reserve(self, number: int) -> None:
+        """A tenth of a cpu; perhaps once more, and perhaps after it was acknowledged."""
+        reserved = Resources({RESERVED: 100})
+        self.say(am.ApplyOperation(bytes(15) + bytes([number]), Reserve(reserved, id="o"), F1))
+
+    @rule(index=st.integers(0, 9))
+    def acknowledge_operation(self, index: int) -> None:
+        if self.outcomes:
+            uuid = list(self.outcomes)[index % len(self.outcomes)]
+            status_uuid = self.outcomes[uuid].uuid
+            assert status_uuid is not None
+            self.say(am.OperationAcknowledged(uuid, status_uuid))
+
     @rule(index=st.integers(0, 9), exit_code=st.sampled_from([0, 1]))
     def exit(self, index: int, exit_code: int) -> None:
         running = [cid for cid, container in self.containers.items() if container.running]
@@ -223,7 +243,7 @@ class AgentMachine(RuleBasedStateMachine):
         due = sorted(
             (at_s, str(key), key)
             for key, at_s in self.timers.items()
-            if isinstance(key, e.UpdateOverdue | e.AskAgain)
+            if isinstance(key, e.UpdateOverdue | e.OperationOverdue | e.AskAgain)
         )
         if due:
             at_s, _, key = due[index % len(due)]
@@ -289,6 +309,8 @@ class AgentMachine(RuleBasedStateMachine):
             else:
                 assert states[-1].terminal
         assert all(task.live for task in self.core.view().tasks)
+        # Each conversion that was told is done, once; and none that was not.
+        assert (self.core.view().resources.get(RESERVED) or 0) == 100 * len(self.outcomes)
 
     def acknowledge_head(self, task_id: TaskId) -> None:
         heard = self.heard.get(task_id)
