@@ -23,7 +23,7 @@ from mezzo.messages.scheduler import (
     Teardown,
 )
 
-from . import agents, frameworks, offers, operators, registry, tasks
+from . import agents, frameworks, offers, operators, registry, roles, tasks
 from .events import (
     AgentSaid,
     CloseStream,
@@ -59,6 +59,8 @@ class MasterCore:
     def step(self, event: MasterEvent, now: Instant) -> Output[MasterEffect]:
         step = Step(self.state, now)
         self._handle(event, step)
+        if self.state.agents_awaited:
+            roles.agents_came_back(self.state, step)
         offers.schedule_cycle(self.state, step)
         return step
 
@@ -84,6 +86,7 @@ class MasterCore:
         state = self.state
         state.elected_s = step.now.wall_s
         frameworks.recover(state, step)
+        roles.recover(state, step)
         step.timer(frameworks.TIMER_HEARTBEAT, state.config.heartbeat_s)
         step.timer(operators.TIMER_OPERATOR_HEARTBEAT, state.config.heartbeat_s)
         step.timer(agents.TIMER_RECOVERY, state.config.agent_reregister_timeout_s)
@@ -155,6 +158,7 @@ _TIMERS: Final[Mapping[Hashable, Callable[[MasterState, Step], None]]] = {
     frameworks.TIMER_RESUME: frameworks.resume_deadlines,
     operators.TIMER_OPERATOR_HEARTBEAT: operators.heartbeat,
     operators.TIMER_JOURNAL: operators.close_journal,
+    roles.TIMER_QUOTA_RECOVERY: roles.recovery_over,
     agents.TIMER_RECOVERY: agents.recovery_over,
     agents.TIMER_GC: agents.collect_garbage,
 }

@@ -14,7 +14,8 @@ from mezzo.states import Reason, TaskState
 from . import offers, registry, tasks, views
 from .allocator import FrameworkTerms, compile_constraints
 from .events import CloseStream, ToFramework
-from .state import FrameworkEntry, MasterState, Step
+from .roles import check_usable
+from .state import FrameworkEntry, MasterConfig, MasterState, Step
 
 TIMER_FAILOVER = "failover"  # ("failover", framework id)
 TIMER_HEARTBEAT = "heartbeat"
@@ -150,11 +151,11 @@ def check_subscription(state: MasterState, named_id: FrameworkId | None, call: S
         raise BadRequest(
             f"framework_info.failover_timeout is {info.failover_timeout}: give seconds from 0 up"
         )
-    _check_roles(info, call.suppressed_roles)
+    _check_roles(state.config, info, call.suppressed_roles)
     registry.check_info("framework_info", info)
 
 
-def _check_roles(info: FrameworkInfo, suppressed: tuple[str, ...]) -> None:
+def _check_roles(config: MasterConfig, info: FrameworkInfo, suppressed: tuple[str, ...]) -> None:
     multi = info.can(Capability.MULTI_ROLE)
     if multi and info.role != "*":
         raise BadRequest("with MULTI_ROLE framework_info.role must be unset: use roles")
@@ -164,27 +165,10 @@ def _check_roles(info: FrameworkInfo, suppressed: tuple[str, ...]) -> None:
     if len(set(roles)) != len(roles):
         raise BadRequest("framework_info.roles holds a role twice: name each once")
     for role in roles:
-        check_role(role)
+        check_usable(config, role)
     for role in suppressed:
         if role not in roles:
             raise BadRequest(f"suppressed role {role!r} is none of the framework's roles")
-
-
-def check_role(role: str) -> None:
-    """Mesos `roles::validate`. Raises BadRequest."""
-    if role == "*":
-        return
-    for part in role.split("/"):
-        if (
-            not part
-            or part in (".", "..", "*")
-            or part.startswith("-")
-            or any(ch.isspace() or ch == "\b" for ch in part)
-        ):
-            raise BadRequest(
-                f"role {role!r} is invalid: its parts between slashes must not be empty, '.', "
-                "'..', '*', begin with '-' or hold white space"
-            )
 
 
 def rebuild(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from mezzo.errors import BadRequest, Conflict
 from mezzo.ids import ConnId
 from mezzo.messages import operator as m
+from mezzo.record import Record
 
-from . import frameworks, views
+from . import frameworks, roles, views
 from .events import Answer, CloseStream, Publish, ToOperator
 from .state import MasterState, Step
 
@@ -15,31 +20,52 @@ TIMER_JOURNAL = "journal"
 LISTEN_ON_S = 60.0
 
 
+# ---------------------------------------------------------------------------------- calls
+
+
 def asked(state: MasterState, step: Step, request: int, call: m.OperatorCall) -> None:
-    answer = _answer(state, step, call)
+    """Every call is answered. Who is refused has changed nothing."""
+    try:
+        answer = _ANSWERS[type(call)](state, step, call)
+    except Conflict as error:
+        answer = m.Conflict(str(error))
+    except BadRequest as error:
+        answer = m.Refused(str(error))
     step.do(Answer(request, state.sequence, answer))  # the number of what it has changed
 
 
-def _answer(state: MasterState, step: Step, call: m.OperatorCall) -> m.OperatorResponse:
-    match call:
-        case m.GetState():
-            return views.everything(state)
-        case m.GetAgents():
-            return views.agents(state)
-        case m.GetFrameworks():
-            return views.frameworks(state)
-        case m.GetTasks():
-            return views.tasks(state)
-        case m.GetMaster():
-            return views.master(state)
-        case m.TeardownFramework(framework_id=framework_id):
-            framework = state.frameworks.get(framework_id)
-            if framework is None:
-                return m.Refused(f"framework {framework_id} is not known: name a live one")
-            frameworks.complete(state, step, framework, "an operator tore it down")
-            return m.Done()
-    return m.Refused("this call is not answered yet")
+def _teardown(state: MasterState, step: Step, call: m.TeardownFramework) -> m.OperatorResponse:
+    framework = state.frameworks.get(call.framework_id)
+    if framework is None:
+        raise BadRequest(f"framework {call.framework_id} is not known: name a live one")
+    frameworks.complete(state, step, framework, "an operator tore it down")
+    return m.Done()
 
+
+Reader = Callable[[MasterState], m.OperatorResponse]
+Answerer = Callable[[MasterState, Step, Any], m.OperatorResponse]
+
+
+def _reading(read: Reader) -> Answerer:
+    """Of a call without a body that changes nothing."""
+    return lambda state, _step, _call: read(state)
+
+
+_ANSWERS: Final[Mapping[type[Record], Answerer]] = {
+    m.GetState: _reading(views.everything),
+    m.GetAgents: _reading(views.agents),
+    m.GetFrameworks: _reading(views.frameworks),
+    m.GetTasks: _reading(views.tasks),
+    m.GetMaster: _reading(views.master),
+    m.GetRoles: _reading(roles.view),
+    m.GetWeights: _reading(roles.weights),
+    m.GetQuota: _reading(roles.quotas),
+    m.UpdateWeights: roles.update_weights,
+    m.UpdateQuota: roles.update_quota,
+    m.SetQuota: roles.set_quota,
+    m.RemoveQuota: roles.remove_quota,
+    m.TeardownFramework: _teardown,
+}
 
 # ---------------------------------------------------------------------------------- the stream
 

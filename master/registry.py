@@ -1,4 +1,4 @@
-"""What the master keeps in the store: agents and frameworks, and how it comes back."""
+"""What the master keeps in the store, and how it comes back."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, FrameworkId
+from mezzo.messages.operator import QuotaConfig, WeightInfo
 from mezzo.model import AgentInfo, FrameworkInfo
 from mezzo.record import Record, decode, encode
 
@@ -62,6 +63,22 @@ def framework_key(framework_id: FrameworkId) -> str:
     return f"framework/{framework_id}"
 
 
+def weight_key(role: str) -> str:
+    return f"weight/{role}"
+
+
+def quota_key(role: str) -> str:
+    return f"quota/{role}"
+
+
+def keep_weight(step: Step, info: WeightInfo) -> None:
+    step.put(weight_key(info.role), info)
+
+
+def keep_quota(step: Step, config: QuotaConfig) -> None:
+    step.put(quota_key(config.role), config)
+
+
 def keep_agent(step: Step, agent: AgentEntry) -> None:
     step.put(
         agent_key(agent.id),
@@ -103,6 +120,10 @@ def load(state: MasterState, stored: Mapping[str, bytes]) -> None:
             _load_agent(state, AgentId(id_), decode(AgentRecord, stored[key]))
         elif kind == "framework":
             _load_framework(state, FrameworkId(id_), decode(FrameworkRecord, stored[key]))
+        elif kind == "weight":
+            state.weights[id_] = decode(WeightInfo, stored[key]).weight
+        elif kind == "quota":
+            state.quotas[id_] = decode(QuotaConfig, stored[key])
     # The oldest are forgotten first.
     by_end = sorted(state.completed.values(), key=lambda entry: entry.unregistered_s or 0.0)
     state.completed = {entry.id: entry for entry in by_end}

@@ -225,6 +225,12 @@ class Allocator:
         roles below, and what is allocated (not only offered) there of the unreserved."""
         return consumed(self._books, role)
 
+    def lacking(self) -> dict[str, int]:
+        """How much more would have to be free for all guarantees that are not met, in thousandths
+        of the unreserved and firm."""
+        quotas = self._books.quotas
+        return {n: -left for n in quotas.required() if (left := quotas.surplus(n)) < 0}
+
     def roles(self) -> list[RoleBooks]:
         """All that are known: somebody is in them, or they have a weight, quota, reservation."""
         return role_books(self._books)

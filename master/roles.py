@@ -1,0 +1,338 @@
+"""Roles: their names, weights and quota, and the pause after a failover that quota calls for.
+
+Rules: Mesos `roles.cpp`, `weights_handler.cpp`, `quota_handler.cpp`, and
+`HierarchicalAllocatorProcess::recover` for the pause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import ceil
+from typing import Final
+
+from mezzo.errors import BadRequest
+from mezzo.ids import FrameworkId
+from mezzo.messages import operator as m
+from mezzo.record import encode
+from mezzo.resources import Kind, Resources, Thousandths, from_milli
+
+from . import offers, registry
+from .allocator import Quantities, Quota
+from .state import MasterConfig, MasterState, Step
+
+TIMER_QUOTA_RECOVERY: Final = "quota recovery"
+# The writes of one call are one transaction, and that of ZooKeeper takes a megabyte.
+CALL_MAX_BYTES: Final = 500_000
+CALL_MAX_ROLES: Final = 2_000
+
+
+# ---------------------------------------------------------------------------------- names
+
+
+def check_role(role: str) -> None:
+    """Mesos `roles::validate`. Raises BadRequest."""
+    if role == "*":
+        return
+    for part in role.split("/"):
+        if (
+            not part
+            or part in (".", "..", "*")
+            or part.startswith("-")
+            or any(ch.isspace() or ord(ch) < 32 or ord(ch) == 127 for ch in part)
+        ):
+            raise BadRequest(
+                f"role {role!r} is invalid: its parts between slashes must not be empty, '.', "
+                "'..', '*', begin with '-' or hold white space or control characters"
+            )
+
+
+def check_usable(config: MasterConfig, role: str) -> None:
+    """A valid name that this cluster allows. Raises BadRequest."""
+    check_role(role)
+    if config.roles is not None and role != "*" and role not in config.roles:
+        raise BadRequest(
+            f"role {role!r} is not one that this cluster allows: use one of "
+            f"{', '.join(('*', *config.roles))}, or add it to the master's --roles"
+        )
+
+
+def _check_each_once(roles: Iterable[str]) -> None:
+    seen: dict[str, None] = {}
+    for role in roles:
+        if role in seen:
+            raise BadRequest(f"role {role!r} is named twice in one call: name it once")
+        seen[role] = None
+    if len(seen) > CALL_MAX_ROLES:
+        raise BadRequest(f"{len(seen)} roles in one call: send {CALL_MAX_ROLES} at a time")
+
+
+def _check_size(records: Iterable[object]) -> None:
+    size = sum(len(encode(record)) for record in records)
+    if size > CALL_MAX_BYTES:
+        raise BadRequest(f"the call takes {size} bytes, more than {CALL_MAX_BYTES}: split it")
+
+
+# ---------------------------------------------------------------------------------- weights
+
+
+def weights(state: MasterState) -> m.Weights:
+    """Those that were set; every other role has 1."""
+    return m.Weights(tuple(m.WeightInfo(w, role) for role, w in sorted(state.weights.items())))
+
+
+def update_weights(state: MasterState, step: Step, call: m.UpdateWeights) -> m.OperatorResponse:
+    """All or none. What is offered in these roles is offered anew, by the new weights."""
+    infos = call.weight_infos
+    _check_each_once(info.role for info in infos)
+    for info in infos:
+        check_usable(state.config, info.role)
+        if not 0 < info.weight < 1e9:
+            raise BadRequest(f"the weight of role {info.role!r} is {info.weight}: give one above 0")
+    _check_size(infos)
+    changed = [info for info in infos if state.weights.get(info.role) != info.weight]
+    for info in changed:
+        state.weights[info.role] = info.weight
+        registry.keep_weight(step, info)
+        state.allocator.set_weight(info.role, info.weight)
+    names = dict.fromkeys(info.role for info in changed)
+    for offer in list(state.offers.values()):
+        if any(above in names for above in _ancestry(offer.role)):
+            offers.rescind(state, step, offer)
+    return m.Done()
+
+
+def _ancestry(role: str) -> Iterable[str]:
+    """The role and all roles above it."""
+    parts = role.split("/")
+    return ("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+
+
+# ---------------------------------------------------------------------------------- quota
+
+
+def quotas(state: MasterState) -> m.Quotas:
+    return m.Quotas(m.QuotaStatus(tuple(config for _, config in sorted(state.quotas.items()))))
+
+
+def update_quota(state: MasterState, step: Step, call: m.UpdateQuota) -> m.OperatorResponse:
+    """All or none. A role without guarantees and limits has no quota any more."""
+    configs = call.quota_configs
+    _check_each_once(config.role for config in configs)
+    for config in configs:
+        _check_config(state, config)
+    _check_size(configs)
+    if not call.force:
+        for config in configs:
+            _check_consumption(state, config)
+        _check_capacity(state, configs)
+    for config in configs:
+        _set_quota(state, step, config)
+    _make_room(state, step)
+    return m.Done()
+
+
+def set_quota(state: MasterState, step: Step, call: m.SetQuota) -> m.OperatorResponse:
+    """The old form: what is guaranteed is the limit as well. Once for a role."""
+    request = call.quota_request
+    if request.role is None:
+        raise BadRequest("quota_request.role is missing: name a role")
+    if request.role in state.quotas:
+        raise BadRequest(
+            f"role {request.role!r} has quota already: remove it first, or use UPDATE_QUOTA"
+        )
+    amounts = _amounts(request.guarantee)
+    config = m.QuotaConfig(request.role, amounts, amounts)
+    return update_quota(state, step, m.UpdateQuota((config,), request.force))
+
+
+def remove_quota(state: MasterState, step: Step, call: m.RemoveQuota) -> m.OperatorResponse:
+    if call.role not in state.quotas:
+        have = ", ".join(sorted(state.quotas)) or "none"
+        raise BadRequest(f"role {call.role!r} has no quota; these have: {have}")
+    _set_quota(state, step, m.QuotaConfig(call.role))
+    return m.Done()
+
+
+def _set_quota(state: MasterState, step: Step, config: m.QuotaConfig) -> None:
+    role = config.role
+    if config.guarantees or config.limits:
+        state.quotas[role] = config
+        registry.keep_quota(step, config)
+        # A tighter limit takes offers back in the next cycle.
+        state.allocator.set_quota(role, Quota(config.guarantees, config.limits))
+    elif role in state.quotas:
+        del state.quotas[role]
+        step.delete(registry.quota_key(role))
+        state.allocator.set_quota(role, None)
+
+
+def _make_room(state: MasterState, step: Step) -> None:
+    """What is guaranteed has to be free: offers to roles without a guarantee are taken back, the
+    latest first, until it is."""
+    for offer in reversed(list(state.offers.values())):
+        lacking = state.allocator.lacking()
+        if not lacking:
+            return
+        config = state.quotas.get(offer.role.split("/", 1)[0])
+        plain = offer.resources.filter(role="*", revocable=False)
+        if (config is None or not config.guarantees) and any(plain.milli(n) for n in lacking):
+            offers.rescind(state, step, offer)
+
+
+def _amounts(guarantee: Resources) -> dict[str, Thousandths]:
+    """Raises BadRequest for what can't be guaranteed."""
+    out: dict[str, Thousandths] = {}
+    for kind, value in guarantee.items():
+        if type(value) is not int:
+            raise BadRequest(f"quota_request.guarantee: {kind.name} is no scalar: leave it out")
+        if kind.reservations or kind.disk is not None or kind.revocable or kind.shared:
+            raise BadRequest(
+                f"quota_request.guarantee: {kind.name} must be plain: without reservation, disk "
+                "info, and neither revocable nor shared"
+            )
+        out[kind.name] = value
+    if not out:
+        raise BadRequest("quota_request.guarantee is empty: name what is guaranteed")
+    return out
+
+
+def _check_config(state: MasterState, config: m.QuotaConfig) -> None:
+    """What can be said of it alone (Mesos `quota::validate`). Raises BadRequest."""
+    role = config.role
+    check_usable(state.config, role)
+    if role == "*":
+        raise BadRequest("quota can't be set for role '*': name another")
+    if "/" in role:
+        raise BadRequest(
+            f"quota of role {role!r}: only top-level roles have quota, which counts for the roles "
+            f"below as well: set it for {role.split('/')[0]!r}"
+        )
+    for what, amounts in (("guarantee", config.guarantees), ("limit", config.limits)):
+        for name, amount in amounts.items():
+            _check_amount(f"the {what} of role {role!r}", name, amount)
+    for name, amount in config.guarantees.items():
+        limit = config.limits.get(name)
+        if limit is not None and amount > limit:
+            raise BadRequest(
+                f"role {role!r} is guaranteed {from_milli(amount):g} {name}, more than its limit "
+                f"of {from_milli(limit):g}: raise the limit or lower the guarantee"
+            )
+
+
+def _check_amount(where: str, name: str, amount: Thousandths) -> None:
+    if not name or len(name) > 255 or any(ch.isspace() or ord(ch) < 32 for ch in name):
+        raise BadRequest(f"{where}: {name!r} is no name of a resource")
+    if name == "ports":
+        raise BadRequest(f"{where}: ports are ranges, and quota is for scalars: leave them out")
+    if amount < 0:
+        raise BadRequest(f"{where}: {from_milli(amount):g} {name} is negative: give 0 or more")
+
+
+def _check_consumption(state: MasterState, config: m.QuotaConfig) -> None:
+    if not config.limits:
+        return
+    consumed = state.allocator.consumed(config.role)
+    for name, limit in config.limits.items():
+        if consumed.get(name, 0) > limit:
+            raise BadRequest(
+                f"role {config.role!r} consumes {from_milli(consumed[name]):g} {name} already, "
+                f"more than the limit of {from_milli(limit):g}: set it with force to let it stand "
+                "and take no more"
+            )
+
+
+def _check_capacity(state: MasterState, configs: Iterable[m.QuotaConfig]) -> None:
+    """All guarantees together have to fit the cluster. A call that lowers them is never refused."""
+    after = state.quotas | {config.role: config for config in configs}
+    before_sums = _guaranteed(state.quotas)
+    capacity = _capacity(state)
+    for name, amount in _guaranteed(after).items():
+        if amount > capacity.get(name, 0) and amount > before_sums.get(name, 0):
+            raise BadRequest(
+                f"guarantees of {from_milli(amount):g} {name} in all exceed the cluster's "
+                f"{from_milli(capacity.get(name, 0)):g}: lower them, or set them with force"
+            )
+
+
+def _guaranteed(configs: Mapping[str, m.QuotaConfig]) -> dict[str, Thousandths]:
+    out: dict[str, Thousandths] = {}
+    for config in configs.values():
+        for name, amount in config.guarantees.items():
+            out[name] = out.get(name, 0) + amount
+    return out
+
+
+def _capacity(state: MasterState) -> dict[str, Thousandths]:
+    """Of all admitted agents, those not connected included: most often they are back soon."""
+    out: dict[str, Thousandths] = {}
+    for agent in state.agents.values():
+        for kind, value in agent.info.resources.items():
+            if type(value) is int and not kind.revocable:
+                out[kind.name] = out.get(kind.name, 0) + value
+    return out
+
+
+# ---------------------------------------------------------------------------------- failover
+
+
+def recover(state: MasterState, step: Step) -> None:
+    """A new leader that would allocate before most agents are back could not tell what is left for
+    the guarantees: it waits, if there are any quotas."""
+    for role, weight in state.weights.items():
+        state.allocator.set_weight(role, weight)
+    for role, config in state.quotas.items():
+        state.allocator.set_quota(role, Quota(config.guarantees, config.limits))
+    awaited = ceil(len(state.agents) * state.config.allocator_agent_recovery_factor)
+    if state.quotas and awaited:
+        state.agents_awaited = awaited
+        state.allocator.pause()
+        step.timer(TIMER_QUOTA_RECOVERY, state.config.allocator_recovery_timeout_s)
+
+
+def agents_came_back(state: MasterState, step: Step) -> None:
+    """Enough of them? Asked while allocation is paused."""
+    if len(state.agent_of) >= state.agents_awaited:
+        step.cancel(TIMER_QUOTA_RECOVERY)
+        recovery_over(state, step)
+
+
+def recovery_over(state: MasterState, step: Step) -> None:
+    """Enough, or long enough."""
+    state.agents_awaited = 0
+    state.allocator.resume()
+
+
+# ---------------------------------------------------------------------------------- views
+
+
+def view(state: MasterState) -> m.Roles:
+    """All roles that somebody is in, or that have a weight, quota or reservation. What is below a
+    role counts for it as well."""
+    members: dict[str, list[FrameworkId]] = {}
+    for framework in state.frameworks.values():
+        for role in framework.info.all_roles:
+            members.setdefault(role, []).append(framework.id)
+    scalars = _capacity(state)
+    out = []
+    for books in state.allocator.roles():
+        allocated, offered = _bag(books.allocated, scalars), _bag(books.offered, scalars)
+        out.append(
+            m.RoleView(
+                books.role,
+                books.weight,
+                tuple(members.get(books.role, ())),
+                allocated + offered,
+                allocated,
+                offered,
+                _bag(books.reserved, scalars),
+                dict(books.consumed),
+                state.quotas.get(books.role),
+                books.share,
+            )
+        )
+    return m.Roles(tuple(out))
+
+
+def _bag(amounts: Quantities, scalars: Mapping[str, Thousandths]) -> Resources:
+    """The scalars as resources. How many ports there are on many agents is no range."""
+    return Resources({Kind(name): n for name, n in amounts.items() if name in scalars})
