@@ -233,7 +233,7 @@ class AgentCore:
         task = self._new_task(message.framework, message.task, message.role, out)
         if task is None:
             return
-        refused = self._refused(message.framework, message.task)
+        refused = self._refused(message.framework, message.task, now)
         if refused is None:
             self._life.launch(task, now, out)
         else:
@@ -264,7 +264,7 @@ class AgentCore:
         self._state.put_framework(framework.id, framework, out)
         return AgentTask(framework.id, info, role)
 
-    def _refused(self, framework: FrameworkInfo, info: TaskInfo) -> Verdict | None:
+    def _refused(self, framework: FrameworkInfo, info: TaskInfo, now: Instant) -> Verdict | None:
         if (refused := self._not_now(framework)) is not None:
             return refused
         if (wrong := refusal(info, self._config)) is not None:
@@ -275,6 +275,14 @@ class AgentCore:
                 "the agent does not have the reservations or volumes that the task is to use",
                 Source.AGENT,
                 Reason.RESOURCES_UNKNOWN,
+            )
+        if info.unique_lease is not None and now.mono_s >= self._leases.kill_at(info):
+            # This process was frozen, say, and the launch has waited for it.
+            return Verdict(
+                not_launched(framework),
+                f"its unique_lease of {info.unique_lease:g} s was over before it could be launched",
+                Source.AGENT,
+                Reason.MASTER_DISCONNECTED,
             )
         return None
 

@@ -54,7 +54,7 @@ def volumes_in(resources: Resources) -> dict[VolumeKey, Kind]:
 
 
 def new_folder(kind: Kind, created_by: bytes, work_dir: str) -> VolumeFolder:
-    """For a volume that an operation of this uuid creates, and that `mezzo.conversions` has found good.
+    """For a volume that an operation of this uuid creates. `mezzo.conversions` has judged it.
 
     Raises BadRequest if it would not stay in its place.
     """

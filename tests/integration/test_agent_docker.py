@@ -21,6 +21,7 @@ from mezzo.model import (
     ContainerType,
     DockerInfo,
     DockerNetwork,
+    DrainConfig,
     EnvironmentVariable,
     HealthCheck,
     HealthCheckType,
@@ -263,6 +264,19 @@ def test_a_kill_ends_a_container_that_ignores_the_signal(world: World, task_id: 
     master.wait_state(task_id, S.RUNNING)
     master.kill(task_id)
     master.wait_state(task_id, S.KILLED)
+    assert master.heard.states(task_id) == [S.STARTING, S.RUNNING, S.KILLING, S.KILLED]
+
+
+def test_a_drain_ends_a_container_with_no_more_grace_than_it_allows(
+    world: World, task_id: str
+) -> None:
+    """Behaviour 102."""
+    master, _ = world
+    line = "trap '' TERM; while true; do sleep 1; done"
+    master.run(task(task_id, line, kill_policy=KillPolicy(600)))
+    master.wait_state(task_id, S.RUNNING)
+    master.say(am.DrainAgent(DrainConfig(max_grace_period=0.2)))
+    assert master.wait_state(task_id, S.KILLED).reason is Reason.AGENT_DRAINING
     assert master.heard.states(task_id) == [S.STARTING, S.RUNNING, S.KILLING, S.KILLED]
 
 

@@ -94,6 +94,34 @@ def test_data_outlive_the_task_its_sandbox_and_the_agents_crash(world: World) ->
     master.wait_state("t3", S.FINISHED)
 
 
+def test_how_an_operation_went_is_told_again_until_somebody_acknowledges(world: World) -> None:
+    master, agent = world
+    data = Resources({Kind("disk", (OWN,)): 64_000})
+    order(master, Reserve(data, id="o1"))
+    agent.crash()
+    agent.start()
+    back = master.wait_registration(times=2)
+    assert isinstance(back, am.ReregisterAgent)
+    (operation,) = back.operations
+    assert operation.info == Reserve(data, id="o1")
+
+    def told() -> int:
+        updates = [m for m in master.heard.messages if isinstance(m, am.OperationUpdate)]
+        return sum(update.status == operation.latest_status for update in updates)
+
+    master.wait("it is told again", lambda _: told() == 2)
+    assert operation.latest_status.uuid is not None
+    master.say(am.OperationAcknowledged(operation.uuid, operation.latest_status.uuid))
+    master.run(process("t1", "true", Resources.of(cpus=0.1)))
+    master.wait_state("t1", S.FINISHED)  # so the acknowledgement has arrived
+    agent.crash()
+    agent.start()
+    last = master.wait_registration(times=3)
+    assert isinstance(last, am.ReregisterAgent)
+    assert not last.operations
+    assert data <= last.info.resources
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="ONLY ROOT can run tasks as other users")
 def test_a_volume_belongs_to_the_user_of_its_task(world: World) -> None:
     master, agent = world

@@ -160,6 +160,15 @@ def test_a_unique_task_that_is_only_starting_is_given_up_too(world: World) -> No
     assert end(world, cid) == (S.KILLED, Reason.MASTER_DISCONNECTED)
 
 
+def test_a_launch_that_comes_when_its_lease_is_over_is_dropped(world: World) -> None:
+    """It waited for an agent that was frozen; by now the task may run elsewhere."""
+    world.now_s += LEASE_S
+    world.hear(am.RunTask(FRAMEWORK, unique()))
+    assert world.of(e.LaunchContainer) == []
+    (dropped,) = world.updates()
+    assert (dropped.state, dropped.reason) == (S.DROPPED, Reason.MASTER_DISCONNECTED)
+
+
 def test_a_lease_that_fires_for_an_ended_task_does_nothing(world: World) -> None:
     cid = world.start(unique())
     world.step(ContainerExited(cid, exit_code=0))
