@@ -18,7 +18,7 @@ from mezzo.resources import Kind, Resources, Thousandths, from_milli
 
 from . import offers, registry
 from .allocator import Quantities, Quota
-from .state import MasterConfig, MasterState, Step
+from .state import FrameworkEntry, MasterConfig, MasterState, Step
 
 TIMER_QUOTA_RECOVERY: Final = "quota recovery"
 # The writes of one call are one transaction, and that of ZooKeeper takes a megabyte.
@@ -81,7 +81,7 @@ def weights(state: MasterState) -> m.Weights:
 
 
 def update_weights(state: MasterState, step: Step, call: m.UpdateWeights) -> m.OperatorResponse:
-    """All or none. What is offered in these roles is offered anew, by the new weights."""
+    """All or none. If somebody is in these roles, all that is offered is offered anew."""
     infos = call.weight_infos
     _check_each_once(info.role for info in infos)
     for info in infos:
@@ -94,17 +94,17 @@ def update_weights(state: MasterState, step: Step, call: m.UpdateWeights) -> m.O
         state.weights[info.role] = info.weight
         registry.keep_weight(step, info)
         state.allocator.set_weight(info.role, info.weight)
-    names = dict.fromkeys(info.role for info in changed)
-    for offer in list(state.offers.values()):
-        if any(above in names for above in _ancestry(offer.role)):
+    names = [info.role for info in changed]
+    if any(_is_in(framework, names) for framework in state.frameworks.values()):
+        for offer in list(state.offers.values()):
             offers.rescind(state, step, offer)
     return m.Done()
 
 
-def _ancestry(role: str) -> Iterable[str]:
-    """The role and all roles above it."""
-    parts = role.split("/")
-    return ("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+def _is_in(framework: FrameworkEntry, roles: Iterable[str]) -> bool:
+    """In one of the roles, or in a role below."""
+    mine = framework.info.all_roles
+    return any(own == role or own.startswith(role + "/") for role in roles for own in mine)
 
 
 # ---------------------------------------------------------------------------------- quota
