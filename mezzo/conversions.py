@@ -77,17 +77,14 @@ def _reserve(reserve: Reserve) -> Exchange:
         _check_dynamic(kind, "reserve")
         if kind.revocable:
             raise BadRequest(f"{kind.name} is revocable: only firm resources can be reserved")
+        if _is_volume(kind):
+            raise BadRequest(f"{kind.name} carries a persistent volume: destroy it first")
     if not reserve.source:
         return Exchange(_popped(reserve.resources), reserve.resources)
-    for kind, _ in reserve.source.items():
-        if kind.reservations and kind.reservations[-1].type == "STATIC":
-            raise BadRequest(f"source: {kind.name} is reserved statically, which stays so")
-        if _is_volume(kind):
-            raise BadRequest(f"source: {kind.name} carries a persistent volume: destroy it first")
-    if _bare(reserve.source) != _bare(reserve.resources):
+    if _undone(reserve.source) != _undone(reserve.resources):
         raise BadRequest(
             f"source {reserve.source} and resources {reserve.resources} differ in more than their "
-            "reservations: give equal amounts"
+            "dynamic reservations: give equal amounts"
         )
     return Exchange(reserve.source, reserve.resources)
 
@@ -121,8 +118,14 @@ def _popped(resources: Resources) -> Resources:
     return _mapped(resources, lambda kind: kind._replace(reservations=kind.reservations[:-1]))
 
 
-def _bare(resources: Resources) -> Resources:
-    return _mapped(resources, lambda kind: kind._replace(reservations=()))
+def _undone(resources: Resources) -> Resources:
+    """Without dynamic reservations: those that are static stay for ever."""
+    return _mapped(
+        resources,
+        lambda kind: kind._replace(
+            reservations=tuple(each for each in kind.reservations if each.type == "STATIC")
+        ),
+    )
 
 
 # ---------------------------------------------------------------------------------- volumes

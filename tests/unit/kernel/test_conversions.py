@@ -1,9 +1,11 @@
-"""Reservations and volumes as algebra."""
+"""What operations make of resources."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mezzo.conversions import convert, exchange
@@ -19,108 +21,185 @@ from mezzo.operations import (
 )
 from mezzo.resources import Disk, DiskSource, Kind, Reservation, Resources
 
-ADS = (Reservation("DYNAMIC", "ads", "alice"),)
-WEB = (*ADS, Reservation("DYNAMIC", "ads/web", "bob"))
-FREE = Resources.of(cpus=4, mem=1000, disk=500, ports=[(31000, 31009)])
-VOLUME = Disk(persistence_id="v1", principal="alice", container_path="data")
+from . import strategies as s
+
+STATIC = Reservation("STATIC", "ads")
+ADS = Reservation("DYNAMIC", "ads", "alice", (("team", "a"),))
+WEB = Reservation("DYNAMIC", "ads/web", "alice")
+OPS = Reservation("DYNAMIC", "ops")
+MOUNT = Disk(DiskSource("MOUNT", "/mnt/a"))
+PATH = Disk(DiskSource("PATH", "/mnt/b"))
+RAW = Disk(DiskSource("RAW"))
+FREE = Resources.of(cpus=4, mem=1000, disk=1000, ports=[(1, 9)])
 
 
-def amount(name: str, milli: int, stack: tuple[Reservation, ...] = (), **more: object) -> Resources:
-    return Resources({Kind(name, stack, **more): milli})  # type: ignore[arg-type]
+def of(name: str, amount: float, *stack: Reservation, disk: Disk | None = None) -> Resources:
+    return Resources({Kind(name, stack, disk): round(amount * 1000)})
 
 
-def test_parts_reserved_one_by_one_are_unreserved_as_a_whole() -> None:
-    """Behaviour 86: 0.1 and 0.2 are 0.3, in fixed point."""
-    there = convert(FREE, Reserve(amount("cpus", 100, ADS)))
-    there = convert(there, Reserve(amount("cpus", 200, ADS)))
-    assert there.get(Kind("cpus", ADS)) == 300
-    assert convert(there, Unreserve(amount("cpus", 300, ADS))) == FREE
+def volume(mib: float, id_: str = "v", *stack: Reservation, **more: Any) -> Resources:
+    disk = Disk(more.get("source"), id_, "alice", more.get("path", "data"))
+    kind = Kind("disk", stack or (ADS,), disk, shared=more.get("shared", False))
+    return Resources({kind: round(mib * 1000)})
 
 
-def test_a_reservation_is_refined_and_taken_off_level_by_level() -> None:
-    there = convert(FREE, Reserve(amount("mem", 5000, ADS)))
-    refined = convert(there, Reserve(amount("mem", 5000, WEB)))
-    assert refined.get(Kind("mem", WEB)) == 5000
-    assert convert(refined, Unreserve(amount("mem", 5000, WEB))) == there
+# ---- reservations
 
 
-def test_a_reservation_is_moved_from_its_source() -> None:
-    other = (Reservation("DYNAMIC", "ops"),)
-    there = convert(FREE, Reserve(amount("cpus", 1000, ADS)))
-    moved = convert(there, Reserve(amount("cpus", 1000, other), source=amount("cpus", 1000, ADS)))
-    assert moved.get(Kind("cpus", other)) == 1000
-    assert moved.get(Kind("cpus", ADS)) is None
+@given(s.resources)
+def test_what_was_reserved_can_be_unreserved_again(resources: Resources) -> None:
+    wanted = Resources(
+        {
+            kind: value
+            for kind, value in resources.items()
+            if not kind.reservations
+            and not kind.revocable
+            and (kind.disk is None or not kind.disk.persistence_id)
+        }
+    )
+    assume(wanted)
+    reserved = Resources({k._replace(reservations=(ADS,)): value for k, value in wanted.items()})
+    there = convert(resources, Reserve(reserved))
+    assert reserved <= there
+    assert there.quantities() == resources.quantities()
+    assert convert(there, Unreserve(reserved)) == resources
 
 
-def test_a_volume_is_made_of_reserved_disk_grows_shrinks_and_goes() -> None:
-    there = convert(FREE, Reserve(amount("disk", 100_000, ADS)))
-    volume = amount("disk", 60_000, ADS, disk=VOLUME)
-    made = convert(there, Create(volume))
-    assert made.milli("disk") == FREE.milli("disk")
-    grown = convert(made, GrowVolume(volume, amount("disk", 10_000, ADS)))
-    assert grown.get(Kind("disk", ADS, VOLUME)) == 70_000
-    shrunk = convert(grown, ShrinkVolume(amount("disk", 70_000, ADS, disk=VOLUME), 10_000))
-    assert shrunk == made
-    assert convert(made, Destroy(volume)) == there
+def test_parts_reserved_one_by_one_are_unreserved_at_once() -> None:
+    """Behaviour 86."""
+    there = FREE
+    for part in (0.1, 0.2):
+        there = convert(there, Reserve(of("cpus", part, ADS)))
+    assert convert(there, Unreserve(of("cpus", 0.3, ADS))) == FREE
 
 
-def test_a_mount_disk_carries_one_volume_and_only_whole() -> None:
-    mount = DiskSource("MOUNT", "/mnt/a")
-    there = amount("disk", 50_000, ADS, disk=Disk(mount))
-    volume = Disk(mount, "v1", "alice", "data")
-    with pytest.raises(BadRequest, match="is needed but not contained"):
-        convert(there, Create(amount("disk", 20_000, ADS, disk=volume)))
-    made = convert(there, Create(amount("disk", 50_000, ADS, disk=volume)))
-    with pytest.raises(BadRequest, match="whole MOUNT disk"):
-        convert(made, ShrinkVolume(made, 10_000))
+def test_a_reservation_is_refined_and_taken_off_from_the_top() -> None:
+    static = of("cpus", 2, STATIC)
+    refined = of("cpus", 1, STATIC, WEB)
+    there = convert(static, Reserve(refined))
+    assert there == of("cpus", 1, STATIC) + refined
+    assert convert(there, Unreserve(refined)) == static
 
 
-RAW = Disk(DiskSource("RAW", None, "id"), "v1", None, "data")
+def test_reservations_with_other_labels_stay_apart() -> None:
+    plain = Reservation("DYNAMIC", "ads", "alice")
+    there = convert(convert(FREE, Reserve(of("cpus", 1, ADS))), Reserve(of("cpus", 1, plain)))
+    with pytest.raises(BadRequest, match="not contained"):
+        convert(there, Unreserve(of("cpus", 2, ADS)))
+
+
+def test_a_reservation_moves_to_another_role_with_its_source_named() -> None:
+    there = of("cpus", 3, ADS)
+    moved = convert(there, Reserve(of("cpus", 1, OPS), of("cpus", 1, ADS)))
+    assert moved == of("cpus", 2, ADS) + of("cpus", 1, OPS)
 
 
 @pytest.mark.parametrize(
-    ("conversion", "why"),
+    ("conversion", "complaint"),
     [
-        (Reserve(Resources()), "empty"),
-        (Reserve(amount("cpus", 100)), "names no reservation"),
-        (Reserve(amount("cpus", 100, (Reservation("STATIC", "ads"),))), "static, not dynamic"),
-        (Reserve(amount("cpus", 100, (Reservation("DYNAMIC", "*"),))), "name a role"),
-        (
-            Reserve(amount("cpus", 100, (*ADS, Reservation("DYNAMIC", "ops")))),
-            "the role must be below it",
-        ),
-        (Reserve(amount("cpus", 5000, ADS)), "is needed but not contained"),
-        (Reserve(amount("cpus", 1000, ADS), source=amount("cpus", 999)), "differ in more than"),
-        (Reserve(amount("cpus", 1, ADS, revocable=True)), "only firm resources"),
-        (Unreserve(amount("cpus", 100, ADS)), "is needed but not contained"),
-        (Unreserve(amount("disk", 100, ADS, disk=VOLUME)), "destroy it first"),
-        (Create(amount("disk", 100, ADS)), "no persistent volume"),
-        (Create(amount("mem", 100, ADS)), "no persistent volume"),
-        (Create(amount("disk", 100, disk=VOLUME)), "reserve the disk first"),
-        (Create(amount("disk", 1, ADS, disk=Disk(persistence_id="v"))), "lacks volume"),
-        (Create(amount("disk", 1, ADS, disk=RAW)), "carries no volume"),
-        (Destroy(amount("disk", 100, ADS, disk=VOLUME)), "is needed but not contained"),
-        (GrowVolume(amount("disk", 1, ADS, disk=VOLUME), amount("disk", 1)), "same reservation"),
-        (ShrinkVolume(amount("disk", 100, ADS, disk=VOLUME), 100), "can't take"),
+        (Reserve(Resources()), "resources is empty"),
+        (Reserve(of("cpus", 1)), "names no reservation"),
+        (Reserve(of("cpus", 1, STATIC)), "static, not dynamic"),
+        (Reserve(of("cpus", 1, Reservation("DYNAMIC", "*"))), "name a role"),
+        (Reserve(of("cpus", 1, STATIC, OPS)), "must be below it"),
+        (Reserve(of("cpus", 5, ADS)), "needed but not contained"),
+        (Reserve(volume(1)), "carries a persistent volume"),
+        (Reserve(Resources({Kind("cpus", (ADS,), revocable=True): 1})), "revocable"),
+        (Reserve(of("cpus", 1, OPS), of("cpus", 2, ADS)), "differ in more"),
+        (Reserve(of("cpus", 1, OPS), of("mem", 1, ADS)), "differ in more"),
+        (Reserve(of("cpus", 1, OPS), of("cpus", 1, STATIC)), "differ in more"),
+        (Unreserve(Resources()), "resources is empty"),
+        (Unreserve(of("cpus", 1)), "names no reservation"),
+        (Unreserve(of("cpus", 1, STATIC)), "static, not dynamic"),
+        (Unreserve(of("cpus", 1, ADS)), "needed but not contained"),
+        (Unreserve(volume(1)), "destroy it first"),
     ],
 )
-def test_what_makes_no_sense_is_refused(conversion: Conversion, why: str) -> None:
-    with pytest.raises(BadRequest, match=why):
+def test_a_wrong_reservation_is_refused(conversion: Conversion, complaint: str) -> None:
+    with pytest.raises(BadRequest, match=complaint):
         convert(FREE, conversion)
 
 
-def test_a_volumes_id_is_unique_in_its_role() -> None:
-    there = convert(FREE, Reserve(amount("disk", 100_000, ADS)))
-    made = convert(there, Create(amount("disk", 10_000, ADS, disk=VOLUME)))
-    again = VOLUME._replace(container_path="elsewhere")
-    with pytest.raises(BadRequest, match="has a volume v1"):
-        convert(made, Create(amount("disk", 10_000, ADS, disk=again)))
+# ---- volumes
 
 
-@given(st.integers(1, 4000), st.sampled_from([ADS, WEB]))
-def test_a_conversion_changes_what_resources_are_but_not_how_much(
-    milli: int, stack: tuple[Reservation, ...]
+@pytest.mark.parametrize("source", [None, PATH.source])
+def test_a_volume_is_made_of_a_part_of_reserved_disk_and_becomes_it_again(
+    source: DiskSource | None,
 ) -> None:
-    before, after = exchange(Reserve(amount("cpus", milli, stack)))
-    assert before.quantities() == after.quantities()
-    assert exchange(Unreserve(after)) == (after, before)
+    disk = of("disk", 100, ADS, disk=Disk(source) if source else None)
+    made = volume(40, source=source)
+    there = convert(disk, Create(made))
+    assert there.disk_mib == 100
+    assert made <= there
+    assert convert(there, Destroy(made)) == disk
+
+
+def test_a_mount_disk_is_only_taken_whole() -> None:
+    disk = of("disk", 100, ADS, disk=MOUNT)
+    with pytest.raises(BadRequest, match="not contained"):
+        convert(disk, Create(volume(40, source=MOUNT.source)))
+    whole = volume(100, source=MOUNT.source)
+    assert convert(disk, Create(whole)) == whole
+    with pytest.raises(BadRequest, match="not contained"):
+        convert(of("disk", 100, disk=MOUNT), Reserve(of("disk", 50, ADS, disk=MOUNT)))
+
+
+def test_the_id_of_a_volume_is_unique_for_its_role() -> None:
+    disk = of("disk", 100, ADS) + of("disk", 100, OPS)
+    there = convert(disk, Create(volume(10, "v")))
+    with pytest.raises(BadRequest, match="role ads has a volume v on this agent"):
+        convert(there, Create(volume(20, "v")))
+    with pytest.raises(BadRequest, match="has a volume w"):
+        convert(there, Create(volume(1, "w") + volume(2, "w", path="x")))
+    convert(there, Create(volume(20, "w") + volume(10, "v", OPS)))
+
+
+@given(st.integers(1, 99), st.integers(1, 100))
+def test_a_volume_grows_and_shrinks_by_what_it_is_made_of(size: int, more: int) -> None:
+    disk = of("disk", 200, ADS)
+    before = convert(disk, Create(volume(size)))
+    there = convert(before, GrowVolume(volume(size), of("disk", more, ADS)))
+    assert there == volume(size + more) + of("disk", 200 - size - more, ADS)
+    assert convert(there, ShrinkVolume(volume(size + more), more * 1000)) == before
+
+
+@pytest.mark.parametrize(
+    ("conversion", "complaint"),
+    [
+        (Create(Resources()), "volumes is empty"),
+        (Create(of("cpus", 1, ADS)), "cpus is no persistent volume"),
+        (Create(of("disk", 1, ADS)), "disk is no persistent volume"),
+        (Create(volume(1, "a/b")), "holds '/'"),
+        (Create(volume(1, path="")), "lacks volume.container_path"),
+        (Create(Resources({Kind("disk", (), Disk(None, "v", None, "data")): 1})), "unreserved"),
+        (
+            Create(Resources({Kind("disk", (ADS,), Disk(None, "v", None, "d"), True): 1})),
+            "revocable disk",
+        ),
+        (Create(volume(1, source=RAW.source)), "a disk of type RAW carries no volume"),
+        (Destroy(Resources()), "volumes is empty"),
+        (Destroy(of("disk", 1, ADS)), "disk is no persistent volume"),
+        (Destroy(volume(1)), "not contained"),
+        (GrowVolume(of("disk", 1, ADS), of("disk", 1, ADS)), "no persistent volume"),
+        (GrowVolume(volume(50), of("disk", 1)), "not disk of the same reservation"),
+        (GrowVolume(volume(50), of("disk", 1, ADS) + of("cpus", 1, ADS)), "not disk of the same"),
+        (GrowVolume(volume(50), Resources()), "not disk of the same"),
+        (GrowVolume(volume(50) + volume(1, "w"), of("disk", 1, ADS)), "exactly one"),
+        (GrowVolume(volume(50, shared=True), of("disk", 1, ADS)), "is shared"),
+        (GrowVolume(volume(5, source=MOUNT.source), of("disk", 1, ADS)), "whole MOUNT disk"),
+        (GrowVolume(volume(50), of("disk", 51, ADS)), "not contained"),
+        (ShrinkVolume(volume(50), 0), "can't take 0 MiB off"),
+        (ShrinkVolume(volume(50), 50_000), "can't take 50 MiB off a volume of 50"),
+        (ShrinkVolume(volume(49), 1000), "not contained"),
+    ],
+)
+def test_a_wrong_volume_is_refused(conversion: Conversion, complaint: str) -> None:
+    there = volume(50) + of("disk", 50, ADS) + FREE
+    with pytest.raises(BadRequest, match=complaint):
+        convert(there, conversion)
+
+
+def test_what_is_destroyed_is_disk_as_it_was_reserved() -> None:
+    shared = volume(10, shared=True)
+    assert exchange(Destroy(shared)).after == of("disk", 10, ADS)
