@@ -10,7 +10,7 @@ from mezzo.ids import ConnId
 from mezzo.messages import operator as m
 from mezzo.record import Record
 
-from . import frameworks, roles, views
+from . import explaining, frameworks, roles, views
 from .events import Answer, CloseStream, Publish, ToOperator
 from .state import MasterState, Step
 
@@ -65,6 +65,7 @@ _ANSWERS: Final[Mapping[type[Record], Answerer]] = {
     m.SetQuota: roles.set_quota,
     m.RemoveQuota: roles.remove_quota,
     m.TeardownFramework: _teardown,
+    m.Explain: explaining.explain,
 }
 
 # ---------------------------------------------------------------------------------- the stream

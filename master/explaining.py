@@ -1,0 +1,125 @@
+"""EXPLAIN: why a framework is, or is not, offered an agent.
+
+The reasons are the allocator's; here it is found out who is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from itertools import islice
+from typing import Final
+
+from mezzo.errors import BadRequest
+from mezzo.messages import operator as m
+
+from .allocator import Objection, Veto
+from .state import AgentEntry, FrameworkEntry, MasterState, Standing, Step
+
+# Each may take some milliseconds of the master's time when there are a thousand frameworks.
+PAIRS_MAX: Final = 100
+_NAMES_SHOWN: Final = 5
+_COMPARED: Final = 1000
+
+
+def explain(state: MasterState, step: Step, call: m.Explain) -> m.OperatorResponse:
+    """One answer for each framework, role and agent that the call means.
+
+    Raises BadRequest for names that nothing has, and if that is too much at once.
+    """
+    clients = _clients(state, call.framework, call.role)
+    agents = _agents(state, call.agent)
+    pairs = len(clients) * len(agents)
+    if pairs > PAIRS_MAX:
+        raise BadRequest(
+            f"{len(clients)} times a framework in a role and {len(agents)} agents are {pairs} "
+            f"questions, more than {PAIRS_MAX}: name a framework, a role or an agent"
+        )
+    return m.Explanations(
+        tuple(_pair(state, step, *client, agent) for client in clients for agent in agents)
+    )
+
+
+def _pair(
+    state: MasterState, step: Step, framework: FrameworkEntry, role: str, agent: AgentEntry
+) -> m.Explanation:
+    known = (framework.id, framework.info.name, role, agent.id, agent.info.hostname)
+    if agent.standing is Standing.RECOVERED:
+        return m.Explanation(*known, objections=(_NOT_BACK,))
+    verdict = state.allocator.explain(framework.id, role, agent.id, step.now.mono_s)
+    return m.Explanation(
+        *known,
+        verdict.offered,
+        tuple(_objection(step, each) for each in verdict.objections),
+        dict(verdict.counters),
+    )
+
+
+_NOT_BACK: Final = m.Objection(
+    Veto.AGENT_INACTIVE,
+    "an active agent",
+    "it has not come back since this master leads",
+    "it has to come back",
+)
+
+
+def _objection(step: Step, objection: Objection) -> m.Objection:
+    until_s = objection.until_s
+    return m.Objection(
+        objection.veto,
+        objection.wanted,
+        objection.have,
+        objection.change,
+        None if until_s is None else step.now.wall_s + (until_s - step.now.mono_s),
+    )
+
+
+# ---------------------------------------------------------------------------------- who is meant
+
+
+def _clients(
+    state: MasterState, framework: str | None, role: str | None
+) -> list[tuple[FrameworkEntry, str]]:
+    """Frameworks in their roles."""
+    entries = list(state.frameworks.values())
+    if framework is not None:
+        entries = [e for e in entries if framework in (e.id, e.info.name)]
+        if not entries:
+            known = [name for e in state.frameworks.values() for name in (e.info.name, e.id)]
+            raise BadRequest(f"no framework is called {framework!r}{_near(framework, known)}")
+    clients = [(entry, each) for entry in entries for each in entry.info.all_roles]
+    if role is None:
+        return clients
+    found = [client for client in clients if client[1] == role]
+    if not found:
+        who = "no framework is" if framework is None else f"framework {framework!r} is not"
+        raise BadRequest(f"{who} in role {role!r}{_near(role, [each for _, each in clients])}")
+    return found
+
+
+def _agents(state: MasterState, agent: str | None) -> list[AgentEntry]:
+    entries = list(state.agents.values())
+    if agent is None:
+        return entries
+    found = [entry for entry in entries if agent in (entry.id, entry.info.hostname)]
+    if found:
+        return found
+    away = [each for each in state.unreachable.values() if agent in (each.id, each.info.hostname)]
+    if away:
+        raise BadRequest(
+            f"agent {agent!r} is unreachable: nothing of it is offered until it is back"
+        )
+    known = [name for entry in entries for name in (entry.info.hostname, entry.id)]
+    raise BadRequest(f"no agent is called {agent!r}{_near(agent, known)}")
+
+
+def _near(wanted: str, known: Iterable[str]) -> str:
+    """What may have been meant, as the end of a sentence."""
+    names = list(dict.fromkeys(known))
+    near = list(islice((name for name in names if wanted in name), _NAMES_SHOWN))
+    # Comparing letters takes its time.
+    near = near or get_close_matches(wanted, names[:_COMPARED], _NAMES_SHOWN)
+    if near:
+        return f": did you mean {' or '.join(near)}?"
+    some = ", ".join(names[:_NAMES_SHOWN])
+    return f": known are {some}{', ...' if len(names) > _NAMES_SHOWN else ''}" if names else ""
