@@ -8,6 +8,8 @@ from mezzo.messages.agent import (
     AgentMessage,
     AgentRegistered,
     AgentReregistered,
+    ExecutorExited,
+    ExecutorMessage,
     KillTask,
     KnownTask,
     Ping,
@@ -25,7 +27,7 @@ from mezzo.model import FrameworkInfo, Task
 from mezzo.record import replace
 from mezzo.states import Reason, TaskState
 
-from . import frameworks, offers, registry, tasks, views
+from . import executors, frameworks, offers, registry, tasks, views
 from .allocator import AgentTerms
 from .events import CloseStream, ToAgent
 from .state import (
@@ -64,6 +66,10 @@ def said(state: MasterState, step: Step, conn: ConnId, message: AgentMessage) ->
         tasks.update(state, step, agent, message)
     elif isinstance(message, UnregisterAgent):
         leave(state, step, agent)
+    elif isinstance(message, ExecutorMessage):
+        executors.said(state, step, agent, message)
+    elif isinstance(message, ExecutorExited):
+        executors.exited(state, step, agent, message)
 
 
 # ---------------------------------------------------------------------------------- admission
@@ -96,6 +102,7 @@ def register(state: MasterState, step: Step, conn: ConnId, message: RegisterAgen
         message.boot_id,
         Standing.CONNECTED,
         conn,
+        message.capabilities,
         registered_s=step.now.wall_s,
     )
     state.admit(agent)
@@ -122,9 +129,11 @@ def reregister(state: MasterState, step: Step, conn: ConnId, message: Reregister
         _accept_change(state, step, agent, message)
     _attach(state, step, agent, conn)
     agent.version = message.version
+    agent.capabilities = message.capabilities
     agent.missed_pings = 0
     agent.reregistered_s = step.now.wall_s
     missing = _merge_tasks(state, step, agent, message, resend=was_unreachable)
+    executors.merge(state, step, agent, message)
     new = agent.standing is Standing.RECOVERED
     agent.standing = Standing.CONNECTED
     if new:
@@ -303,16 +312,16 @@ def disconnected(state: MasterState, step: Step, agent: AgentEntry) -> None:
             state,
             step,
             agent,
-            lambda key, wanted=framework_id: key[0] == wanted,  # type: ignore[misc]
             TaskState.LOST,
             Reason.AGENT_DISCONNECTED,
             "the agent disconnected and the framework does not checkpoint",
+            only=framework_id,
         )
     step.publish(AgentUpdated(views.agent(state, agent)))
 
 
 def _without_checkpoint(state: MasterState, agent: AgentEntry) -> list[FrameworkId]:
-    ids = dict.fromkeys(framework_id for framework_id, _ in agent.tasks)
+    ids = dict.fromkeys(framework_id for framework_id, _ in [*agent.tasks, *agent.executors])
     return [i for i in ids if i in state.frameworks and not state.frameworks[i].info.checkpoint]
 
 
@@ -359,9 +368,7 @@ def _remove(
     offers.rescind_all_of_agent(state, step, agent)
     if agent.standing is not Standing.RECOVERED:
         state.allocator.remove_agent(agent.id)
-    waiting = tasks.lose_on_agent(
-        state, step, agent, lambda _: True, new, Reason.AGENT_REMOVED, message
-    )
+    waiting = tasks.lose_on_agent(state, step, agent, new, Reason.AGENT_REMOVED, message)
     if agent.conn is not None:
         state.agent_of.pop(agent.conn, None)
         step.do(CloseStream(agent.conn))

@@ -18,12 +18,13 @@ from mezzo.messages.scheduler import (
     Message,
     Reconcile,
     Revive,
+    Shutdown,
     Subscribe,
     Suppress,
     Teardown,
 )
 
-from . import agents, frameworks, offers, operators, registry, roles, tasks
+from . import agents, executors, frameworks, offers, operators, registry, roles, tasks
 from .events import (
     AgentSaid,
     CloseStream,
@@ -144,7 +145,9 @@ class MasterCore:
             case Teardown():
                 frameworks.complete(state, step, framework, "the framework tore itself down")
             case Message():
-                pass  # best effort, and no agent of this version runs an executor to get it
+                executors.tell(state, step, framework, call)
+            case Shutdown():
+                executors.shutdown(state, step, framework, call)
             case Subscribe():
                 raise AssertionError("handled before")
 

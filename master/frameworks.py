@@ -235,6 +235,7 @@ def complete(state: MasterState, step: Step, framework: FrameworkEntry, why: str
     """The end: executors and tasks are shut down, the id is used up."""
     offers.take_back_all(state, step, framework)
     on_agents = dict.fromkeys(entry.info.agent_id for entry in framework.tasks.values())
+    on_agents |= dict.fromkeys(agent_id for agent_id, _ in framework.executors)
     for agent_id in on_agents:
         agent = state.agents.get(agent_id)
         if agent is None:
@@ -245,10 +246,10 @@ def complete(state: MasterState, step: Step, framework: FrameworkEntry, why: str
             state,
             step,
             agent,
-            lambda key: key[0] == framework.id,
             TaskState.KILLED,
             Reason.FRAMEWORK_REMOVED,
             f"the framework was removed: {why}",
+            only=framework.id,
         )
     framework.unreachable.clear()
     if framework.conn is not None:
@@ -267,6 +268,7 @@ def complete(state: MasterState, step: Step, framework: FrameworkEntry, why: str
         del state.completed[oldest]
         step.delete(registry.framework_key(oldest))
     step.cancel((TIMER_FAILOVER, framework.id))
+    step.publish(FrameworkUpdated(views.framework(state, framework)))  # as it is remembered
     step.publish(FrameworkRemoved(framework.info))
 
 

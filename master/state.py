@@ -8,13 +8,15 @@ from enum import StrEnum
 from typing import Any, Final
 
 from mezzo.core import CancelTimer, Delete, Instant, Output, Put, SetTimer
-from mezzo.ids import AgentId, ConnId, FrameworkId, IdSource, OfferId, TaskId
+from mezzo.ids import AgentId, ConnId, ExecutorId, FrameworkId, IdSource, OfferId, TaskId
 from mezzo.messages.agent import KillTask, MasterMessage
 from mezzo.messages.operator import OperatorEvent, QuotaConfig
 from mezzo.messages.scheduler import Event
 from mezzo.model import (
+    AgentCapability,
     AgentInfo,
     Capability,
+    ExecutorInfo,
     FrameworkInfo,
     MasterInfo,
     Offer,
@@ -22,6 +24,7 @@ from mezzo.model import (
     TaskInfo,
     TaskStatus,
 )
+from mezzo.operations import OperationRecord
 from mezzo.record import Record, encode, replace
 from mezzo.resources import Resources
 from mezzo.states import Reason, Source, TaskState
@@ -99,6 +102,17 @@ class TaskEntry:
 
 
 @dataclass(slots=True)
+class ExecutorEntry:
+    """One executor on one agent. Its resources are charged once, to the role of the offers on which
+    its first task was launched."""
+
+    info: ExecutorInfo  # with framework_id
+    agent_id: AgentId
+    role: str
+    seen: bool = False  # its agent or one of its tasks has told of it
+
+
+@dataclass(slots=True)
 class AgentEntry:
     id: AgentId
     info: AgentInfo
@@ -106,10 +120,14 @@ class AgentEntry:
     boot_id: str
     standing: Standing
     conn: ConnId | None = None
+    capabilities: tuple[AgentCapability, ...] = ()
     missed_pings: int = 0
     registered_s: float | None = None  # wall
     reregistered_s: float | None = None
     tasks: dict[tuple[FrameworkId, TaskId], TaskEntry] = field(default_factory=dict)
+    executors: dict[tuple[FrameworkId, ExecutorId], ExecutorEntry] = field(default_factory=dict)
+    # By uuid: those that are pending, and those whose outcome is not acknowledged.
+    operations: dict[bytes, OperationRecord] = field(default_factory=dict)
     offers: dict[OfferId, None] = field(default_factory=dict)
 
     @property
@@ -135,6 +153,9 @@ class FrameworkEntry:
     tasks: dict[TaskId, TaskEntry] = field(default_factory=dict)
     unreachable: dict[TaskId, TaskEntry] = field(default_factory=dict)
     completed: dict[TaskId, Task] = field(default_factory=dict)  # the oldest first
+    executors: dict[tuple[AgentId, ExecutorId], ExecutorEntry] = field(default_factory=dict)
+    # By the id that the framework gave: where it is done, and its uuid.
+    operations: dict[str, tuple[AgentId, bytes]] = field(default_factory=dict)
     offers: dict[OfferId, None] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)  # metrics of its own: see metrics.py
 
@@ -274,14 +295,15 @@ class Step(Output[MasterEffect]):
             if state.operators:
                 self.effects.append(Publish(state.sequence, event))
 
-    def changed(self, agent_id: AgentId, framework_id: FrameworkId) -> None:
+    def changed(self, agent_id: AgentId, framework_id: FrameworkId | None) -> None:
         """What the framework has of the agent changed: operators see it in a moment. Not at once,
         for while tasks come and go each view would be made many times."""
         state = self.state
         if not state.journal.open:
             return
         state.changed_agents[agent_id] = None
-        state.changed_frameworks[framework_id] = None
+        if framework_id is not None:
+            state.changed_frameworks[framework_id] = None
         if not state.views_due:
             state.views_due = True
             self.timer(TIMER_VIEWS, VIEWS_EVERY_S)
@@ -318,7 +340,7 @@ def task_of(info: TaskInfo, framework_id: FrameworkId, role: str, user: str | No
         agent_id=info.agent_id,
         state=TaskState.STAGING,
         executor_id=info.executor.executor_id if info.executor else None,
-        resources=info.resources + (info.executor.resources if info.executor else Resources()),
+        resources=info.resources,
         labels=info.labels,
         discovery=info.discovery,
         container=info.container,
@@ -326,14 +348,18 @@ def task_of(info: TaskInfo, framework_id: FrameworkId, role: str, user: str | No
         kill_policy=info.kill_policy,
         user=(info.command.user if info.command else None) or user,
         role=role,
+        unique_lease=info.unique_lease,
     )
 
 
 def used_on(agent: AgentEntry) -> dict[tuple[FrameworkId, str], Resources]:
-    """What each client's live tasks take on the agent."""
+    """What each client's live tasks and executors take on the agent."""
     used: dict[tuple[FrameworkId, str], Resources] = {}
     for (framework_id, _), entry in agent.tasks.items():
         if entry.holds_resources:
             client = (framework_id, entry.info.role)
             used[client] = used.get(client, Resources()) + entry.info.resources
+    for (framework_id, _), executor in agent.executors.items():
+        client = (framework_id, executor.role)
+        used[client] = used.get(client, Resources()) + executor.info.resources
     return used

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from mezzo.ids import AgentId, FrameworkId, TaskId
 from mezzo.messages.agent import (
     KillTask,
@@ -15,8 +13,9 @@ from mezzo.messages.operator import TaskUpdated
 from mezzo.messages.scheduler import Acknowledge, Kill, Reconcile, ReconcileTask, Update
 from mezzo.model import Task, TaskStatus
 from mezzo.record import replace
-from mezzo.states import Reason, TaskState, may_move
+from mezzo.states import Reason, Source, TaskState, may_move
 
+from . import executors
 from .state import AgentEntry, FrameworkEntry, MasterState, Standing, Step, TaskEntry
 
 # ---------------------------------------------------------------------------------- updates
@@ -38,6 +37,8 @@ def update(state: MasterState, step: Step, agent: AgentEntry, message: StatusUpd
     latest = status.state if status.state.terminal else message.latest_state
     entry = agent.tasks.get((framework.id, status.task_id))
     if entry is not None:
+        if status.source is Source.EXECUTOR:
+            executors.seen(agent, framework.id, entry)
         set_state(state, step, entry, latest)
         entry.forwarded = status
         entry.note(status)
@@ -54,6 +55,7 @@ def set_state(state: MasterState, step: Step, entry: TaskEntry, new: TaskState) 
     entry.state = new
     if held and not entry.holds_resources:
         _free(state, step, entry.info)
+        executors.task_over(state, step, state.agents[entry.info.agent_id], entry)
 
 
 def _free(state: MasterState, step: Step, task: Task) -> None:
@@ -113,17 +115,20 @@ def lose_on_agent(
     state: MasterState,
     step: Step,
     agent: AgentEntry,
-    which: Callable[[tuple[FrameworkId, TaskId]], bool],
     new: TaskState,
     reason: Reason,
     message: str,
+    *,
+    only: FrameworkId | None = None,
 ) -> tuple[tuple[FrameworkId, TaskId], ...]:
-    """Speak for tasks of an agent that can't; returns those that are not over.
+    """Speak for the tasks of an agent that can't, or for those of one framework there; returns
+    those that are not over. What else the frameworks have there is gone.
 
     Tasks that become UNREACHABLE are kept aside for the return of their agent.
     """
+    executors.lose_on_agent(state, step, agent, only)
     waiting = []
-    for key in [key for key in agent.tasks if which(key)]:
+    for key in [key for key in agent.tasks if only is None or key[0] == only]:
         entry = agent.tasks.pop(key)
         framework = state.frameworks[key[0]]
         del framework.tasks[key[1]]

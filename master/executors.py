@@ -1,0 +1,163 @@
+"""Executors: charged once per agent however many tasks they run; messages to and from them."""
+
+from __future__ import annotations
+
+from mezzo.ids import ExecutorId, FrameworkId
+from mezzo.messages.agent import (
+    ExecutorExited,
+    ExecutorMessage,
+    FrameworkMessage,
+    ReregisterAgent,
+    ShutdownExecutor,
+    ShutdownFramework,
+)
+from mezzo.messages.scheduler import Failure, Message, Shutdown
+from mezzo.model import ExecutorInfo
+from mezzo.record import replace
+
+from .state import (
+    AgentEntry,
+    ExecutorEntry,
+    FrameworkEntry,
+    MasterState,
+    Standing,
+    Step,
+    TaskEntry,
+)
+
+# ---------------------------------------------------------------------------------- life
+
+
+def ids_on(framework: FrameworkEntry, agent: AgentEntry) -> tuple[ExecutorId, ...]:
+    """The framework's live executors there, as its offers tell them."""
+    return tuple(id_ for owner, id_ in agent.executors if owner == framework.id)
+
+
+def start(
+    state: MasterState,
+    framework: FrameworkEntry,
+    agent: AgentEntry,
+    info: ExecutorInfo,
+    role: str,
+) -> None:
+    """One that the agent does not have yet, out of what the framework is offered there."""
+    _add(framework, agent, ExecutorEntry(info, agent.id, role))
+    state.allocator.use((framework.id, role), agent.id, info.resources)
+
+
+def _add(framework: FrameworkEntry, agent: AgentEntry, entry: ExecutorEntry) -> None:
+    executor_id = entry.info.executor_id
+    entry.info = replace(entry.info, framework_id=framework.id)
+    agent.executors[(framework.id, executor_id)] = entry
+    framework.executors[(agent.id, executor_id)] = entry
+
+
+def _end(
+    state: MasterState,
+    step: Step,
+    agent: AgentEntry,
+    framework_id: FrameworkId,
+    executor_id: ExecutorId,
+) -> None:
+    entry = agent.executors.pop((framework_id, executor_id))
+    del state.frameworks[framework_id].executors[(agent.id, executor_id)]
+    # No error if the agent is not in the allocator: it is not back yet, or gone.
+    state.allocator.release((framework_id, entry.role), agent.id, entry.info.resources)
+    step.changed(agent.id, framework_id)
+
+
+def exited(state: MasterState, step: Step, agent: AgentEntry, message: ExecutorExited) -> None:
+    """What it takes is free; of its tasks the agent tells by itself."""
+    framework = state.frameworks.get(message.framework_id)
+    if framework is None:
+        return
+    if (framework.id, message.executor_id) in agent.executors:
+        _end(state, step, agent, framework.id, message.executor_id)
+    step.to_framework(framework, Failure(agent.id, message.executor_id, message.status))
+
+
+def seen(agent: AgentEntry, framework_id: FrameworkId, task: TaskEntry) -> None:
+    """A task's own update: so its executor runs, and will be told of when it ends."""
+    executor_id = task.info.executor_id
+    if executor_id is not None and (framework_id, executor_id) in agent.executors:
+        agent.executors[(framework_id, executor_id)].seen = True
+
+
+def task_over(state: MasterState, step: Step, agent: AgentEntry, task: TaskEntry) -> None:
+    """The last task of an executor that never started: the agent refused both."""
+    executor_id, framework_id = task.info.executor_id, task.info.framework_id
+    if executor_id is None:
+        return
+    executor = agent.executors.get((framework_id, executor_id))
+    if executor is None or executor.seen:
+        return
+    live = any(
+        key[0] == framework_id and other.holds_resources and other.info.executor_id == executor_id
+        for key, other in agent.tasks.items()
+    )
+    if not live:
+        _end(state, step, agent, framework_id, executor_id)
+
+
+def lose_on_agent(
+    state: MasterState, step: Step, agent: AgentEntry, only: FrameworkId | None
+) -> None:
+    """They went with their agent, or with the framework `only`."""
+    for framework_id, executor_id in list(agent.executors):
+        if only is None or framework_id == only:
+            _end(state, step, agent, framework_id, executor_id)
+
+
+# ---------------------------------------------------------------------------------- return
+
+
+def merge(state: MasterState, step: Step, agent: AgentEntry, message: ReregisterAgent) -> None:
+    """The agent is back: its report is the truth. Of which role they are its tasks tell."""
+    reported: dict[tuple[FrameworkId, ExecutorId], None] = {}
+    for info in message.executors:
+        framework = state.frameworks.get(info.framework_id or FrameworkId(""))
+        if framework is None:
+            # Completed meanwhile, or never known and without a task: nobody wants it.
+            step.to_agent(agent, ShutdownFramework(info.framework_id or FrameworkId("")))
+            continue
+        key = (framework.id, info.executor_id)
+        reported[key] = None
+        if key in agent.executors:
+            agent.executors[key].seen = True
+            continue
+        role = _role(framework, agent, info.executor_id)
+        _add(framework, agent, ExecutorEntry(info, agent.id, role, seen=True))
+        if agent.standing is not Standing.RECOVERED:
+            state.allocator.occupy((framework.id, role), agent.id, info.resources)
+    for framework_id, executor_id in [key for key in agent.executors if key not in reported]:
+        _end(state, step, agent, framework_id, executor_id)
+
+
+def _role(framework: FrameworkEntry, agent: AgentEntry, executor_id: ExecutorId) -> str:
+    for (owner, _), task in agent.tasks.items():
+        if owner == framework.id and task.info.executor_id == executor_id:
+            return task.info.role
+    return framework.info.all_roles[0]
+
+
+# ---------------------------------------------------------------------------------- words
+
+
+def said(state: MasterState, step: Step, agent: AgentEntry, message: ExecutorMessage) -> None:
+    framework = state.frameworks.get(message.framework_id)
+    if framework is not None:
+        step.to_framework(framework, Message(agent.id, message.executor_id, message.data))
+
+
+def tell(state: MasterState, step: Step, framework: FrameworkEntry, call: Message) -> None:
+    """Best effort: lost if the agent is away."""
+    agent = state.agents.get(call.agent_id)
+    if agent is not None:
+        step.to_agent(agent, FrameworkMessage(framework.id, call.executor_id, call.data))
+
+
+def shutdown(state: MasterState, step: Step, framework: FrameworkEntry, call: Shutdown) -> None:
+    """Of one that is unknown nobody hears: it may just have ended."""
+    agent = state.agents.get(call.agent_id)
+    if agent is not None and (framework.id, call.executor_id) in agent.executors:
+        step.to_agent(agent, ShutdownExecutor(framework.id, call.executor_id))
