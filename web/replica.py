@@ -179,12 +179,18 @@ class Replica:
 
 
 def updated(task: Task, status: TaskStatus, state: TaskState) -> Task:
-    """`task` after one update. Statuses keep the latest of each run of equal states (Mesos)."""
+    """`task` after one update. Statuses keep the latest of each run of equal states, without their
+    data (Mesos)."""
     statuses = task.statuses
     if statuses and statuses[-1].state == status.state:
         statuses = statuses[:-1]
+    bare = status if status.data is None else replace(status, data=None)
     return replace(
-        task, state=state, status_update_state=status.state, statuses=(*statuses, status)
+        task,
+        state=state,
+        status_update_state=status.state,
+        status_update_uuid=status.uuid,
+        statuses=(*statuses, bare),
     )
 
 

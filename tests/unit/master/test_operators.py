@@ -2,10 +2,62 @@
 
 from __future__ import annotations
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mezzo.ids import AgentId, ConnId
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
+from mezzo.states import TaskState
+from mezzo.web.replica import Replica
 
-from .world import BIG, SMALL, World
+from .world import BIG, SMALL, Agent, World
+
+
+class Follower:
+    """What a gateway does: a replica fed by one stream at a time, each resumed if that can be."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.replica = Replica()
+        self.at: om.Resume | None = None
+        self.snapshots = 0
+        self._conn: ConnId | None = None
+        self._published = 0
+
+    def join(self) -> None:
+        self._published = len(self.world.published)
+        self.world.snapshots.clear()
+        self._conn = self.world.operator(self.at)
+        for sequence, event in self.world.snapshots:
+            self.snapshots += isinstance(event, om.OperatorSubscribed)
+            self._apply(sequence, event)
+        self.read()
+
+    def leave(self) -> None:
+        """What was published until now has arrived."""
+        assert self._conn is not None
+        self.read()
+        self.world.close(self._conn)
+        self._conn = None
+
+    def read(self) -> None:
+        if self._conn is not None:
+            for sequence, event in self.world.published[self._published :]:
+                self._apply(sequence, event)
+            self._published = len(self.world.published)
+
+    def _apply(self, sequence: int, event: om.OperatorEvent) -> None:
+        self.replica.apply(sequence, self.world.epoch, event)
+        self.at = om.Resume(self.world.epoch, sequence)
+
+
+@pytest.fixture
+def follower(world: World) -> Follower:
+    follower = Follower(world)
+    follower.join()
+    return follower
 
 
 def test_the_snapshot_comes_first_and_events_follow_it_without_a_gap(world: World) -> None:
@@ -70,3 +122,167 @@ def test_views_tell_what_is_allocated_and_what_is_offered(world: World) -> None:
 def test_the_master_tells_of_itself(world: World) -> None:
     master = world.ask(om.GetMaster())
     assert master == om.Master(world.core.state.config.info, elected_time=world.now.wall_s)
+
+
+# ---------------------------------------------------------------------------------- going on
+
+
+def test_who_comes_back_gets_exactly_what_it_missed(world: World, follower: Follower) -> None:
+    framework = world.framework()
+    follower.leave()
+    missed_from = world.core.state.sequence
+    framework.disconnect()
+    world.agent()
+    world.advance(30)
+    follower.join()
+    assert follower.snapshots == 1, "the first one"
+    assert [sequence for sequence, _ in world.snapshots] == list(
+        range(missed_from, missed_from + 3)
+    )
+    kinds = [type(event) for _, event in world.snapshots]
+    assert kinds == [om.OperatorHeartbeat, om.FrameworkUpdated, om.AgentAdded]
+    world.agent()
+    follower.read()
+    assert len(follower.replica.view().agents) == 2
+
+
+def test_who_missed_nothing_gets_a_heartbeat(world: World, follower: Follower) -> None:
+    world.agent()
+    follower.leave()
+    follower.join()
+    assert world.snapshots == [(world.core.state.sequence, om.OperatorHeartbeat())]
+
+
+def test_changes_of_resources_are_not_lost_while_the_only_one_is_away(
+    world: World, follower: Follower
+) -> None:
+    """They are gathered for a second: also while nobody is there to hear of them."""
+    world.agent()
+    framework = world.framework()
+    world.advance(2)
+    follower.leave()
+    framework.launch("t1")
+    world.advance(5)
+    follower.join()
+    (view,) = follower.replica.view().agents.values()
+    assert view.allocated_resources == SMALL
+    assert follower.snapshots == 1
+
+
+def test_who_is_away_for_too_long_starts_anew(world: World, follower: Follower) -> None:
+    follower.leave()
+    world.advance(61)
+    framework = world.framework()
+    follower.join()
+    assert follower.snapshots == 2
+    assert list(follower.replica.view().frameworks) == [framework.id]
+    follower.leave()
+    world.advance(59)
+    follower.join()
+    assert follower.snapshots == 2
+
+
+def test_nothing_is_kept_for_one_who_does_not_come_back(world: World, follower: Follower) -> None:
+    follower.leave()
+    world.agent()
+    world.advance(61)
+    assert world.core.state.journal.latest(1) is None
+    world.published.clear()
+    world.framework().launch("t1")
+    world.advance(10)
+    assert world.published == []
+    assert not world.core.state.changed_agents
+
+
+def test_who_missed_more_than_is_kept_starts_anew() -> None:
+    world = World(operator_event_buffer=3)
+    follower = Follower(world)
+    follower.join()
+    follower.leave()
+    for _ in range(3):
+        world.agent()
+    follower.join()
+    assert follower.snapshots == 1
+    follower.leave()
+    for _ in range(4):
+        world.agent()
+    follower.join()
+    assert follower.snapshots == 2
+    assert len(follower.replica.view().agents) == 7
+
+
+def test_a_new_leader_starts_with_a_snapshot(world: World, follower: Follower) -> None:
+    agent = world.agent()
+    follower.leave()
+    world.restart()
+    agent.reregister()
+    follower.join()
+    assert follower.snapshots == 2
+    assert list(follower.replica.view().agents) == [agent.id]
+
+
+@pytest.mark.parametrize("sequence", [-1, 10_000])
+def test_a_number_that_was_never_given_starts_anew(world: World, sequence: int) -> None:
+    world.operator()
+    world.snapshots.clear()
+    world.operator(om.Resume(world.epoch, sequence))
+    ((_, event),) = world.snapshots
+    assert isinstance(event, om.OperatorSubscribed)
+
+
+def test_of_too_many_streams_the_oldest_ends() -> None:
+    world = World(max_operator_event_stream_subscribers=2)
+    first, second, third = (world.operator() for _ in range(3))
+    assert list(world.operators) == [second, third]
+    assert first not in world.operators
+    world.close(second)
+    world.operator()
+    assert len(world.operators) == 2
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(0, 7), max_size=25), st.integers(1, 6))
+def test_a_follower_knows_what_a_newcomer_is_told(choices: list[int], buffer: int) -> None:
+    """Whatever happens and whenever its stream breaks: the same as a snapshot taken now."""
+    world = World(operator_event_buffer=buffer)
+    follower = Follower(world)
+    follower.join()
+    away = False
+    frameworks, agents = [world.framework()], [world.agent()]
+    for number, choice in enumerate(choices):
+        framework, agent = frameworks[-1], agents[-1]
+        match choice:
+            case 0:
+                frameworks.append(world.framework())
+            case 1:
+                agents.append(world.agent())
+            case 2:
+                framework.say(sm.Revive())
+                for offer in list(framework.offers.values())[:1]:
+                    framework.launch(f"t{number}", agent=_of(agents, offer.agent_id))
+            case 3 if agent.tasks:
+                (_, task) = next(iter(agent.tasks.items()))
+                agent.update(task, task.framework_id, TaskState.RUNNING)
+            case 4:
+                world.advance(1.5)
+            case 5 if not away:
+                follower.leave()
+                away = True
+            case 6 if away:
+                follower.join()
+                away = False
+            case 7 if len(frameworks) > 1:
+                frameworks.pop().say(sm.Teardown())
+            case _:
+                pass
+    if away:
+        follower.join()
+    world.advance(3)
+    follower.read()
+    newcomer = Follower(world)
+    newcomer.join()
+    assert follower.replica.view() == newcomer.replica.view()
+
+
+def _of(agents: list[Agent], agent_id: AgentId) -> Agent:
+    return next(agent for agent in agents if agent.id == agent_id)
