@@ -19,6 +19,7 @@ from mezzo.messages.operator import (
     GetMaster,
     OperatorCall,
     OperatorEvent,
+    OperatorHeartbeat,
     OperatorSubscribed,
     Refused,
     Resume,
@@ -45,7 +46,9 @@ class ScriptedMaster:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._server: MasterServer
-        self.subscriptions = 0
+        self._said: list[OperatorEvent] = []
+        self._conns: list[ConnId] = []
+        self.subscriptions: list[Resume | None] = []  # what each one wanted to go on from
 
     def start(self) -> ScriptedMaster:
         self._thread.start()
@@ -64,11 +67,22 @@ class ScriptedMaster:
         async def publish() -> None:
             for number, event in enumerate(events):
                 self._sequence += 1
+                self._said.append(event)
                 self._truth.apply(self._sequence, self._epoch, event)
                 if number >= lose:
                     self._server.publish(self._sequence, event)
 
         self._on_loop(publish)
+
+    def hang_up(self) -> None:
+        """All streams end."""
+
+        async def close() -> None:
+            for conn in self._conns:
+                self._server.close(conn)
+            self._conns.clear()
+
+        self._on_loop(close)
 
     def _on_loop(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         asyncio.run_coroutine_threadsafe(main(), self._loop).result(WITHIN_S)
@@ -87,7 +101,13 @@ class ScriptedMaster:
         raise AssertionError("no framework was expected")
 
     def operator_joined(self, conn: ConnId, resume: Resume | None) -> None:
-        self.subscriptions += 1
+        self.subscriptions.append(resume)
+        self._conns.append(conn)
+        if resume is not None and resume.epoch == self._epoch:
+            self._server.send_snapshot(conn, resume.sequence, OperatorHeartbeat())
+            for at in range(resume.sequence, self._sequence):
+                self._server.send_snapshot(conn, at + 1, self._said[at])
+            return
         view = self._truth.view()
         state = State(
             Tasks(tuple(view.tasks.values()), tuple(view.completed_tasks.values())),

@@ -43,6 +43,7 @@ class Follower:
         self._log = get_logger("gateway")
         self._changed = threading.Condition()  # guards all that follows
         self._replica = Replica()
+        self._anew = False  # the replica can't be gone on with
         self._version = 0  # grows with everything that a reader could notice
         self._master: Master | None = None
         self._targets: tuple[str, ...] = ()
@@ -146,7 +147,9 @@ class Follower:
             _, answer = client.call(GetMaster())
             if not isinstance(answer, Master):
                 return f"what answers at {target} is no master"
-            events = client.events()
+            with self._changed:
+                resume = None if self._anew else self._replica.position
+            events = client.events(resume)
             with self._changed:
                 if target not in self._targets or self._stopping.is_set():
                     return "another leads"
@@ -154,6 +157,7 @@ class Follower:
             for sequence, epoch, event in events:
                 with self._changed:
                     self._replica.apply(sequence, epoch, event)
+                    self._anew = False
                     if self._problem is not None:
                         self._log.info("master.followed", master=target, epoch=epoch)
                     self._master = answer
@@ -161,6 +165,8 @@ class Follower:
                     self._touch()
             return f"the master at {target} has closed the stream"
         except Gap as error:
+            with self._changed:
+                self._anew = True
             return f"the master at {target} can't be followed: {error}"
         except MezzoError as error:
             self._log.debug("master.stream_ended", master=target, error=str(error))

@@ -21,6 +21,7 @@ from mezzo.messages.operator import (
     OperatorEvent,
     OperatorHeartbeat,
     OperatorSubscribed,
+    Resume,
     State,
     TaskAdded,
     TaskUpdated,
@@ -82,6 +83,11 @@ class Replica:
             dict(self._tasks),
             dict(self._completed),
         )
+
+    @property
+    def position(self) -> Resume | None:
+        """From where a broken stream can go on; None: nothing was applied yet."""
+        return None if self._sequence < 0 else Resume(self._epoch, self._sequence)
 
     def apply(self, sequence: int, epoch: int, event: OperatorEvent) -> None:
         """Take over one event.

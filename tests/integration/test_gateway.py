@@ -16,6 +16,7 @@ from mezzo.messages.operator import (
     AgentRemoved,
     FrameworkAdded,
     FrameworkUpdated,
+    Resume,
     TaskAdded,
 )
 from mezzo.record import replace
@@ -56,7 +57,18 @@ def test_state_follows_what_the_master_publishes(master: ScriptedMaster, url: st
 def test_a_lost_event_is_noticed_and_made_good(master: ScriptedMaster, url: str) -> None:
     master.publish(AgentAdded(agent(A1)), AgentAdded(agent(A2)), lose=1)
     eventually(lambda: agents(url) == [A1, A2], "both agents are seen")
-    assert master.subscriptions == 2
+    assert master.subscriptions == [None, None], "what it holds is of no use any more"
+
+
+def test_a_broken_stream_goes_on_where_it_ended(master: ScriptedMaster, url: str) -> None:
+    master.publish(AgentAdded(agent(A1)))
+    eventually(lambda: agents(url) == [A1], "the agent is seen")
+    master.hang_up()
+    master.publish(AgentAdded(agent(A2)))
+    eventually(lambda: agents(url) == [A1, A2], "what it missed is seen")
+    assert master.subscriptions == [None, Resume(1, 1)]
+    master.publish(AgentRemoved(A1))
+    eventually(lambda: agents(url) == [A2], "and what comes later")
 
 
 def test_without_a_leader_it_says_so_and_recovers_by_itself(tmp_path: Path) -> None:
