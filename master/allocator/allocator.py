@@ -48,7 +48,7 @@ class Allocator:
         # What may lead to grants and has not been looked at yet.
         self._agents: dict[Agent, None] = {}
         self._clients: dict[ClientNode, None] = {}
-        # Agents that had something left after they were looked at last.
+        # Agents that have something left: who changes looks at them.
         self._leftover: dict[Agent, None] = {}
         self._contention = Contention(self._books)
         self._tightened: dict[str, None] = {}  # roles whose limit is lower than before
@@ -89,6 +89,7 @@ class Allocator:
         self._leftover.pop(agent, None)
         for client in held:
             self._settle(client, agent)
+        self._books.quotas.wake_for_headroom()
 
     def set_agent_active(self, agent_id: AgentId, active: bool) -> None:
         """An inactive one is not offered."""
@@ -122,9 +123,7 @@ class Allocator:
             self._forget_refusals(client)
             self._books.tree.set_open(client, False)  # its name, part of its place, may change
             client.terms = terms
-            sets = terms.min_allocatable.get(role)
-            floors = self._books.floors if sets is None else Floors.of(sets)
-            self._books.set_floors(client, floors)
+            self._set_floors(client)
             client.connected = role in terms.roles
             self._open(client, client.connected and role not in terms.suppressed)
             self._drop_if_over(client)
@@ -168,7 +167,18 @@ class Allocator:
                 for agent in self._books.agents.values():
                     if client in agent.offered:
                         client.wishes.offered(agent, agent.offered[client])
+            self._set_floors(client)
             self._clients[client] = None
+
+    def _set_floors(self, client: ClientNode) -> None:
+        """Less is no offer: a shape that it wants, its own minimum in the role, or anybody's."""
+        floors = self._books.floors
+        sets = client.terms.min_allocatable.get(client.role)
+        if client.wishes is not None and client.wishes.wishes:
+            floors = Floors.of(wish.shape for wish in client.wishes.wishes)
+        elif sets is not None:
+            floors = Floors.of(sets)
+        self._books.set_floors(client, floors)
 
     def _named(self, framework_id: FrameworkId, roles: tuple[str, ...]) -> list[ClientNode]:
         """Those of the framework's roles, without former ones."""
@@ -370,10 +380,8 @@ class Allocator:
             self._contention.reconsider(client)
         out += cycle.run(self._contention.take_promises())
         out += self._contention.settle(now_s)
-        for agent in agents:
-            self._leftover.pop(agent, None)
-        for agent in cycle.pool:
-            if books.worth_offering(agent):
+        for agent in (*agents, *cycle.pool):
+            if agent.free and agent.offerable:
                 self._leftover[agent] = None
             else:
                 self._leftover.pop(agent, None)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from mezzo.ids import AgentId
 from mezzo.resources import Resources
 
-from .agent import NOTHING, Agent, move
+from .agent import Agent
 from .demand import Wish
 from .filters import Filters
 from .quantities import Floors, Measure, add, cut, measure
@@ -163,7 +163,7 @@ class Books:
     def use(self, client: ClientNode, agent: Agent, resources: Resources) -> None:
         """Offered, now allocated."""
         self._no_longer_offered(client, agent, resources)
-        agent.allocated[client] = agent.allocated.get(client, NOTHING) + resources
+        self._allocate(client, agent, resources)
         amounts = measure(resources)
         add(client.allocated, amounts.all)
         add(client.allocated_open, amounts.open)
@@ -187,15 +187,27 @@ class Books:
 
     def release(self, client: ClientNode, agent: Agent, resources: Resources) -> None:
         """Allocated, now free."""
-        move(agent.allocated, client, agent.allocated[client] - resources)
+        left = agent.allocated[client] - resources
+        if left:
+            agent.allocated[client] = left
+        else:
+            del agent.allocated[client]
+            client.uses -= 1
         self._count_allocated(client, resources, -1)
         agent.give(resources)
 
     def occupy(self, client: ClientNode, agent: Agent, resources: Resources) -> None:
         """It was found there: allocated without a grant."""
         agent.take(resources)
-        agent.allocated[client] = agent.allocated.get(client, NOTHING) + resources
+        self._allocate(client, agent, resources)
         self._count_allocated(client, resources, 1)
+
+    @staticmethod
+    def _allocate(client: ClientNode, agent: Agent, resources: Resources) -> None:
+        had = agent.allocated.get(client)
+        if had is None:
+            client.uses += 1
+        agent.allocated[client] = resources if had is None else had + resources
 
     def _count_allocated(self, client: ClientNode, resources: Resources, sign: int) -> None:
         amounts = measure(resources)

@@ -150,6 +150,8 @@ class Contention:
         got = self._got(wanting)
         entitled = self._entitled([*held, *wanting], sum(held.values()) + sum(got.values()))
         keeps = books.config.thinker_keeps
+        # Of declared demand: the units that are still to be found.
+        open_units = {c: c.wishes.open_units for c in wanting if c.wishes is not None}
         of_holder: dict[ClientNode, list[tuple[float, Agent]]] = {}
         for holder, agent in overdue:
             size = self._size(holder, agent)
@@ -161,8 +163,10 @@ class Contention:
                 if held[holder] - size < entitled[holder] * keeps - _ROUNDING:
                     continue
                 for client in sorted(wanting, key=lambda each: got[each] / entitled[each]):
-                    enough = got[client] and got[client] + size > entitled[client] + _ROUNDING
-                    if not enough and self._could_use(client, holder, agent):
+                    beyond = got[client] + size > entitled[client] + _ROUNDING
+                    if (got[client] and beyond) or open_units.get(client, 1) <= 0:
+                        continue
+                    if self._could_use(client, holder, agent):
                         break
                 else:
                     continue
@@ -172,6 +176,10 @@ class Contention:
                 before = given.share if given is not None else 0.0
                 self._given[(holder, client)] = _Given(before + size, now_s)
                 self.promises[agent] = client
+                if client.wishes is not None:
+                    back = agent.free + agent.offered[holder]
+                    seen = agent.view(client.role, client.terms, back)
+                    open_units[client] -= client.wishes.units_in(seen)
                 holder.counters.withdrawn += 1
                 why = f"{client.terms.name} has no offer, and this one is beyond a fair part"
                 out.append(Withdraw(*holder.key, agent.id, why))

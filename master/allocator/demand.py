@@ -58,6 +58,14 @@ class Wishes:
     def any_open(self) -> bool:
         return any(wish.open for wish in self.wishes)
 
+    @property
+    def open_units(self) -> int:
+        return sum(wish.open for wish in self.wishes)
+
+    def units_in(self, visible: Resources) -> int:
+        """How many open units would fit, of the shape that fits most often."""
+        return max((min(w.open, w.units_in(visible)) for w in self.wishes), default=0)
+
     def unit(self, visible: Resources) -> tuple[Wish, Resources] | None:
         """The first shape that fits, cut out of what is visible."""
         for wish in self.wishes:

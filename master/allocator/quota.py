@@ -95,6 +95,7 @@ class Quotas:
         role.quota = quota
         self._require(role, 1)
         self._wake(role)
+        self.wake_for_headroom()
         self._forget_empty(top, role)
 
     def quota(self, top: str) -> Quota | None:
@@ -184,7 +185,7 @@ class Quotas:
             role.kept_from.clear()
 
     def wake_for_headroom(self) -> None:
-        """Called as a cycle begins: has what is free beyond the headroom grown since the last?"""
+        """Has what is free beyond the headroom grown since the last cycle?"""
         seen = self._surplus_seen
         if any(
             name not in self._required or self.surplus(name) > before

@@ -60,7 +60,8 @@ Place = tuple[float, int, str, str, Node]
 class ClientNode(Node):
     """A framework in one role. `top`: the top-level role that it is below.
 
-    offers: how many agents it is offered something of; `held` less `allocated` is offered.
+    offers, uses: of how many agents it is offered something, and has something allocated; `held` is
+    the sum of both in scalars.
     """
 
     __slots__ = (
@@ -76,6 +77,7 @@ class ClientNode(Node):
         "stage",
         "terms",
         "top",
+        "uses",
         "wishes",
     )
 
@@ -90,6 +92,7 @@ class ClientNode(Node):
         self.allocated: Ledger = {}
         self.allocated_open: Ledger = {}
         self.offers = 0
+        self.uses = 0
         self.refusals = 0
         self.counters = Counters()
         # Where it is in the agents of the stage of the cycle that is under way; see cycle.py.
@@ -102,7 +105,8 @@ class ClientNode(Node):
 
     @property
     def idle(self) -> bool:
-        return not any(self.held.values())
+        """It has nothing at all."""
+        return not self.offers and not self.uses
 
 
 class Counters:
