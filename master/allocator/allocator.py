@@ -375,10 +375,11 @@ class Allocator:
         books.quotas.woken.clear()
         agents, clients = self._agents, {c: None for c in self._clients if c.open}
         self._agents, self._clients = {}, {}
-        cycle = Cycle(books, agents, clients, self._leftover, self._rng)
         for client in clients:
             self._contention.reconsider(client)
-        out += cycle.run(self._contention.take_promises())
+        promises = self._contention.take_promises()
+        cycle = Cycle(books, agents, clients, self._leftover, promises, self._rng)
+        out += cycle.run()
         out += self._contention.settle(now_s)
         for agent in (*agents, *cycle.pool):
             if agent.free and agent.offerable:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .agent import Agent
 from .books import Books
@@ -24,7 +24,9 @@ from .quantities import measure
 from .terms import Withdraw
 from .tree import ClientNode, Node
 
-_ROUNDING = 1e-9
+# So many offers are looked at in one cycle: the master has more to do.
+LOOKS_PER_CYCLE: Final = 100_000
+_ROUNDING: Final = 1e-9
 
 
 class _Given(NamedTuple):
@@ -43,6 +45,7 @@ class Contention:
         self._look_s: dict[ClientNode, float] = {}  # when the hungry look at others' offers
         self._seen_s: dict[ClientNode, float] = {}  # of offers up to then it wants none
         self._given: dict[tuple[ClientNode, ClientNode], _Given] = {}  # holder, hungry
+        self._looks = 0
 
     def forget(self, client: ClientNode) -> None:
         """The client is gone."""
@@ -75,7 +78,13 @@ class Contention:
         overdue = [
             pair for pair, at_s in self._books.offered_s.items() if at_s + patience_s <= now_s
         ]
-        wanting = [client for client in hungry if self._wants_any(client, overdue, patience_s)]
+        wanting = []
+        for client in hungry:
+            if self._looks >= LOOKS_PER_CYCLE:
+                break  # the others are still due: the next cycle, at once, goes on with them
+            if self._wants_any(client, overdue, patience_s):
+                wanting.append(client)
+        self._looks = 0
         if not wanting:
             return []
         out = self._divide(wanting, overdue, now_s)
@@ -121,6 +130,7 @@ class Contention:
         for holder, agent in reversed(overdue):
             if offered_s[(holder, agent)] <= seen_s:
                 break
+            self._looks += 1
             if self._could_use(client, holder, agent):
                 return True
         if overdue:
@@ -135,6 +145,9 @@ class Contention:
         if not agent.offerable or agent in self.promises:
             return False
         back = agent.free + agent.offered[holder]
+        refused = agent.refusals.get(client)
+        if refused is not None and refused[-1].resources is back:
+            return False  # as a cycle does: mostly it has refused just that
         return self._books.assess(client, agent, back) is not None
 
     # ---- who gets what

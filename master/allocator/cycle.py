@@ -29,7 +29,8 @@ from .turns import Turns
 
 class Cycle:
     """agents: those that changed. clients: those that changed. rest: agents that did not change and
-    have something left. All may name some that can't be offered."""
+    have something left. All may name some that can't be offered.
+    promises: agents that were taken from others for the sake of these clients."""
 
     def __init__(
         self,
@@ -37,10 +38,14 @@ class Cycle:
         agents: Iterable[Agent],
         clients: dict[ClientNode, None],
         rest: Iterable[Agent],
+        promises: Iterable[tuple[Agent, ClientNode]],
         rng: random.Random,
     ) -> None:
         self._books = books
         self._clients = clients
+        self._made: dict[tuple[ClientNode, Agent], Resources] = {}
+        for agent, client in promises:
+            self._keep_promise(agent, client)
         pool = [agent for agent in agents if books.worth_offering(agent)]
         rng.shuffle(pool)
         self._changed = len(pool)
@@ -54,17 +59,13 @@ class Cycle:
         self._next = list(range(len(pool) + 1))
         self._left = len(pool)
         self._special: dict[str, list[int]] | None = None
-        self._made: dict[tuple[ClientNode, Agent], Resources] = {}
 
-    def run(self, promises: Iterable[tuple[Agent, ClientNode]]) -> list[Grant]:
-        """`promises`: agents that were taken from others for the sake of these clients."""
-        books = self._books
+    def run(self) -> list[Grant]:
+        tree = self._books.tree
         if self._pool:
-            for agent, client in promises:
-                self._keep_promise(agent, client)
-            if books.quotas.any_unmet:
-                self._stage(Turns(books.tree, books.tree.root, self._is_unmet), guarantees=True)
-            self._stage(Turns(books.tree, books.tree.root), guarantees=False)
+            if self._books.quotas.any_unmet:
+                self._stage(Turns(tree, tree.root, self._is_unmet), guarantees=True)
+            self._stage(Turns(tree, tree.root), guarantees=False)
         return [
             Grant(*client.key, agent.id, resources)
             for (client, agent), resources in self._made.items()

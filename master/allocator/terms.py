@@ -103,7 +103,7 @@ class RoleBooks(NamedTuple):
     """One role, the roles below it included, except `weight` and `quota`.
 
     consumed: what counts against a limit: reservations, allocated or not, and what is allocated of
-    the unreserved. share: the dominant one, not divided by the weight.
+    the unreserved. share: the dominant one, not divided by the weight. refusals: that hold now.
     """
 
     role: str
@@ -114,3 +114,4 @@ class RoleBooks(NamedTuple):
     offered: Quantities
     reserved: Quantities
     share: float
+    refusals: int

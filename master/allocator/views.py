@@ -33,8 +33,10 @@ def role_books(books: Books) -> list[RoleBooks]:
         node = tree.role(role)
         held: Ledger = {} if node is None else dict(node.held)
         allocated: Ledger = {}
+        refusals = 0
         for client in tree.clients_below(node) if node is not None else ():
             add(allocated, client.allocated)
+            refusals += client.refusals
         add(held, allocated, -1)
         out.append(
             RoleBooks(
@@ -46,6 +48,7 @@ def role_books(books: Books) -> list[RoleBooks]:
                 nonzero(held),
                 _reserved(books, role),
                 0.0 if node is None else tree.share(node),
+                refusals,
             )
         )
     return out

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.master.allocator import AgentTerms, Allocator, Withdraw
@@ -195,3 +197,46 @@ def test_the_reason_is_told() -> None:
     framework(a, "hungry")
     (withdrawn,) = [each for each in a.cycle(1.0) if isinstance(each, Withdraw)]
     assert withdrawn.why == "hungry has no offer, and this one is beyond a fair part"
+
+
+@given(
+    agents=st.lists(st.integers(1, 4), min_size=1, max_size=12),
+    arrivals=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), max_size=6),
+    answers=st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=6),
+)
+@settings(deadline=None)
+def test_it_comes_to_rest_and_whom_it_could_serve_it_has_served(
+    agents: list[int], arrivals: list[tuple[int, int]], answers: list[tuple[int, bool]]
+) -> None:
+    """Nobody answers any more: no offer goes round for ever, and who has nothing could be given
+    nothing without leaving a holder less than its part."""
+    a = allocator("f0", config={"patience_s": 1.0})
+    for number, size in enumerate(agents):
+        add(a, f"s{number}", Resources.of(cpus=size, mem=32 * size))
+    now_s = 0.0
+    run(a, now_s)
+    for number, wait in arrivals:
+        now_s += wait
+        run(a, now_s)
+        framework(a, f"f{number}")
+    for number, uses in answers:
+        node = a._books.tree.clients.get((FrameworkId(f"f{number}"), "*"))
+        held_there = [x for x in a._books.agents.values() if node in x.offered]
+        if node is not None and held_there:
+            agent = held_there[0]
+            act = a.use if uses else a.decline
+            act(node.key, agent.id, agent.offered[node])
+            run(a, now_s)
+    for _ in range(20):
+        now_s += 1.0
+        run(a, now_s)
+    for _ in range(5):
+        now_s += 1.0
+        assert run(a, now_s) == []
+    offers: dict[str, list[float]] = {key[0]: [] for key in a._books.tree.clients}
+    for agent in a._books.agents.values():
+        for node, resources in agent.offered.items():
+            offers[node.key[0]].append(resources.cpus)
+    part = sum(map(sum, offers.values())) / len(offers)
+    if [] in offers.values() and not any(uses for _, uses in answers):
+        assert all(sum(each) - min(each, default=0) < part + 1e-6 for each in offers.values())
