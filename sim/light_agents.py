@@ -1,7 +1,7 @@
 """Agents without a core: they speak the protocol and time the tasks, and are cheap by the thousand.
 
-What a stand-in keeps of a real agent: its id over lost streams, tasks that run on meanwhile, updates
-in order and repeated until acknowledged, launches that are idempotent, and no ear for the deposed.
+What a stand-in keeps of a real agent: its id over lost streams, tasks that run on meanwhile,
+updates in order and repeated until acknowledged, idempotent launches, and no ear for the deposed.
 What it lacks: containers, checkpoints (a crash is a loss of power), health checks, operations.
 """
 

@@ -154,10 +154,15 @@ class Jobs(_Section):
 
 
 class Think(_Section):
-    """How long the scheduler decides, one decision at a time: job_s + task_s for each task."""
+    """How long the scheduler decides, one decision at a time: job_s + task_s for each task.
+
+    insists: a decision is about certain offers; where one is rescinded meanwhile, its tasks need
+    another decision. Else they go to the offers that are left.
+    """
 
     job_s: NonNegativeFloat = 0.0
     task_s: NonNegativeFloat = 0.0
+    insists: bool = False
 
 
 class GiveUp(_Section):

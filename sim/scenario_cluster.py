@@ -10,13 +10,23 @@ from mezzo.agent.config import AgentConfig
 from mezzo.agent.containerizer.base import Kind
 from mezzo.agent.core import AgentCore
 from mezzo.agent.events import AgentEffect, Exit, ShutdownRequested
+from mezzo.errors import BadConfig
 from mezzo.ids import ConnId, FrameworkId, IdSource
-from mezzo.master.allocator import AllocatorConfig, Demand, Quota
+from mezzo.master.allocator import AllocatorConfig, Demand
 from mezzo.master.core import MasterCore
+from mezzo.master.events import Answer, MasterEffect, OperatorAsked
 from mezzo.master.state import MasterConfig
+from mezzo.messages.operator import (
+    OperatorCall,
+    QuotaConfig,
+    Refused,
+    UpdateQuota,
+    UpdateWeights,
+    WeightInfo,
+)
 from mezzo.messages.scheduler import Request
 from mezzo.model import AgentInfo, Attribute, MasterInfo
-from mezzo.resources import Resources, to_milli
+from mezzo.resources import Resources, Thousandths, to_milli
 from mezzo.store.memory import MemoryDisk
 
 from .agents import VirtualAgent
@@ -26,7 +36,7 @@ from .election import Election
 from .light_agents import LightAgent
 from .masters import FromFramework, VirtualMaster
 from .network import Network
-from .scenario import Group, MasterPlan, RolePlan, Scenario
+from .scenario import Amounts, Group, MasterPlan, RolePlan, Scenario
 
 
 class Agent(Protocol):
@@ -55,7 +65,6 @@ class ScenarioMaster(VirtualMaster):
         scenario: Scenario,
     ) -> None:
         self._flags: MasterPlan = scenario.master
-        self._roles = scenario.roles
         super().__init__(network, name, disk, election, lambda *_: None)
 
     def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> MasterCore:
@@ -69,12 +78,14 @@ class ScenarioMaster(VirtualMaster):
                 patience_s=flags.patience_s, thinker_keeps=flags.thinker_keeps
             ),
         )
-        core = MasterCore(config, epoch, stored, rng)
-        for role, plan in self._roles.items():
-            core.state.allocator.set_weight(role, plan.weight)
-            if plan.guarantee or plan.limit:
-                core.state.allocator.set_quota(role, _quota(plan))
-        return core
+        return MasterCore(config, epoch, stored, rng)
+
+    def _perform(self, effect: MasterEffect) -> None:
+        if isinstance(effect, Answer) and isinstance(effect.response, Refused):
+            raise BadConfig(
+                f"the masters refuse the roles of the scenario: {effect.response.message}"
+            )
+        super()._perform(effect)
 
     def _received(self, conn: ConnId, message: Any) -> None:  # noqa: ANN401
         if isinstance(message, FromFramework) and isinstance(message.call, Request):
@@ -94,11 +105,20 @@ class ScenarioMaster(VirtualMaster):
             self.core.state.allocator.set_demand(framework_id, demands)
 
 
-def _quota(plan: RolePlan) -> Quota:
-    return Quota(
-        {name: to_milli(amount) for name, amount in plan.guarantee.items()},
-        {name: to_milli(amount) for name, amount in plan.limit.items()},
+def _calls(roles: dict[str, RolePlan]) -> tuple[OperatorCall, ...]:
+    """What an operator asks, so that the roles are as the scenario has them."""
+    weights = UpdateWeights(tuple(WeightInfo(plan.weight, role) for role, plan in roles.items()))
+    quotas = tuple(
+        QuotaConfig(role, _milli(plan.guarantee), _milli(plan.limit))
+        for role, plan in roles.items()
+        if plan.guarantee or plan.limit
     )
+    # By force: the agents that it is to be of may join later.
+    return (weights, UpdateQuota(quotas, force=True)) if quotas else (weights,)
+
+
+def _milli(amounts: Amounts) -> dict[str, Thousandths]:
+    return {name: to_milli(amount) for name, amount in amounts.items()}
 
 
 class RealAgent(VirtualAgent):
@@ -183,12 +203,22 @@ class ScenarioCluster:
         world = self.network.world
         for master in self.masters:
             master.stand()
+        if scenario.roles:
+            self._ask(_calls(scenario.roles))
         for group in scenario.cluster.groups:
             for agent in self.groups[group.name]:
                 # Machines do not come up in one instant.
                 world.after(group.join_s + world.between(0.0, 1.0), agent.start)
                 if group.leave_s is not None:
                     world.after(group.leave_s, agent.leave)
+
+    def _ask(self, calls: tuple[OperatorCall, ...]) -> None:
+        leader = self.leader
+        if leader is None:
+            self.network.world.after(0.01, self._ask, calls)
+            return
+        for number, call in enumerate(calls):
+            leader.process.post(OperatorAsked(number, call))
 
 
 def _infos(group: Group) -> list[AgentInfo]:

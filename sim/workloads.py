@@ -1,19 +1,20 @@
-"""Virtual frameworks: jobs wait in a queue, a scheduler decides on one at a time and takes its time.
+"""Virtual frameworks: jobs wait in a queue, a scheduler decides about one at a time, in its time.
 
 How it decides is what the Mesos schedulers of the Omega paper's simulator do (EuroSys 2013, section
 4.2; google/cluster-scheduler-simulator, MesosSimulation.scala). With offers at hand it works off
 the jobs that wait at that moment, one after the other, and holds all of the offers until then. A
 job that found too little room is tried again a second later. A framework without jobs suppresses.
 
-Differences, all of them in what the real master does: an accepted offer's rest goes back at once,
-not after the last job; and an offer may be rescinded while the scheduler thinks, then the tasks
-that it meant for it wait for the next try.
+Differences, all of them because the real master has it so: an accepted offer's rest goes back at
+once, not after the last job. An offer may be rescinded while the scheduler thinks: then its tasks
+go to the other offers that it has, or, if it `insists`, wait for another decision. And who declares
+its demand declares the job that is next, for it can't use more before that is decided.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -109,6 +110,7 @@ class VirtualFramework:
         self._world = network.world
         self._shape = {name: to_milli(amount) for name, amount in plan.jobs.shape.items()}
         self._resources = Resources.of(**plan.jobs.shape)
+        self._again: dict[Job, None] = {}  # jobs that are tried again in a moment
         self._batch: _Batch | None = None
         self._suppressed = True
         self._declared = 0
@@ -147,12 +149,12 @@ class VirtualFramework:
 
     @property
     def waiting(self) -> int:
-        """Jobs that still want to place something."""
-        return len(self.queue) + (len(self._batch.jobs) if self._batch else 0)
+        """Jobs that want to place something, now or when they are tried again."""
+        return self._eager + len(self._again)
 
     @property
-    def thinking(self) -> bool:
-        return self._batch is not None
+    def _eager(self) -> int:
+        return len(self.queue) + (len(self._batch.jobs) if self._batch else 0)
 
     # ---- connection
 
@@ -168,7 +170,7 @@ class VirtualFramework:
             roles=(self.plan.in_role,),
             capabilities=_CAPABILITIES,
         )
-        self._suppressed = not self.waiting
+        self._suppressed = not self._eager
         quiet = (self.plan.in_role,) if self._suppressed else ()
         self._call(Subscribe(info, quiet))
 
@@ -206,6 +208,7 @@ class VirtualFramework:
     # ---- wanting
 
     def _enqueue(self, job: Job) -> None:
+        self._again.pop(job, None)
         self.queue.append(job)
         self._declare()
         if self._suppressed:
@@ -214,11 +217,11 @@ class VirtualFramework:
         self._decide()
 
     def _declare(self) -> None:
-        """Its whole demand, whenever more is wanted than before, or less without a launch."""
+        """Its demand, whenever more is wanted than before, or less without a launch."""
         if not self.plan.declares or self._id is None:
             return
-        waiting = (*self.queue, *(self._batch.jobs if self._batch else ()))
-        count = sum(len(job.unplaced) for job in waiting)
+        waiting = self._batch.jobs if self._batch else self.queue
+        count = len(waiting[0].unplaced) if waiting else 0
         if count and count != self._declared:
             self._declared = count
             wanted = DemandRequest(self._resources, count=count, role=self.plan.in_role)
@@ -249,8 +252,9 @@ class VirtualFramework:
         if not self.queue:
             self._rest()
         elif self.offers:
-            self._batch = _Batch(self.queue, dict.fromkeys(self.offers))
-            self.queue = deque()
+            count = 1 if self.plan.declares else len(self.queue)
+            jobs = deque(self.queue.popleft() for _ in range(count))
+            self._batch = _Batch(jobs, dict.fromkeys(self.offers))
             self._think(self._batch)
 
     def _think(self, batch: _Batch) -> None:
@@ -260,16 +264,16 @@ class VirtualFramework:
         job.tries += 1
         if job.first_try_s is None:
             job.first_try_s = now_s
-        plan = self._fit(job, batch)
+        plan = self._fit(job, batch.seen)
         think = self.plan.think
         takes_s = think.job_s + think.task_s * len(job.unplaced)
         self._world.after(takes_s, self._thought, batch, job, plan, takes_s)
 
-    def _fit(self, job: Job, batch: _Batch) -> dict[OfferId, list[int]]:
+    def _fit(self, job: Job, offers: Iterable[OfferId]) -> dict[OfferId, list[int]]:
         """First fit: the tasks of each offer."""
         plan: dict[OfferId, list[int]] = {}
         left = list(job.unplaced)
-        for offer_id in batch.seen:
+        for offer_id in offers:
             if not left:
                 break
             offer = self.offers.get(offer_id)
@@ -287,6 +291,8 @@ class VirtualFramework:
     ) -> None:
         self.tally.busy_s += took_s
         batch.jobs.popleft()
+        if not self.plan.think.insists:
+            plan = self._fit(job, self.offers)
         for offer_id, indexes in plan.items():
             offer = self.offers.pop(offer_id, None)
             if offer is None:
@@ -331,6 +337,7 @@ class VirtualFramework:
         ) or job.tries > limits.at_all:
             job.abandoned_s = now_s
         else:
+            self._again[job] = None
             self._world.after(_TRY_AGAIN_S, self._enqueue, job)
 
     # ---- tasks
