@@ -12,6 +12,7 @@ from mezzo.messages.agent import (
     ExecutorMessage,
     KillTask,
     KnownTask,
+    OperationUpdate,
     Ping,
     Pong,
     RegisterAgent,
@@ -27,7 +28,7 @@ from mezzo.model import FrameworkInfo, Task
 from mezzo.record import replace
 from mezzo.states import Reason, TaskState
 
-from . import executors, frameworks, offers, registry, tasks, views
+from . import executors, frameworks, offers, operations, registry, tasks, views
 from .allocator import AgentTerms
 from .events import CloseStream, ToAgent
 from .state import (
@@ -66,6 +67,8 @@ def said(state: MasterState, step: Step, conn: ConnId, message: AgentMessage) ->
         tasks.update(state, step, agent, message)
     elif isinstance(message, UnregisterAgent):
         leave(state, step, agent)
+    elif isinstance(message, OperationUpdate):
+        operations.updated(state, step, agent, message)
     elif isinstance(message, ExecutorMessage):
         executors.said(state, step, agent, message)
     elif isinstance(message, ExecutorExited):
@@ -134,6 +137,7 @@ def reregister(state: MasterState, step: Step, conn: ConnId, message: Reregister
     agent.reregistered_s = step.now.wall_s
     missing = _merge_tasks(state, step, agent, message, resend=was_unreachable)
     executors.merge(state, step, agent, message)
+    operations.merge(state, step, agent, message)
     new = agent.standing is Standing.RECOVERED
     agent.standing = Standing.CONNECTED
     if new:

@@ -11,12 +11,14 @@ from mezzo.ids import ConnId, FrameworkId
 from mezzo.messages.scheduler import (
     Accept,
     Acknowledge,
+    AcknowledgeOperationStatus,
     Call,
     Decline,
     Error,
     Kill,
     Message,
     Reconcile,
+    ReconcileOperations,
     Revive,
     Shutdown,
     Subscribe,
@@ -24,7 +26,18 @@ from mezzo.messages.scheduler import (
     Teardown,
 )
 
-from . import agents, executors, frameworks, offers, operators, registry, roles, tasks
+from . import (
+    accepting,
+    agents,
+    executors,
+    frameworks,
+    offers,
+    operations,
+    operators,
+    registry,
+    roles,
+    tasks,
+)
 from .events import (
     AgentSaid,
     CloseStream,
@@ -129,7 +142,7 @@ class MasterCore:
         state = self.state
         match call:
             case Accept():
-                offers.accept(state, step, framework, call)
+                accepting.accept(state, step, framework, call)
             case Decline():
                 offers.decline(state, step, framework, call)
             case Acknowledge():
@@ -146,6 +159,10 @@ class MasterCore:
                 frameworks.complete(state, step, framework, "the framework tore itself down")
             case Message():
                 executors.tell(state, step, framework, call)
+            case AcknowledgeOperationStatus():
+                operations.acknowledge(state, step, framework, call)
+            case ReconcileOperations():
+                operations.reconcile(state, step, framework, call)
             case Shutdown():
                 executors.shutdown(state, step, framework, call)
             case Subscribe():

@@ -13,7 +13,6 @@ from mezzo.messages.agent import (
 )
 from mezzo.messages.scheduler import Failure, Message, Shutdown
 from mezzo.model import ExecutorInfo
-from mezzo.record import replace
 
 from .state import (
     AgentEntry,
@@ -33,23 +32,18 @@ def ids_on(framework: FrameworkEntry, agent: AgentEntry) -> tuple[ExecutorId, ..
     return tuple(id_ for owner, id_ in agent.executors if owner == framework.id)
 
 
-def start(
-    state: MasterState,
+def add(
     framework: FrameworkEntry,
     agent: AgentEntry,
     info: ExecutorInfo,
     role: str,
+    *,
+    seen: bool = False,
 ) -> None:
-    """One that the agent does not have yet, out of what the framework is offered there."""
-    _add(framework, agent, ExecutorEntry(info, agent.id, role))
-    state.allocator.use((framework.id, role), agent.id, info.resources)
-
-
-def _add(framework: FrameworkEntry, agent: AgentEntry, entry: ExecutorEntry) -> None:
-    executor_id = entry.info.executor_id
-    entry.info = replace(entry.info, framework_id=framework.id)
-    agent.executors[(framework.id, executor_id)] = entry
-    framework.executors[(agent.id, executor_id)] = entry
+    """One that was not there. `info` names its framework; who calls this charges the resources."""
+    entry = ExecutorEntry(info, agent.id, role, seen)
+    agent.executors[(framework.id, info.executor_id)] = entry
+    framework.executors[(agent.id, info.executor_id)] = entry
 
 
 def _end(
@@ -126,7 +120,7 @@ def merge(state: MasterState, step: Step, agent: AgentEntry, message: Reregister
             agent.executors[key].seen = True
             continue
         role = _role(framework, agent, info.executor_id)
-        _add(framework, agent, ExecutorEntry(info, agent.id, role, seen=True))
+        add(framework, agent, info, role, seen=True)
         if agent.standing is not Standing.RECOVERED:
             state.allocator.occupy((framework.id, role), agent.id, info.resources)
     for framework_id, executor_id in [key for key in agent.executors if key not in reported]:

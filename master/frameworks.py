@@ -11,7 +11,7 @@ from mezzo.model import Capability, FrameworkInfo, OfferConstraints
 from mezzo.record import replace
 from mezzo.states import Reason, TaskState
 
-from . import offers, registry, tasks, views
+from . import offers, operations, registry, tasks, views
 from .allocator import FrameworkTerms, compile_constraints
 from .events import CloseStream, ToFramework
 from .roles import check_usable
@@ -236,6 +236,7 @@ def complete(state: MasterState, step: Step, framework: FrameworkEntry, why: str
     offers.take_back_all(state, step, framework)
     on_agents = dict.fromkeys(entry.info.agent_id for entry in framework.tasks.values())
     on_agents |= dict.fromkeys(agent_id for agent_id, _ in framework.executors)
+    on_agents |= dict.fromkeys(operations.forget_all_of(state, framework))
     for agent_id in on_agents:
         agent = state.agents.get(agent_id)
         if agent is None:

@@ -333,6 +333,7 @@ class Step(Output[MasterEffect]):
 
 def task_of(info: TaskInfo, framework_id: FrameworkId, role: str, user: str | None) -> Task:
     """The task that a launch makes."""
+    runner = info.command or (info.executor.command if info.executor else None)
     return Task(
         name=info.name,
         task_id=info.task_id,
@@ -346,7 +347,7 @@ def task_of(info: TaskInfo, framework_id: FrameworkId, role: str, user: str | No
         container=info.container,
         health_check=info.health_check,
         kill_policy=info.kill_policy,
-        user=(info.command.user if info.command else None) or user,
+        user=(runner.user if runner else None) or user,
         role=role,
         unique_lease=info.unique_lease,
     )

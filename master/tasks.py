@@ -15,7 +15,7 @@ from mezzo.model import Task, TaskStatus
 from mezzo.record import replace
 from mezzo.states import Reason, Source, TaskState, may_move
 
-from . import executors
+from . import executors, operations
 from .state import AgentEntry, FrameworkEntry, MasterState, Standing, Step, TaskEntry
 
 # ---------------------------------------------------------------------------------- updates
@@ -127,6 +127,8 @@ def lose_on_agent(
     Tasks that become UNREACHABLE are kept aside for the return of their agent.
     """
     executors.lose_on_agent(state, step, agent, only)
+    if only is None:
+        operations.lose_on_agent(state, step, agent, new, message)
     waiting = []
     for key in [key for key in agent.tasks if only is None or key[0] == only]:
         entry = agent.tasks.pop(key)

@@ -42,7 +42,7 @@ def convert(resources: Resources, conversion: Conversion) -> Resources:
         raise BadRequest(f"{before} is needed but not contained in {resources}")
     left = resources - before
     if isinstance(conversion, Create):
-        _check_ids_are_new(left, after)
+        check_ids_are_new(left, after)
     return left + after
 
 
@@ -201,8 +201,8 @@ def _is_volume(kind: Kind) -> bool:
     return kind.disk is not None and kind.disk.persistence_id is not None
 
 
-def _check_ids_are_new(there: Resources, volumes: Resources) -> None:
-    """A volume's id is unique per role."""
+def check_ids_are_new(there: Resources, volumes: Resources) -> None:
+    """A volume's id is unique per role. Raises BadRequest."""
     taken = {
         (kind.role, kind.disk.persistence_id)
         for kind, _ in there.items()

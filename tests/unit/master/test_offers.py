@@ -189,7 +189,7 @@ EXECUTOR = ExecutorInfo(ExecutorId("e"))
         ({"agent_id": AgentId("other")}, "invalid agent other"),
         ({"command": None}, "exactly one of command and executor"),
         ({"executor": EXECUTOR}, "exactly one of command and executor"),
-        ({"command": None, "executor": EXECUTOR}, "run command tasks only"),
+        ({"command": None, "executor": EXECUTOR}, "executor.command is missing"),
         ({"container": DOCKER}, "container.docker.image is missing"),
         (
             {"health_check": HealthCheck(HealthCheckType.TCP, interval_seconds=-1.0)},

@@ -1,0 +1,115 @@
+"""ACCEPT: the operations, in order, on the joined resources of the offers."""
+
+from __future__ import annotations
+
+from mezzo.errors import BadRequest
+from mezzo.messages.scheduler import Accept, Update, UpdateOperationStatus
+from mezzo.model import Offer
+from mezzo.operations import (
+    Launch,
+    LaunchGroup,
+    Operation,
+    OperationState,
+    OperationStatus,
+    OtherOperation,
+)
+from mezzo.resources import Resources
+from mezzo.states import Reason, TaskState
+
+from . import conversions, launching, offers
+from .state import AgentEntry, FrameworkEntry, MasterState, Step
+
+
+def accept(state: MasterState, step: Step, framework: FrameworkEntry, call: Accept) -> None:
+    """One that fails is skipped, and told to who wants to know; what is left goes back."""
+    try:
+        used = _check_offers(state, framework, call)
+    except BadRequest as error:
+        _refuse(state, step, framework, call, str(error))
+        return
+    for offer in used:
+        offers.remove(state, step, offer)
+    offered = left = Resources.total(offer.resources for offer in used)
+    agent = state.agents[used[0].agent_id]
+    for operation in call.operations:
+        left = _operate(state, step, framework, agent, used[0].role, operation, left)
+    # Who used something may have the rest again at once: it makes progress. Who used nothing would
+    # be asked over and over.
+    floor_s = state.config.refuse_min_s if left == offered else 0.0
+    offers.give_back(state, step, used[0], left, call.filters, at_least_s=floor_s)
+
+
+def _check_offers(state: MasterState, framework: FrameworkEntry, call: Accept) -> list[Offer]:
+    if len(set(call.offer_ids)) != len(call.offer_ids):
+        raise BadRequest("an offer is named twice")
+    found = []
+    for offer_id in call.offer_ids:
+        offer = state.offers.get(offer_id)
+        if offer is None or offer.framework_id != framework.id:
+            raise BadRequest(f"offer {offer_id} is no longer valid")
+        found.append(offer)
+    if not found:
+        raise BadRequest("no offer is named")
+    if any(offer.agent_id != found[0].agent_id for offer in found):
+        raise BadRequest("the offers are of more than one agent")
+    if any(offer.role != found[0].role for offer in found):
+        raise BadRequest("the offers are for more than one role")
+    return found
+
+
+def _refuse(
+    state: MasterState, step: Step, framework: FrameworkEntry, call: Accept, why: str
+) -> None:
+    """Invalid offers: those that exist are taken back, every task is answered."""
+    for offer_id in dict.fromkeys(call.offer_ids):
+        offer = state.offers.get(offer_id)
+        if offer is not None and offer.framework_id == framework.id:
+            offers.take_back(state, step, offer)
+    for operation in call.operations:
+        if not isinstance(operation, (Launch, LaunchGroup)):
+            _answer(step, framework, operation, why)
+            continue
+        for task in launching.tasks_of(operation):
+            status = step.status(
+                task.task_id,
+                framework.lost_form(TaskState.DROPPED),
+                Reason.INVALID_OFFERS,
+                f"Task launched with invalid offers: {why}",
+                agent_id=task.agent_id,
+            )
+            step.to_framework(framework, Update(status))
+
+
+def _operate(
+    state: MasterState,
+    step: Step,
+    framework: FrameworkEntry,
+    agent: AgentEntry,
+    role: str,
+    operation: Operation,
+    left: Resources,
+) -> Resources:
+    """Carry out one operation; returns what is left of the offers."""
+    if isinstance(operation, (Launch, LaunchGroup)):
+        return launching.launch(state, step, framework, agent, role, operation, left)
+    try:
+        if isinstance(operation, OtherOperation):
+            raise BadRequest(f"{operation.type} is for resource providers, of which none is here")
+        return conversions.for_framework(state, step, framework, agent, role, operation, left)
+    except BadRequest as error:
+        _answer(step, framework, operation, str(error), agent)
+        return left
+
+
+def _answer(
+    step: Step,
+    framework: FrameworkEntry,
+    operation: Operation,
+    why: str,
+    agent: AgentEntry | None = None,
+) -> None:
+    """Only who gave the operation an id wants to know."""
+    if operation.id is not None:
+        agent_id = None if agent is None else agent.id
+        status = OperationStatus(OperationState.ERROR, operation.id, why, agent_id)
+        step.to_framework(framework, UpdateOperationStatus(status))
