@@ -10,7 +10,7 @@ from mezzo.ids import ConnId
 from mezzo.messages import operator as m
 from mezzo.record import Record
 
-from . import explaining, frameworks, roles, views
+from . import explaining, frameworks, metrics, roles, views
 from .events import Answer, CloseStream, Publish, ToOperator
 from .state import MasterState, Step
 
@@ -57,6 +57,7 @@ _ANSWERS: Final[Mapping[type[Record], Answerer]] = {
     m.GetFrameworks: _reading(views.frameworks),
     m.GetTasks: _reading(views.tasks),
     m.GetMaster: _reading(views.master),
+    m.GetMetrics: metrics.view,
     m.GetRoles: _reading(roles.view),
     m.GetWeights: _reading(roles.weights),
     m.GetQuota: _reading(roles.quotas),
