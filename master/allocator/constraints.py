@@ -71,16 +71,6 @@ class Constraints:
             return []
         return [next(c.source for c in g if not c.holds(place)) for g in self._groups]
 
-    @property
-    def source(self) -> tuple[tuple[AttributeConstraint, ...], ...]:
-        return tuple(tuple(each.source for each in group) for group in self._groups)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Constraints) and self.source == other.source
-
-    def __hash__(self) -> int:
-        return hash(self.source)
-
 
 def compile_constraints(role: str, groups: Iterable[Iterable[AttributeConstraint]]) -> Constraints:
     """Raises BadRequest: no group, an empty group, a bad selector or a bad pattern."""

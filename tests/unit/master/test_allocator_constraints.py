@@ -116,10 +116,3 @@ def test_a_pattern_that_makes_others_backtrack_for_ever_is_matched_at_once() -> 
     evil = compile_constraints("r", [[attribute(P.TEXT_MATCHES, "a", "(a|aa)*b")]])
     victim = AgentTerms(Resources(), "h", (Attribute("a", text="a" * 10_000),))
     assert not evil.admits(victim)
-
-
-def test_constraints_are_equal_if_their_sources_are() -> None:
-    one, two = (compile_constraints("r", [[attribute(P.EXISTS, "a")]]) for _ in range(2))
-    assert one == two
-    assert hash(one) == hash(two)
-    assert one != compile_constraints("r", [[attribute(P.EXISTS, "b")]])

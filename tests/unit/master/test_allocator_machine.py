@@ -394,7 +394,8 @@ class AllocatorMachine(RuleBasedStateMachine):
         for client in self.a._books.tree.clients.values():
             for wish in client.wishes.wishes if client.wishes is not None else ():
                 assert wish.pending == sum(wish.on.values())
-                assert all(units > 0 for units in wish.on.values())
+                for agent, units in wish.on.items():
+                    assert 0 < units <= wish.units_in(agent.offered[client])
                 assert wish.pending <= wish.left or wish.left == 0
 
     @invariant()
