@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.master.allocator import AgentTerms, FrameworkTerms, Grant
 from mezzo.master.allocator.cycle import Cycle
+from mezzo.model import Attribute
 from mezzo.resources import Kind, Resources
 
 from .allocators import ONE, add, allocator, back, cycle, grants
@@ -214,6 +216,57 @@ def test_a_refusal_of_more_replaces_one_of_less() -> None:
         cycle(a)
     (entries,) = a._books.agents[AgentId("s1")].refusals.values()
     assert len(entries) <= 2
+
+
+@given(st.floats(min_value=0.001, max_value=1e7))
+def test_a_refusal_never_ends_early_and_at_most_50_ms_late(until_s: float) -> None:
+    a = allocator("a")
+    add(a, "s1")
+    cycle(a)
+    back(a, "a", "s1", refused_until_s=until_s)
+    assert cycle(a, math.nextafter(until_s, 0.0)) == []
+    due_s = a.next_due_s
+    assert due_s is not None
+    assert until_s <= due_s <= until_s + 0.05 + 1e-6
+    assert cycle(a, due_s) == [("a", "s1")]
+
+
+def test_equal_refusals_are_one_object() -> None:
+    a = allocator("a")
+    for number in range(50):
+        add(a, f"s{number}", Resources.of(cpus=1, mem=100))
+    for grant in grants(a):
+        back(a, "a", grant.agent_id, grant.resources, refused_until_s=1e6)
+    agents = a._books.agents.values()
+    assert len({id(each) for agent in agents for each in agent.refusals.values()}) == 1
+
+
+def test_a_change_of_attributes_voids_refusals_and_one_of_resources_does_not() -> None:
+    a = allocator("a")
+    add(a, "s1")
+    cycle(a)
+    back(a, "a", "s1", refused_until_s=1e6)
+    a.update_agent(AgentId("s1"), AgentTerms(Resources.of(cpus=0.5, mem=100)))
+    assert cycle(a) == []
+    rack = Attribute("rack", text="r1")
+    a.update_agent(AgentId("s1"), AgentTerms(Resources.of(cpus=0.5, mem=100), attributes=(rack,)))
+    assert cycle(a) == [("a", "s1")]
+
+
+def test_an_agent_that_shrinks_keeps_what_runs_and_one_that_grows_is_offered_more() -> None:
+    a = allocator("a")
+    add(a, "s1", Resources.of(cpus=4, mem=100))
+    (grant,) = grants(a)
+    running = Resources.of(cpus=3, mem=100)
+    a.use((grant.framework_id, grant.role), grant.agent_id, running)
+    back(a, "a", "s1", Resources.of(cpus=1))
+    a.update_agent(AgentId("s1"), AgentTerms(Resources.of(cpus=2, mem=100)))
+    assert cycle(a) == []
+    assert a.available(AgentId("s1")) == Resources()
+    a.update_agent(AgentId("s1"), AgentTerms(Resources.of(cpus=5, mem=200)))
+    assert [each.resources for each in grants(a)] == [Resources.of(cpus=2, mem=100)]
+    a.remove_agent(AgentId("s1"))
+    assert a.share((FrameworkId("a"), "*")) == 0.0
 
 
 # ---- what changed, and what did not
