@@ -27,6 +27,7 @@ def accept(state: MasterState, step: Step, framework: FrameworkEntry, call: Acce
     except BadRequest as error:
         _refuse(state, step, framework, call, str(error))
         return
+    step.count("offers/accepted" if call.operations else "offers/declined", framework, len(used))
     for offer in used:
         offers.remove(state, step, offer)
     offered = left = Resources.total(offer.resources for offer in used)

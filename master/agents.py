@@ -381,6 +381,7 @@ def _remove(
     for framework in state.frameworks.values():
         step.to_framework(framework, Failure(agent.id))
     step.publish(AgentRemoved(agent.id))
+    step.count("slave_removals")
     return waiting
 
 

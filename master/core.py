@@ -31,6 +31,7 @@ from . import (
     agents,
     executors,
     frameworks,
+    metrics,
     offers,
     operations,
     operators,
@@ -76,6 +77,7 @@ class MasterCore:
         if self.state.agents_awaited:
             roles.agents_came_back(self.state, step)
         offers.schedule_cycle(self.state, step)
+        metrics.observe(self.state, event, step)
         return step
 
     def _handle(self, event: MasterEvent, step: Step) -> None:

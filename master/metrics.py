@@ -17,7 +17,7 @@ from mezzo.messages import scheduler as sm
 from mezzo.model import TaskStatus
 from mezzo.record import Record
 from mezzo.resources import Resources, from_milli
-from mezzo.states import TaskState
+from mezzo.states import Reason, TaskState
 
 from .events import AgentSaid, FrameworkSaid, MasterEvent, ToAgent, ToFramework
 from .state import FrameworkEntry, MasterState, Standing, Step, TaskEntry
@@ -72,6 +72,8 @@ _COUNTERS: Final = (
     "invalid_status_updates",
     "dropped_messages",
 )
+# With these the master ends what a framework wanted to launch and what never was a task.
+_NEVER_LAUNCHED: Final = (Reason.INVALID_OFFERS, Reason.TASK_INVALID, Reason.TASK_GROUP_INVALID)
 _SCALARS: Final = ("cpus", "mem", "disk", "gpus")
 
 
@@ -105,6 +107,11 @@ def _count_event(step: Step, framework: FrameworkEntry, event: sm.Event) -> None
         step.count("offers/sent", framework, len(event.offers))
     elif isinstance(event, sm.Rescind):
         step.count("offers/rescinded", framework)
+    elif isinstance(event, sm.Update):
+        status = event.status
+        if status.uuid is None and status.reason in _NEVER_LAUNCHED:
+            task_over(step, framework, status.state)
+            end_told(step, status)
 
 
 def _of(state: MasterState, conn: ConnId) -> FrameworkEntry | None:
@@ -132,7 +139,7 @@ def end_told(step: Step, status: TaskStatus) -> None:
     """The end of a task, with who says so and why."""
     state, source, reason = status.state, status.source, status.reason
     if source is not None and reason is not None:
-        step.count(f"{state.lower()}/source_{source.lower()}/reason_{reason.lower()}")
+        step.count(f"{state}/{source}/{reason}".lower())
 
 
 # ---------------------------------------------------------------------------------- telling

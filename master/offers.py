@@ -138,6 +138,7 @@ def decline(state: MasterState, step: Step, framework: FrameworkEntry, call: Dec
         offer = state.offers.get(offer_id)
         if offer is not None and offer.framework_id == framework.id:
             remove(state, step, offer)
+            step.count("offers/declined", framework)
             floor_s = state.config.refuse_min_s
             give_back(state, step, offer, offer.resources, call.filters, at_least_s=floor_s)
 

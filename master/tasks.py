@@ -15,7 +15,7 @@ from mezzo.model import Task, TaskStatus
 from mezzo.record import replace
 from mezzo.states import Reason, Source, TaskState, may_move
 
-from . import executors, operations
+from . import executors, metrics, operations
 from .state import AgentEntry, FrameworkEntry, MasterState, Standing, Step, TaskEntry
 
 # ---------------------------------------------------------------------------------- updates
@@ -36,6 +36,7 @@ def update(state: MasterState, step: Step, agent: AgentEntry, message: StatusUpd
     # After a terminal status nothing follows, so the latest state is that one.
     latest = status.state if status.state.terminal else message.latest_state
     entry = agent.tasks.get((framework.id, status.task_id))
+    metrics.status_came(step, entry, status)
     if entry is not None:
         if status.source is Source.EXECUTOR:
             executors.seen(agent, framework.id, entry)
@@ -54,6 +55,7 @@ def set_state(state: MasterState, step: Step, entry: TaskEntry, new: TaskState) 
     held = entry.holds_resources
     entry.state = new
     if held and not entry.holds_resources:
+        metrics.task_over(step, state.frameworks[entry.info.framework_id], new)
         _free(state, step, entry.info)
         executors.task_over(state, step, state.agents[entry.info.agent_id], entry)
 
@@ -156,6 +158,8 @@ def lose_on_agent(
             while len(framework.unreachable) > state.config.max_unreachable_tasks_per_framework:
                 del framework.unreachable[next(iter(framework.unreachable))]
         else:
+            metrics.task_over(step, framework, new)
+            metrics.end_told(step, status)
             remember(state, framework, entry)
         step.to_framework(framework, Update(status))
         step.publish(TaskUpdated(framework.id, status, entry.state))
