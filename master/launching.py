@@ -227,7 +227,7 @@ class _Launcher:
         """Unless it runs already."""
         if (self._framework.id, executor.executor_id) not in self._agent.executors:
             executors.add(self._framework, self._agent, executor, self._role)
-            self._charge(executor.resources)
+            self._charge(executor.resources, task=False)
 
     def _add(self, task: TaskInfo) -> None:
         framework = self._framework
@@ -237,16 +237,16 @@ class _Launcher:
         self._agent.tasks[(framework.id, task.task_id)] = entry
         framework.tasks[task.task_id] = entry
         self._step.publish(TaskAdded(entry.info))
-        self._charge(task.resources)
+        self._charge(task.resources, task=True)
 
-    def _charge(self, resources: Resources) -> None:
+    def _charge(self, resources: Resources, *, task: bool) -> None:
         """Out of the offers. What is shared stays there: the next may use it as well."""
         allocator, client = self._state.allocator, (self._framework.id, self._role)
         own = _exclusive(resources)
         if own is not resources:
             allocator.occupy(client, self._agent.id, resources - own)
         if own:
-            allocator.use(client, self._agent.id, own)
+            allocator.use(client, self._agent.id, own, task=task)
             self.left = self.left - own
 
     def refuse(self, tasks: tuple[TaskInfo, ...], reason: Reason, why: str) -> None:

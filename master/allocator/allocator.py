@@ -252,11 +252,16 @@ class Allocator:
 
     # ---- the life of a grant
 
-    def use(self, client: Client, agent_id: AgentId, resources: Resources) -> None:
-        """A task takes these of what is offered."""
+    def use(
+        self, client: Client, agent_id: AgentId, resources: Resources, *, task: bool = True
+    ) -> None:
+        """A task takes these of what is offered; or, if not `task`, its executor: that is no task
+        of the declared demand."""
         books = self._books
         node, agent = books.tree.clients[client], books.agents[agent_id]
         books.use(node, agent, resources)
+        if not task:
+            return
         node.counters.used += 1
         if node.wishes is not None:
             node.wishes.used(agent, resources)

@@ -55,6 +55,17 @@ def test_a_smaller_task_is_a_unit_and_a_larger_one_is_several() -> None:
     assert [each.resources for each in grants(a)] == [ONE]
 
 
+def test_an_executor_is_no_task_of_the_demand() -> None:
+    a = allocator("a")
+    a.set_demand(F, (demand(count=2, cpus=1, mem=100),))
+    add(a, "s1", BIG)
+    (grant,) = grants(a)
+    a.use(client(grant), AgentId("s1"), Resources.of(cpus=0.1, mem=10), task=False)
+    a.use(client(grant), AgentId("s1"), Resources.of(cpus=0.9, mem=90))
+    a.decline(client(grant), AgentId("s1"), ONE)
+    assert [each.resources for each in grants(a)] == [ONE]
+
+
 def test_several_shapes_are_served_in_the_order_in_which_they_are_declared() -> None:
     a = allocator("a")
     a.set_demand(F, (demand(count=1, cpus=5, mem=10), demand(count=9, cpus=2, mem=10)))
