@@ -7,6 +7,7 @@ import random
 from collections.abc import Hashable, Iterable
 from typing import Any, TypeVar
 
+from mezzo.conversions import convert, exchange
 from mezzo.core import CancelTimer, Delete, Instant, Put, SetTimer, TimerFired
 from mezzo.ids import AgentId, ConnId, FrameworkId, OfferId, TaskId
 from mezzo.master.core import MasterCore
@@ -30,9 +31,11 @@ from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
 from mezzo.model import (
+    AgentCapability,
     AgentInfo,
     Capability,
     CommandInfo,
+    ExecutorInfo,
     Filters,
     FrameworkInfo,
     MasterInfo,
@@ -41,7 +44,13 @@ from mezzo.model import (
     TaskInfo,
     TaskStatus,
 )
-from mezzo.operations import Launch
+from mezzo.operations import (
+    Launch,
+    Operation,
+    OperationRecord,
+    OperationState,
+    OperationStatus,
+)
 from mezzo.record import replace
 from mezzo.resources import Resources
 from mezzo.states import Source, TaskState
@@ -62,6 +71,10 @@ class Agent:
         self.conn: ConnId | None = None
         self.tasks: dict[tuple[FrameworkId, TaskId], Task] = {}
         self.frameworks: dict[FrameworkId, FrameworkInfo] = {}
+        self.executors: tuple[ExecutorInfo, ...] = ()  # that it reports
+        self.operations: dict[bytes, OperationRecord] = {}  # whose outcome is not acknowledged
+        self.capabilities = tuple(AgentCapability)
+        self.slow = False  # True: does no operations until it is told to `operate`
         self.inbox: list[am.MasterMessage] = []
         self.deaf = False  # True: answers no pings
         self.unacknowledged: dict[tuple[FrameworkId, TaskId], am.StatusUpdate] = {}
@@ -81,7 +94,7 @@ class Agent:
     def register(self) -> None:
         """On a new stream, or again."""
         self.connect()
-        self.say(am.RegisterAgent(self.info, "1.0", self.boot_id))
+        self.say(am.RegisterAgent(self.info, "1.0", self.boot_id, self.capabilities))
 
     def reregister(self, *tasks: Task) -> None:
         """On a new stream, with the tasks that it knows and has not forgotten."""
@@ -95,7 +108,31 @@ class Agent:
             self.boot_id,
             tasks or tuple(self.tasks.values()),
             tuple(self.frameworks.values()),
+            self.executors,
+            tuple(self.operations.values()),
+            self.capabilities,
         )
+
+    def operate(self, order: am.ApplyOperation, refusal: str | None = None) -> None:
+        """Do it, or not, and say so."""
+        assert self.conn is not None
+        self.world.replies.append(AgentSaid(self.conn, self.outcome(order, refusal)))
+
+    def outcome(self, order: am.ApplyOperation, refusal: str | None) -> am.OperationUpdate:
+        state, converted = OperationState.ERROR, Resources()
+        if refusal is None:
+            state, converted = OperationState.FINISHED, exchange(order.conversion).after
+            resources = convert(self.info.resources, order.conversion)
+            self.info = replace(self.info, resources=resources)
+        id_ = order.conversion.id
+        uuid = None if id_ is None else self.world.uuid()
+        status = OperationStatus(state, id_, refusal, self.id, converted, uuid)
+        record = OperationRecord(
+            order.uuid, order.conversion, status, order.framework_id, self.id, (status,)
+        )
+        if id_ is not None:
+            self.operations[order.uuid] = record
+        return am.OperationUpdate(record, status)
 
     def disconnect(self) -> None:
         if self.conn is not None:
@@ -139,14 +176,16 @@ class Agent:
                     self.world.replies.append(AgentSaid(self.conn, am.Pong()))
             case am.AgentRegistered(agent_id=agent_id) | am.AgentReregistered(agent_id=agent_id):
                 self.info = replace(self.info, id=agent_id)
-            case am.RunTask(framework=framework, task=task, role=role):
-                assert framework.id is not None
-                self.frameworks[framework.id] = framework
-                self.tasks[(framework.id, task.task_id)] = Task(
-                    *(task.name, task.task_id, framework.id, self.id, TaskState.STAGING),
-                    resources=task.resources,
-                    role=role,
-                )
+            case am.RunTask():
+                self._run(message)
+            case am.RunGroup(framework=framework, tasks=tasks, role=role):
+                for each in tasks:
+                    self._run(am.RunTask(framework, each, role))
+            case am.ApplyOperation():
+                if not self.slow:
+                    self.operate(message)
+            case am.OperationAcknowledged(uuid=uuid):
+                self.operations.pop(uuid, None)
             case am.UpdateAcknowledged(framework_id=framework_id, task_id=task_id, uuid=uuid):
                 key = (framework_id, task_id)
                 sent = self.unacknowledged.get(key)
@@ -161,6 +200,17 @@ class Agent:
                     self.unacknowledged.pop(key, None)
             case _:
                 pass
+
+    def _run(self, order: am.RunTask) -> None:
+        framework, task = order.framework, order.task
+        assert framework.id is not None
+        self.frameworks[framework.id] = framework
+        self.tasks[(framework.id, task.task_id)] = Task(
+            *(task.name, task.task_id, framework.id, self.id, TaskState.STAGING),
+            resources=task.resources,
+            role=order.role,
+            executor_id=task.executor.executor_id if task.executor is not None else None,
+        )
 
     def heard(self, kind: type[R]) -> list[R]:
         """What it was told of one kind since it was asked last."""
@@ -234,6 +284,12 @@ class Framework:
         for offer_id in ids:
             self.offers.pop(offer_id, None)
         self.say(sm.Accept(ids, (Launch(tasks),), Filters(refuse_s)))
+
+    def operate(self, *operations: Operation, refuse_s: float = 5.0) -> None:
+        """On all offers that it holds, which must be of one agent and role."""
+        ids = tuple(self.offers)
+        self.offers.clear()
+        self.say(sm.Accept(ids, operations, Filters(refuse_s)))
 
     def launch(
         self, task_id: str, resources: Resources = SMALL, *, agent: Agent | None = None
