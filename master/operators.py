@@ -10,7 +10,7 @@ from mezzo.ids import ConnId
 from mezzo.messages import operator as m
 from mezzo.record import Record
 
-from . import explaining, frameworks, metrics, roles, views
+from . import conversions, explaining, frameworks, metrics, operations, roles, views
 from .events import Answer, CloseStream, Publish, ToOperator
 from .state import MasterState, Step
 
@@ -66,6 +66,13 @@ _ANSWERS: Final[Mapping[type[Record], Answerer]] = {
     m.SetQuota: roles.set_quota,
     m.RemoveQuota: roles.remove_quota,
     m.TeardownFramework: _teardown,
+    m.GetOperations: _reading(operations.view),
+    m.ReserveResources: conversions.reserve,
+    m.UnreserveResources: conversions.unreserve,
+    m.CreateVolumes: conversions.create,
+    m.DestroyVolumes: conversions.destroy,
+    m.GrowVolume: conversions.grow,
+    m.ShrinkVolume: conversions.shrink,
     m.Explain: explaining.explain,
 }
 
