@@ -18,21 +18,23 @@ if TYPE_CHECKING:
     from mezzo.sim.scenario_report import Spread, Summary
 
 
-class _SvgFile(click.Path):
+def _svg_file(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
     """Checked before anything runs, which may take minutes."""
+    del ctx, param
+    if path is not None and path.suffix != ".svg":
+        raise click.BadParameter(f"{path} is no .svg: curves are drawn as SVG, as browsers show it")
+    if path is not None and not path.parent.is_dir():
+        raise click.BadParameter(f"the folder {path.parent} does not exist: create it first")
+    return path
 
-    def __init__(self) -> None:
-        super().__init__(dir_okay=False, writable=True, path_type=Path)
 
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        path = Path(super().convert(value, param, ctx))  # type: ignore[arg-type]
-        if path.suffix != ".svg":
-            self.fail(
-                f"{path} is no .svg: curves are drawn as SVG, which browsers show", param, ctx
-            )
-        if not path.parent.is_dir():
-            self.fail(f"the folder {path.parent} does not exist: create it first", param, ctx)
-        return path
+_plot_option = click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    callback=_svg_file,
+    metavar="FILE.svg",
+    help="Draw the curves.",
+)
 
 
 @click.group("sim")
@@ -50,7 +52,7 @@ command.add_command(seeds, "seeds")
 @command.command("run")
 @click.argument("scenario", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--seed", type=int, help="In place of the scenario's own.")
-@click.option("--plot", type=_SvgFile(), metavar="FILE.svg", help="Draw the run over time.")
+@_plot_option
 @click.option("--json", "output", flag_value="json", help="The same as --output json.")
 @output_option
 def run_(scenario: Path, seed: int | None, plot: Path | None, output: str) -> None:
@@ -77,19 +79,42 @@ def run_(scenario: Path, seed: int | None, plot: Path | None, output: str) -> No
 
 
 @command.command("omega")
-@click.option("--hours", type=click.FloatRange(min=0.5), default=4.0, show_default=True)
-@click.option("--seeds", "seed_count", type=click.IntRange(min=1), default=3, show_default=True)
+@click.option(
+    "--hours",
+    type=click.FloatRange(min=0.5),
+    default=3.0,
+    show_default=True,
+    help="Of virtual time, of each run.",
+)
+@click.option(
+    "--seeds",
+    "seed_count",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Runs for each point, of which the means are told.",
+)
+@click.option(
+    "--think",
+    "thinks_s",
+    type=click.FloatRange(min=0.1),
+    multiple=True,
+    help="A decision time in seconds, again for more.  [default: 0.1 to 100]",
+)
 @click.option("--jobs", type=click.IntRange(min=1), default=2, help="Processes at a time.")
-@click.option("--plot", type=_SvgFile(), metavar="FILE.svg", help="Draw the curves.")
-def omega(hours: float, seed_count: int, jobs: int, plot: Path | None) -> None:
+@_plot_option
+def omega(
+    hours: float, seed_count: int, thinks_s: tuple[float, ...], jobs: int, plot: Path | None
+) -> None:
     """The Omega paper's experiment: what a framework that thinks for long does to others.
 
     Prints one JSON line for each way to offer, decision time and framework.
     """
-    from mezzo.sim.omega import draw, measure
+    from mezzo.sim.omega import THINKS_S, draw, measure
 
     outcomes = []
-    for outcome in measure(hours=hours, seeds=seed_count, jobs=jobs):
+    thinks_s = tuple(sorted(thinks_s)) or THINKS_S
+    for outcome in measure(thinks_s=thinks_s, hours=hours, seeds=seed_count, jobs=jobs):
         outcomes.append(outcome)
         plain = dataclasses.asdict(outcome)
         rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in plain.items()}

@@ -12,6 +12,7 @@ docs/adr/0007-offers-that-are-thought-about.md draws the conclusions.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -127,19 +128,15 @@ def _measure(point: _Run) -> list[Outcome]:
 
 
 def _outcome(variant: str, think_s: float, each: FrameworkSummary, offered: float) -> Outcome:
-    tried, placed = each.first_try, each.until_placed
-    assert tried.mean_s is not None
-    assert placed.mean_s is not None
-    assert placed.p90_s is not None
     return Outcome(
         variant,
         think_s,
         each.name,
-        tried.mean_s,
-        placed.mean_s,
-        placed.p90_s,
+        each.first_try.mean_s or 0.0,
+        each.until_placed.mean_s or 0.0,
+        each.until_placed.p90_s or 0.0,
         each.busy,
-        1 - each.placed / each.jobs,
+        1 - each.placed / max(each.jobs, 1),
         each.rescinded,
         offered,
     )
@@ -160,14 +157,11 @@ def measure(
 
 
 def _average(same: Sequence[Outcome]) -> Outcome:
-    def mean(name: str) -> float:
-        return sum(getattr(each, name) for each in same) / len(same)
-
-    numbers = Outcome.__slots__[3:]  # after the names
+    means: dict[str, float] = {}
+    for name in Outcome.__slots__[3:]:  # after the names
+        means[name] = statistics.fmean(getattr(each, name) for each in same)
     first = same[0]
-    return Outcome(
-        first.variant, first.think_s, first.framework, **{name: mean(name) for name in numbers}
-    )
+    return Outcome(first.variant, first.think_s, first.framework, **means)
 
 
 def draw(outcomes: Sequence[Outcome]) -> str:

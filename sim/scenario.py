@@ -23,11 +23,21 @@ from pydantic import (
 )
 
 from mezzo.errors import BadConfig
+from mezzo.resources import Resources
 
 _SAMPLES: Final = 400  # of the curves, unless the scenario says otherwise
 
 
 Amounts = dict[Literal["cpus", "mem", "disk", "gpus"], PositiveFloat]
+
+
+def to_resources(amounts: Amounts) -> Resources:
+    return Resources.of(
+        cpus=amounts.get("cpus", 0),
+        mem=amounts.get("mem", 0),
+        disk=amounts.get("disk", 0),
+        gpus=amounts.get("gpus", 0),
+    )
 
 
 class _Section(BaseModel):

@@ -26,7 +26,7 @@ from mezzo.messages.operator import (
 )
 from mezzo.messages.scheduler import Request
 from mezzo.model import AgentInfo, Attribute, MasterInfo
-from mezzo.resources import Resources, Thousandths, to_milli
+from mezzo.resources import Thousandths, to_milli
 from mezzo.store.memory import MemoryDisk
 
 from .agents import VirtualAgent
@@ -36,7 +36,7 @@ from .election import Election
 from .light_agents import LightAgent
 from .masters import FromFramework, VirtualMaster
 from .network import Network
-from .scenario import Amounts, Group, MasterPlan, RolePlan, Scenario
+from .scenario import Amounts, Group, MasterPlan, RolePlan, Scenario, to_resources
 
 
 class Agent(Protocol):
@@ -222,8 +222,7 @@ class ScenarioCluster:
 
 
 def _infos(group: Group) -> list[AgentInfo]:
-    amounts: dict[str, Any] = dict(group.resources)
-    resources = Resources.of(**amounts)
+    resources = to_resources(group.resources)
     attributes = tuple(Attribute(name, text=text) for name, text in group.attributes.items())
     return [
         AgentInfo(hostname=f"{group.name}-{i}", resources=resources, attributes=attributes)

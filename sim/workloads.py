@@ -3,7 +3,8 @@
 How it decides is what the Mesos schedulers of the Omega paper's simulator do (EuroSys 2013, section
 4.2; google/cluster-scheduler-simulator, MesosSimulation.scala). With offers at hand it works off
 the jobs that wait at that moment, one after the other, and holds all of the offers until then. A
-job that found too little room is tried again a second later. A framework without jobs suppresses.
+job that found too little room is tried again a second later; that of a framework that declares its
+demand waits for the offers that this brings. A framework without jobs suppresses.
 
 Differences, all of them because the real master has it so: an accepted offer's rest goes back at
 once, not after the last job. An offer may be rescinded while the scheduler thinks: then its tasks
@@ -39,14 +40,14 @@ from mezzo.messages.scheduler import (
 )
 from mezzo.model import Capability, CommandInfo, Filters, FrameworkInfo, Offer, TaskInfo, TaskStatus
 from mezzo.operations import Launch
-from mezzo.resources import Resources, Thousandths, to_milli
+from mezzo.resources import Thousandths, to_milli
 from mezzo.states import TaskState
 
 from .client import Client, Server
 from .jobs import Job
 from .masters import FromFramework, ToClient
 from .network import Network
-from .scenario import FrameworkPlan
+from .scenario import FrameworkPlan, to_resources
 
 _TRY_AGAIN_S: Final = 1.0
 _RECONCILE_S: Final = 60.0
@@ -109,7 +110,7 @@ class VirtualFramework:
         self.offers: dict[OfferId, Offer] = {}
         self._world = network.world
         self._shape = {name: to_milli(amount) for name, amount in plan.jobs.shape.items()}
-        self._resources = Resources.of(**plan.jobs.shape)
+        self._resources = to_resources(plan.jobs.shape)
         self._again: dict[Job, None] = {}  # jobs that are tried again in a moment
         self._batch: _Batch | None = None
         self._suppressed = True
@@ -336,6 +337,8 @@ class VirtualFramework:
             job.tries > limits.without_a_task and len(job.unplaced) == job.size
         ) or job.tries > limits.at_all:
             job.abandoned_s = now_s
+        elif self.plan.declares:
+            self.queue.appendleft(job)  # its demand stands: what fits will be offered
         else:
             self._again[job] = None
             self._world.after(_TRY_AGAIN_S, self._enqueue, job)
