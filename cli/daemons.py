@@ -13,6 +13,7 @@ import click
 
 STATE_ROOT: Final = Path("/var/lib/mezzo")
 DIRECTORY: Final = click.Path(path_type=Path, file_okay=False, resolve_path=True)
+FILE: Final = click.Path(path_type=Path, dir_okay=False, resolve_path=True)
 
 # grpc reads it when it is imported. What it would say about broken connections, we log ourselves.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from .daemons import DIRECTORY, STATE_ROOT, reachable_name, serve
-from .settings import PORT, daemon_options, duration, setting
+from .daemons import DIRECTORY, FILE, STATE_ROOT, reachable_name, serve
+from .settings import (
+    PORT,
+    daemon_options,
+    duration,
+    fault_domain,
+    fraction,
+    names,
+    quantity_sets,
+    setting,
+)
+
+if TYPE_CHECKING:
+    from mezzo.model import FaultDomain
 
 
 @click.command("master")
@@ -47,6 +60,62 @@ from .settings import PORT, daemon_options, duration, setting
     default="5mins",
     help="Take offers back that are not answered for so long; 0 never does.",
 )
+@setting(
+    "--offer-patience",
+    type=duration,
+    default="1secs",
+    help="How long a framework may think about offers beyond its fair part while another has "
+    "nothing; 0: for ever.",
+)
+@setting(
+    "--min-allocatable-resources",
+    type=quantity_sets,
+    default="cpus:0.01|mem:32",
+    help="What an offer must hold to be worth making: one of the sets between the bars.",
+)
+@setting(
+    "--filter-gpu-resources/--no-filter-gpu-resources",
+    default=True,
+    help="Whether agents with GPUs are kept for frameworks that say they use them.",
+)
+@setting(
+    "--fair-sharing-excluded-resource-names",
+    type=names,
+    default="",
+    show_default=False,
+    help="Resources that don't count for fair shares: gpus,fpga.",
+)
+@setting("--roles", type=names, help="The only roles that may be used besides *.  [default: all]")
+@setting(
+    "--whitelist",
+    type=FILE,
+    help="File with a hostname a line: only those agents are offered. Read every 5 seconds.",
+)
+@setting("--domain", type=fault_domain, help="Where it is: region/zone.")
+@setting(
+    "--allocator-agent-recovery-factor",
+    type=fraction,
+    default="0.8",
+    help="With quota, the part of the agents that a new leader waits for before it offers.",
+)
+@setting(
+    "--allocator-recovery-timeout",
+    type=duration,
+    default="10mins",
+    help="How long it waits for them.",
+)
+@setting(
+    "--max-operator-event-stream-subscribers",
+    type=click.IntRange(min=1),
+    default=1000,
+    help="Of more streams of operator events the oldest ends.",
+)
+@setting(
+    "--operator-event-buffer",
+    type=click.IntRange(min=0),
+    default=8192,
+    help="Events that are kept for operator streams that break.",
+)
 @setting("--zk-session-timeout", type=duration, default="10secs", help="ZooKeeper session.")
 @daemon_options
 def command(
@@ -60,6 +129,17 @@ def command(
     max_agent_ping_timeouts: int,
     agent_reregister_timeout: float,
     offer_timeout: float,
+    offer_patience: float,
+    min_allocatable_resources: tuple[dict[str, int], ...],
+    filter_gpu_resources: bool,
+    fair_sharing_excluded_resource_names: tuple[str, ...],
+    roles: tuple[str, ...] | None,
+    whitelist: Path | None,
+    domain: FaultDomain | None,
+    allocator_agent_recovery_factor: float,
+    allocator_recovery_timeout: float,
+    max_operator_event_stream_subscribers: int,
+    operator_event_buffer: int,
     zk_session_timeout: float,
     log_level: str,
     log_json: bool,
@@ -69,6 +149,7 @@ def command(
     Several masters with the same --zk elect a leader, the others stand by. One without --zk leads
     at once.
     """
+    from mezzo.master.allocator import AllocatorConfig
     from mezzo.master.shell import MasterOptions, run_master
 
     options = MasterOptions(
@@ -82,6 +163,19 @@ def command(
         max_agent_ping_timeouts=max_agent_ping_timeouts,
         agent_reregister_timeout_s=agent_reregister_timeout,
         offer_timeout_s=offer_timeout or None,
+        allocator=AllocatorConfig(
+            min_allocatable=min_allocatable_resources,
+            filter_gpu_resources=filter_gpu_resources,
+            fair_sharing_excluded=fair_sharing_excluded_resource_names,
+            patience_s=offer_patience or None,
+        ),
+        allocator_agent_recovery_factor=allocator_agent_recovery_factor,
+        allocator_recovery_timeout_s=allocator_recovery_timeout,
+        roles=roles or None,
+        whitelist=whitelist,
+        domain=domain,
+        max_operator_event_stream_subscribers=max_operator_event_stream_subscribers,
+        operator_event_buffer=operator_event_buffer,
         zk_session_timeout_s=zk_session_timeout,
     )
     serve("master", lambda: run_master(options), log_level=log_level, log_json=log_json)

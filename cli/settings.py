@@ -5,10 +5,11 @@ A value that is wrong is reported with the place that it came from: flag, variab
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -17,6 +18,9 @@ from mezzo.config import parse_duration, read_config_file
 from mezzo.errors import BadConfig
 
 from .errors import Wrong
+
+if TYPE_CHECKING:
+    from mezzo.model import FaultDomain
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,6 +63,51 @@ def duration(text: str) -> float:
         return parse_duration(str(text))
     except BadConfig as error:
         raise click.BadParameter(str(error)) from error
+
+
+def fraction(text: str) -> float:
+    """Option type: from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise click.BadParameter(f"{text!r} is no part of a whole: write a number from 0 to 1")
+    return value
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Option type: words between commas."""
+    return tuple(filter(None, (part.strip() for part in str(text).split(","))))
+
+
+def quantity_sets(text: str) -> tuple[dict[str, int], ...]:
+    """Option type, as Mesos' `--min_allocatable_resources`: sets of amounts between bars, in
+    thousandths by name. Empty: none."""
+    from mezzo.errors import BadRequest
+    from mezzo.resources import Resources
+
+    try:
+        parts = [Resources.parse(part) for part in str(text).split("|") if part.strip()]
+    except BadRequest as error:
+        raise click.BadParameter(str(error)) from error
+    return tuple(part.quantities() for part in parts)
+
+
+def fault_domain(text: str) -> FaultDomain:
+    """Option type: region/zone, or Mesos' JSON form of it."""
+    from mezzo.model import FaultDomain
+
+    region, _, zone = str(text).partition("/")
+    if str(text).lstrip().startswith("{"):
+        try:
+            fault = json.loads(text)["fault_domain"]
+            region, zone = fault["region"]["name"], fault["zone"]["name"]
+        except (ValueError, LookupError, TypeError):
+            region = zone = ""
+    if not (isinstance(region, str) and isinstance(zone, str) and region and zone):
+        raise click.BadParameter(f"{text!r} is no domain: write region/zone")
+    return FaultDomain(region, zone)
 
 
 PORT: Final = click.IntRange(1, 65535)

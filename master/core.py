@@ -50,6 +50,7 @@ from .events import (
     Started,
     StreamClosed,
     ToFramework,
+    WhitelistChanged,
 )
 from .state import TIMER_VIEWS, FrameworkEntry, MasterConfig, MasterState, Step
 
@@ -95,6 +96,8 @@ class MasterCore:
                 operators.asked(state, step, request, operator_call)
             case OperatorJoined(conn=conn, resume=resume):
                 operators.joined(state, step, conn, resume)
+            case WhitelistChanged(hostnames=hostnames):
+                state.allocator.set_whitelist(hostnames)
             case Started():
                 self._started(step)
 

@@ -43,6 +43,12 @@ class OperatorJoined(Record):
     resume: Resume | None = None
 
 
+class WhitelistChanged(Record):
+    """Only agents of these hosts are offered; None: all are."""
+
+    hostnames: tuple[str, ...] | None
+
+
 class StreamClosed(Record):
     """A stream of any peer ended."""
 
@@ -50,7 +56,14 @@ class StreamClosed(Record):
 
 
 MasterEvent = (
-    Started | AgentSaid | FrameworkSaid | OperatorAsked | OperatorJoined | StreamClosed | TimerFired
+    Started
+    | AgentSaid
+    | FrameworkSaid
+    | OperatorAsked
+    | OperatorJoined
+    | WhitelistChanged
+    | StreamClosed
+    | TimerFired
 )
 
 # ---------------------------------------------------------------------------------- effects
@@ -85,6 +98,12 @@ class Answer(Record):
     request: int
     sequence: int
     response: OperatorResponse
+
+
+class GiveUp(Record):
+    """End this term: something is so wrong that going on would harm. Another master may try."""
+
+    reason: str
 
 
 class CloseStream(Record):

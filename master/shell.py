@@ -9,7 +9,7 @@ import socket
 import struct
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import assert_never
 
@@ -22,7 +22,7 @@ from mezzo.log import get_logger
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
-from mezzo.model import Address, MasterInfo
+from mezzo.model import Address, FaultDomain, MasterInfo
 from mezzo.record import encode
 from mezzo.runtime import Runtime
 from mezzo.store.base import StateStore
@@ -31,6 +31,8 @@ from mezzo.term import LeadershipLost, lead
 from mezzo.wire.link import grpc_target
 from mezzo.wire.server import MasterServer
 
+from . import whitelist
+from .allocator import AllocatorConfig
 from .core import MasterCore
 from .events import (
     AgentSaid,
@@ -47,6 +49,7 @@ from .events import (
     ToAgent,
     ToFramework,
     ToOperator,
+    WhitelistChanged,
 )
 from .state import MasterConfig
 
@@ -68,11 +71,21 @@ class MasterOptions:
     max_agent_ping_timeouts: int = 5
     agent_reregister_timeout_s: float = 600.0
     offer_timeout_s: float | None = 300.0
+    allocator: AllocatorConfig = field(default_factory=AllocatorConfig)
+    allocator_agent_recovery_factor: float = 0.8
+    allocator_recovery_timeout_s: float = 600.0
+    roles: tuple[str, ...] | None = None
+    whitelist: Path | None = None
+    domain: FaultDomain | None = None
+    max_operator_event_stream_subscribers: int = 1000
+    operator_event_buffer: int = 8192
     zk_session_timeout_s: float = 10.0
 
 
 async def run_master(options: MasterOptions) -> int:
     """Until cancelled. A lost term replaces the process by a fresh standby."""
+    if options.whitelist is not None:
+        await asyncio.to_thread(whitelist.read, options.whitelist)  # a standby says so at once
     await asyncio.to_thread(options.work_dir.mkdir, parents=True, exist_ok=True)
     where = options.zk or f"solo:{(options.work_dir / 'master.lock').resolve()}"
     follower = _Follower(where, options)
@@ -113,11 +126,19 @@ def _begin(
         max_agent_ping_timeouts=options.max_agent_ping_timeouts,
         agent_reregister_timeout_s=options.agent_reregister_timeout_s,
         offer_timeout_s=options.offer_timeout_s,
+        allocator=options.allocator,
+        allocator_agent_recovery_factor=options.allocator_agent_recovery_factor,
+        allocator_recovery_timeout_s=options.allocator_recovery_timeout_s,
+        roles=options.roles,
+        max_operator_event_stream_subscribers=options.max_operator_event_stream_subscribers,
+        operator_event_buffer=options.operator_event_buffer,
     )
     core = MasterCore(config, epoch, stored, random.Random())
     shell = MasterShell(core, server, store)
     server.lead(shell, epoch)
     shell.runtime.post(Started())
+    if options.whitelist is not None:
+        shell.follow_whitelist(options.whitelist)
     return shell.runtime
 
 
@@ -130,6 +151,14 @@ class MasterShell:
         self._log = get_logger("master")
 
     # ---- what comes in
+
+    def follow_whitelist(self, path: Path) -> None:
+        """Raises BadConfig if it can't be read now."""
+        known = whitelist.read(path)
+        self.runtime.post(WhitelistChanged(known))
+        self._whitelist = asyncio.ensure_future(
+            whitelist.follow(path, known, lambda hosts: self.runtime.post(WhitelistChanged(hosts)))
+        )
 
     def agent_said(self, conn: ConnId, messages: list[am.AgentMessage]) -> None:
         for message in messages:
@@ -298,6 +327,7 @@ def master_info(options: MasterOptions, port: int) -> MasterInfo:
         hostname=options.hostname,
         version=MESOS_VERSION,
         address=Address(http_port, options.hostname, ip),
+        domain=options.domain,
         grpc_port=port,
     )
 
@@ -305,5 +335,10 @@ def master_info(options: MasterOptions, port: int) -> MasterInfo:
 def published(info: MasterInfo) -> bytes:
     """The content of the candidate's node: MasterInfo as JSON, read by Mesos' clients as well."""
     plain = json.loads(encode(info))
-    plain["capabilities"] = [{"type": "AGENT_UPDATE"}]
+    if info.domain is not None:
+        region, zone = ({"name": name} for name in (info.domain.region, info.domain.zone))
+        plain["domain"] = {"fault_domain": {"region": region, "zone": zone}}
+    plain["capabilities"] = [
+        {"type": name} for name in ("AGENT_UPDATE", "AGENT_DRAINING", "QUOTA_V2")
+    ]
     return json.dumps(plain).encode()

@@ -36,6 +36,7 @@ from mezzo.model import (
     Capability,
     CommandInfo,
     ExecutorInfo,
+    FaultDomain,
     Filters,
     FrameworkInfo,
     MasterInfo,
@@ -326,12 +327,14 @@ class World:
         seed: int = 0,
         *,
         stored: dict[str, bytes] | None = None,
+        domain: FaultDomain | None = None,
         **config: Any,
     ) -> None:
         self.rng = random.Random(seed)
         self.now = Instant(1_000_000.0, 0.0)
         self.stored = dict(stored or {})
         self.writes: list[Put | Delete] = []  # all since the beginning
+        self.domain = domain  # of the master
         self.config = config
         self.largest_commit = 0  # writes of one step
         self.epoch = 0
@@ -355,7 +358,7 @@ class World:
         for conn in [*self.peers, *self.operators]:
             self._forget(conn)
         self._timers.clear()
-        info = MasterInfo(f"m{self.epoch}", 0, 5050)
+        info = MasterInfo(f"m{self.epoch}", 0, 5050, domain=self.domain)
         self.core = MasterCore(MasterConfig(info, **self.config), self.epoch, self.stored, self.rng)
         self.feed(Started())
 
