@@ -225,6 +225,14 @@ class Heartbeat(Record):
     pass
 
 
+class Answered(Record):
+    """Ours: what Mesos says by the status of an HTTP response. A call was refused, has changed
+    nothing, and the stream goes on; or, without a `refusal`, UPDATE_FRAMEWORK was done."""
+
+    call: str  # its type, as UPDATE_FRAMEWORK
+    refusal: str | None = None
+
+
 Event = (
     Subscribed
     | Offers
@@ -237,4 +245,5 @@ Event = (
     | Heartbeat
     | InverseOffers
     | RescindInverseOffer
+    | Answered
 )

@@ -44,6 +44,7 @@ _EVENTS: Final[dict[str, type[Record]]] = {
     "HEARTBEAT": m.Heartbeat,
     "INVERSE_OFFERS": m.InverseOffers,
     "RESCIND_INVERSE_OFFER": m.RescindInverseOffer,
+    "ANSWERED": m.Answered,
 }
 _CALL_NAMES: Final = {kind: name for name, kind in _CALLS.items()}
 _EVENT_NAMES: Final = {kind: name for name, kind in _EVENTS.items()}
