@@ -8,12 +8,12 @@ from mezzo.messages.agent import (
     AgentMessage,
     AgentRegistered,
     AgentReregistered,
+    DrainAgent,
     ExecutorExited,
     ExecutorMessage,
     KillTask,
     KnownTask,
     OperationUpdate,
-    Ping,
     Pong,
     RegisterAgent,
     ReregisterAgent,
@@ -22,13 +22,13 @@ from mezzo.messages.agent import (
     StatusUpdate,
     UnregisterAgent,
 )
-from mezzo.messages.operator import AgentAdded, AgentRemoved, AgentUpdated, TaskAdded
-from mezzo.messages.scheduler import Failure, Update
+from mezzo.messages.operator import AgentAdded, AgentUpdated, TaskAdded
+from mezzo.messages.scheduler import Update
 from mezzo.model import FrameworkInfo, Task
 from mezzo.record import replace
 from mezzo.states import Reason, TaskState
 
-from . import executors, frameworks, offers, operations, registry, tasks, views
+from . import executors, frameworks, offers, operations, registry, removal, tasks, views
 from .allocator import AgentTerms
 from .events import CloseStream, ToAgent
 from .state import (
@@ -38,17 +38,8 @@ from .state import (
     Standing,
     Step,
     TaskEntry,
-    UnreachableAgent,
     used_on,
 )
-
-TIMER_PING = "ping"  # ("ping", agent id)
-TIMER_RECOVERY = "recovery"  # the recovered agents have had their time
-TIMER_GC = "gc"
-GC_INTERVAL_S = 900.0
-# A step's writes are one transaction, and that of ZooKeeper takes a megabyte.
-LOST_PER_STEP = 100
-FORGOTTEN_PER_STEP = 1000
 
 
 def said(state: MasterState, step: Step, conn: ConnId, message: AgentMessage) -> None:
@@ -62,11 +53,11 @@ def said(state: MasterState, step: Step, conn: ConnId, message: AgentMessage) ->
     if agent is None or agent.conn != conn:
         return  # a removed agent, or an old stream: neither is listened to
     if isinstance(message, Pong):
-        agent.missed_pings = 0
+        removal.answered(step, agent, message)
     elif isinstance(message, StatusUpdate):
         tasks.update(state, step, agent, message)
     elif isinstance(message, UnregisterAgent):
-        leave(state, step, agent)
+        removal.leave(state, step, agent)
     elif isinstance(message, OperationUpdate):
         operations.updated(state, step, agent, message)
     elif isinstance(message, ExecutorMessage):
@@ -93,9 +84,9 @@ def register(state: MasterState, step: Step, conn: ConnId, message: RegisterAgen
         other = state.agents[other_id]
         if other.tasks or other.standing is Standing.RECOVERED:
             # It lost its memory: what it ran under its old id can't be told by it any more.
-            lose(state, step, other, "a new agent registered at the same address")
+            removal.replaced(state, step, other)
         else:
-            leave(state, step, other)  # most likely it never heard its id
+            removal.leave(state, step, other)  # most likely it never heard its id
     agent_id = AgentId(f"{state.master_id}-S{state.next_agent}")
     state.next_agent += 1
     agent = AgentEntry(
@@ -107,13 +98,14 @@ def register(state: MasterState, step: Step, conn: ConnId, message: RegisterAgen
         conn,
         message.capabilities,
         registered_s=step.now.wall_s,
+        heard_s=step.now.mono_s,
     )
     state.admit(agent)
     state.agent_of[conn] = agent_id
     registry.keep_agent(step, agent)
     state.allocator.add_agent(agent_id, _terms(agent), {})
     step.to_agent(agent, AgentRegistered(agent_id))
-    step.timer((TIMER_PING, agent_id), state.config.agent_ping_timeout_s)
+    removal.expect_answers(state, step, agent)
     step.publish(AgentAdded(views.agent(state, agent)))
 
 
@@ -133,7 +125,7 @@ def reregister(state: MasterState, step: Step, conn: ConnId, message: Reregister
     _attach(state, step, agent, conn)
     agent.version = message.version
     agent.capabilities = message.capabilities
-    agent.missed_pings = 0
+    removal.heard(step, agent)
     agent.reregistered_s = step.now.wall_s
     missing = _merge_tasks(state, step, agent, message, resend=was_unreachable)
     executors.merge(state, step, agent, message)
@@ -142,13 +134,15 @@ def reregister(state: MasterState, step: Step, conn: ConnId, message: Reregister
     agent.standing = Standing.CONNECTED
     if new:
         state.allocator.add_agent(agent_id, _terms(agent), used_on(agent))
-    else:
-        state.allocator.set_agent_active(agent_id, True)
+    state.allocator.set_agent_active(agent_id, agent.active)
     step.to_agent(agent, AgentReregistered(agent_id, missing))
+    if agent.drain is not None:
+        step.to_agent(agent, DrainAgent(agent.drain.config))
+        state.maybe_drained(agent)
     for entry in agent.tasks.values():
         if entry.pending_kill is not None:
             step.to_agent(agent, entry.pending_kill)
-    step.timer((TIMER_PING, agent_id), state.config.agent_ping_timeout_s)
+    removal.expect_answers(state, step, agent)
     step.publish(
         AgentAdded(views.agent(state, agent)) if new else AgentUpdated(views.agent(state, agent))
     )
@@ -167,6 +161,14 @@ def _check_return(state: MasterState, conn: ConnId, message: ReregisterAgent) ->
         raise BadRequest(f"agent {agent_id} was marked gone by an operator")
     if state.agent_of.get(conn, agent_id) != agent_id:
         raise BadRequest(f"this stream is that of agent {state.agent_of[conn]}")
+    known = state.agents.get(agent_id)
+    lost = state.unreachable.get(agent_id)
+    before = known.info if known is not None else lost.info if lost is not None else None
+    if before is not None and before.hostname != message.info.hostname:
+        raise BadRequest(
+            f"agent {agent_id} was {before.hostname} and says that it is {message.info.hostname}: "
+            "give it its old hostname, or a fresh work directory to be a new agent"
+        )
     return agent_id
 
 
@@ -175,17 +177,22 @@ def _readmit(
 ) -> AgentEntry:
     """One that was unreachable, or that left, or that an earlier store had: admitted again under
     its id, with the tasks that waited for it."""
+    lost = state.unreachable.pop(agent_id, None)
+    before = lost.record if lost is not None else None
     agent = AgentEntry(
         agent_id,
         message.info,
         message.version,
         message.boot_id,
         Standing.RECOVERED,
+        capabilities=message.capabilities,
         registered_s=step.now.wall_s,
+        deactivated=before is not None and before.deactivated,
+        drain=before.drain if before is not None else None,
+        drain_start_s=before.drain_start_s if before is not None else None,
     )
     state.admit(agent)
     registry.keep_agent(step, agent)
-    lost = state.unreachable.pop(agent_id, None)
     for framework_id, task_id in lost.tasks if lost is not None else ():
         framework = state.frameworks.get(framework_id)
         if framework is not None and task_id in framework.unreachable:
@@ -199,13 +206,13 @@ def _accept_change(
 ) -> None:
     """It came back with other resources, attributes or a new boot: what it says now is true."""
     offers.rescind_all_of_agent(state, step, agent)
-    if agent.standing is not Standing.RECOVERED:
-        state.allocator.remove_agent(agent.id)
-        agent.standing = Standing.RECOVERED
+    before = _terms(agent)
     state.dismiss(agent)
     agent.info = message.info
     agent.boot_id = message.boot_id
     state.admit(agent)
+    if agent.standing is not Standing.RECOVERED and _terms(agent) != before:
+        state.allocator.update_agent(agent.id, _terms(agent))
     registry.keep_agent(step, agent)
 
 
@@ -327,78 +334,6 @@ def disconnected(state: MasterState, step: Step, agent: AgentEntry) -> None:
 def _without_checkpoint(state: MasterState, agent: AgentEntry) -> list[FrameworkId]:
     ids = dict.fromkeys(framework_id for framework_id, _ in [*agent.tasks, *agent.executors])
     return [i for i in ids if i in state.frameworks and not state.frameworks[i].info.checkpoint]
-
-
-def ping_due(state: MasterState, step: Step, agent_id: AgentId) -> None:
-    agent = state.agents.get(agent_id)
-    if agent is None or agent.standing is Standing.RECOVERED:
-        return
-    if agent.missed_pings >= state.config.max_agent_ping_timeouts:
-        lose(state, step, agent, f"{agent.missed_pings} pings were not answered")
-        return
-    agent.missed_pings += 1  # until the pong
-    step.to_agent(agent, Ping(connected=agent.connected))
-    step.timer((TIMER_PING, agent_id), state.config.agent_ping_timeout_s)
-
-
-def recovery_over(state: MasterState, step: Step) -> None:
-    """Agents known from before that have not come back within agent_reregister_timeout."""
-    missing = [a for a in state.agents.values() if a.standing is Standing.RECOVERED]
-    for agent in missing[:LOST_PER_STEP]:
-        lose(state, step, agent, "it did not come back after the master's failover")
-    if len(missing) > LOST_PER_STEP:
-        step.timer(TIMER_RECOVERY, 0.0)
-
-
-def lose(state: MasterState, step: Step, agent: AgentEntry, why: str) -> None:
-    """The agent is unreachable: its tasks wait for its return."""
-    registry.keep_unreachable(step, agent)
-    message = f"agent {agent.info.hostname} is unreachable: {why}"
-    waiting = _remove(state, step, agent, TaskState.UNREACHABLE, message)
-    state.unreachable[agent.id] = UnreachableAgent(agent.id, agent.info, step.now.wall_s, waiting)
-
-
-def leave(state: MasterState, step: Step, agent: AgentEntry) -> None:
-    """The agent is gone for good, of its own will: nothing of it runs any more."""
-    step.delete(registry.agent_key(agent.id))
-    message = f"agent {agent.info.hostname} has left the cluster"
-    _remove(state, step, agent, TaskState.GONE, message)
-
-
-def _remove(
-    state: MasterState, step: Step, agent: AgentEntry, new: TaskState, message: str
-) -> tuple[tuple[FrameworkId, TaskId], ...]:
-    """Its offers and tasks are taken off the books, and everybody is told."""
-    offers.rescind_all_of_agent(state, step, agent)
-    if agent.standing is not Standing.RECOVERED:
-        state.allocator.remove_agent(agent.id)
-    waiting = tasks.lose_on_agent(state, step, agent, new, Reason.AGENT_REMOVED, message)
-    if agent.conn is not None:
-        state.agent_of.pop(agent.conn, None)
-        step.do(CloseStream(agent.conn))
-    state.dismiss(agent)
-    step.cancel((TIMER_PING, agent.id))
-    for framework in state.frameworks.values():
-        step.to_framework(framework, Failure(agent.id))
-    step.publish(AgentRemoved(agent.id))
-    step.count("slave_removals")
-    return waiting
-
-
-def collect_garbage(state: MasterState, step: Step) -> None:
-    """Forget agents that are unreachable for too long, the oldest first, and those beyond the
-    bound. Their tasks then reconcile to UNKNOWN."""
-    surplus = len(state.unreachable) - state.config.max_unreachable_agents
-    by_age = sorted(state.unreachable.values(), key=lambda entry: (entry.since_s, entry.id))
-    too_old_s = step.now.wall_s - state.config.unreachable_agent_age_s
-    over = [e for at, e in enumerate(by_age) if at < surplus or e.since_s < too_old_s]
-    for entry in over[:FORGOTTEN_PER_STEP]:
-        del state.unreachable[entry.id]
-        step.delete(registry.agent_key(entry.id))
-        for framework_id, task_id in entry.tasks:
-            if framework_id in state.frameworks:
-                state.frameworks[framework_id].unreachable.pop(task_id, None)
-    step.timer(TIMER_GC, 0.0 if len(over) > FORGOTTEN_PER_STEP else GC_INTERVAL_S)
 
 
 def _refuse(conn: ConnId, message: str) -> ToAgent:

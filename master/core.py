@@ -29,6 +29,7 @@ from mezzo.messages.scheduler import (
 from . import (
     accepting,
     agents,
+    draining,
     executors,
     frameworks,
     metrics,
@@ -36,6 +37,7 @@ from . import (
     operations,
     operators,
     registry,
+    removal,
     roles,
     tasks,
 )
@@ -75,6 +77,8 @@ class MasterCore:
     def step(self, event: MasterEvent, now: Instant) -> Output[MasterEffect]:
         step = Step(self.state, now)
         self._handle(event, step)
+        if self.state.drain_checks:
+            draining.check(self.state, step)
         if self.state.agents_awaited:
             roles.agents_came_back(self.state, step)
         offers.schedule_cycle(self.state, step)
@@ -108,8 +112,9 @@ class MasterCore:
         roles.recover(state, step)
         step.timer(frameworks.TIMER_HEARTBEAT, state.config.heartbeat_s)
         step.timer(operators.TIMER_OPERATOR_HEARTBEAT, state.config.heartbeat_s)
-        step.timer(agents.TIMER_RECOVERY, state.config.agent_reregister_timeout_s)
-        step.timer(agents.TIMER_GC, agents.GC_INTERVAL_S)
+        state.agents_recovered = len(state.agents)
+        step.timer(removal.TIMER_RECOVERY, state.config.agent_reregister_timeout_s)
+        step.timer(removal.TIMER_GC, removal.GC_INTERVAL_S)
 
     def _timer(self, key: Hashable, step: Step) -> None:
         state = self.state
@@ -184,11 +189,12 @@ _TIMERS: Final[Mapping[Hashable, Callable[[MasterState, Step], None]]] = {
     operators.TIMER_OPERATOR_HEARTBEAT: operators.heartbeat,
     operators.TIMER_JOURNAL: operators.close_journal,
     roles.TIMER_QUOTA_RECOVERY: roles.recovery_over,
-    agents.TIMER_RECOVERY: agents.recovery_over,
-    agents.TIMER_GC: agents.collect_garbage,
+    removal.TIMER_PINGS: removal.pings_due,
+    removal.TIMER_RECOVERY: removal.recovery_over,
+    removal.TIMER_GC: removal.collect_garbage,
 }
 _KEYED_TIMERS: Final[Mapping[str, Callable[[MasterState, Step, Any], None]]] = {
-    agents.TIMER_PING: agents.ping_due,
+    removal.TIMER_REMOVAL: removal.removal_due,
     offers.TIMER_OFFER: offers.timed_out,
     frameworks.TIMER_FAILOVER: frameworks.failover_due,
 }

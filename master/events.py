@@ -113,5 +113,13 @@ class CloseStream(Record):
 
 
 MasterEffect = (
-    ToAgent | ToFramework | ToOperator | Publish | Answer | CloseStream | SetTimer | CancelTimer
+    ToAgent
+    | ToFramework
+    | ToOperator
+    | Publish
+    | Answer
+    | CloseStream
+    | GiveUp
+    | SetTimer
+    | CancelTimer
 )

@@ -69,6 +69,7 @@ def _keep(agent: AgentEntry, framework: FrameworkEntry | None, record: Operation
 
 def _forget(state: MasterState, agent: AgentEntry, record: OperationRecord) -> None:
     agent.operations.pop(record.uuid, None)
+    state.maybe_drained(agent)
     framework = state.frameworks.get(record.framework_id or FrameworkId(""))
     id_, place = record.info.id, (agent.id, record.uuid)
     if framework is not None and id_ is not None and framework.operations.get(id_) == place:

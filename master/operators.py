@@ -10,7 +10,7 @@ from mezzo.ids import ConnId
 from mezzo.messages import operator as m
 from mezzo.record import Record
 
-from . import conversions, explaining, frameworks, metrics, operations, roles, views
+from . import conversions, draining, explaining, frameworks, metrics, operations, roles, views
 from .events import Answer, CloseStream, Publish, ToOperator
 from .state import MasterState, Step
 
@@ -66,6 +66,10 @@ _ANSWERS: Final[Mapping[type[Record], Answerer]] = {
     m.SetQuota: roles.set_quota,
     m.RemoveQuota: roles.remove_quota,
     m.TeardownFramework: _teardown,
+    m.DrainAgent: draining.drain,
+    m.DeactivateAgent: draining.deactivate,
+    m.ReactivateAgent: draining.reactivate,
+    m.MarkAgentGone: draining.mark_gone,
     m.GetOperations: _reading(operations.view),
     m.ReserveResources: conversions.reserve,
     m.UnreserveResources: conversions.unreserve,

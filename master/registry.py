@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
 from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.messages.operator import QuotaConfig, WeightInfo
 from mezzo.model import AgentInfo, FrameworkInfo
-from mezzo.record import Record, decode, encode
+from mezzo.record import decode, encode
 
+from .records import AgentRecord, FrameworkRecord
 from .state import (
     AgentEntry,
     FrameworkEntry,
@@ -19,28 +20,6 @@ from .state import (
     Step,
     UnreachableAgent,
 )
-
-
-class AgentRecord(Record):
-    """`agent/<id>`: an agent that was admitted once. Times are wall seconds."""
-
-    info: AgentInfo
-    version: str
-    boot_id: str
-    registered_s: float
-    condition: Literal["ADMITTED", "UNREACHABLE", "GONE"] = "ADMITTED"
-    since_s: float | None = None  # of UNREACHABLE and GONE
-
-
-class FrameworkRecord(Record):
-    """`framework/<id>`: a framework that subscribed. Unlike in Mesos the deadline of one that is
-    away survives the master's failover."""
-
-    info: FrameworkInfo
-    registered_s: float
-    deadline_s: float | None = None  # wall: it is away, and is given up then
-    unregistered_s: float | None = None  # wall: completed, its id can't be used any more
-
 
 INFO_MAX_BYTES: Final = 65_536
 
@@ -80,23 +59,35 @@ def keep_quota(step: Step, config: QuotaConfig) -> None:
 
 
 def keep_agent(step: Step, agent: AgentEntry) -> None:
-    step.put(
-        agent_key(agent.id),
-        AgentRecord(agent.info, agent.version, agent.boot_id, agent.registered_s or 0.0),
+    step.put(agent_key(agent.id), record_of(agent))
+
+
+def record_of(agent: AgentEntry) -> AgentRecord:
+    return AgentRecord(
+        agent.info,
+        agent.version,
+        agent.boot_id,
+        agent.registered_s or 0.0,
+        capabilities=agent.capabilities,
+        deactivated=agent.deactivated,
+        drain=agent.drain,
+        drain_start_s=agent.drain_start_s,
     )
 
 
-def keep_unreachable(step: Step, agent: AgentEntry) -> None:
-    step.put(
-        agent_key(agent.id),
-        AgentRecord(
-            agent.info,
-            agent.version,
-            agent.boot_id,
-            agent.registered_s or 0.0,
-            "UNREACHABLE",
-            step.now.wall_s,
-        ),
+def entry_of(agent_id: AgentId, record: AgentRecord) -> AgentEntry:
+    """An admitted agent that is not back yet."""
+    return AgentEntry(
+        agent_id,
+        record.info,
+        record.version,
+        record.boot_id,
+        Standing.RECOVERED,
+        capabilities=record.capabilities,
+        registered_s=record.registered_s,
+        deactivated=record.deactivated,
+        drain=record.drain,
+        drain_start_s=record.drain_start_s,
     )
 
 
@@ -133,18 +124,9 @@ def _load_agent(state: MasterState, agent_id: AgentId, record: AgentRecord) -> N
     if record.condition == "GONE":
         state.gone[agent_id] = None
     elif record.condition == "UNREACHABLE":
-        state.unreachable[agent_id] = UnreachableAgent(agent_id, record.info, record.since_s or 0.0)
+        state.unreachable[agent_id] = UnreachableAgent(agent_id, record)
     else:
-        state.admit(
-            AgentEntry(
-                agent_id,
-                record.info,
-                record.version,
-                record.boot_id,
-                Standing.RECOVERED,
-                registered_s=record.registered_s,
-            )
-        )
+        state.admit(entry_of(agent_id, record))
 
 
 def _load_framework(state: MasterState, framework_id: FrameworkId, record: FrameworkRecord) -> None:

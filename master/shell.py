@@ -39,6 +39,7 @@ from .events import (
     Answer,
     CloseStream,
     FrameworkSaid,
+    GiveUp,
     MasterEffect,
     MasterEvent,
     OperatorAsked,
@@ -195,6 +196,9 @@ class MasterShell:
                 self._server.answer(request, sequence, response)
             case CloseStream(conn=conn):
                 self._server.close(conn)
+            case GiveUp(reason=reason):
+                self._log.error("term.given_up", reason=reason)
+                self.runtime.stop(LeadershipLost(reason))
             case _:
                 raise AssertionError(f"the runtime performs {effect!r}")
 

@@ -16,6 +16,7 @@ from mezzo.model import (
     AgentCapability,
     AgentInfo,
     Capability,
+    DrainInfo,
     ExecutorInfo,
     FrameworkInfo,
     MasterInfo,
@@ -32,6 +33,8 @@ from mezzo.states import Reason, Source, TaskState
 from .allocator import Allocator, AllocatorConfig
 from .events import MasterEffect, Publish, ToAgent, ToFramework
 from .journal import Journal
+from .pings import Pings
+from .records import AgentRecord
 
 
 class MasterConfig(Record):
@@ -41,6 +44,13 @@ class MasterConfig(Record):
     agent_ping_timeout_s: float = 15.0
     max_agent_ping_timeouts: int = 5
     agent_reregister_timeout_s: float = 600.0
+    # No two agents are called unreachable within so many seconds (1/20mins: 1200); None: no limit.
+    agent_removal_interval_s: float | None = None
+    # More than this part of the agents missing after a failover: something else is wrong.
+    recovery_agent_removal_limit: float = 1.0
+    # How far the clocks of master and agents may differ in pace, and how long a kill may take.
+    lease_drift: float = 0.01
+    lease_margin_s: float = 5.0
     heartbeat_s: float = 15.0
     # Who uses nothing of an offer refuses it for at least so long, also with 0 seconds: Mesos'
     # allocation interval bounds how often one that declines everything is asked again, here this.
@@ -129,10 +139,21 @@ class AgentEntry:
     # By uuid: those that are pending, and those whose outcome is not acknowledged.
     operations: dict[bytes, OperationRecord] = field(default_factory=dict)
     offers: dict[OfferId, None] = field(default_factory=dict)
+    heard: int = 0  # the newest ping whose pong arrived
+    heard_s: float = 0.0  # mono; when the last pong or registration arrived
+    removal_due: bool = False  # it is about to be called unreachable
+    deactivated: bool = False  # not offered, by an operator's wish or while it drains
+    drain: DrainInfo | None = None
+    drain_start_s: float | None = None  # wall
 
     @property
     def connected(self) -> bool:
         return self.standing is Standing.CONNECTED
+
+    @property
+    def active(self) -> bool:
+        """May it be offered?"""
+        return self.connected and not self.deactivated
 
     @property
     def place(self) -> tuple[str, int]:
@@ -183,9 +204,17 @@ class UnreachableAgent(Record):
     """`tasks` are those that wait in `FrameworkEntry.unreachable`, while these remember them."""
 
     id: AgentId
-    info: AgentInfo
-    since_s: float  # wall
+    record: AgentRecord
     tasks: tuple[tuple[FrameworkId, TaskId], ...] = ()
+
+    @property
+    def info(self) -> AgentInfo:
+        return self.record.info
+
+    @property
+    def since_s(self) -> float:
+        """Wall."""
+        return self.record.since_s or 0.0
 
 
 TIMER_VIEWS: Final = "views"
@@ -213,6 +242,10 @@ class MasterState:
     counters: dict[str, int] = field(default_factory=dict)  # by Mesos' names: see metrics.py
     weights: dict[str, float] = field(default_factory=dict)  # by role; those that were set
     quotas: dict[str, QuotaConfig] = field(default_factory=dict)  # by role
+    pings: Pings = field(default_factory=Pings)
+    agents_recovered: int = 0  # how many the store knew when this master was elected
+    removal_permit_s: float = 0.0  # mono; when the next agent may be called unreachable
+    drain_checks: dict[AgentId, None] = field(default_factory=dict)  # may be drained by now
     agents_awaited: int = 0  # allocation is paused until so many are connected; 0: it is not
     next_agent: int = 0
     next_framework: int = 0
@@ -234,6 +267,11 @@ class MasterState:
         state = cls(config, epoch, ids, Allocator(rng, home), config.info.id)
         state.journal = Journal(config.operator_event_buffer)
         return state
+
+    def maybe_drained(self, agent: AgentEntry) -> None:
+        """Something of it has ended: look at the end of the step whether that was the last."""
+        if agent.drain is not None:
+            self.drain_checks[agent.id] = None
 
     def admit(self, agent: AgentEntry) -> None:
         self.agents[agent.id] = agent

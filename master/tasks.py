@@ -80,6 +80,7 @@ def acknowledge(
         del agent.tasks[(framework.id, call.task_id)]
         del framework.tasks[call.task_id]
         remember(state, framework, entry)
+        state.maybe_drained(agent)
 
 
 def remember(state: MasterState, framework: FrameworkEntry, entry: TaskEntry) -> None:
@@ -132,6 +133,7 @@ def lose_on_agent(
     if only is None:
         operations.lose_on_agent(state, step, agent, new, message)
     waiting = []
+    state.maybe_drained(agent)
     for key in [key for key in agent.tasks if only is None or key[0] == only]:
         entry = agent.tasks.pop(key)
         framework = state.frameworks[key[0]]

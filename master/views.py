@@ -19,13 +19,17 @@ from .state import AgentEntry, FrameworkEntry, MasterState, Standing, used_on
 def agent(state: MasterState, entry: AgentEntry) -> AgentView:
     return AgentView(
         entry.info,
-        entry.connected,
+        entry.active,
         entry.version,
         registered_time=entry.registered_s,
         reregistered_time=entry.reregistered_s,
         total_resources=entry.info.resources,
         allocated_resources=Resources.total(used_on(entry).values()),
         offered_resources=Resources.total(state.offers[i].resources for i in entry.offers),
+        capabilities=entry.capabilities,
+        deactivated=entry.deactivated,
+        drain_info=entry.drain,
+        estimated_drain_start_time=entry.drain_start_s,
     )
 
 

@@ -117,7 +117,11 @@ def test_an_agent_that_answers_its_pings_stays(world: World) -> None:
     agent = world.agent()
     world.advance(86400)
     assert agent.conn is not None
-    assert agent.heard(am.Ping)[:2] == [am.Ping(True)] * 2
+    assert agent.heard(am.Ping)[:3] == [
+        am.Ping(True, 1, 0),
+        am.Ping(True, 2, 1),
+        am.Ping(True, 3, 2),
+    ]
 
 
 @pytest.mark.parametrize("aware", [True, False])

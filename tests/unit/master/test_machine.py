@@ -316,14 +316,16 @@ class MasterMachine(RuleBasedStateMachine):
     @invariant()
     def no_timer_is_left_behind(self) -> None:
         state = self.state
-        keyed: dict[str, set[Any]] = {"offer": set(), "ping": set(), "failover": set()}
+        keyed: dict[str, set[Any]] = {"offer": set(), "removal": set(), "failover": set()}
         for key in self.world.timers:
             if isinstance(key, tuple):
                 keyed[key[0]].add(key[1])
         assert keyed["offer"] == set(state.offers)
-        assert keyed["ping"] == {
+        assert keyed["removal"] == {a.id for a in state.agents.values() if a.removal_due}
+        assert state.pings.agents == {
             a.id for a in state.agents.values() if a.standing is not Standing.RECOVERED
         }
+        assert state.pings.next_s is None or "pings" in self.world.timers
         assert keyed["failover"] == {f.id for f in state.frameworks.values() if f.conn is None}
         assert ("cycle" in self.world.timers) == (state.allocator.next_due_s is not None)
         assert not state.allocator.wants_cycle, "all that was due has been done"

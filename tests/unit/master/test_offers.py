@@ -469,7 +469,7 @@ def test_a_quiet_cluster_is_quiet(world: World) -> None:
     framework = world.framework()
     framework.decline(3600)
     assert {key[0] if isinstance(key, tuple) else key for key in world.timers} == {
-        *("cycle", "gc", "heartbeat", "operator heartbeat", "ping", "recovery")
+        *("cycle", "gc", "heartbeat", "operator heartbeat", "pings", "recovery")
     }
     framework.say(sm.Revive())
     framework.say(sm.Suppress())

@@ -172,9 +172,9 @@ class Agent:
     def receive(self, message: Any) -> None:
         self.inbox.append(message)
         match message:
-            case am.Ping():
+            case am.Ping(number=number):
                 if not self.deaf and self.conn is not None:
-                    self.world.replies.append(AgentSaid(self.conn, am.Pong()))
+                    self.world.replies.append(AgentSaid(self.conn, am.Pong(number)))
             case am.AgentRegistered(agent_id=agent_id) | am.AgentReregistered(agent_id=agent_id):
                 self.info = replace(self.info, id=agent_id)
             case am.RunTask():
