@@ -16,6 +16,7 @@ from mezzo.master.events import (
     Answer,
     CloseStream,
     FrameworkSaid,
+    GiveUp,
     MasterEvent,
     OperatorAsked,
     OperatorJoined,
@@ -336,6 +337,7 @@ class World:
         self.writes: list[Put | Delete] = []  # all since the beginning
         self.domain = domain  # of the master
         self.config = config
+        self.gave_up: list[str] = []  # why, each time
         self.largest_commit = 0  # writes of one step
         self.epoch = 0
         self.peers: dict[ConnId, Agent | Framework] = {}
@@ -411,6 +413,8 @@ class World:
                 self.snapshots.append((sequence, event))
             case Answer(request=request, sequence=sequence, response=response):
                 self.answers[request] = (sequence, response)
+            case GiveUp(reason=reason):
+                self.gave_up.append(reason)
             case _:
                 raise AssertionError(effect)
 
