@@ -51,6 +51,7 @@ def subscribe(
         framework = known
         registered = False
         _take_over(state, step, framework, conn, call.framework_info)
+    framework.constraints = call.offer_constraints
     framework.conn = conn
     framework.recovered = False
     framework.deadline_s = None

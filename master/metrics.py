@@ -186,7 +186,7 @@ def _of_the_master(state: MasterState, now_s: float) -> Iterator[tuple[str, floa
 def _of_agents(state: MasterState) -> Iterator[tuple[str, float]]:
     back = [a for a in state.agents.values() if a.standing is not Standing.RECOVERED]
     connected = sum(agent.connected for agent in back)
-    active = sum(agent.connected for agent in back)
+    active = sum(agent.active for agent in back)
     yield "master/slaves_connected", connected
     yield "master/slaves_disconnected", len(back) - connected
     yield "master/slaves_active", active

@@ -56,6 +56,8 @@ _ANSWERS: Final[Mapping[type[Record], Answerer]] = {
     m.GetAgents: _reading(views.agents),
     m.GetFrameworks: _reading(views.frameworks),
     m.GetTasks: _reading(views.tasks),
+    m.GetExecutors: _reading(views.executors),
+    m.GetOffers: _reading(views.offers),
     m.GetMaster: _reading(views.master),
     m.GetMetrics: metrics.view,
     m.GetRoles: _reading(roles.view),
@@ -88,7 +90,8 @@ def joined(state: MasterState, step: Step, conn: ConnId, resume: m.Resume | None
     follows it. Of too many streams the oldest ends."""
     missed = _missed(state, resume)
     if missed is None:
-        snapshot = m.OperatorSubscribed(views.everything(state), state.config.heartbeat_s)
+        everything = views.everything(state, with_offers=False)
+        snapshot = m.OperatorSubscribed(everything, state.config.heartbeat_s)
         step.do(ToOperator(conn, state.sequence, snapshot))
     else:
         at = state.sequence - len(missed)

@@ -21,6 +21,7 @@ from mezzo.model import (
     FrameworkInfo,
     MasterInfo,
     Offer,
+    OfferConstraints,
     Task,
     TaskInfo,
     TaskStatus,
@@ -178,6 +179,7 @@ class FrameworkEntry:
     # By the id that the framework gave: where it is done, and its uuid.
     operations: dict[str, tuple[AgentId, bytes]] = field(default_factory=dict)
     offers: dict[OfferId, None] = field(default_factory=dict)
+    constraints: OfferConstraints | None = None
     counters: dict[str, int] = field(default_factory=dict)  # metrics of its own: see metrics.py
 
     def can(self, capability: Capability) -> bool:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from mezzo.messages.operator import (
     Agents,
     AgentView,
+    Executors,
+    ExecutorView,
     Frameworks,
     FrameworkView,
     Master,
+    OutstandingOffers,
     State,
     Tasks,
 )
@@ -33,8 +36,12 @@ def agent(state: MasterState, entry: AgentEntry) -> AgentView:
     )
 
 
-def framework(state: MasterState, entry: FrameworkEntry) -> FrameworkView:
+def framework(
+    state: MasterState, entry: FrameworkEntry, *, with_offers: bool = False
+) -> FrameworkView:
+    """The offers themselves are for who asks: in every event they would be most of what is sent."""
     connected = entry.conn is not None
+    offers = [state.offers[offer_id] for offer_id in entry.offers]
     return FrameworkView(
         entry.info,
         active=connected,
@@ -45,8 +52,11 @@ def framework(state: MasterState, entry: FrameworkEntry) -> FrameworkView:
         unregistered_time=entry.unregistered_s,
         allocated_resources=Resources.total(
             task.info.resources for task in entry.tasks.values() if task.holds_resources
-        ),
-        offered_resources=Resources.total(state.offers[i].resources for i in entry.offers),
+        )
+        + Resources.total(each.info.resources for each in entry.executors.values()),
+        offered_resources=Resources.total(offer.resources for offer in offers),
+        offers=tuple(offers) if with_offers else (),
+        offer_constraints=entry.constraints,
     )
 
 
@@ -58,9 +68,11 @@ def agents(state: MasterState) -> Agents:
     )
 
 
-def frameworks(state: MasterState) -> Frameworks:
+def frameworks(state: MasterState, *, with_offers: bool = True) -> Frameworks:
     return Frameworks(
-        tuple(framework(state, entry) for entry in state.frameworks.values()),
+        tuple(
+            framework(state, entry, with_offers=with_offers) for entry in state.frameworks.values()
+        ),
         tuple(framework(state, entry) for entry in state.completed.values()),
     )
 
@@ -74,8 +86,27 @@ def tasks(state: MasterState) -> Tasks:
     )
 
 
-def everything(state: MasterState) -> State:
-    return State(tasks(state), frameworks(state), agents(state))
+def executors(state: MasterState) -> Executors:
+    return Executors(
+        tuple(
+            ExecutorView(executor.info, agent.id)
+            for agent in state.agents.values()
+            for executor in agent.executors.values()
+        )
+    )
+
+
+def offers(state: MasterState) -> OutstandingOffers:
+    return OutstandingOffers(tuple(state.offers.values()))
+
+
+def everything(state: MasterState, *, with_offers: bool = True) -> State:
+    return State(
+        tasks(state),
+        frameworks(state, with_offers=with_offers),
+        agents(state),
+        executors(state),
+    )
 
 
 def master(state: MasterState) -> Master:

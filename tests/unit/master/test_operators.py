@@ -6,13 +6,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mezzo.ids import AgentId, ConnId
+from mezzo.ids import AgentId, ConnId, ExecutorId
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
+from mezzo.model import (
+    AgentCapability,
+    AttributeConstraint,
+    CommandInfo,
+    ExecutorInfo,
+    OfferConstraints,
+    Predicate,
+    RoleConstraints,
+)
+from mezzo.record import replace
+from mezzo.resources import Resources
 from mezzo.states import TaskState
 from mezzo.web.replica import Replica
 
-from .world import BIG, SMALL, Agent, World
+from .world import BIG, SMALL, Agent, World, task
 
 
 class Follower:
@@ -108,11 +119,12 @@ def test_views_tell_what_is_allocated_and_what_is_offered(world: World) -> None:
     (of_framework,) = world.ask(om.GetFrameworks()).frameworks  # type: ignore[union-attr]
     assert of_framework.allocated_resources == SMALL
     assert of_framework.offered_resources == BIG - SMALL
+    assert of_framework.offers == tuple(framework.offers.values())
     world.published.clear()
     world.advance(1.1)
     assert [event for _, event in world.published] == [
         om.AgentUpdated(view),
-        om.FrameworkUpdated(of_framework),
+        om.FrameworkUpdated(replace(of_framework, offers=())),
     ]
     world.advance(5)
     assert len(world.published) == 2, "nothing changed since"
@@ -122,6 +134,56 @@ def test_views_tell_what_is_allocated_and_what_is_offered(world: World) -> None:
 def test_the_master_tells_of_itself(world: World) -> None:
     master = world.ask(om.GetMaster())
     assert master == om.Master(world.core.state.config.info, elected_time=world.now.wall_s)
+
+
+# ---------------------------------------------------------------------------------- answers
+
+
+def test_executors_and_offers_are_listed(world: World) -> None:
+    agent, framework = world.agent(), world.framework()
+    other = world.agent()
+    executor = ExecutorInfo(
+        ExecutorId("e1"), command=CommandInfo("run"), resources=Resources.of(cpus=0.5, mem=32)
+    )
+    offer = framework.offer(agent)
+    info = task("t1", agent.id, command=None, executor=executor)
+    framework.accept([offer], info, refuse_s=3600)
+    told = world.ask(om.GetExecutors())
+    assert isinstance(told, om.Executors)
+    (view,) = told.executors
+    assert (view.agent_id, view.executor_info.executor_id) == (agent.id, "e1")
+    state = world.ask(om.GetState())
+    assert isinstance(state, om.State)
+    assert state.get_executors == told
+    (of_framework,) = state.get_frameworks.frameworks
+    assert of_framework.allocated_resources == SMALL + executor.resources
+    offers = world.ask(om.GetOffers())
+    assert isinstance(offers, om.OutstandingOffers)
+    assert [each.agent_id for each in offers.offers] == [other.id]
+
+
+def test_an_agent_is_shown_with_what_an_operator_did_to_it(world: World) -> None:
+    world.operator()
+    agent = world.agent()
+    assert world.ask(om.DeactivateAgent(agent.id)) == om.Done()
+    (view,) = world.ask(om.GetAgents()).agents  # type: ignore[union-attr]
+    assert (view.active, view.deactivated, view.drain_info) == (False, True, None)
+    assert world.published[-1][1] == om.AgentUpdated(view)
+    assert AgentCapability.AGENT_DRAINING in view.capabilities
+    assert world.ask(om.DrainAgent(agent.id, 5.0)) == om.Done()
+    (view,) = world.ask(om.GetAgents()).agents  # type: ignore[union-attr]
+    assert view.drain_info is not None
+    assert view.drain_info.config.max_grace_period == 5.0
+    assert view.estimated_drain_start_time == world.now.wall_s
+
+
+def test_a_framework_is_shown_with_its_constraints(world: World) -> None:
+    group = (AttributeConstraint(Predicate.EXISTS, "rack"),)
+    constraints = OfferConstraints((RoleConstraints("*", (group,)),))
+    framework = world.framework()
+    framework.say(sm.Subscribe(framework.info, offer_constraints=constraints))
+    (view,) = world.ask(om.GetFrameworks()).frameworks  # type: ignore[union-attr]
+    assert view.offer_constraints == constraints
 
 
 # ---------------------------------------------------------------------------------- going on
@@ -261,8 +323,8 @@ def test_a_follower_knows_what_a_newcomer_is_told(choices: list[int], buffer: in
                 for offer in list(framework.offers.values())[:1]:
                     framework.launch(f"t{number}", agent=_of(agents, offer.agent_id))
             case 3 if agent.tasks:
-                (_, task) = next(iter(agent.tasks.items()))
-                agent.update(task, task.framework_id, TaskState.RUNNING)
+                (_, known) = next(iter(agent.tasks.items()))
+                agent.update(known, known.framework_id, TaskState.RUNNING)
             case 4:
                 world.advance(1.5)
             case 5 if not away:
