@@ -16,7 +16,7 @@ from mezzo.record import replace
 from mezzo.resources import MILLI, Resources, Thousandths
 from mezzo.states import Reason, TaskState
 
-from . import executors
+from . import executors, leases
 from .state import AgentEntry, FrameworkEntry, MasterState, Step, TaskEntry, task_of
 
 # The least that an executor of a group must have.
@@ -149,6 +149,7 @@ class _Launcher:
     def _check_identity(self, task: TaskInfo) -> None:
         framework = self._framework
         check_user_id("task_id", task.task_id)
+        leases.check(self._state.config, task)
         if task.task_id in framework.tasks or task.task_id in framework.unreachable:
             raise BadRequest(f"Task has duplicate ID: {task.task_id}")
         if task.task_id in framework.completed:

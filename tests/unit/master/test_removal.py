@@ -12,7 +12,7 @@ from mezzo.master.state import MasterConfig
 from mezzo.messages import agent as am
 from mezzo.messages import scheduler as sm
 from mezzo.model import MasterInfo
-from mezzo.states import TaskState
+from mezzo.states import Reason, TaskState
 
 from .world import Agent, Framework, World, task
 
@@ -195,3 +195,11 @@ def test_those_added_at_one_moment_are_due_together_and_once() -> None:
     assert pings.take(15.2) == [a, b]
     pings.remove(c)
     assert (pings.next_s, pings.agents) == (None, set())
+
+
+def test_a_launch_with_a_lease_that_cannot_be_kept_is_an_error(world: World) -> None:
+    agent, framework = world.agent(), world.framework()
+    launch_unique(world, framework, agent, lease_s=5.0)
+    (status,) = framework.updates()
+    assert (status.state, status.reason) == (S.ERROR, Reason.TASK_INVALID)
+    assert "at least 45" in (status.message or "")
