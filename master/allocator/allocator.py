@@ -260,11 +260,11 @@ class Allocator:
         books = self._books
         node, agent = books.tree.clients[client], books.agents[agent_id]
         books.use(node, agent, resources)
-        if not task:
-            return
-        node.counters.used += 1
-        if node.wishes is not None:
-            node.wishes.used(agent, resources)
+        if task:
+            node.counters.used += 1
+            if node.wishes is not None:
+                node.wishes.used(agent, resources)
+        self._settle_wishes(node, agent)
 
     def decline(
         self,
@@ -330,11 +330,15 @@ class Allocator:
             raise BadRequest(f"agent {agent_id} is not registered: name one that is")
         return explain(books, client, agent, now_s, paused=self._paused)
 
+    def _settle_wishes(self, client: ClientNode, agent: Agent) -> None:
+        """It is offered less there: what it still wants it may get elsewhere."""
+        left = agent.offered.get(client, Resources())
+        if client.wishes is not None and client.wishes.returned(agent, left):
+            self._clients[client] = None
+
     def _settle(self, client: ClientNode, agent: Agent) -> None:
         """The client gave something back."""
-        if client.wishes is not None and client.open:
-            client.wishes.returned(agent, agent.offered.get(client, Resources()))
-            self._clients[client] = None  # it may want more elsewhere
+        self._settle_wishes(client, agent)
         if agent.id in self._books.agents:
             self._agents[agent] = None
         self._drop_if_over(client)

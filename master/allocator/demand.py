@@ -97,12 +97,16 @@ class Wishes:
         taken.note(agent, -units)
         taken.left = max(0, taken.left - units)
 
-    def returned(self, agent: Agent, left: Resources) -> None:
-        """Of what was offered there only `left` is still offered."""
+    def returned(self, agent: Agent, left: Resources) -> bool:
+        """Of what was offered there only `left` is still offered: are less units pending?"""
+        less = False
         for wish in self.wishes:
             there = wish.on.get(agent, 0)
-            if there:
-                wish.note(agent, min(there, wish.units_in(left)) - there)
+            still = min(there, wish.units_in(left))
+            if still < there:
+                wish.note(agent, still - there)
+                less = True
+        return less
 
 
 def _units_of(resources: Resources, shape: Quantities) -> int:

@@ -66,6 +66,16 @@ def test_an_executor_is_no_task_of_the_demand() -> None:
     assert [each.resources for each in grants(a)] == [ONE]
 
 
+def test_a_task_that_is_larger_than_the_shape_leaves_nothing_pending_behind() -> None:
+    a = allocator("a")
+    a.set_demand(F, (demand(count=2, cpus=1, mem=100), demand(count=1, cpus=2, mem=200)))
+    add(a, "s1", Resources.of(cpus=4, mem=400))
+    (grant,) = grants(a)
+    a.use(client(grant), AgentId("s1"), grant.resources)
+    add(a, "s2", BIG)
+    assert [each.resources for each in grants(a)] == [Resources.of(cpus=2, mem=200)]
+
+
 def test_several_shapes_are_served_in_the_order_in_which_they_are_declared() -> None:
     a = allocator("a")
     a.set_demand(F, (demand(count=1, cpus=5, mem=10), demand(count=9, cpus=2, mem=10)))
