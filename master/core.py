@@ -19,11 +19,13 @@ from mezzo.messages.scheduler import (
     Message,
     Reconcile,
     ReconcileOperations,
+    Request,
     Revive,
     Shutdown,
     Subscribe,
     Suppress,
     Teardown,
+    UpdateFramework,
 )
 
 from . import (
@@ -39,6 +41,7 @@ from . import (
     registry,
     removal,
     roles,
+    subscribing,
     tasks,
 )
 from .events import (
@@ -139,7 +142,7 @@ class MasterCore:
     ) -> None:
         state = self.state
         if isinstance(call, Subscribe):
-            frameworks.subscribe(state, step, conn, named_id, call)
+            subscribing.subscribe(state, step, conn, named_id, call)
             return
         framework_id = state.framework_of.get(conn)
         if framework_id is None or (named_id is not None and named_id != framework_id):
@@ -158,9 +161,9 @@ class MasterCore:
             case Acknowledge():
                 tasks.acknowledge(state, step, framework, call)
             case Revive(roles=roles):
-                state.allocator.revive(framework.id, roles)
+                subscribing.revive(state, framework, roles)
             case Suppress(roles=roles):
-                state.allocator.suppress(framework.id, roles)
+                subscribing.suppress(state, framework, roles)
             case Kill():
                 tasks.kill(state, step, framework, call)
             case Reconcile():
@@ -173,6 +176,10 @@ class MasterCore:
                 operations.acknowledge(state, step, framework, call)
             case ReconcileOperations():
                 operations.reconcile(state, step, framework, call)
+            case UpdateFramework():
+                subscribing.update(state, step, framework, call)
+            case Request():
+                subscribing.request(state, step, framework, call)
             case Shutdown():
                 executors.shutdown(state, step, framework, call)
             case Subscribe():
@@ -197,4 +204,5 @@ _KEYED_TIMERS: Final[Mapping[str, Callable[[MasterState, Step, Any], None]]] = {
     removal.TIMER_REMOVAL: removal.removal_due,
     offers.TIMER_OFFER: offers.timed_out,
     frameworks.TIMER_FAILOVER: frameworks.failover_due,
+    frameworks.TIMER_ADMIT: subscribing.time_to_admit,
 }

@@ -92,15 +92,16 @@ def entry_of(agent_id: AgentId, record: AgentRecord) -> AgentEntry:
 
 
 def keep_framework(step: Step, framework: FrameworkEntry) -> None:
-    step.put(
-        framework_key(framework.id),
-        FrameworkRecord(
-            framework.info,
-            framework.registered_s or 0.0,
-            framework.deadline_s,
-            framework.unregistered_s,
-        ),
+    """No write if it is stored like this already: some come and go all the time."""
+    record = FrameworkRecord(
+        framework.info,
+        framework.registered_s or 0.0,
+        framework.deadline_s,
+        framework.unregistered_s,
     )
+    if (stored := encode(record)) != framework.stored:
+        framework.stored = stored
+        step.put(framework_key(framework.id), record)
 
 
 def load(state: MasterState, stored: Mapping[str, bytes]) -> None:
@@ -137,6 +138,7 @@ def _load_framework(state: MasterState, framework_id: FrameworkId, record: Frame
         deadline_s=record.deadline_s,
         registered_s=record.registered_s,
         unregistered_s=record.unregistered_s,
+        stored=encode(record),
     )
     (state.completed if record.unregistered_s is not None else state.frameworks)[framework_id] = (
         entry

@@ -31,7 +31,7 @@ from mezzo.record import Record, encode, replace
 from mezzo.resources import Resources
 from mezzo.states import Reason, Source, TaskState
 
-from .allocator import Allocator, AllocatorConfig
+from .allocator import Allocator, AllocatorConfig, Demand, FrameworkTerms
 from .events import MasterEffect, Publish, ToAgent, ToFramework
 from .journal import Journal
 from .pings import Pings
@@ -69,6 +69,10 @@ class MasterConfig(Record):
     allocator_recovery_timeout_s: float = 600.0
     roles: tuple[str, ...] | None = None  # besides `*` the only ones that may be used; None: all
     allocator: AllocatorConfig = AllocatorConfig()  # its region is that of `info`, if it has one
+
+
+TIMER_VIEWS: Final = "views"
+VIEWS_EVERY_S: Final = 1.0
 
 
 class Standing(StrEnum):
@@ -179,8 +183,13 @@ class FrameworkEntry:
     # By the id that the framework gave: where it is done, and its uuid.
     operations: dict[str, tuple[AgentId, bytes]] = field(default_factory=dict)
     offers: dict[OfferId, None] = field(default_factory=dict)
-    constraints: OfferConstraints | None = None
     counters: dict[str, int] = field(default_factory=dict)  # metrics of its own: see metrics.py
+    constraints: OfferConstraints | None = None
+    demand: tuple[Demand, ...] = ()
+    admission: FrameworkTerms | None = None  # not in the allocator yet: see subscribing.py
+    due_s: float = 0.0  # mono; `deadline_s` by the clock of timers
+    shown_s: float = -VIEWS_EVERY_S  # mono; when operators were shown it last
+    stored: bytes = b""  # its record in the store
 
     def can(self, capability: Capability) -> bool:
         return self.info.can(capability)
@@ -219,10 +228,6 @@ class UnreachableAgent(Record):
         return self.record.since_s or 0.0
 
 
-TIMER_VIEWS: Final = "views"
-VIEWS_EVERY_S: Final = 1.0
-
-
 @dataclass(slots=True)
 class MasterState:
     config: MasterConfig
@@ -239,6 +244,8 @@ class MasterState:
     offers: dict[OfferId, Offer] = field(default_factory=dict)
     agent_of: dict[ConnId, AgentId] = field(default_factory=dict)
     framework_of: dict[ConnId, FrameworkId] = field(default_factory=dict)
+    # When frameworks were admitted to the allocator lately, by name: see subscribing.py.
+    admissions: dict[str, tuple[float, ...]] = field(default_factory=dict)
     operators: dict[ConnId, None] = field(default_factory=dict)  # the oldest first
     journal: Journal = field(default_factory=Journal)
     counters: dict[str, int] = field(default_factory=dict)  # by Mesos' names: see metrics.py
@@ -335,13 +342,14 @@ class Step(Output[MasterEffect]):
             if state.operators:
                 self.effects.append(Publish(state.sequence, event))
 
-    def changed(self, agent_id: AgentId, framework_id: FrameworkId | None) -> None:
-        """What the framework has of the agent changed: operators see it in a moment. Not at once,
-        for while tasks come and go each view would be made many times."""
+    def changed(self, agent_id: AgentId | None, framework_id: FrameworkId | None) -> None:
+        """What the framework has of the agent changed, or one of them alone: operators see it in a
+        moment. Not at once, for while tasks come and go each view would be made many times."""
         state = self.state
         if not state.journal.open:
             return
-        state.changed_agents[agent_id] = None
+        if agent_id is not None:
+            state.changed_agents[agent_id] = None
         if framework_id is not None:
             state.changed_frameworks[framework_id] = None
         if not state.views_due:

@@ -316,7 +316,9 @@ class MasterMachine(RuleBasedStateMachine):
     @invariant()
     def no_timer_is_left_behind(self) -> None:
         state = self.state
-        keyed: dict[str, set[Any]] = {"offer": set(), "removal": set(), "failover": set()}
+        keyed: dict[str, set[Any]] = {
+            name: set() for name in ("offer", "removal", "failover", "admit")
+        }
         for key in self.world.timers:
             if isinstance(key, tuple):
                 keyed[key[0]].add(key[1])
@@ -326,6 +328,8 @@ class MasterMachine(RuleBasedStateMachine):
             a.id for a in state.agents.values() if a.standing is not Standing.RECOVERED
         }
         assert state.pings.next_s is None or "pings" in self.world.timers
+        waiting = {f.id for f in state.frameworks.values() if f.admission is not None}
+        assert keyed["admit"] == waiting
         assert keyed["failover"] == {f.id for f in state.frameworks.values() if f.conn is None}
         assert ("cycle" in self.world.timers) == (state.allocator.next_due_s is not None)
         assert not state.allocator.wants_cycle, "all that was due has been done"
