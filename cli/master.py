@@ -15,7 +15,9 @@ from .settings import (
     fault_domain,
     fraction,
     names,
+    percentage,
     quantity_sets,
+    rate,
     setting,
 )
 
@@ -53,6 +55,17 @@ if TYPE_CHECKING:
     type=duration,
     default="10mins",
     help="How long after a failover agents may take to come back.",
+)
+@setting(
+    "--agent-removal-rate-limit",
+    type=rate,
+    help="How fast agents may be called unreachable, as 1/20mins.  [default: no limit]",
+)
+@setting(
+    "--recovery-agent-removal-limit",
+    type=percentage,
+    default="100%",
+    help="With more of the agents missing after a failover the master gives up its term instead.",
 )
 @setting(
     "--offer-timeout",
@@ -128,6 +141,8 @@ def command(
     agent_ping_timeout: float,
     max_agent_ping_timeouts: int,
     agent_reregister_timeout: float,
+    agent_removal_rate_limit: float | None,
+    recovery_agent_removal_limit: float,
     offer_timeout: float,
     offer_patience: float,
     min_allocatable_resources: tuple[dict[str, int], ...],
@@ -162,6 +177,8 @@ def command(
         agent_ping_timeout_s=agent_ping_timeout,
         max_agent_ping_timeouts=max_agent_ping_timeouts,
         agent_reregister_timeout_s=agent_reregister_timeout,
+        agent_removal_interval_s=agent_removal_rate_limit,
+        recovery_agent_removal_limit=recovery_agent_removal_limit,
         offer_timeout_s=offer_timeout or None,
         allocator=AllocatorConfig(
             min_allocatable=min_allocatable_resources,

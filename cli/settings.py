@@ -76,6 +76,26 @@ def fraction(text: str) -> float:
     return value
 
 
+def percentage(text: str) -> float:
+    """Option type: 55% is 0.55."""
+    number, sign, rest = text.strip().partition("%")
+    try:
+        value = float(number)
+    except ValueError:
+        value = -1.0
+    if not sign or rest or not 0 <= value <= 100:
+        raise click.BadParameter(f"{text!r} is no percentage: write 0% to 100%")
+    return value / 100
+
+
+def rate(text: str) -> float:
+    """Option type: how many seconds apart, from Mesos' form: 1/20mins is 1200."""
+    count, slash, period = text.partition("/")
+    if not slash or not count.strip().isdigit() or int(count) < 1:
+        raise click.BadParameter(f"{text!r} is no rate: write count/duration, as 1/20mins")
+    return duration(period) / int(count)
+
+
 def names(text: str) -> tuple[str, ...]:
     """Option type: words between commas."""
     return tuple(filter(None, (part.strip() for part in str(text).split(","))))

@@ -71,6 +71,8 @@ class MasterOptions:
     agent_ping_timeout_s: float = 15.0
     max_agent_ping_timeouts: int = 5
     agent_reregister_timeout_s: float = 600.0
+    agent_removal_interval_s: float | None = None
+    recovery_agent_removal_limit: float = 1.0
     offer_timeout_s: float | None = 300.0
     allocator: AllocatorConfig = field(default_factory=AllocatorConfig)
     allocator_agent_recovery_factor: float = 0.8
@@ -126,6 +128,8 @@ def _begin(
         agent_ping_timeout_s=options.agent_ping_timeout_s,
         max_agent_ping_timeouts=options.max_agent_ping_timeouts,
         agent_reregister_timeout_s=options.agent_reregister_timeout_s,
+        agent_removal_interval_s=options.agent_removal_interval_s,
+        recovery_agent_removal_limit=options.recovery_agent_removal_limit,
         offer_timeout_s=options.offer_timeout_s,
         allocator=options.allocator,
         allocator_agent_recovery_factor=options.allocator_agent_recovery_factor,
