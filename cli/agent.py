@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from . import agents
 from .daemons import DIRECTORY, STATE_ROOT, reachable_name, serve
 from .settings import ADDRESS_HELP, PORT, daemon_options, duration, setting
 
 
-@click.command("agent")
+@click.group("agent", invoke_without_command=True)
 @setting("--master", default="127.0.0.1:5055", help=f"Where the leading master is: {ADDRESS_HELP}.")
 @setting(
     "--work-dir",
@@ -71,7 +72,9 @@ from .settings import ADDRESS_HELP, PORT, daemon_options, duration, setting
     help="What may have changed since the last run: nothing, or there may be more of everything.",
 )
 @daemon_options
+@click.pass_context
 def command(
+    ctx: click.Context,
     master: str,
     work_dir: Path,
     ip: str,
@@ -94,7 +97,11 @@ def command(
     """Run an agent: it offers this machine's resources, runs tasks and reports on them.
 
     Tasks go on running when the agent stops or crashes; it finds them again when it is back.
+
+    The commands below are for operators, and talk to the master.
     """
+    if ctx.invoked_subcommand is not None:
+        return
     from mezzo.agent.options import AgentOptions
     from mezzo.agent.shell import run_agent
 
@@ -117,3 +124,7 @@ def command(
         reconfiguration_policy=reconfiguration_policy,
     )
     serve("agent", lambda: run_agent(options), log_level=log_level, log_json=log_json)
+
+
+for each in agents.COMMANDS:
+    command.add_command(each)

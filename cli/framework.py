@@ -1,16 +1,17 @@
-"""`mezzo framework`: who runs tasks, as a gateway shows it."""
+"""`mezzo framework`: who runs tasks, as a gateway shows it; and its end."""
 
 from __future__ import annotations
 
 import click
 
 from .http import gateway_option, gateway_server
+from .operator import ask, framework_id, master_option
 from .output import ago, amount, mib, output_option, print_json, print_table
 
 
 @click.group("framework")
 def command() -> None:
-    """Look at the registered frameworks."""
+    """Look at the registered frameworks, and tear one down."""
 
 
 @command.command("list")
@@ -40,3 +41,18 @@ def list_(gateway: str, output: str) -> None:
         ],
         empty="no frameworks are registered",
     )
+
+
+@command.command("teardown")
+@click.argument("framework")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@master_option
+def teardown(framework: str, yes: bool, master: str) -> None:
+    """End FRAMEWORK (name or id): its tasks are killed, and its id can't be used again."""
+    from mezzo.messages.operator import TeardownFramework
+
+    found = framework_id(master, framework)
+    if not yes:
+        click.confirm(f"all tasks of framework {found} will be killed; go on?", abort=True)
+    ask(master, TeardownFramework(found))
+    click.echo(f"framework {found} is torn down")

@@ -34,7 +34,7 @@ from mezzo.frameworks.sdk import (
 from mezzo.ids import AgentId, ConnId, FrameworkId, OfferId, TaskId
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
-from mezzo.model import AgentInfo, MasterInfo, Task
+from mezzo.model import AgentCapability, AgentInfo, MasterInfo, Task
 from mezzo.record import replace
 from mezzo.states import Source
 from mezzo.wire.clients import AgentLink, OperatorClient
@@ -42,6 +42,7 @@ from tests.zookeeper import free_ports
 
 WITHIN_S = 60.0
 SMALL = Resources.of(cpus=0.1, mem=32)
+CAPABILITIES = tuple(AgentCapability)
 
 
 def until(what: str, done: Callable[[], Any]) -> Any:
@@ -196,10 +197,14 @@ class TalkingAgent:
     def _on_up(self, conn: ConnId) -> None:
         self._conn = conn
         if self.info.id is None:
-            self._send(am.RegisterAgent(self.info, "1.0", "boot"))
+            self._send(am.RegisterAgent(self.info, "1.0", "boot", CAPABILITIES))
         else:
             known, frameworks = tuple(self.tasks.values()), tuple(self.frameworks.values())
-            self._send(am.ReregisterAgent(self.info, "1.0", "boot", known, frameworks))
+            self._send(
+                am.ReregisterAgent(
+                    *(self.info, "1.0", "boot", known, frameworks), capabilities=CAPABILITIES
+                )
+            )
 
     def _on_down(self, conn: ConnId) -> None:
         self._conn = None
@@ -216,6 +221,9 @@ class TalkingAgent:
                     self._launched(framework, task, role)
                 case am.KillTask(framework_id=framework_id, task_id=task_id):
                     self._update((framework_id, task_id), TaskState.KILLED)
+                case am.DrainAgent():
+                    for key in list(self.tasks):
+                        self._update(key, TaskState.KILLED)
                 case am.UpdateAcknowledged(framework_id=framework_id, task_id=task_id):
                     known = self.tasks.get((framework_id, task_id))
                     if known is not None and known.state.terminal:

@@ -14,7 +14,10 @@ from mezzo.cli.app import read_definition
 
 from .conftest import Mezzo
 
-COMMANDS = ("up", "app", "node", "framework", "task", "master", "agent", "marathon", "gateway")
+COMMANDS = (
+    *("up", "app", "node", "framework", "task", "offer", "explain", "role", "quota", "weight"),
+    *("maintenance", "master", "agent", "marathon", "gateway"),
+)
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.json"))
 
 

@@ -1,0 +1,143 @@
+"""`mezzo agent list`, `drain`, ...: what operators do with agents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from .operator import agent_id, ask, master_option
+from .output import ago, amount, mib, output_option, print_json, print_table
+from .settings import duration
+
+if TYPE_CHECKING:
+    from mezzo.messages.operator import AgentView
+
+agent_argument = click.argument("agent")
+
+
+@click.command("list")
+@master_option
+@output_option
+def list_(master: str, output: str) -> None:
+    """List the agents, whether they are offered, and what of their resources is used."""
+    from mezzo.messages.operator import GetAgents
+
+    answer = ask(master, GetAgents())
+    if output == "json":
+        print_json([_json(agent) for agent in answer.agents])
+        return
+    rows = [
+        [
+            agent.agent_info.id,
+            f"{agent.agent_info.hostname}:{agent.agent_info.port}",
+            _state(agent),
+            f"{amount(used.cpus)}/{amount(total.cpus)}",
+            f"{mib(used.mem_mib)}/{mib(total.mem_mib)}",
+            ago(agent.reregistered_time or agent.registered_time),
+            agent.version,
+        ]
+        for agent in answer.agents
+        for used, total in [(agent.allocated_resources, agent.total_resources)]
+    ] + [
+        [info.id, f"{info.hostname}:{info.port}", "not back yet", "-", "-", "-", "-"]
+        for info in answer.recovered_agents
+    ]
+    print_table(
+        ["AGENT", "ADDRESS", "STATE", "CPUS", "MEM", "SINCE", "VERSION"],
+        rows,
+        empty="no agents: start one with `mezzo agent --master ADDRESS`",
+    )
+
+
+@click.command("drain")
+@agent_argument
+@click.option(
+    "--max-grace-period", type=duration, help="No task gets longer to end.  [default: its own]"
+)
+@click.option("--mark-gone", is_flag=True, help="Once drained it may never come back.")
+@master_option
+def drain(agent: str, max_grace_period: float | None, mark_gone: bool, master: str) -> None:
+    """Have all tasks of AGENT (hostname or id) killed, and offer it no more.
+
+    It stays so, also across restarts, until it is reactivated.
+    """
+    from mezzo.messages.operator import DrainAgent
+
+    found = agent_id(master, agent)
+    ask(master, DrainAgent(found, max_grace_period, mark_gone))
+    click.echo(f"agent {found} drains; `mezzo agent list` shows when it is drained")
+
+
+@click.command("deactivate")
+@agent_argument
+@master_option
+def deactivate(agent: str, master: str) -> None:
+    """Offer AGENT (hostname or id) no more; its tasks run on."""
+    from mezzo.messages.operator import DeactivateAgent
+
+    found = agent_id(master, agent)
+    ask(master, DeactivateAgent(found))
+    click.echo(f"agent {found} is not offered any more")
+
+
+@click.command("reactivate")
+@agent_argument
+@master_option
+def reactivate(agent: str, master: str) -> None:
+    """Offer AGENT (hostname or id) again, after it was drained or deactivated."""
+    from mezzo.messages.operator import ReactivateAgent
+
+    found = agent_id(master, agent)
+    ask(master, ReactivateAgent(found))
+    click.echo(f"agent {found} is offered again")
+
+
+@click.command("gone")
+@agent_argument
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@master_option
+def gone(agent: str, yes: bool, master: str) -> None:
+    """Declare that AGENT (hostname or id) is gone for good: its tasks are over.
+
+    It can't be undone: an agent that is gone is never let in again. One that is unreachable is
+    named by its id.
+    """
+    from mezzo.messages.operator import MarkAgentGone
+
+    found = agent_id(master, agent)
+    if not yes:
+        click.confirm(f"agent {found} can never come back; go on?", abort=True)
+    ask(master, MarkAgentGone(found))
+    click.echo(f"agent {found} is gone")
+
+
+COMMANDS: Final = (list_, drain, deactivate, reactivate, gone)
+
+
+def _state(agent: AgentView) -> str:
+    if agent.drain_info is not None:
+        return agent.drain_info.state.lower()
+    if agent.deactivated:
+        return "deactivated"
+    return "active" if agent.active else "not connected"
+
+
+def _json(agent: AgentView) -> dict[str, object]:
+    info = agent.agent_info
+    return {
+        "id": info.id,
+        "hostname": info.hostname,
+        "port": info.port,
+        "state": _state(agent),
+        "active": agent.active,
+        "deactivated": agent.deactivated,
+        "version": agent.version,
+        "capabilities": list(agent.capabilities),
+        "attributes": {each.name: each.shown for each in info.attributes},
+        "total": str(agent.total_resources),
+        "used": str(agent.allocated_resources),
+        "offered": str(agent.offered_resources),
+        "registered": agent.registered_time,
+        "reregistered": agent.reregistered_time,
+    }

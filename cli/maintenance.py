@@ -1,0 +1,203 @@
+"""`mezzo maintenance`: which machines will be away, and when."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from .errors import Wrong
+from .operator import ask, master_option
+from .output import output_option, print_json, print_table
+from .settings import duration
+
+if TYPE_CHECKING:
+    from mezzo.messages.operator import MaintenanceSchedule, MaintenanceWindow
+    from mezzo.model import MachineId
+
+_NANOS: Final = 1_000_000_000
+_FORM: Final = (
+    '{"windows": [{"machine_ids": [{"hostname": "h1"}], "unavailability": '
+    '{"start": {"nanoseconds": N}, "duration": {"nanoseconds": N}}}]}'
+)
+
+
+@click.group("maintenance")
+def command() -> None:
+    """Plan maintenance of machines, take them down, and up again.
+
+    Frameworks learn of the plan with their offers, and are asked to give back what they use there.
+    Machines are named by the hostnames of their agents.
+    """
+
+
+@command.command("get")
+@master_option
+@output_option
+def get(master: str, output: str) -> None:
+    """Show the schedule."""
+    from mezzo.messages.operator import GetMaintenanceSchedule
+
+    schedule = ask(master, GetMaintenanceSchedule()).schedule
+    if output == "json":
+        print_json({"windows": [_window_json(window) for window in schedule.windows]})
+        return
+    print_table(
+        ["MACHINES", "FROM", "FOR"],
+        [
+            [
+                " ".join(map(_name, window.machine_ids)),
+                _moment(window.unavailability.start),
+                _length(window.unavailability.duration),
+            ]
+            for window in schedule.windows
+        ],
+        empty="no maintenance is planned",
+    )
+
+
+@command.command("plan")
+@click.argument("machines", nargs=-1, required=True)
+@click.option("--in", "in_s", type=duration, default="0secs", show_default=True, help="From then.")
+@click.option("--for", "for_s", type=duration, help="How long.  [default: for ever]")
+@master_option
+def plan(machines: tuple[str, ...], in_s: float, for_s: float | None, master: str) -> None:
+    """Add a window for MACHINES to the schedule."""
+    from mezzo.messages.operator import (
+        GetMaintenanceSchedule,
+        MaintenanceSchedule,
+        MaintenanceWindow,
+        UpdateMaintenanceSchedule,
+    )
+    from mezzo.model import Unavailability
+
+    known = ask(master, GetMaintenanceSchedule()).schedule.windows
+    window = MaintenanceWindow(_machines(machines), Unavailability(time.time() + in_s, for_s))
+    ask(master, UpdateMaintenanceSchedule(MaintenanceSchedule((*known, window))))
+    click.echo(f"maintenance of {', '.join(machines)} is planned")
+
+
+@command.command("set")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@master_option
+def set_(file: Path, master: str) -> None:
+    """Replace the whole schedule by FILE, in Mesos' JSON form. "-" reads the standard input."""
+    from mezzo.messages.operator import UpdateMaintenanceSchedule
+
+    schedule = _read(file)
+    ask(master, UpdateMaintenanceSchedule(schedule))
+    click.echo(f"{len(schedule.windows)} windows are planned")
+
+
+@command.command("status")
+@master_option
+@output_option
+def status(master: str, output: str) -> None:
+    """Show which machines are down or planned to be, and what frameworks say to that."""
+    from mezzo.messages.operator import GetMaintenanceStatus
+
+    state = ask(master, GetMaintenanceStatus()).status
+    rows = [
+        [_name(machine.id), "draining", f"{each.framework_id}: {each.status.lower()}"]
+        for machine in state.draining_machines
+        for each in machine.statuses
+    ]
+    rows += [[_name(m.id), "draining", "-"] for m in state.draining_machines if not m.statuses]
+    rows += [[_name(machine), "down", "-"] for machine in state.down_machines]
+    if output == "json":
+        print_json([dict(zip(("machine", "mode", "answer"), row, strict=True)) for row in rows])
+        return
+    print_table(["MACHINE", "MODE", "ANSWER"], rows, empty="no machine is in maintenance")
+
+
+@command.command("start")
+@click.argument("machines", nargs=-1, required=True)
+@master_option
+def start(machines: tuple[str, ...], master: str) -> None:
+    """Take MACHINES, which are in the schedule, down: their agents and tasks end."""
+    from mezzo.messages.operator import StartMaintenance
+
+    ask(master, StartMaintenance(_machines(machines)))
+    click.echo(f"{', '.join(machines)}: down")
+
+
+@command.command("stop")
+@click.argument("machines", nargs=-1, required=True)
+@master_option
+def stop(machines: tuple[str, ...], master: str) -> None:
+    """Take MACHINES up again: their agents may come back, and they leave the schedule."""
+    from mezzo.messages.operator import StopMaintenance
+
+    ask(master, StopMaintenance(_machines(machines)))
+    click.echo(f"{', '.join(machines)}: up")
+
+
+def _machines(names: tuple[str, ...]) -> tuple[MachineId, ...]:
+    from mezzo.model import MachineId
+
+    return tuple(MachineId(hostname=name) for name in names)
+
+
+def _read(file: Path) -> MaintenanceSchedule:
+    """Raises Wrong, naming the file."""
+    from mezzo.messages.operator import MaintenanceSchedule, MaintenanceWindow
+    from mezzo.model import MachineId, Unavailability
+
+    try:
+        text = click.get_text_stream("stdin").read() if str(file) == "-" else file.read_text()
+        plain: Any = json.loads(text)
+        return MaintenanceSchedule(
+            tuple(
+                MaintenanceWindow(
+                    tuple(
+                        MachineId(machine.get("hostname"), machine.get("ip"))
+                        for machine in window["machine_ids"]
+                    ),
+                    Unavailability(
+                        window["unavailability"]["start"]["nanoseconds"] / _NANOS,
+                        window["unavailability"]["duration"]["nanoseconds"] / _NANOS
+                        if "duration" in window["unavailability"]
+                        else None,
+                    ),
+                )
+                for window in plain["windows"]
+            )
+        )
+    except OSError as error:
+        raise Wrong(f"{file}: {error.strerror}: give a readable file") from None
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise Wrong(f"{file} is no schedule ({error!r}): write {_FORM}") from None
+
+
+def _name(machine: MachineId) -> str:
+    return machine.hostname or machine.ip or "?"
+
+
+def _moment(wall_s: float) -> str:
+    return datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _length(length_s: float | None) -> str:
+    if length_s is None:
+        return "ever"
+    for unit_s, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if length_s >= unit_s:
+            return f"{length_s / unit_s:g} {unit}"
+    return f"{length_s:g} s"
+
+
+def _window_json(window: MaintenanceWindow) -> dict[str, object]:
+    """As Mesos shows it, and as `mezzo maintenance set` reads it."""
+    away = window.unavailability
+    machines = [
+        {key: value for key, value in (("hostname", m.hostname), ("ip", m.ip)) if value}
+        for m in window.machine_ids
+    ]
+    unavailability: dict[str, object] = {"start": {"nanoseconds": round(away.start * _NANOS)}}
+    if away.duration is not None:
+        unavailability["duration"] = {"nanoseconds": round(away.duration * _NANOS)}
+    return {"machine_ids": machines, "unavailability": unavailability}

@@ -1,0 +1,39 @@
+"""`mezzo offer`: what is offered to whom."""
+
+from __future__ import annotations
+
+import click
+
+from .operator import ask, master_option, resources_text
+from .output import output_option, print_json, print_table
+
+
+@click.group("offer")
+def command() -> None:
+    """Look at what is offered and not answered yet."""
+
+
+@command.command("list")
+@master_option
+@output_option
+def list_(master: str, output: str) -> None:
+    """List the offers that frameworks hold, and what they are asked to give back."""
+    from mezzo.messages.operator import GetOffers
+
+    answer = ask(master, GetOffers())
+    rows = [
+        [offer.id, offer.framework_id, offer.role, offer.hostname, "offer", offer.resources]
+        for offer in answer.offers
+    ] + [
+        [asked.id, asked.framework_id, "-", asked.agent_id or "-", "give back", asked.resources]
+        for asked in answer.inverse_offers
+    ]
+    if output == "json":
+        names = ("id", "framework_id", "role", "agent", "kind", "resources")
+        print_json([dict(zip(names, [*row[:5], str(row[5])], strict=True)) for row in rows])
+        return
+    print_table(
+        ["OFFER", "FRAMEWORK", "ROLE", "AGENT", "KIND", "RESOURCES"],
+        [[*row[:5], resources_text(row[5])] for row in rows],
+        empty="nothing is offered",
+    )

@@ -1,0 +1,90 @@
+"""`mezzo quota`: what roles are guaranteed and limited to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from .errors import Wrong
+from .operator import amounts_json, amounts_text, ask, master_option
+from .output import output_option, print_json, print_table
+
+if TYPE_CHECKING:
+    from mezzo.messages.operator import QuotaConfig
+
+
+@click.group("quota")
+def command() -> None:
+    """Look at, set and remove the quota of roles.
+
+    Quota counts for a top-level role and the roles below it. What is guaranteed is kept free for
+    it; beyond its limit it is offered nothing.
+    """
+
+
+@command.command("get")
+@click.argument("role", required=False)
+@master_option
+@output_option
+def get(role: str | None, master: str, output: str) -> None:
+    """Show the quota of ROLE, or of all roles that have one."""
+    from mezzo.messages.operator import GetQuota
+
+    configs = ask(master, GetQuota()).status.configs
+    shown = [config for config in configs if role in (None, config.role)]
+    if output == "json":
+        print_json([_json(config) for config in shown])
+        return
+    print_table(
+        ["ROLE", "GUARANTEE", "LIMIT"],
+        [[c.role, amounts_text(c.guarantees), amounts_text(c.limits)] for c in shown],
+        empty="no role has quota" if role is None else f"role {role} has no quota",
+    )
+
+
+@command.command("set")
+@click.argument("role")
+@click.option("--guarantee", default="", help='What is kept for it: "cpus:4;mem:8192".')
+@click.option("--limit", default="", help='The most that it gets: "cpus:8;mem:16384".')
+@click.option("--force", is_flag=True, help="Also below what it has, or beyond the cluster.")
+@master_option
+def set_(role: str, guarantee: str, limit: str, force: bool, master: str) -> None:
+    """Set the quota of ROLE, in place of what it had. Resources that are not named have none."""
+    from mezzo.messages.operator import QuotaConfig, UpdateQuota
+
+    config = QuotaConfig(role, _amounts("--guarantee", guarantee), _amounts("--limit", limit))
+    if not config.guarantees and not config.limits:
+        raise Wrong(f"give --guarantee or --limit; `mezzo quota remove {role}` removes it")
+    ask(master, UpdateQuota((config,), force))
+    click.echo(f"quota of role {role} is set")
+
+
+@command.command("remove")
+@click.argument("role")
+@master_option
+def remove(role: str, master: str) -> None:
+    """Remove the quota of ROLE."""
+    from mezzo.messages.operator import RemoveQuota
+
+    ask(master, RemoveQuota(role))
+    click.echo(f"quota of role {role} is removed")
+
+
+def _amounts(option: str, text: str) -> dict[str, int]:
+    """Thousandths by name."""
+    from mezzo.errors import BadRequest
+    from mezzo.resources import Resources
+
+    try:
+        return Resources.parse(text).quantities()
+    except BadRequest as error:
+        raise Wrong(f"{option}: {error}") from None
+
+
+def _json(config: QuotaConfig) -> dict[str, object]:
+    return {
+        "role": config.role,
+        "guarantees": amounts_json(config.guarantees),
+        "limits": amounts_json(config.limits),
+    }

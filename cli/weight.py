@@ -1,0 +1,46 @@
+"""`mezzo weight`: whose share is how large."""
+
+from __future__ import annotations
+
+import click
+
+from .operator import ask, master_option
+from .output import amount, output_option, print_json, print_table
+
+
+@click.group("weight")
+def command() -> None:
+    """Look at and set the weights of roles.
+
+    Roles share the cluster in proportion to their weights; those that were never set have 1.
+    """
+
+
+@command.command("list")
+@master_option
+@output_option
+def list_(master: str, output: str) -> None:
+    """List the weights that were set."""
+    from mezzo.messages.operator import GetWeights
+
+    infos = ask(master, GetWeights()).weight_infos
+    if output == "json":
+        print_json([{"role": info.role, "weight": info.weight} for info in infos])
+        return
+    print_table(
+        ["ROLE", "WEIGHT"],
+        [[info.role, amount(info.weight)] for info in infos],
+        empty="no weight was set: all roles have 1",
+    )
+
+
+@command.command("set")
+@click.argument("role")
+@click.argument("weight", type=float)
+@master_option
+def set_(role: str, weight: float, master: str) -> None:
+    """Set the weight of ROLE: a number above 0. Offers that are out are made anew."""
+    from mezzo.messages.operator import UpdateWeights, WeightInfo
+
+    ask(master, UpdateWeights((WeightInfo(weight, role),)))
+    click.echo(f"role {role} has weight {amount(weight)}")

@@ -1,0 +1,169 @@
+"""The commands of operators, with a real master, an agent that talks and a framework."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mezzo.cli.main import cli
+from mezzo.frameworks.sdk import TaskState
+from tests.masters import Cluster, Recorder, until
+from tests.zookeeper import free_ports
+
+
+class Mezzo:
+    """The command line, told where the master is; and what runs there."""
+
+    def __init__(self, directory: Path) -> None:
+        self.cluster = Cluster(directory)
+        self.master = self.cluster.master().until_it_leads()
+        self.agent = self.cluster.agent(self.master.target)
+        until("the agent has an id", lambda: self.agent.info.id)
+        self.agent_id = str(self.agent.info.id)
+        self.host = self.agent.info.hostname
+
+    def __call__(self, *args: str, stdin: str | None = None) -> Result:
+        return CliRunner().invoke(
+            cli, [*args, "--master", self.master.target], input=stdin, prog_name="mezzo"
+        )
+
+    def json(self, *args: str) -> Any:
+        result = self(*args, "-o", "json")
+        assert result.exit_code == 0, result.stderr
+        return json.loads(result.stdout)
+
+    def framework(self, *tasks: str) -> str:
+        """The id of one that runs these tasks."""
+        recorder = Recorder(*tasks)
+        self.cluster.driver(recorder, self.master.target)
+        framework_id = str(recorder.until("registered"))
+        for each in tasks:
+            recorder.until_state(each, TaskState.RUNNING)
+        return framework_id
+
+
+@pytest.fixture(scope="module")
+def mezzo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mezzo]:
+    made = Mezzo(tmp_path_factory.mktemp("operators"))
+    try:
+        yield made
+    finally:
+        made.cluster.end()
+
+
+def test_weights_are_set_and_listed(mezzo: Mezzo) -> None:
+    assert mezzo("weight", "set", "eng", "2.5").exit_code == 0
+    assert {"role": "eng", "weight": 2.5} in mezzo.json("weight", "list")
+    assert "2.5" in mezzo("weight", "list").stdout
+    refused = mezzo("weight", "set", "eng", "0")
+    assert refused.exit_code == 1
+    assert refused.stderr == (
+        "mezzo: the master refused: the weight of role 'eng' is 0.0: give one above 0\n"
+    )
+
+
+def test_quota_is_set_shown_and_removed(mezzo: Mezzo) -> None:
+    done = mezzo("quota", "set", "ops", "--guarantee", "cpus:0.5", "--limit", "cpus:1;mem:100")
+    assert (done.exit_code, done.stdout) == (0, "quota of role ops is set\n")
+    ops = {"role": "ops", "guarantees": {"cpus": 0.5}, "limits": {"cpus": 1.0, "mem": 100.0}}
+    assert mezzo.json("quota", "get", "ops") == [ops]
+    assert "cpus 1, mem 100" in mezzo("quota", "get").stdout
+    (role,) = [each for each in mezzo.json("role", "list") if each["role"] == "ops"]
+    assert (role["guarantees"], role["limits"]) == (ops["guarantees"], ops["limits"])
+    too_much = mezzo("quota", "set", "ops", "--guarantee", "cpus:999")
+    assert too_much.exit_code == 1
+    assert "force" in too_much.stderr
+    assert mezzo("quota", "set", "ops", "--guarantee", "cpus:999", "--force").exit_code == 0
+    assert mezzo("quota", "remove", "ops").exit_code == 0
+    assert mezzo.json("quota", "get") == []
+    assert "no role has quota" in mezzo("quota", "get").stdout
+    assert "has no quota" in mezzo("quota", "remove", "ops").stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        (("--limit", "cpus"), "--limit: resource 'cpus'"),
+        ((), "give --guarantee or --limit"),
+    ],
+)
+def test_what_is_no_quota_is_a_usage_error(
+    mezzo: Mezzo, args: tuple[str, ...], reason: str
+) -> None:
+    result = mezzo("quota", "set", "ops", *args)
+    assert result.exit_code == 2
+    assert reason in result.stderr
+
+
+def test_what_is_offered_is_listed_and_explained(mezzo: Mezzo) -> None:
+    framework_id = mezzo.framework()  # it declines everything
+    (answer,) = mezzo.json("explain", "--framework", framework_id)
+    assert answer["agent"] == {"id": mezzo.agent_id, "hostname": mezzo.host}
+    assert answer["framework"] == {"id": framework_id, "name": "test"}
+    until(
+        "it is filtered",
+        lambda: "FILTERED" in mezzo("explain", "--agent", mezzo.host).stdout,
+    )
+    assert "no agent is called 'nowhere'" in mezzo("explain", "--agent", "nowhere").stderr
+    assert mezzo.json("offer", "list") == []
+    assert "nothing is offered" in mezzo("offer", "list").stdout
+
+
+def test_an_agent_is_drained_and_taken_back(mezzo: Mezzo) -> None:
+    mezzo.framework("drained")
+    assert mezzo("agent", "drain", mezzo.host, "--max-grace-period", "5secs").exit_code == 0
+
+    def state() -> str:
+        (agent,) = mezzo.json("agent", "list")
+        return str(agent["state"])
+
+    until("it is drained", lambda: state() == "drained")
+    assert "drained" in mezzo("agent", "list").stdout
+    assert mezzo("agent", "reactivate", mezzo.agent_id).exit_code == 0
+    assert state() == "active"
+    assert mezzo("agent", "deactivate", mezzo.host).exit_code == 0
+    assert state() == "deactivated"
+    assert mezzo("agent", "reactivate", mezzo.host).exit_code == 0
+    unknown = mezzo("agent", "drain", "nowhere")
+    assert unknown.exit_code == 1
+    assert "nowhere" in unknown.stderr
+
+
+def test_gone_is_for_ever_and_so_it_asks(mezzo: Mezzo) -> None:
+    other = mezzo.cluster.agent(mezzo.master.target)
+    until("it has an id", lambda: other.info.id)
+    other_id = str(other.info.id)
+    assert mezzo("agent", "gone", other_id, stdin="n\n").exit_code == 1
+    assert len(mezzo.json("agent", "list")) == 2
+    assert mezzo("agent", "gone", other.info.hostname, "--yes").exit_code == 0
+    assert [agent["id"] for agent in mezzo.json("agent", "list")] == [mezzo.agent_id]
+
+
+def test_a_framework_is_torn_down(mezzo: Mezzo) -> None:
+    framework_id = mezzo.framework()
+    assert mezzo("framework", "teardown", framework_id, "--yes").exit_code == 0
+    again = mezzo("framework", "teardown", framework_id, "--yes")
+    assert "is not known" in again.stderr
+
+
+def test_a_master_that_is_not_there_is_unreachable() -> None:
+    (port,) = free_ports(1)
+    result = CliRunner().invoke(cli, ["quota", "get", "--master", f"127.0.0.1:{port}"])
+    assert result.exit_code == 3
+    assert "MEZZO_MASTER" in result.stderr
+    result = CliRunner().invoke(cli, ["quota", "get", "--master", "what is this"])
+    assert result.exit_code == 2
+    assert "--master" in result.stderr
+
+
+def test_of_several_addresses_the_one_that_answers_is_asked(mezzo: Mezzo) -> None:
+    (port,) = free_ports(1)
+    both = f"127.0.0.1:{port},{mezzo.master.target}"
+    result = CliRunner().invoke(cli, ["agent", "list", "--master", both])
+    assert result.exit_code == 0
+    assert mezzo.agent_id in result.stdout
