@@ -279,6 +279,7 @@ class Allocator:
         books = self._books
         node, agent = books.tree.clients[client], books.agents[agent_id]
         books.decline(node, agent, resources)
+        self._contention.gave_back(node, resources)
         self._settle(node, agent)
         if refused_until_s is not None:
             node.counters.declined += 1

@@ -18,6 +18,8 @@ import math
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from mezzo.resources import Resources
+
 from .agent import Agent
 from .books import Books
 from .quantities import measure
@@ -57,6 +59,16 @@ class Contention:
         """The client may want now what it did not want before."""
         self._seen_s.pop(client, None)
         self._look_s.pop(client, None)
+
+    def gave_back(self, client: ClientNode, resources: Resources) -> None:
+        """It declines some of its offers: of what was given to it only what it keeps counts."""
+        if not self._given:
+            return
+        back = self._books.tree.dominant(measure(resources).all)
+        for pair, given in list(self._given.items()):
+            if pair[1] is client and back > 0:
+                self._given[pair] = given._replace(share=max(0.0, given.share - back))
+                back -= given.share
 
     @property
     def next_due_s(self) -> float | None:

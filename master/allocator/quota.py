@@ -167,7 +167,9 @@ class Quotas:
         limits, headroom = self.limit_left(client.top), self.headroom_left(client.top)
         if wanted is None:
             limited = not client.floors.within(limits)
-            kept_from = not client.floors.within(headroom) or not limited
+            kept_from = not client.floors.within(headroom)
+            if not limited and not kept_from:  # only both together leave too little
+                limited = kept_from = True
         else:
             limited = _exceeds(wanted, limits)
             kept_from = _exceeds(wanted, headroom)

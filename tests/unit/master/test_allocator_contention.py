@@ -182,6 +182,17 @@ def test_an_offer_younger_than_the_patience_is_left_alone() -> None:
     assert held(a, "thinker") == 2
 
 
+def test_what_the_hungry_gives_back_it_has_not_had() -> None:
+    a = thinking(4)
+    framework(a, "hungry")
+    refused = [agent for _, agent in run(a, 1.0)]
+    for agent in refused:
+        back(a, "hungry", agent, refused_until_s=1000.0)
+    got = run(a, 1.1)
+    assert [agent for name, agent in got if name == "thinker"] == refused
+    assert [name for name, agent in got if agent not in refused] == ["hungry"] * 2
+
+
 def test_a_promise_to_one_who_has_left_is_forgotten() -> None:
     a = thinking(4)
     framework(a, "hungry")

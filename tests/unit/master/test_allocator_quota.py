@@ -144,6 +144,16 @@ def test_who_is_limited_is_offered_again_once_something_of_the_role_ends() -> No
     assert second.agent_id != first.agent_id
 
 
+def test_what_limit_and_headroom_only_together_kept_back_is_offered_once_one_is_gone() -> None:
+    a = allocator("a", roles=("r",))
+    add(a, "s1")
+    a.set_quota("idle", Quota(cpus(mem=100)))
+    a.set_quota("r", Quota({}, cpus(cpus=0)))
+    assert cycle(a) == []
+    a.set_quota("r", None)
+    assert [grant.resources for grant in grants(a)] == [Resources.of(cpus=1)]
+
+
 def test_a_higher_limit_and_no_limit_are_used_at_once() -> None:
     a = allocator("a", roles=("r",))
     a.set_quota("r", Quota({}, cpus(cpus=1, mem=100)))
