@@ -8,12 +8,15 @@ from typing import Any, Final
 
 from mezzo.core import Instant, Output, TimerFired
 from mezzo.ids import ConnId, FrameworkId
+from mezzo.messages.agent import AgentMessage, RegisterAgent, ReregisterAgent
 from mezzo.messages.scheduler import (
     Accept,
+    AcceptInverseOffers,
     Acknowledge,
     AcknowledgeOperationStatus,
     Call,
     Decline,
+    DeclineInverseOffers,
     Error,
     Kill,
     Message,
@@ -34,6 +37,8 @@ from . import (
     draining,
     executors,
     frameworks,
+    inverse_offers,
+    maintenance,
     metrics,
     offers,
     operations,
@@ -84,6 +89,8 @@ class MasterCore:
             draining.check(self.state, step)
         if self.state.agents_awaited:
             roles.agents_came_back(self.state, step)
+        if self.state.inverse_looks:
+            inverse_offers.settle(self.state, step)
         offers.schedule_cycle(self.state, step)
         metrics.observe(self.state, event, step)
         return step
@@ -94,7 +101,7 @@ class MasterCore:
             case TimerFired(key=key):
                 self._timer(key, step)
             case AgentSaid(conn=conn, message=message):
-                agents.said(state, step, conn, message)
+                self._agent_said(step, conn, message)
             case FrameworkSaid(conn=conn, framework_id=framework_id, call=call):
                 self._framework_said(step, conn, framework_id, call)
             case StreamClosed(conn=conn):
@@ -113,6 +120,7 @@ class MasterCore:
         state.elected_s = step.now.wall_s
         frameworks.recover(state, step)
         roles.recover(state, step)
+        maintenance.shut_down(state, step)
         step.timer(frameworks.TIMER_HEARTBEAT, state.config.heartbeat_s)
         step.timer(operators.TIMER_OPERATOR_HEARTBEAT, state.config.heartbeat_s)
         state.agents_recovered = len(state.agents)
@@ -137,12 +145,23 @@ class MasterCore:
         if agent_id is not None:
             agents.disconnected(state, step, state.agents[agent_id])
 
+    def _agent_said(self, step: Step, conn: ConnId, message: AgentMessage) -> None:
+        state = self.state
+        if state.machines.planned and isinstance(message, RegisterAgent | ReregisterAgent):
+            if not maintenance.refuses(state, step, conn, message):
+                agents.said(state, step, conn, message)
+                inverse_offers.agent_came(state, conn)
+        else:
+            agents.said(state, step, conn, message)
+
     def _framework_said(
         self, step: Step, conn: ConnId, named_id: FrameworkId | None, call: Call
     ) -> None:
         state = self.state
         if isinstance(call, Subscribe):
             subscribing.subscribe(state, step, conn, named_id, call)
+            if state.machines.planned:
+                inverse_offers.framework_came(state, conn)
             return
         framework_id = state.framework_of.get(conn)
         if framework_id is None or (named_id is not None and named_id != framework_id):
@@ -162,6 +181,7 @@ class MasterCore:
                 tasks.acknowledge(state, step, framework, call)
             case Revive(roles=roles):
                 subscribing.revive(state, framework, roles)
+                inverse_offers.revive(state, step, framework)
             case Suppress(roles=roles):
                 subscribing.suppress(state, framework, roles)
             case Kill():
@@ -182,6 +202,8 @@ class MasterCore:
                 subscribing.request(state, step, framework, call)
             case Shutdown():
                 executors.shutdown(state, step, framework, call)
+            case AcceptInverseOffers() | DeclineInverseOffers():
+                inverse_offers.answer(state, step, framework, call)
             case Subscribe():
                 raise AssertionError("handled before")
 
@@ -199,10 +221,12 @@ _TIMERS: Final[Mapping[Hashable, Callable[[MasterState, Step], None]]] = {
     removal.TIMER_PINGS: removal.pings_due,
     removal.TIMER_RECOVERY: removal.recovery_over,
     removal.TIMER_GC: removal.collect_garbage,
+    maintenance.TIMER_DOWN: maintenance.shut_down,
 }
 _KEYED_TIMERS: Final[Mapping[str, Callable[[MasterState, Step, Any], None]]] = {
     removal.TIMER_REMOVAL: removal.removal_due,
     offers.TIMER_OFFER: offers.timed_out,
     frameworks.TIMER_FAILOVER: frameworks.failover_due,
+    inverse_offers.TIMER_INVERSE_OFFER: inverse_offers.filter_over,
     frameworks.TIMER_ADMIT: subscribing.time_to_admit,
 }

@@ -5,17 +5,16 @@ from __future__ import annotations
 from mezzo.core import CancelTimer, SetTimer
 from mezzo.ids import FrameworkId, OfferId
 from mezzo.messages.scheduler import Decline, Offers, Rescind
-from mezzo.model import Address, Filters, Offer, Url
+from mezzo.model import Filters, Offer
 from mezzo.resources import Resources
 
-from . import executors
+from . import executors, inverse_offers
 from .allocator import Grant, Withdraw
 from .state import AgentEntry, FrameworkEntry, MasterState, Step
 
 TIMER_ALLOCATE = "allocate"
 TIMER_CYCLE = "cycle"  # a refusal runs out, or the allocator's patience
 TIMER_OFFER = "offer"  # ("offer", offer id)
-AGENT_PATH = "/slave(1)"  # how Mesos calls an agent's process in URLs
 
 
 # ---------------------------------------------------------------------------------- making
@@ -60,8 +59,9 @@ def _run_cycle(state: MasterState, step: Step) -> None:
 def _make(state: MasterState, step: Step, grant: Grant) -> Offer:
     agent = state.agents[grant.agent_id]
     framework = state.frameworks[grant.framework_id]
+    planned = state.machines.of(agent.info.hostname)
     offer = Offer(
-        OfferId(f"{state.master_id}-O{state.next_offer}"),
+        state.new_offer_id(),
         framework.id,
         agent.id,
         agent.info.hostname,
@@ -70,9 +70,9 @@ def _make(state: MasterState, step: Step, grant: Grant) -> Offer:
         executors.ids_on(framework, agent) if agent.executors else (),
         grant.role,
         agent.info.domain,
-        Url("http", Address(agent.info.port, agent.info.hostname), AGENT_PATH),
+        agent.url,
+        planned.unavailability if planned is not None else None,
     )
-    state.next_offer += 1
     state.offers[offer.id] = offer
     agent.offers[offer.id] = None
     framework.offers[offer.id] = None
@@ -123,6 +123,7 @@ def take_back_all(state: MasterState, step: Step, framework: FrameworkEntry) -> 
     """The framework is gone or starts anew: it is not told."""
     for offer_id in list(framework.offers):
         take_back(state, step, state.offers[offer_id])
+    inverse_offers.forget(state, step, framework)
 
 
 def timed_out(state: MasterState, step: Step, offer_id: OfferId) -> None:

@@ -10,7 +10,17 @@ from mezzo.ids import ConnId
 from mezzo.messages import operator as m
 from mezzo.record import Record
 
-from . import conversions, draining, explaining, frameworks, metrics, operations, roles, views
+from . import (
+    conversions,
+    draining,
+    explaining,
+    frameworks,
+    maintenance,
+    metrics,
+    operations,
+    roles,
+    views,
+)
 from .events import Answer, CloseStream, Publish, ToOperator
 from .state import MasterState, Step
 
@@ -79,6 +89,11 @@ _ANSWERS: Final[Mapping[type[Record], Answerer]] = {
     m.DestroyVolumes: conversions.destroy,
     m.GrowVolume: conversions.grow,
     m.ShrinkVolume: conversions.shrink,
+    m.GetMaintenanceSchedule: maintenance.schedule,
+    m.GetMaintenanceStatus: maintenance.status,
+    m.UpdateMaintenanceSchedule: maintenance.update_schedule,
+    m.StartMaintenance: maintenance.start,
+    m.StopMaintenance: maintenance.stop,
     m.Explain: explaining.explain,
 }
 

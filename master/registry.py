@@ -11,6 +11,7 @@ from mezzo.messages.operator import QuotaConfig, WeightInfo
 from mezzo.model import AgentInfo, FrameworkInfo
 from mezzo.record import decode, encode
 
+from .machines import Machines, MaintenanceRecord
 from .records import AgentRecord, FrameworkRecord
 from .state import (
     AgentEntry,
@@ -56,6 +57,10 @@ def keep_weight(step: Step, info: WeightInfo) -> None:
 
 def keep_quota(step: Step, config: QuotaConfig) -> None:
     step.put(quota_key(config.role), config)
+
+
+def keep_maintenance(step: Step, record: MaintenanceRecord) -> None:
+    step.put("maintenance/machines", record)
 
 
 def keep_agent(step: Step, agent: AgentEntry) -> None:
@@ -116,6 +121,8 @@ def load(state: MasterState, stored: Mapping[str, bytes]) -> None:
             state.weights[id_] = decode(WeightInfo, stored[key]).weight
         elif kind == "quota":
             state.quotas[id_] = decode(QuotaConfig, stored[key])
+        elif kind == "maintenance":
+            state.machines = Machines(decode(MaintenanceRecord, stored[key]))
     # The oldest are forgotten first.
     by_end = sorted(state.completed.values(), key=lambda entry: entry.unregistered_s or 0.0)
     state.completed = {entry.id: entry for entry in by_end}

@@ -10,21 +10,24 @@ from typing import Any, Final
 from mezzo.core import CancelTimer, Delete, Instant, Output, Put, SetTimer
 from mezzo.ids import AgentId, ConnId, ExecutorId, FrameworkId, IdSource, OfferId, TaskId
 from mezzo.messages.agent import KillTask, MasterMessage
-from mezzo.messages.operator import OperatorEvent, QuotaConfig
+from mezzo.messages.operator import InverseOfferStatus, OperatorEvent, QuotaConfig
 from mezzo.messages.scheduler import Event
 from mezzo.model import (
+    Address,
     AgentCapability,
     AgentInfo,
     Capability,
     DrainInfo,
     ExecutorInfo,
     FrameworkInfo,
+    InverseOffer,
     MasterInfo,
     Offer,
     OfferConstraints,
     Task,
     TaskInfo,
     TaskStatus,
+    Url,
 )
 from mezzo.operations import OperationRecord
 from mezzo.record import Record, encode, replace
@@ -34,6 +37,7 @@ from mezzo.states import Reason, Source, TaskState
 from .allocator import Allocator, AllocatorConfig, Demand, FrameworkTerms
 from .events import MasterEffect, Publish, ToAgent, ToFramework
 from .journal import Journal
+from .machines import Machines, MaintenanceRecord
 from .pings import Pings
 from .records import AgentRecord
 
@@ -127,6 +131,17 @@ class ExecutorEntry:
     seen: bool = False  # its agent or one of its tasks has told of it
 
 
+class InverseAnswer(Record):
+    """What a framework answered last to an inverse offer of one agent. It gets none again before
+    `hides_until_s` (mono)."""
+
+    status: InverseOfferStatus
+    hides_until_s: float = 0.0
+
+
+AGENT_PATH: Final = "/slave(1)"  # how Mesos calls an agent's process in URLs
+
+
 @dataclass(slots=True)
 class AgentEntry:
     id: AgentId
@@ -150,6 +165,7 @@ class AgentEntry:
     deactivated: bool = False  # not offered, by an operator's wish or while it drains
     drain: DrainInfo | None = None
     drain_start_s: float | None = None  # wall
+    inverse_answers: dict[FrameworkId, InverseAnswer] = field(default_factory=dict)
 
     @property
     def connected(self) -> bool:
@@ -164,6 +180,10 @@ class AgentEntry:
     def place(self) -> tuple[str, int]:
         """Where it answers: hostname and port."""
         return self.info.hostname, self.info.port
+
+    @property
+    def url(self) -> Url:
+        return Url("http", Address(self.info.port, self.info.hostname), AGENT_PATH)
 
 
 @dataclass(slots=True)
@@ -183,6 +203,8 @@ class FrameworkEntry:
     # By the id that the framework gave: where it is done, and its uuid.
     operations: dict[str, tuple[AgentId, bytes]] = field(default_factory=dict)
     offers: dict[OfferId, None] = field(default_factory=dict)
+    inverse_offers: dict[AgentId, InverseOffer] = field(default_factory=dict)
+    inverse_answered: dict[AgentId, None] = field(default_factory=dict)  # may be filtered there
     counters: dict[str, int] = field(default_factory=dict)  # metrics of its own: see metrics.py
     constraints: OfferConstraints | None = None
     demand: tuple[Demand, ...] = ()
@@ -242,6 +264,10 @@ class MasterState:
     frameworks: dict[FrameworkId, FrameworkEntry] = field(default_factory=dict)
     completed: dict[FrameworkId, FrameworkEntry] = field(default_factory=dict)
     offers: dict[OfferId, Offer] = field(default_factory=dict)
+    machines: Machines = field(default_factory=lambda: Machines(MaintenanceRecord()))
+    inverse_offers: dict[OfferId, InverseOffer] = field(default_factory=dict)
+    # Pairs for which an inverse offer may be due, or over: see inverse_offers.py.
+    inverse_looks: dict[tuple[AgentId, FrameworkId], None] = field(default_factory=dict)
     agent_of: dict[ConnId, AgentId] = field(default_factory=dict)
     framework_of: dict[ConnId, FrameworkId] = field(default_factory=dict)
     # When frameworks were admitted to the allocator lately, by name: see subscribing.py.
@@ -276,6 +302,11 @@ class MasterState:
         state = cls(config, epoch, ids, Allocator(rng, home), config.info.id)
         state.journal = Journal(config.operator_event_buffer)
         return state
+
+    def new_offer_id(self) -> OfferId:
+        """Of an offer or an inverse offer."""
+        self.next_offer += 1
+        return OfferId(f"{self.master_id}-O{self.next_offer - 1}")
 
     def maybe_drained(self, agent: AgentEntry) -> None:
         """Something of it has ended: look at the end of the step whether that was the last."""
@@ -346,6 +377,8 @@ class Step(Output[MasterEffect]):
         """What the framework has of the agent changed, or one of them alone: operators see it in a
         moment. Not at once, for while tasks come and go each view would be made many times."""
         state = self.state
+        if state.machines.planned and agent_id is not None and framework_id is not None:
+            state.inverse_looks[(agent_id, framework_id)] = None
         if not state.journal.open:
             return
         if agent_id is not None:

@@ -56,6 +56,7 @@ def framework(
         + Resources.total(each.info.resources for each in entry.executors.values()),
         offered_resources=Resources.total(offer.resources for offer in offers),
         offers=tuple(offers) if with_offers else (),
+        inverse_offers=tuple(entry.inverse_offers.values()) if with_offers else (),
         offer_constraints=entry.constraints,
     )
 
@@ -97,7 +98,7 @@ def executors(state: MasterState) -> Executors:
 
 
 def offers(state: MasterState) -> OutstandingOffers:
-    return OutstandingOffers(tuple(state.offers.values()))
+    return OutstandingOffers(tuple(state.offers.values()), tuple(state.inverse_offers.values()))
 
 
 def everything(state: MasterState, *, with_offers: bool = True) -> State:
