@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .http import gateway_option, gateway_server
+from .http import Json, gateway_option, gateway_server
 from .output import ago, amount, mib, output_option, print_json, print_table
 
 
@@ -28,7 +28,7 @@ def list_(gateway: str, output: str) -> None:
             [
                 agent["id"],
                 f"{agent['hostname']}:{agent['port']}",
-                "active" if agent["active"] else "not connected",
+                _state(agent),
                 f"{amount(used['cpus'])}/{amount(total['cpus'])}",
                 f"{mib(used['mem'])}/{mib(total['mem'])}",
                 f"{mib(used['disk'])}/{mib(total['disk'])}",
@@ -40,3 +40,11 @@ def list_(gateway: str, output: str) -> None:
         ],
         empty="no agents: start one with `mezzo agent --master ADDRESS`",
     )
+
+
+def _state(agent: Json) -> str:
+    if "drain_info" in agent:
+        return str(agent["drain_info"]["state"]).lower()
+    if agent["deactivated"]:
+        return "deactivated"
+    return "active" if agent["active"] else "not connected"

@@ -10,7 +10,7 @@ from typing import Any
 
 from mezzo.ids import FrameworkId
 from mezzo.messages.operator import AgentView, FrameworkView, Master
-from mezzo.model import AgentInfo, Label, MasterInfo, Task, TaskStatus
+from mezzo.model import AgentInfo, DrainInfo, Label, MasterInfo, Task, TaskStatus
 from mezzo.resources import Items, Ranges, Resources
 from mezzo.states import TaskState
 
@@ -70,21 +70,37 @@ def resources_json(resources: Resources) -> Json:
 def agent_json(agent: AgentView) -> Json:
     total = agent.total_resources
     reserved_roles = sorted({kind.role for kind, _ in total.items()} - {"*"})
-    return _agent_info(agent.agent_info) | {
-        "pid": agent.pid or "",
-        "registered_time": agent.registered_time,
-        "reregistered_time": agent.reregistered_time,
-        "resources": resources_json(total),
-        "used_resources": resources_json(agent.allocated_resources),
-        "offered_resources": resources_json(agent.offered_resources),
-        "reserved_resources": {
-            role: resources_json(total.filter(role=role)) for role in reserved_roles
-        },
-        "unreserved_resources": resources_json(total.filter(role="*")),
-        "active": agent.active,
-        "deactivated": not agent.active,
-        "version": agent.version,
-    }
+    return (
+        _agent_info(agent.agent_info)
+        | {
+            "pid": agent.pid or "",
+            "registered_time": agent.registered_time,
+            "reregistered_time": agent.reregistered_time,
+            "resources": resources_json(total),
+            "used_resources": resources_json(agent.allocated_resources),
+            "offered_resources": resources_json(agent.offered_resources),
+            "reserved_resources": {
+                role: resources_json(total.filter(role=role)) for role in reserved_roles
+            },
+            "unreserved_resources": resources_json(total.filter(role="*")),
+            "active": agent.active,
+            "deactivated": agent.deactivated,
+            "version": agent.version,
+            "capabilities": list(agent.capabilities),
+        }
+        | _optional(
+            drain_info=None if agent.drain_info is None else _drain_info(agent.drain_info),
+            estimated_drain_start_time_seconds=agent.estimated_drain_start_time,
+        )
+    )
+
+
+def _drain_info(info: DrainInfo) -> Json:
+    grace_s = info.config.max_grace_period
+    config = {"mark_gone": info.config.mark_gone} | _optional(
+        max_grace_period=None if grace_s is None else {"nanoseconds": round(grace_s * 1e9)}
+    )
+    return {"state": info.state, "config": config}
 
 
 def task_json(task: Task) -> Json:

@@ -14,12 +14,13 @@ from mezzo.messages.operator import (
     FrameworkAdded,
     TaskAdded,
 )
+from mezzo.model import DrainState
 from mezzo.record import replace
 from mezzo.states import TaskState
 from mezzo.web.shell import Gateway, GatewayOptions
 from tests.scripted_master import ScriptedMaster
 from tests.unit.cli.fake_server import FakeMarathon, app, serving, waiting
-from tests.unit.web.clusters import A1, A2, agent, framework, task, update
+from tests.unit.web.clusters import A1, A2, agent, drained, framework, task, update
 from tests.zookeeper import free_ports
 
 pytest_plugins = ["tests.browser"]
@@ -104,6 +105,19 @@ def test_changes_are_shown_without_reloading(
     marathon.apps["/new"] = app("/new")
     expect(page.locator("#apps-table tbody tr")).to_contain_text("/new")
     assert page.evaluate("window.loadedOnce")
+
+
+def test_an_agent_that_is_drained_says_so(page: Page, url: str, master: ScriptedMaster) -> None:
+    page.goto(url)
+    row = page.locator("#agents-table tr", has_text="host1")
+    expect(row.locator(".badge")).to_have_text("active")
+    master.publish(AgentUpdated(named(drained(A1, DrainState.DRAINING), "host1")))
+    expect(row.locator(".badge")).to_have_text("draining")
+    expect(row.locator(".badge")).to_have_attribute("data-state", "busy")
+    expect(page.locator("#total-counts")).to_contain_text("0 of 2 agents active")
+    master.publish(AgentUpdated(named(drained(A1), "host1")))
+    expect(row.locator(".badge")).to_have_text("drained")
+    expect(row.locator(".badge")).to_have_attribute("data-state", "calm")
 
 
 def test_what_the_cluster_says_is_text_and_never_markup(

@@ -137,6 +137,8 @@ function taskCounts(by) {
   return counts;
 }
 
+const AGENT_STATES = { active: "good", draining: "busy", drained: "calm", deactivated: "calm" };
+
 function showAgents() {
   const counts = taskCounts("agent");
   const agents = [...cluster.agents.values()].sort(
@@ -150,7 +152,7 @@ function showAgents() {
     key: agent.id,
     cells: [
       named(`${agent.hostname}:${agent.port}`, agent.id),
-      [agent.active ? badge("active", "good") : badge("not connected", "bad")],
+      [badge(agent.state, AGENT_STATES[agent.state] ?? "bad")],
       [Object.entries(agent.attributes).map(([name, value]) => `${name}: ${value}`).join(", ") || "–"],
       share(agent, "cpus", "CPUs", number),
       share(agent, "mem", "Memory", mib),

@@ -14,7 +14,18 @@ from mezzo.messages.operator import (
     Tasks,
     TaskUpdated,
 )
-from mezzo.model import AgentInfo, Attribute, FrameworkInfo, MasterInfo, Task, TaskStatus
+from mezzo.model import (
+    AgentInfo,
+    Attribute,
+    DrainConfig,
+    DrainInfo,
+    DrainState,
+    FrameworkInfo,
+    MasterInfo,
+    Task,
+    TaskStatus,
+)
+from mezzo.record import replace
 from mezzo.resources import Resources
 from mezzo.states import TaskState
 
@@ -45,6 +56,12 @@ def agent(agent_id: AgentId = A1, *, active: bool = True, used_cpus: float = 0) 
         ),
         allocated_resources=Resources.of(cpus=used_cpus, mem=64),
     )
+
+
+def drained(agent_id: AgentId = A1, state: DrainState = DrainState.DRAINED) -> AgentView:
+    """One that an operator drains, or has drained."""
+    info = DrainInfo(state, DrainConfig(5.0, mark_gone=True))
+    return replace(agent(agent_id, active=False), deactivated=True, drain_info=info)
 
 
 def framework(framework_id: FrameworkId = F1, *, connected: bool = True) -> FrameworkView:

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from mezzo.ids import TaskId
 from mezzo.messages.operator import AgentAdded, AgentRemoved, AgentUpdated, OperatorEvent, TaskAdded
-from mezzo.model import TaskStatus
+from mezzo.model import DrainState, TaskStatus
 from mezzo.record import replace
 from mezzo.states import TaskState
-from mezzo.web.live import COMPLETED_SHOWN, EMPTY, Json, change, documents, task_doc
+from mezzo.web.live import COMPLETED_SHOWN, EMPTY, Json, agent_doc, change, documents, task_doc
 from mezzo.web.replica import Replica
 
-from .clusters import A1, A2, agent, framework, snapshot, task, update
+from .clusters import A1, A2, agent, drained, framework, snapshot, task, update
 
 
 def applied(shown: Json, delta: Json) -> Json:
@@ -44,6 +44,19 @@ def test_only_what_changed_is_sent_and_null_for_what_went() -> None:
     assert list(delta) == ["agents"]
     assert delta["agents"][A1]["used"] == {"cpus": 2.0, "mem": 64.0, "disk": 0.0}
     assert delta["agents"][A2] is None
+
+
+def test_what_an_operator_did_to_an_agent_is_its_state() -> None:
+    views = {
+        "active": agent(),
+        "not connected": agent(active=False),
+        "deactivated": replace(agent(active=False), deactivated=True),
+        "draining": drained(state=DrainState.DRAINING),
+        "drained": drained(),
+    }
+    assert {word: agent_doc(view)["state"] for word, view in views.items()} == {
+        word: word for word in views
+    }
 
 
 def test_a_task_shows_its_last_status() -> None:

@@ -15,10 +15,10 @@ from mezzo.model import (
 from mezzo.record import replace
 from mezzo.resources import Resources
 from mezzo.states import TaskState
-from mezzo.web.mesos_state import Json, resources_json, state_json, task_json
+from mezzo.web.mesos_state import Json, agent_json, resources_json, state_json, task_json
 from mezzo.web.replica import Replica
 
-from .clusters import F1, MASTER, agent, framework, snapshot, task, update
+from .clusters import F1, MASTER, agent, drained, framework, snapshot, task, update
 
 
 def state() -> Json:
@@ -53,6 +53,16 @@ def test_resources_always_have_the_four_scalars_and_ports_as_text() -> None:
     assert slave["resources"]["ports"] == "[31000-31099, 31200-31299]"
     assert slave["resources"]["cpus"] == 5
     assert slave["used_resources"]["cpus"] == 1
+
+
+def test_an_agent_shows_what_an_operator_did_to_it() -> None:
+    (slave,) = state()["slaves"]
+    assert (slave["active"], slave["deactivated"]) == (True, False)
+    assert "drain_info" not in slave
+    slave = agent_json(drained())
+    assert (slave["active"], slave["deactivated"]) == (False, True)
+    config = {"mark_gone": True, "max_grace_period": {"nanoseconds": 5_000_000_000}}
+    assert slave["drain_info"] == {"state": "DRAINED", "config": config}
 
 
 def test_reserved_resources_are_shown_by_role() -> None:
