@@ -59,11 +59,13 @@ class Cluster:
             VirtualMarathon(network, f"marathon{i}", self._marathon_disk, elections[1], find)
             for i in range(2)
         ]
-        for client in (*agents, *self.marathons):
-            elections[0].watch(client.client.leader_is)
-        for candidate in (*masters, *self.marathons):
-            candidate.stand()
+        for master in masters:
+            master.stand()
+        for marathon in self.marathons:
+            elections[0].watch(marathon.client.leader_is)
+            marathon.stand()
         for agent in agents:
+            elections[0].watch(agent.client.leader_is)
             agent.start()
 
     def settle(self) -> None:
