@@ -148,8 +148,8 @@ def _read(file: Path) -> MaintenanceSchedule:
     from mezzo.model import MachineId, Unavailability
 
     try:
-        text = click.get_text_stream("stdin").read() if str(file) == "-" else file.read_text()
-        plain: Any = json.loads(text)
+        with click.open_file(str(file)) as stream:
+            plain: Any = json.load(stream)
         return MaintenanceSchedule(
             tuple(
                 MaintenanceWindow(

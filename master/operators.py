@@ -36,7 +36,7 @@ LISTEN_ON_S = 60.0
 def asked(state: MasterState, step: Step, request: int, call: m.OperatorCall) -> None:
     """Every call is answered. Who is refused has changed nothing."""
     try:
-        answer = _ANSWERS[type(call)](state, step, call)
+        answer = ANSWERS[type(call)](state, step, call)
     except Conflict as error:
         answer = m.Conflict(str(error))
     except BadRequest as error:
@@ -61,7 +61,7 @@ def _reading(read: Reader) -> Answerer:
     return lambda state, _step, _call: read(state)
 
 
-_ANSWERS: Final[Mapping[type[Record], Answerer]] = {
+ANSWERS: Final[Mapping[type[Record], Answerer]] = {
     m.GetState: _reading(views.everything),
     m.GetAgents: _reading(views.agents),
     m.GetFrameworks: _reading(views.frameworks),

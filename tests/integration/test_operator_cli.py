@@ -141,6 +141,8 @@ def test_gone_is_for_ever_and_so_it_asks(mezzo: Mezzo) -> None:
     assert mezzo("agent", "gone", other_id, stdin="n\n").exit_code == 1
     assert len(mezzo.json("agent", "list")) == 2
     assert mezzo("agent", "gone", other.info.hostname, "--yes").exit_code == 0
+    other.stop()  # what it logs of its dismissal is not part of any output
+    mezzo.cluster.agents.remove(other)
     assert [agent["id"] for agent in mezzo.json("agent", "list")] == [mezzo.agent_id]
 
 
@@ -149,6 +151,26 @@ def test_a_framework_is_torn_down(mezzo: Mezzo) -> None:
     assert mezzo("framework", "teardown", framework_id, "--yes").exit_code == 0
     again = mezzo("framework", "teardown", framework_id, "--yes")
     assert "is not known" in again.stderr
+
+
+def test_maintenance_is_planned_begins_and_ends(mezzo: Mezzo) -> None:
+    assert (
+        mezzo("maintenance", "plan", "far", "off", "--in", "1hrs", "--for", "30mins").exit_code == 0
+    )
+    (window,) = mezzo.json("maintenance", "get")["windows"]
+    assert window["machine_ids"] == [{"hostname": "far"}, {"hostname": "off"}]
+    assert window["unavailability"]["duration"] == {"nanoseconds": 1_800_000_000_000}
+    assert "30 min" in mezzo("maintenance", "get").stdout
+    assert mezzo("maintenance", "start", "far").exit_code == 0
+    status = {row["machine"]: row["mode"] for row in mezzo.json("maintenance", "status")}
+    assert status == {"far": "down", "off": "draining"}
+    assert mezzo("maintenance", "stop", "far").exit_code == 0
+    schedule = json.dumps({"windows": []})
+    assert mezzo("maintenance", "set", "-", stdin=schedule).exit_code == 0
+    assert "no maintenance is planned" in mezzo("maintenance", "get").stdout
+    wrong = mezzo("maintenance", "set", "-", stdin='{"windows": [{}]}')
+    assert wrong.exit_code == 2
+    assert "machine_ids" in wrong.stderr
 
 
 def test_a_master_that_is_not_there_is_unreachable() -> None:

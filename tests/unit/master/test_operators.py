@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import typing
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mezzo.ids import AgentId, ConnId, ExecutorId
+from mezzo.master.operators import ANSWERS
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
 from mezzo.model import (
@@ -137,6 +140,11 @@ def test_the_master_tells_of_itself(world: World) -> None:
 
 
 # ---------------------------------------------------------------------------------- answers
+
+
+def test_every_call_is_answered() -> None:
+    """None of the API's calls falls through."""
+    assert set(ANSWERS) == set(typing.get_args(om.OperatorCall))
 
 
 def test_executors_and_offers_are_listed(world: World) -> None:
