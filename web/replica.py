@@ -120,11 +120,12 @@ class Replica:
         self._recovered = {info.id: info for info in agents.recovered_agents if info.id}
         self._frameworks = _by_id(frameworks.frameworks)
         self._completed_frameworks = _by_id(frameworks.completed_frameworks)
-        self._tasks = {_key(task): task for task in (*tasks.tasks, *tasks.unreachable_tasks)}
+        self._tasks = {}
         self._completed = {}
         self._completed_counts = {}
-        for task in tasks.completed_tasks:
-            self._complete(task)
+        # Those that have ended and are not acknowledged are among the tasks: the latest ends.
+        for task in (*tasks.completed_tasks, *tasks.tasks, *tasks.unreachable_tasks):
+            self._put(task)
 
     def _change(self, event: OperatorEvent) -> None:
         match event:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mezzo.ids import AgentId, ConnId, ExecutorId
+from mezzo.ids import ConnId, ExecutorId
 from mezzo.master.operators import ANSWERS
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
@@ -26,7 +26,7 @@ from mezzo.resources import Resources
 from mezzo.states import TaskState
 from mezzo.web.replica import Replica
 
-from .world import BIG, SMALL, Agent, World, task
+from .world import BIG, SMALL, World, task
 
 
 class Follower:
@@ -310,8 +310,8 @@ def test_of_too_many_streams_the_oldest_ends() -> None:
     assert len(world.operators) == 2
 
 
-@settings(max_examples=60)
-@given(st.lists(st.integers(0, 7), max_size=25), st.integers(1, 6))
+@settings(max_examples=150)
+@given(st.lists(st.integers(0, 16), max_size=25), st.integers(1, 6))
 def test_a_follower_knows_what_a_newcomer_is_told(choices: list[int], buffer: int) -> None:
     """Whatever happens and whenever its stream breaks: the same as a snapshot taken now."""
     world = World(operator_event_buffer=buffer)
@@ -326,11 +326,11 @@ def test_a_follower_knows_what_a_newcomer_is_told(choices: list[int], buffer: in
                 frameworks.append(world.framework())
             case 1:
                 agents.append(world.agent())
-            case 2:
+            case 2 if framework.conn is not None:
                 framework.say(sm.Revive())
                 for offer in list(framework.offers.values())[:1]:
-                    framework.launch(f"t{number}", agent=_of(agents, offer.agent_id))
-            case 3 if agent.tasks:
+                    framework.accept([offer], task(f"t{number}", offer.agent_id))
+            case 3 if agent.tasks and agent.conn is not None:
                 (_, known) = next(iter(agent.tasks.items()))
                 agent.update(known, known.framework_id, TaskState.RUNNING)
             case 4:
@@ -341,8 +341,30 @@ def test_a_follower_knows_what_a_newcomer_is_told(choices: list[int], buffer: in
             case 6 if away:
                 follower.join()
                 away = False
-            case 7 if len(frameworks) > 1:
+            case 7 if len(frameworks) > 1 and framework.conn is not None:
                 frameworks.pop().say(sm.Teardown())
+            case 8 if agent.conn is not None:
+                agent.disconnect()
+            case 9 if agent.conn is None:
+                agent.reregister()
+            case 10:
+                world.ask(om.DeactivateAgent(agent.id))
+            case 11:
+                world.ask(om.DrainAgent(agent.id))
+            case 12:
+                world.ask(om.ReactivateAgent(agent.id))
+            case 13 if agent.conn is None and not away:
+                world.advance(100)  # it is unreachable
+            case 14 if agent.tasks and agent.conn is not None:
+                (_, known) = next(iter(agent.tasks.items()))
+                sent = agent.update(known, known.framework_id, TaskState.FAILED, data=b"why")
+                for each in frameworks:
+                    if each.id == known.framework_id and each.conn is not None:
+                        each.acknowledge(sent)
+            case 15 if framework.conn is not None:
+                framework.disconnect()
+            case 16 if framework.conn is None:
+                framework.subscribe()
             case _:
                 pass
     if away:
@@ -352,7 +374,3 @@ def test_a_follower_knows_what_a_newcomer_is_told(choices: list[int], buffer: in
     newcomer = Follower(world)
     newcomer.join()
     assert follower.replica.view() == newcomer.replica.view()
-
-
-def _of(agents: list[Agent], agent_id: AgentId) -> Agent:
-    return next(agent for agent in agents if agent.id == agent_id)
