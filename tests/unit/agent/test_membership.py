@@ -65,7 +65,7 @@ def test_a_second_answer_to_a_repeated_registration_changes_nothing() -> None:
 
 
 def test_a_message_of_an_older_epoch_is_dropped_and_its_stream_left() -> None:
-    """Promise 5; the newest epoch is remembered across a crash."""
+    """Behaviour 62: promise 5; the newest epoch is remembered across a crash."""
     world = World().register()
     world.hear(am.Ping(connected=True), epoch=5)
     again = world.crash()

@@ -126,6 +126,7 @@ def test_an_agent_that_answers_its_pings_stays(world: World) -> None:
 
 @pytest.mark.parametrize("aware", [True, False])
 def test_five_missed_pings_make_an_agent_unreachable(world: World, aware: bool) -> None:
+    """Behaviour 91."""
     world.operator()
     agent = world.agent()
     framework, other = world.framework(aware=aware), world.framework()
@@ -177,6 +178,7 @@ def test_a_disconnected_agent_keeps_its_tasks_but_not_its_offers(world: World) -
 
 
 def test_without_checkpoints_a_disconnected_agents_tasks_are_lost_at_once(world: World) -> None:
+    """Behaviour 48."""
     agent = world.agent()
     plain, keeping = world.framework(checkpoint=False), world.framework()
     first, second = (plain, keeping) if plain.offers else (keeping, plain)
@@ -253,6 +255,7 @@ def test_reregistering_twice_on_one_stream_changes_nothing(world: World) -> None
 
 @pytest.mark.parametrize("aware", [True, False])
 def test_an_unreachable_agent_that_returns_has_its_tasks_back(world: World, aware: bool) -> None:
+    """Behaviour 92."""
     agent, framework = world.agent(), world.framework(aware=aware)
     info = framework.launch("t1")
     agent.update(info, framework.id, S.RUNNING)
@@ -272,6 +275,7 @@ def test_an_unreachable_agent_that_returns_has_its_tasks_back(world: World, awar
 
 
 def test_a_task_that_ended_during_the_partition_is_told_once_and_reliably(world: World) -> None:
+    """Behaviour 93."""
     agent, framework = world.agent(), world.framework()
     info = framework.launch("t1")
     agent.disconnect()
@@ -308,6 +312,7 @@ def test_an_unreachable_task_that_its_agent_does_not_know_is_asked_for(world: Wo
 
 
 def test_a_launch_that_was_lost_on_the_way_is_asked_for(world: World) -> None:
+    """Behaviour 96."""
     agent, framework = world.agent(), world.framework()
     info = framework.launch("t1")
     agent.tasks.clear()
@@ -331,6 +336,7 @@ def test_an_end_that_the_agent_has_forgotten_is_forgotten_here_as_well(world: Wo
 
 
 def test_a_framework_removed_meanwhile_is_shut_down_on_the_agent(world: World) -> None:
+    """Behaviour 54."""
     agent, framework = world.agent(), world.framework()
     framework.launch("t1")
     agent.disconnect()
@@ -342,6 +348,7 @@ def test_a_framework_removed_meanwhile_is_shut_down_on_the_agent(world: World) -
 
 
 def test_updates_of_a_removed_agent_are_ignored(world: World) -> None:
+    """Behaviour 94."""
     agent, framework = world.agent(), world.framework()
     info = framework.launch("t1")
     agent.deaf = True
@@ -412,6 +419,7 @@ def test_a_second_task_of_the_same_id_is_killed(world: World) -> None:
 
 
 def test_unreachable_agents_are_forgotten_by_age_and_their_tasks_with_them() -> None:
+    """Behaviour 97."""
     world = World(unreachable_agent_age_s=7200.0)
     framework = world.framework(failover_timeout=1e9)
     agent = world.agent()
@@ -426,6 +434,7 @@ def test_unreachable_agents_are_forgotten_by_age_and_their_tasks_with_them() -> 
 
 
 def test_unreachable_agents_beyond_the_bound_go_oldest_first() -> None:
+    """Behaviour 97."""
     world = World(max_unreachable_agents=2)
     agents = [world.agent() for _ in range(4)]
     for agent in agents:

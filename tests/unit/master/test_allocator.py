@@ -21,6 +21,7 @@ from .allocators import ONE, add, allocator, back, cycle, grants
 
 
 def test_each_new_agent_goes_to_the_smallest_dominant_share() -> None:
+    """Behaviour 65."""
     a = allocator("a", "b")
     given_to = []
     for number, resources in enumerate(
@@ -45,6 +46,7 @@ def test_the_dominant_share_is_the_largest_part_of_any_resource() -> None:
 
 
 def test_with_equal_shares_who_was_given_less_often_comes_first() -> None:
+    """Behaviour 67."""
     a = allocator("a", "b", "c")
     add(a, "s1")
     turns = []
@@ -242,6 +244,7 @@ def test_equal_refusals_are_one_object() -> None:
 
 
 def test_a_change_of_attributes_voids_refusals_and_one_of_resources_does_not() -> None:
+    """Behaviour 75."""
     a = allocator("a")
     add(a, "s1")
     cycle(a)

@@ -43,6 +43,7 @@ def fill(a: Allocator, number: int, resources: Resources = ONE) -> dict[str, int
 
 
 def test_siblings_share_equally_level_by_level() -> None:
+    """Behaviour 68."""
     a = allocator()
     framework(a, "b", "a/b")
     framework(a, "c", "a/c")

@@ -26,6 +26,7 @@ def tasks_of(world: World) -> list[tuple[str, str]]:
 
 
 def test_the_same_tasks_are_listed_and_nobody_is_told_anything_new(world: World) -> None:
+    """Behaviour 56."""
     agents = [world.agent() for _ in range(2)]
     framework = world.framework()
     for number, agent in enumerate(agents):
@@ -54,6 +55,7 @@ def test_the_id_of_a_framework_survives(world: World) -> None:
 
 
 def test_an_agent_that_is_back_before_its_framework_keeps_its_tasks(world: World) -> None:
+    """Behaviour 57."""
     agent, framework = world.agent(), world.framework()
     info = framework.launch("t1")
     world.restart()
@@ -102,6 +104,7 @@ def test_a_framework_may_bring_an_id_that_nobody_knows(world: World) -> None:
 
 
 def test_an_agent_that_stays_away_is_unreachable_after_10_minutes(world: World) -> None:
+    """Behaviour 58."""
     gone, back = world.agent(), world.agent()
     framework = world.framework()
     world.restart()

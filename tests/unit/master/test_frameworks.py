@@ -29,6 +29,7 @@ def names(effects: list[Any]) -> list[str]:
 
 
 def test_a_new_framework_gets_an_id_then_a_heartbeat_at_once_and_each_15_s(world: World) -> None:
+    """Behaviour 6."""
     framework = world.framework()
     assert framework.id == "m1-0000"
     assert [type(event) for event in framework.inbox] == [sm.Subscribed, sm.Heartbeat]
@@ -67,6 +68,7 @@ def test_the_id_is_stored_before_it_is_told(world: World) -> None:
 def test_a_wrong_framework_is_told_why_and_its_stream_ends(
     world: World, change: dict[str, Any], complaint: str
 ) -> None:
+    """Behaviour 7."""
     framework = world.framework(aware=False)
     other = world.framework("other", aware=False)
     stored = dict(world.stored)
@@ -138,6 +140,7 @@ def test_a_stream_is_of_one_framework(world: World) -> None:
 
 
 def test_a_second_stream_takes_over_and_the_first_is_told(world: World) -> None:
+    """Behaviour 8."""
     agent = world.agent()
     framework = world.framework()
     old_conn, old_offer = framework.conn, framework.offer()
@@ -163,6 +166,7 @@ def test_what_the_old_stream_still_says_is_not_heard(world: World) -> None:
 
 
 def test_after_a_failover_the_new_words_count_but_user_and_checkpoint_stay(world: World) -> None:
+    """Behaviours 12 and 13."""
     world.operator()
     framework = world.framework(hostname="old", labels=(Label("a"),))
     before = framework.info
@@ -177,6 +181,7 @@ def test_after_a_failover_the_new_words_count_but_user_and_checkpoint_stay(world
 
 
 def test_the_principal_cannot_change(world: World) -> None:
+    """Behaviour 12."""
     framework = world.framework(principal="alice")
     live = framework.conn
     framework.info = replace(framework.info, principal="eve")
@@ -223,6 +228,7 @@ def test_a_disconnected_framework_loses_its_offers_and_keeps_its_tasks(world: Wo
 
 
 def test_a_framework_back_in_time_keeps_its_tasks(world: World) -> None:
+    """Behaviour 25."""
     agent = world.agent()
     framework = world.framework()
     framework.launch("t1")
@@ -234,6 +240,7 @@ def test_a_framework_back_in_time_keeps_its_tasks(world: World) -> None:
 
 
 def test_a_framework_that_stays_away_is_removed_and_its_tasks_are_killed(world: World) -> None:
+    """Behaviour 25."""
     agent = world.agent()
     world.operator()
     framework = world.framework()
@@ -255,6 +262,7 @@ def test_a_framework_that_stays_away_is_removed_and_its_tasks_are_killed(world: 
 
 
 def test_a_removed_framework_cannot_come_back(world: World) -> None:
+    """Behaviour 11."""
     framework = world.framework()
     framework.say(sm.Teardown())
     assert framework.conn is None
@@ -266,6 +274,7 @@ def test_a_removed_framework_cannot_come_back(world: World) -> None:
 
 
 def test_teardown_gives_its_resources_to_others(world: World) -> None:
+    """Behaviour 24."""
     agent = world.agent()
     framework = world.framework()
     framework.launch("t1")

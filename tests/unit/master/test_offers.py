@@ -53,6 +53,7 @@ def test_offers_made_at_the_same_time_come_in_one_event(world: World) -> None:
 
 
 def test_two_frameworks_and_two_agents_get_one_agent_each(world: World) -> None:
+    """Behaviour 76."""
     one, two = world.framework(suppressed=("*",)), world.framework(suppressed=("*",))
     world.agent()
     world.agent()
@@ -70,6 +71,7 @@ def _said(framework: Framework, call: sm.Call) -> FrameworkSaid:
 
 
 def test_a_task_goes_to_the_agent_and_the_rest_comes_back_hidden(world: World) -> None:
+    """Behaviour 19."""
     agent, framework = world.agent(), world.framework()
     info = task("t1", agent.id, SMALL)
     framework.accept([framework.offer()], info, refuse_s=10)
@@ -90,6 +92,7 @@ def test_nothing_is_told_of_a_task_that_was_launched(world: World) -> None:
 
 
 def test_two_offers_of_one_agent_and_role_are_joined(world: World) -> None:
+    """Behaviour 14."""
     agent = world.agent()
     framework = world.framework()
     framework.launch("t1", Resources.of(cpus=2, mem=2000))
@@ -122,6 +125,7 @@ def test_no_operations_are_a_decline(world: World) -> None:
 def test_an_accept_of_wrong_offers_launches_nothing_and_returns_all(
     world: World, aware: bool, mistake: str
 ) -> None:
+    """Behaviours 15 and 16."""
     agent, framework = world.agent(), world.framework(aware=aware)
     offers = [framework.offer().id]
     if mistake == "two agents":
@@ -163,6 +167,7 @@ def test_an_accept_of_wrong_offers_launches_nothing_and_returns_all(
 
 
 def test_offers_of_two_roles_cannot_be_joined(world: World) -> None:
+    """Behaviour 15."""
     framework = world.framework(capabilities=MULTI, roles=("a", "b"))
     agent = world.agent(Resources.parse("cpus(a):1;mem(a):100;cpus(b):1;mem(b):100"))
     offers = [offer.id for offer in framework.offers.values()]
@@ -200,6 +205,7 @@ EXECUTOR = ExecutorInfo(ExecutorId("e"))
 def test_a_wrong_task_is_an_error_and_takes_nothing(
     world: World, change: dict[str, Any], complaint: str
 ) -> None:
+    """Behaviour 17."""
     agent, framework = world.agent(), world.framework()
     wrong = replace(task("wrong", agent.id), **change)
     framework.accept([framework.offer()], wrong, task("right", agent.id, BIG))
@@ -210,6 +216,7 @@ def test_a_wrong_task_is_an_error_and_takes_nothing(
 
 
 def test_a_task_id_is_used_once(world: World) -> None:
+    """Behaviour 17."""
     agent, framework = world.agent(), world.framework()
     framework.launch("t1")
     framework.say(sm.Revive())
@@ -234,6 +241,7 @@ def test_two_frameworks_may_use_one_task_id(world: World) -> None:
 
 
 def test_a_launch_with_an_operation_id_is_an_error(world: World) -> None:
+    """Behaviour 18."""
     agent, framework = world.agent(), world.framework()
     operations = (Launch((task("t1", agent.id),), "an-id"),)
     framework.say(sm.Accept((framework.offer().id,), operations, Filters(0)))
@@ -256,6 +264,7 @@ def test_a_task_group_is_an_error_for_each_of_its_tasks(world: World) -> None:
 
 
 def test_a_task_of_next_to_no_cpu_runs(world: World) -> None:
+    """Behaviour 30."""
     agent, framework = world.agent(), world.framework()
     framework.launch("t1", Resources.of(cpus=0.0001, mem=32))
     assert agent.heard(am.RunTask)[0].task.resources == Resources.of(mem=32)
@@ -276,6 +285,7 @@ def test_a_task_runs_as_the_user_of_its_command_else_of_its_framework(world: Wor
 
 
 def test_a_declined_offer_stays_away_for_its_time_and_comes_soon_after(world: World) -> None:
+    """Behaviour 20."""
     world.agent()
     framework = world.framework()
     framework.decline(5)
@@ -286,6 +296,7 @@ def test_a_declined_offer_stays_away_for_its_time_and_comes_soon_after(world: Wo
 
 
 def test_a_refusal_of_no_time_lasts_until_others_had_their_turn(world: World) -> None:
+    """Behaviour 69."""
     world.agent()
     one, other = world.framework(), world.framework()
     holder, waiting = (one, other) if one.offers else (other, one)
@@ -323,6 +334,7 @@ def test_a_refusal_for_ever_lasts_a_year(world: World) -> None:
 
 
 def test_more_than_was_refused_is_offered_at_once(world: World) -> None:
+    """Behaviour 70."""
     agent, framework = world.agent(), world.framework()
     framework.launch("t1")  # and refuses the rest for an hour
     assert not framework.offers
@@ -339,6 +351,7 @@ def test_declining_unknown_or_foreign_offers_changes_nothing(world: World) -> No
 
 
 def test_changed_attributes_end_the_refusals_of_an_agent(world: World) -> None:
+    """Behaviour 75."""
     agent, framework = world.agent(), world.framework()
     framework.decline(3600)
     agent.info = replace(agent.info, attributes=(Attribute("new", text="x"),))
@@ -359,6 +372,7 @@ def test_an_agent_that_comes_back_as_it_was_stays_refused(world: World) -> None:
 
 
 def test_who_suppresses_gets_nothing_until_it_revives(world: World) -> None:
+    """Behaviour 21."""
     framework = world.framework()
     framework.say(sm.Suppress())
     agent = world.agent()
@@ -369,6 +383,7 @@ def test_who_suppresses_gets_nothing_until_it_revives(world: World) -> None:
 
 
 def test_reviving_ends_refusals(world: World) -> None:
+    """Behaviour 21."""
     world.agent()
     framework = world.framework()
     framework.decline(3600)
@@ -377,6 +392,7 @@ def test_reviving_ends_refusals(world: World) -> None:
 
 
 def test_who_subscribes_suppressed_gets_nothing(world: World) -> None:
+    """Behaviour 22."""
     world.agent()
     framework = world.framework(suppressed=("*",))
     world.advance(100)
@@ -398,6 +414,7 @@ def test_roles_are_suppressed_and_revived_one_by_one(world: World) -> None:
 
 
 def test_an_offer_that_is_held_too_long_is_rescinded_and_goes_to_others() -> None:
+    """Behaviour 23."""
     world = World(offer_timeout_s=30.0)
     agent = world.agent()
     hoarder = world.framework("a")
@@ -411,6 +428,7 @@ def test_an_offer_that_is_held_too_long_is_rescinded_and_goes_to_others() -> Non
 
 
 def test_an_offer_that_was_used_in_time_is_not_rescinded() -> None:
+    """Behaviour 23."""
     world = World(offer_timeout_s=30.0)
     world.agent()
     framework = world.framework()

@@ -190,6 +190,7 @@ def test_a_kill_goes_to_the_agent_each_time_it_is_asked(world: World) -> None:
 
 
 def test_a_kill_that_names_the_wrong_agent_is_ignored(world: World) -> None:
+    """Behaviour 27."""
     agent, framework = world.agent(), world.framework()
     info = framework.launch("t1")
     framework.say(sm.Kill(info.task_id, AgentId("other")))
@@ -198,6 +199,7 @@ def test_a_kill_that_names_the_wrong_agent_is_ignored(world: World) -> None:
 
 
 def test_a_kill_of_an_unknown_task_is_answered_as_by_reconciliation(world: World) -> None:
+    """Behaviour 27."""
     agent, framework = world.agent(), world.framework()
     framework.say(sm.Kill(TaskId("unknown")))
     framework.say(sm.Kill(TaskId("unknown"), agent.id))
@@ -232,6 +234,7 @@ def test_a_kill_waits_for_an_agent_that_is_unreachable(world: World) -> None:
 
 
 def test_reconciling_all_tells_every_known_task_its_state(world: World) -> None:
+    """Behaviour 110."""
     agent, framework = world.agent(), world.framework()
     offer = framework.offer()
     tasks = [task(f"t{number}", agent.id, SMALL) for number in range(3)]
@@ -254,6 +257,7 @@ def test_reconciling_all_tells_every_known_task_its_state(world: World) -> None:
 
 
 def test_an_unacknowledged_end_is_told_as_it_was_sent_last(world: World) -> None:
+    """Behaviour 112."""
     agent, framework = world.agent(), world.framework()
     info = framework.launch("t1")
     agent.update(info, framework.id, S.RUNNING, latest=S.FINISHED)
@@ -267,6 +271,7 @@ def test_an_unacknowledged_end_is_told_as_it_was_sent_last(world: World) -> None
 def test_unknown_tasks_are_gone_unreachable_or_unknown_by_their_agent(
     world: World, aware: bool
 ) -> None:
+    """Behaviour 111."""
     framework = world.framework(aware=aware, failover_timeout=1e6)
     here, away = world.agent(), world.agent()
     away.disconnect()
@@ -282,6 +287,7 @@ def test_unknown_tasks_are_gone_unreachable_or_unknown_by_their_agent(
 
 
 def test_no_answer_while_an_agent_may_still_bring_the_task(world: World) -> None:
+    """Behaviour 59."""
     agent, framework = world.agent(), world.framework()
     framework.launch("t1")
     world.restart()
