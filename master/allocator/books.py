@@ -156,8 +156,7 @@ class Books:
         else:
             agent.offered[client] = had + resources
         client.counters.granted += 1
-        self.tree.count_grant(client)
-        self.tree.charge(client, amounts.all, 1)
+        self.tree.charge(client, amounts.all, 1, grants=1)
         self.quotas.charge(client, amounts.open, 1)
 
     def use(self, client: ClientNode, agent: Agent, resources: Resources) -> None:

@@ -57,8 +57,15 @@ class Quotas:
 
     def charge(self, client: ClientNode, open_: Mapping[str, Thousandths], sign: int) -> None:
         """Offered or allocated; `open_`: of the unreserved and firm."""
-        add(self._taken, open_, sign)
-        self._charge(client.top, open_, sign)
+        taken, role = self._taken, self._roles.get(client.top)
+        if role is None or role.quota is not None or sign < 0:
+            add(taken, open_, sign)
+            self._charge(client.top, open_, sign)
+            return
+        charged = role.charged  # a grant without quota: the most frequent case, in one go
+        for name, amount in open_.items():
+            taken[name] = taken.get(name, 0) + amount
+            charged[name] = charged.get(name, 0) + amount
 
     def _charge(self, top: str, amounts: Mapping[str, Thousandths], sign: int) -> None:
         role = self._roles.get(top)

@@ -188,22 +188,24 @@ class Tree:
 
     # ---- what they have
 
-    def charge(self, client: ClientNode, amounts: Mapping[str, Thousandths], sign: int) -> None:
+    def charge(
+        self,
+        client: ClientNode,
+        amounts: Mapping[str, Thousandths],
+        sign: int,
+        *,
+        grants: int = 0,
+    ) -> None:
+        """It has so much more or less, by so many grants."""
         node: Node = client
         while (parent := node.parent) is not None:
+            node.grants += grants
             held = node.held
             for name, amount in amounts.items():
                 held[name] = held.get(name, 0) + sign * amount
             if node.open:
                 parent.moved[node] = None
             node = parent
-
-    def count_grant(self, client: ClientNode) -> None:
-        """Called before `charge`, which notes the new places."""
-        node: Node = client
-        while node.parent is not None:
-            node.grants += 1
-            node = node.parent
 
     def count_total(self, amounts: Mapping[str, Thousandths], sign: int) -> None:
         add(self.totals, amounts, sign)
