@@ -47,13 +47,16 @@ def time_for_a_cycle(state: MasterState, step: Step) -> None:
 def _run_cycle(state: MasterState, step: Step) -> None:
     """Offer what is free; all offers of one framework in one event."""
     made: dict[FrameworkId, list[Offer]] = {}
-    for decision in state.allocator.cycle(step.now.mono_s):
-        if isinstance(decision, Withdraw):
-            _withdraw(state, step, decision)
-        else:
+    decisions = state.allocator.cycle(step.now.mono_s)
+    for decision in decisions:
+        if isinstance(decision, Grant):
             made.setdefault(decision.framework_id, []).append(_make(state, step, decision))
     for framework_id, offers in made.items():
         step.to_framework(state.frameworks[framework_id], Offers(tuple(offers)))
+    # Last: a client may have to give an agent back of which it was just granted some more.
+    for decision in decisions:
+        if isinstance(decision, Withdraw):
+            _withdraw(state, step, decision)
 
 
 def _make(state: MasterState, step: Step, grant: Grant) -> Offer:

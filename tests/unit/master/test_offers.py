@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from mezzo.core import Instant
 from mezzo.ids import AgentId, ExecutorId, OfferId
-from mezzo.master.events import FrameworkSaid
+from mezzo.master.events import AgentSaid, FrameworkSaid
 from mezzo.messages import agent as am
 from mezzo.messages import scheduler as sm
 from mezzo.model import (
@@ -20,6 +21,7 @@ from mezzo.model import (
     Filters,
     HealthCheck,
     HealthCheckType,
+    TaskStatus,
 )
 from mezzo.operations import Launch, LaunchGroup, OtherOperation
 from mezzo.record import replace
@@ -448,6 +450,34 @@ def test_without_a_timeout_offers_are_held_for_ever() -> None:
     world.advance(86400)
     assert framework.offers
     assert framework.heard(sm.Rescind) == []
+
+
+# ---- withdrawn
+
+
+def test_what_was_just_offered_can_be_withdrawn_with_the_rest_of_its_agent(world: World) -> None:
+    """In one cycle a thinker is granted some more of an agent that it must give back for another's
+    sake: it hears of the offer before it hears that it is gone."""
+    agent, hungry = world.agent(), world.framework()
+    first = task("t1", agent.id, BIG - SMALL)
+    hungry.accept([hungry.offer()], first, refuse_s=3600)
+    thinker = world.framework()
+    second = thinker.launch("t2")
+    for _ in range(2):
+        world.agent(Resources.of(cpus=3, mem=3000))
+    hungry.decline(3600)
+    agent.update(first, hungry.id, TaskState.FINISHED)
+    hungry.decline(1)  # so the thinker has all three agents
+    world.now = Instant(world.now.wall_s + 1.2, world.now.mono_s + 1.2)  # no timer fires yet
+    ended = TaskStatus(second.task_id, TaskState.FINISHED, agent_id=agent.id, uuid=world.uuid())
+    assert agent.conn is not None
+    update = am.StatusUpdate(thinker.id, ended, TaskState.FINISHED)
+    thinker.inbox.clear()
+    world.step(AgentSaid(agent.conn, update))
+    world.settle()
+    kinds = [type(event) for event in thinker.inbox]
+    assert kinds == [sm.Update, sm.Offers, sm.Rescind, sm.Rescind]
+    assert (hungry.held, agent.id in {o.agent_id for o in thinker.offers.values()}) == (BIG, False)
 
 
 # ---- who sees what
