@@ -244,12 +244,15 @@ def _merge_tasks(
         step.to_agent(agent, ShutdownFramework(framework_id))
     missing = []
     for key in [key for key in agent.tasks if key not in reported]:
-        if agent.tasks[key].holds_resources:
+        entry = agent.tasks.get(key)
+        if entry is None:
+            continue  # too many await their acknowledgement: this one does no more
+        if not entry.holds_resources:  # its end was told and acknowledged
+            tasks.settle(state, state.frameworks[key[0]], agent, entry)
+        elif entry.state is TaskState.STAGING and entry.pending_kill is not None:
+            tasks.killed_before_it_came(state, step, agent, entry)
+        else:
             missing.append(KnownTask(*key))
-        else:  # its end was told and acknowledged
-            framework = state.frameworks[key[0]]
-            del framework.tasks[key[1]]
-            tasks.remember(state, framework, agent.tasks.pop(key))
     return tuple(missing)
 
 
@@ -286,6 +289,8 @@ def _merge_task(
         entry = TaskEntry(replace(task, statuses=()), task.state, statuses=list(task.statuses))
         agent.tasks[key] = framework.tasks[task.task_id] = entry
         framework.completed.pop(task.task_id, None)  # LOST is not always the end
+        if task.state.terminal:
+            tasks.await_acknowledgement(state, framework, entry)
         if agent.standing is not Standing.RECOVERED and entry.holds_resources:
             # Connected before, yet with a task that nobody knew of: count it.
             state.allocator.occupy((framework.id, task.role), agent.id, task.resources)

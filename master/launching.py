@@ -93,7 +93,7 @@ class _Launcher:
             raise BadRequest(
                 "Task should have exactly one of command and executor: give one of them"
             )
-        _check_description(task)
+        self._check_description(task)
         executor = task.executor
         if executor is not None:
             if executor.type is ExecutorType.DEFAULT:
@@ -141,7 +141,7 @@ class _Launcher:
                 raise BadRequest(
                     f"Task {task.task_id} of a group can't have network_infos: its executor has"
                 )
-            _check_description(task)
+            self._check_description(task)
         self._check_resources(tasks, executor)
 
     # ---- rules
@@ -149,7 +149,6 @@ class _Launcher:
     def _check_identity(self, task: TaskInfo) -> None:
         framework = self._framework
         check_user_id("task_id", task.task_id)
-        leases.check(self._state.config, task)
         if task.task_id in framework.tasks or task.task_id in framework.unreachable:
             raise BadRequest(f"Task has duplicate ID: {task.task_id}")
         if task.task_id in framework.completed:
@@ -160,6 +159,22 @@ class _Launcher:
             raise BadRequest(
                 f"Task uses invalid agent {task.agent_id} while agent {self._agent.id} offers"
             )
+
+    def _check_description(self, task: TaskInfo) -> None:
+        container = task.container
+        if (
+            container is not None
+            and container.type is ContainerType.DOCKER
+            and (container.docker is None or not container.docker.image)
+        ):
+            raise BadRequest("container.docker.image is missing: name the image")
+        check_kill_policy(task.kill_policy)
+        most_s = task.max_completion_time
+        if most_s is not None and not most_s >= 0:
+            raise BadRequest(f"max_completion_time is {most_s}: give seconds from 0 up")
+        if task.health_check is not None:
+            _check_health(task.health_check)
+        leases.check(self._state.config, task)
 
     def _filled(self, executor: ExecutorInfo) -> ExecutorInfo:
         """With the framework's id, if it has none."""
@@ -271,22 +286,6 @@ def _check_not_mixed(resources: Resources) -> None:
     for kind, _ in resources.items():
         if not kind.revocable and kind.name in revocable:
             raise BadRequest(f"Task and executor use revocable and non-revocable {kind.name}")
-
-
-def _check_description(task: TaskInfo) -> None:
-    container = task.container
-    if (
-        container is not None
-        and container.type is ContainerType.DOCKER
-        and (container.docker is None or not container.docker.image)
-    ):
-        raise BadRequest("container.docker.image is missing: name the image")
-    check_kill_policy(task.kill_policy)
-    most_s = task.max_completion_time
-    if most_s is not None and not most_s >= 0:
-        raise BadRequest(f"max_completion_time is {most_s}: give seconds from 0 up")
-    if task.health_check is not None:
-        _check_health(task.health_check)
 
 
 def check_kill_policy(policy: KillPolicy | None) -> None:

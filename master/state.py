@@ -63,6 +63,8 @@ class MasterConfig(Record):
     offer_timeout_s: float | None = 300.0
     max_completed_frameworks: int = 50
     max_completed_tasks_per_framework: int = 1000
+    # Of those that have ended but whose end is not acknowledged.
+    max_unacknowledged_tasks_per_framework: int = 10_000
     max_unreachable_tasks_per_framework: int = 1000
     max_unreachable_agents: int = 102_400
     unreachable_agent_age_s: float = 14 * 86400.0
@@ -198,6 +200,7 @@ class FrameworkEntry:
     unregistered_s: float | None = None
     tasks: dict[TaskId, TaskEntry] = field(default_factory=dict)
     unreachable: dict[TaskId, TaskEntry] = field(default_factory=dict)
+    ended: dict[TaskId, None] = field(default_factory=dict)  # of `tasks`, the oldest first
     completed: dict[TaskId, Task] = field(default_factory=dict)  # the oldest first
     executors: dict[tuple[AgentId, ExecutorId], ExecutorEntry] = field(default_factory=dict)
     # By the id that the framework gave: where it is done, and its uuid.

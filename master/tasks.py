@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, FrameworkId, TaskId
 from mezzo.messages.agent import (
     KillTask,
@@ -10,13 +13,22 @@ from mezzo.messages.agent import (
     UpdateAcknowledged,
 )
 from mezzo.messages.operator import TaskUpdated
-from mezzo.messages.scheduler import Acknowledge, Kill, Reconcile, ReconcileTask, Update
+from mezzo.messages.scheduler import (
+    Acknowledge,
+    Answered,
+    Kill,
+    Reconcile,
+    ReconcileTask,
+    Update,
+)
 from mezzo.model import Task, TaskStatus
 from mezzo.record import replace
 from mezzo.states import Reason, Source, TaskState, may_move
 
-from . import executors, metrics, operations
+from . import executors, launching, metrics, operations
 from .state import AgentEntry, FrameworkEntry, MasterState, Standing, Step, TaskEntry
+
+UUID_BYTES: Final = 16
 
 # ---------------------------------------------------------------------------------- updates
 
@@ -55,9 +67,14 @@ def set_state(state: MasterState, step: Step, entry: TaskEntry, new: TaskState) 
     held = entry.holds_resources
     entry.state = new
     if held and not entry.holds_resources:
-        metrics.task_over(step, state.frameworks[entry.info.framework_id], new)
+        framework, agent = (
+            state.frameworks[entry.info.framework_id],
+            state.agents[entry.info.agent_id],
+        )
+        metrics.task_over(step, framework, new)
         _free(state, step, entry.info)
-        executors.task_over(state, step, state.agents[entry.info.agent_id], entry)
+        executors.task_over(state, step, agent, entry)
+        await_acknowledgement(state, framework, entry)
 
 
 def _free(state: MasterState, step: Step, task: Task) -> None:
@@ -69,6 +86,10 @@ def acknowledge(
     state: MasterState, step: Step, framework: FrameworkEntry, call: Acknowledge
 ) -> None:
     """Pass it on. One that is late or wrong is dropped silently: the agent compares the uuid."""
+    if len(call.uuid) != UUID_BYTES:
+        why = f"uuid has {len(call.uuid)} bytes, not {UUID_BYTES}: give that of the update"
+        step.to_framework(framework, Answered("ACKNOWLEDGE", why))
+        return
     agent = state.agents.get(call.agent_id)
     if agent is None or not agent.connected:
         return  # the agent repeats the update when it is back, and so will the framework this
@@ -77,10 +98,28 @@ def acknowledge(
     if entry is None or entry.forwarded is None or entry.forwarded.uuid != call.uuid:
         return
     if entry.forwarded.state.terminal:
-        del agent.tasks[(framework.id, call.task_id)]
-        del framework.tasks[call.task_id]
-        remember(state, framework, entry)
-        state.maybe_drained(agent)
+        settle(state, framework, agent, entry)
+
+
+def await_acknowledgement(state: MasterState, framework: FrameworkEntry, entry: TaskEntry) -> None:
+    """A task has ended. Of a framework that never acknowledges, the oldest are given up: agents
+    repeat their updates all the same."""
+    framework.ended[entry.info.task_id] = None
+    while len(framework.ended) > state.config.max_unacknowledged_tasks_per_framework:
+        oldest = framework.tasks[next(iter(framework.ended))]
+        settle(state, framework, state.agents[oldest.info.agent_id], oldest)
+
+
+def settle(
+    state: MasterState, framework: FrameworkEntry, agent: AgentEntry, entry: TaskEntry
+) -> None:
+    """A task is over, and nobody waits for its end any more."""
+    task_id = entry.info.task_id
+    del agent.tasks[(framework.id, task_id)]
+    del framework.tasks[task_id]
+    framework.ended.pop(task_id, None)
+    remember(state, framework, entry)
+    state.maybe_drained(agent)
 
 
 def remember(state: MasterState, framework: FrameworkEntry, entry: TaskEntry) -> None:
@@ -96,6 +135,11 @@ def remember(state: MasterState, framework: FrameworkEntry, entry: TaskEntry) ->
 def kill(state: MasterState, step: Step, framework: FrameworkEntry, call: Kill) -> None:
     """Sent to the agent each time it is asked; a task that is unknown or out of reach is answered
     as by reconciliation."""
+    try:
+        launching.check_kill_policy(call.kill_policy)
+    except BadRequest as error:
+        step.to_framework(framework, Answered("KILL", str(error)))
+        return
     entry = framework.tasks.get(call.task_id) or framework.unreachable.get(call.task_id)
     if entry is None:
         reconcile_one(state, step, framework, ReconcileTask(call.task_id, call.agent_id))
@@ -109,6 +153,28 @@ def kill(state: MasterState, step: Step, framework: FrameworkEntry, call: Kill) 
         step.to_agent(state.agents[agent_id], order)
     else:
         reconcile_one(state, step, framework, ReconcileTask(call.task_id))
+
+
+def killed_before_it_came(
+    state: MasterState, step: Step, agent: AgentEntry, entry: TaskEntry
+) -> None:
+    """The agent is back without having heard of the launch, and the framework has killed the task
+    meanwhile: then that is what it is told."""
+    framework = state.frameworks[entry.info.framework_id]
+    status = step.status(
+        entry.info.task_id,
+        TaskState.KILLED,
+        Reason.TASK_KILLED_DURING_LAUNCH,
+        "killed before its launch reached the agent",
+        agent_id=agent.id,
+    )
+    set_state(state, step, entry, status.state)
+    entry.forwarded = status
+    entry.note(status)
+    metrics.end_told(step, status)
+    step.to_framework(framework, Update(status))
+    step.publish(TaskUpdated(framework.id, status, entry.state))
+    settle(state, framework, agent, entry)
 
 
 # ---------------------------------------------------------------------------------- losing
@@ -138,6 +204,7 @@ def lose_on_agent(
         entry = agent.tasks.pop(key)
         framework = state.frameworks[key[0]]
         del framework.tasks[key[1]]
+        framework.ended.pop(key[1], None)
         if not entry.holds_resources:
             remember(state, framework, entry)  # its end is known, only not acknowledged yet
             continue

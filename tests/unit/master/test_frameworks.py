@@ -166,7 +166,7 @@ def test_what_the_old_stream_still_says_is_not_heard(world: World) -> None:
 
 
 def test_after_a_failover_the_new_words_count_but_user_and_checkpoint_stay(world: World) -> None:
-    """Behaviours 12 and 13."""
+    """Behaviour 12. Behaviour 13."""
     world.operator()
     framework = world.framework(hostname="old", labels=(Label("a"),))
     before = framework.info

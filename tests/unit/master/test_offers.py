@@ -12,6 +12,7 @@ from mezzo.master.events import AgentSaid, FrameworkSaid
 from mezzo.messages import agent as am
 from mezzo.messages import scheduler as sm
 from mezzo.model import (
+    Address,
     Attribute,
     Capability,
     CommandInfo,
@@ -21,11 +22,13 @@ from mezzo.model import (
     Filters,
     HealthCheck,
     HealthCheckType,
+    KillPolicy,
     TaskStatus,
+    Url,
 )
 from mezzo.operations import Launch, LaunchGroup, OtherOperation
 from mezzo.record import replace
-from mezzo.resources import Resources
+from mezzo.resources import Kind, Resources
 from mezzo.states import Reason, Source, TaskState
 
 from .world import BIG, SMALL, Framework, World, task
@@ -43,6 +46,7 @@ def test_an_offer_tells_all_about_its_agent(world: World) -> None:
     assert offer.id == "m1-O0"
     assert (offer.framework_id, offer.agent_id) == (framework.id, agent.id)
     assert (offer.hostname, offer.attributes) == ("h", agent.info.attributes)
+    assert offer.url == Url("http", Address(agent.info.port, "h"), "/slave(1)")
     assert (offer.role, offer.resources) == ("web", BIG)
 
 
@@ -127,7 +131,7 @@ def test_no_operations_are_a_decline(world: World) -> None:
 def test_an_accept_of_wrong_offers_launches_nothing_and_returns_all(
     world: World, aware: bool, mistake: str
 ) -> None:
-    """Behaviours 15 and 16."""
+    """Behaviour 15. Behaviour 16."""
     agent, framework = world.agent(), world.framework(aware=aware)
     offers = [framework.offer().id]
     if mistake == "two agents":
@@ -183,6 +187,7 @@ def test_offers_of_two_roles_cannot_be_joined(world: World) -> None:
 
 DOCKER = ContainerInfo(ContainerType.DOCKER)
 EXECUTOR = ExecutorInfo(ExecutorId("e"))
+MIXED = Resources({Kind("cpus"): 10, Kind("cpus", revocable=True): 10})
 
 
 @pytest.mark.parametrize(
@@ -200,8 +205,14 @@ EXECUTOR = ExecutorInfo(ExecutorId("e"))
         ({"container": DOCKER}, "container.docker.image is missing"),
         (
             {"health_check": HealthCheck(HealthCheckType.TCP, interval_seconds=-1.0)},
-            "can't be negative",
+            "health_check: interval_seconds can't be negative",
         ),
+        ({"kill_policy": KillPolicy(-1.0)}, "kill_policy.grace_period can't be negative"),
+        ({"max_completion_time": -1.0}, "max_completion_time is -1.0"),
+        ({"max_completion_time": float("nan")}, "max_completion_time is nan"),
+        ({"unique_lease": 1.0}, "unique_lease is 1 s"),
+        ({"resources": MIXED}, "revocable and non-revocable cpus"),
+        ({"resources": Resources.of(cpus=1, gpus=0.5)}, "uses 0.5 gpus: ask for whole ones"),
     ],
 )
 def test_a_wrong_task_is_an_error_and_takes_nothing(

@@ -230,6 +230,43 @@ def test_a_kill_waits_for_an_agent_that_is_unreachable(world: World) -> None:
     assert agent.heard(am.KillTask) == [am.KillTask(framework.id, info.task_id)]
 
 
+def test_a_kill_of_a_launch_that_never_arrived_ends_the_task_as_killed(world: World) -> None:
+    """Behaviour 28."""
+    agent, framework = world.agent(), world.framework()
+    info = framework.launch("t1")
+    agent.disconnect()
+    agent.tasks.clear()
+    framework.say(sm.Kill(info.task_id))
+    agent.reregister()
+    (status,) = framework.updates()
+    assert (status.state, status.reason) == (S.KILLED, Reason.TASK_KILLED_DURING_LAUNCH)
+    assert agent.heard(am.AgentReregistered)[0].reconcile == ()
+    assert agent.heard(am.KillTask) == []
+    assert framework.offer().resources == BIG
+    assert list(world.core.state.frameworks[framework.id].completed) == ["t1"]
+
+
+def test_a_senseless_grace_period_of_a_kill_is_refused_and_kills_nothing(world: World) -> None:
+    agent, framework = world.agent(), world.framework()
+    info = framework.launch("t1")
+    framework.say(sm.Kill(info.task_id, None, KillPolicy(-1.0)))
+    (answer,) = framework.heard(sm.Answered)
+    assert (answer.call, "can't be negative" in (answer.refusal or "")) == ("KILL", True)
+    assert agent.heard(am.KillTask) == []
+
+
+def test_an_acknowledgement_with_bytes_that_are_no_uuid_is_refused(world: World) -> None:
+    """Behaviour 10."""
+    agent, framework = world.agent(), world.framework()
+    info = framework.launch("t1")
+    agent.update(info, framework.id, S.FINISHED)
+    framework.say(sm.Acknowledge(agent.id, info.task_id, b"short"))
+    (answer,) = framework.heard(sm.Answered)
+    assert answer == sm.Answered("ACKNOWLEDGE", answer.refusal)
+    assert "has 5 bytes, not 16" in (answer.refusal or "")
+    assert agent.heard(am.UpdateAcknowledged) == []
+
+
 # ---- reconciliation
 
 

@@ -149,10 +149,10 @@ class Agent:
     ) -> TaskStatus:
         """Send an update of a task, with a uuid. `latest`: the latest state, if it is another."""
         latest = more.pop("latest", state)
+        more.setdefault("source", Source.EXECUTOR)
         status = TaskStatus(
             task.task_id,
             state,
-            source=Source.EXECUTOR,
             agent_id=self.id,
             uuid=self.world.uuid(),
             timestamp=self.world.now.wall_s,
