@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from mezzo.agent.config import AgentConfig
 from mezzo.agent.containerizer.base import Kind
 from mezzo.agent.core import AgentCore
 from mezzo.agent.events import AgentEffect, Exit, ShutdownRequested
 from mezzo.errors import BadConfig
-from mezzo.ids import ConnId, FrameworkId, IdSource
-from mezzo.master.allocator import AllocatorConfig, Demand
+from mezzo.ids import IdSource
+from mezzo.master.allocator import AllocatorConfig
 from mezzo.master.core import MasterCore
 from mezzo.master.events import Answer, MasterEffect, OperatorAsked
 from mezzo.master.state import MasterConfig
@@ -24,7 +24,6 @@ from mezzo.messages.operator import (
     UpdateWeights,
     WeightInfo,
 )
-from mezzo.messages.scheduler import Request
 from mezzo.model import AgentInfo, Attribute, MasterInfo
 from mezzo.resources import Thousandths, to_milli
 from mezzo.store.memory import MemoryDisk
@@ -34,7 +33,7 @@ from .client import Client, Server
 from .containers import Machine
 from .election import Election
 from .light_agents import LightAgent
-from .masters import FromFramework, VirtualMaster
+from .masters import VirtualMaster
 from .network import Network
 from .scenario import Amounts, Group, MasterPlan, RolePlan, Scenario, to_resources
 
@@ -86,23 +85,6 @@ class ScenarioMaster(VirtualMaster):
                 f"the masters refuse the roles of the scenario: {effect.response.message}"
             )
         super()._perform(effect)
-
-    def _received(self, conn: ConnId, message: Any) -> None:  # noqa: ANN401
-        if isinstance(message, FromFramework) and isinstance(message.call, Request):
-            self._world.after(0.0, self._declared, message.framework_id, message.call)
-        super()._received(conn, message)
-
-    def _declared(self, framework_id: FrameworkId, call: Request) -> None:
-        if self.core is not None:
-            demands = tuple(
-                Demand(
-                    each.role or "*",
-                    {kind.name: v for kind, v in each.resources.items() if isinstance(v, int)},
-                    each.count or 0,
-                )
-                for each in call.requests
-            )
-            self.core.state.allocator.set_demand(framework_id, demands)
 
 
 def _calls(roles: dict[str, RolePlan]) -> tuple[OperatorCall, ...]:
