@@ -15,7 +15,7 @@ from mezzo.master.registry import FrameworkRecord, framework_key
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
-from mezzo.model import FrameworkInfo
+from mezzo.model import FaultDomain, FrameworkInfo
 from mezzo.record import decode, replace
 from mezzo.store.sqlite import SqliteStore
 from mezzo.wire import scheduler as scheduler_wire
@@ -109,6 +109,7 @@ def test_the_deadline_of_a_framework_survives_kill_9(cluster: Cluster) -> None:
 
 
 def test_a_standby_refuses_with_the_leaders_address_and_takes_over(cluster: Cluster) -> None:
+    """Behaviour 63."""
     leader = cluster.master().until_it_leads()
     standby = cluster.master()  # on the same work directory
     until("it knows the leader", lambda: leader.target in standby.refusal())
@@ -219,6 +220,69 @@ def test_operators_follow_from_a_snapshot_on(cluster: Cluster) -> None:
     finally:
         events.close()
         client.close()
+
+
+def test_a_broken_operator_stream_goes_on_where_it_ended(cluster: Cluster) -> None:
+    master = cluster.master().until_it_leads()
+    client = OperatorClient(master.target)
+    try:
+        events = client.events()
+        at, epoch, _ = next(events)
+        events.close()
+        agent = cluster.agent(master.target, SMALL)
+        until("it is registered", lambda: agent.info.id)
+        again = client.events(om.Resume(epoch, at))
+        assert next(again) == (at, epoch, om.OperatorHeartbeat())
+        sequence, _, added = next(again)
+        assert isinstance(added, om.AgentAdded)
+        assert sequence == at + 1
+        again.close()
+    finally:
+        client.close()
+
+
+def test_what_operators_set_survives_kill_9(cluster: Cluster) -> None:
+    """Behaviour 64."""
+    master = cluster.master().until_it_leads()
+    quota = om.QuotaConfig("ops", {}, {"cpus": 1500})
+    assert master.ask(om.UpdateQuota((quota,))) == om.Done()
+    assert master.ask(om.UpdateWeights((om.WeightInfo(3.0, "ops/web"),))) == om.Done()
+    before = [master.ask(call) for call in (om.GetQuota(), om.GetWeights())]
+    master.kill()
+    master.start().until_it_leads()
+    assert [master.ask(call) for call in (om.GetQuota(), om.GetWeights())] == before
+    assert before[0] == om.Quotas(om.QuotaStatus((quota,)))
+
+
+def test_flags_say_what_is_offered_to_whom(cluster: Cluster) -> None:
+    hosts = cluster.directory / "hosts"
+    hosts.write_text("elsewhere\n")
+    master = cluster.master(
+        *("--whitelist", str(hosts), "--roles", "ops", "--min_allocatable_resources", "cpus:64"),
+        *("--domain", "eu/a"),
+    ).until_it_leads()
+    answer = master.ask(om.GetMaster())
+    assert isinstance(answer, om.Master)
+    assert answer.master_info.domain == FaultDomain("eu", "a")
+    agent = cluster.agent(master.target, Resources.of(cpus=1, mem=64))
+    until("it is registered", lambda: agent.info.id)
+    scheduler = Recorder()
+    cluster.driver(scheduler, master.target, framework_info("test", user="me", roles=("ops",)))
+    scheduler.until("registered")
+    told = master.ask(om.Explain())
+    assert isinstance(told, om.Explanations)
+    (explanation,) = told.explanations
+    vetoes = [objection.veto for objection in explanation.objections]
+    assert {"WHITELIST", "TOO_SMALL"} <= set(vetoes)
+    stranger = Recorder()
+    cluster.driver(stranger, master.target, framework_info("test", user="me", roles=("eng",)))
+    assert "--roles" in stranger.until("error")
+
+
+def test_a_whitelist_that_is_not_there_is_named(cluster: Cluster) -> None:
+    master = cluster.master("--whitelist", "/nowhere/hosts")
+    assert master.wait() == 1
+    assert "--whitelist /nowhere/hosts" in master.log
 
 
 def test_a_slow_start_is_no_reason_to_give_up(cluster: Cluster) -> None:

@@ -8,7 +8,17 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from mezzo.cli.settings import PORT, daemon_options, duration, setting
+from mezzo.cli.settings import (
+    PORT,
+    daemon_options,
+    duration,
+    fault_domain,
+    fraction,
+    names,
+    quantity_sets,
+    setting,
+)
+from mezzo.model import FaultDomain
 
 
 @click.command("gateway")
@@ -78,3 +88,38 @@ def test_durations_are_written_as_in_mesos() -> None:
     result = run("--zk-session-timeout", "soon")
     assert result.exit_code == 2
     assert "'soon' is no duration: write e.g. 15secs" in result.stderr
+
+
+def test_quantities_are_sets_between_bars() -> None:
+    assert quantity_sets("cpus:0.01;mem:1|mem:32") == (
+        {"cpus": 10, "mem": 1000},
+        {"mem": 32_000},
+    )
+    assert quantity_sets("") == ()
+    with pytest.raises(click.BadParameter, match="not name:amount"):
+        quantity_sets("cpus")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["eu/a", '{"fault_domain": {"region": {"name": "eu"}, "zone": {"name": "a"}}}'],
+)
+def test_a_domain_is_written_short_or_as_mesos_has_it(text: str) -> None:
+    assert fault_domain(text) == FaultDomain("eu", "a")
+
+
+@pytest.mark.parametrize("text", ["", "eu", "/a", "{}", '{"fault_domain": 1}', "{"])
+def test_what_is_no_domain_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="region/zone"):
+        fault_domain(text)
+
+
+@pytest.mark.parametrize("text", ["1.1", "-0.1", "half", "nan"])
+def test_what_is_no_part_of_a_whole_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="from 0 to 1"):
+        fraction(text)
+
+
+def test_names_are_between_commas() -> None:
+    assert names(" a, b,,c ") == ("a", "b", "c")
+    assert names("") == ()
