@@ -132,12 +132,8 @@ def idle(agents: int, frameworks: int) -> Case:
                 books.filters.add(client, agent, agent.free, REFUSE_S_MAX + i)
         grants, took = cycle(allocator, 0.0)
         assert not grants
-        yield "all agents changed", took, "ms"
-        yield (
-            "nothing changed",
-            statistics.median(cycle(allocator, 1.0)[1] for _ in range(runs)),
-            "ms",
-        )
+        yield "as if all agents had changed", took, "ms"
+        yield "", statistics.median(cycle(allocator, 1.0)[1] for _ in range(runs)), "ms"
         yield "rss", rss_mib(), "MiB"
         times = []
         for run in range(runs):
@@ -290,7 +286,7 @@ CASES: dict[str, Case] = {
     "cycle 10000x1000": all_agents(10_000, 1_000),
     "cycle own role 10000x200": all_agents(10_000, 200, own_role=True),
     "idle cycle 10000x200": idle(10_000, 200),
-    "change 10000x200": change(10_000, 200),
+    "one agent 10000": change(10_000, 200),
     "quota 1200": quota(1_200),
     "quota 3000": quota(3_000),
     "placements 5000": placements(5_000, 10),
