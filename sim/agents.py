@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from mezzo.agent.config import AgentConfig
 from mezzo.agent.containerizer.base import Kind, RuntimeEvent
@@ -16,6 +16,7 @@ from mezzo.agent.events import (
     HealthObserved,
     KillContainer,
     LaunchContainer,
+    MakeVolume,
     MasterDown,
     MasterSaid,
     MasterUp,
@@ -23,9 +24,13 @@ from mezzo.agent.events import (
     RecoverContainers,
     RemoveContainer,
     RemoveSandbox,
+    RemoveVolume,
+    RenewLease,
     SandboxRemoved,
     Send,
     Started,
+    VolumeMade,
+    VolumeRemoved,
 )
 from mezzo.core import CancelTimer, Output, SetTimer
 from mezzo.ids import ConnId, IdSource
@@ -38,20 +43,24 @@ from mezzo.messages.agent import (
 )
 from mezzo.model import AgentInfo, Attribute
 from mezzo.resources import Resources
-from mezzo.store.memory import MemoryDisk
 
 from .client import Client, Server
 from .containers import Machine
+from .disk import Disk
 from .masters import FromAgent, ToClient
-from .network import Network
+from .network import AT_ONCE_S, Network
 from .process import Process
 
-# What the protocol promises to bear twice.
-_REPEATABLE = (StatusUpdate, RunTask, KillTask, UpdateAcknowledged, Ping)
+_COMMANDS: Final = (RunTask, KillTask, UpdateAcknowledged, Ping)
 
 
-def _repeatable(message: Any) -> bool:  # noqa: ANN401
-    return isinstance(message, (FromAgent, ToClient)) and isinstance(message.message, _REPEATABLE)
+def _repeatable(message: Any) -> float:  # noqa: ANN401
+    """What the protocol promises to bear twice: commands, and an update before the next one."""
+    if not isinstance(message, (FromAgent, ToClient)):
+        return 0.0
+    if isinstance(message.message, StatusUpdate):
+        return AT_ONCE_S
+    return 30.0 if isinstance(message.message, _COMMANDS) else 0.0
 
 
 class VirtualAgent:
@@ -63,22 +72,26 @@ class VirtualAgent:
         machine: Machine,
         find: Callable[[str], Server | None],
         observe: Callable[[VirtualAgent, Any, Output[Any]], None],
+        attributes: tuple[Attribute, ...] = (),
     ) -> None:
         self.name = name
         self.machine = machine
         self.resources = resources
         self._world = network.world
+        self._attributes = attributes
         self._boot = 1
+        self._booted_at_s = self._world.now_s
+        self._down_for_s = 0.0
         self.process = Process(
             self._world,
             name,
-            MemoryDisk(),
+            Disk(),
             build=self._build,
             perform=self._perform,
+            on_start=self._started,
             on_end=self._ended,
             observe=lambda event, output: observe(self, event, output),
         )
-        self._down_for_s = 0.0
         self.client = Client(
             network,
             name,
@@ -95,8 +108,11 @@ class VirtualAgent:
         return core
 
     def start(self) -> None:
-        self.process.start(Started(f"boot-{self._boot}"))
-        self.machine.report = self._report
+        up_s = (self._world.now_s - self._booted_at_s) * self.process.mono_rate
+        self.process.start(Started(f"boot-{self._boot}", up_s=up_s))
+
+    def _started(self) -> None:
+        self.machine.attach(self._report)
         self.client.start()
 
     def crash(self, down_for_s: float, *, reboot: bool = False) -> None:
@@ -104,6 +120,7 @@ class VirtualAgent:
         self._down_for_s = down_for_s
         if reboot:
             self._boot += 1
+            self._booted_at_s = self._world.now_s
             self.machine.reboot()
         self.process.crash("rebooted" if reboot else "killed")
 
@@ -112,14 +129,14 @@ class VirtualAgent:
         info = AgentInfo(
             hostname=self.name,
             resources=self.resources,
-            attributes=(Attribute("rack", text="r1"),),
+            attributes=self._attributes,
         )
         config = AgentConfig(info, "1.0", "127.0.0.1", "/sandbox", (Kind.PROCESS, Kind.DOCKER))
         return AgentCore(config, stored, IdSource(rng))
 
     def _ended(self, why: str) -> None:
         del why
-        self.machine.report = None
+        self.machine.detach()
         self.client.stop()
         self._world.after(self._down_for_s + self._world.between(0.1, 1.0), self.start)
         self._down_for_s = 0.0
@@ -140,14 +157,20 @@ class VirtualAgent:
                 self.machine.launch(spec)
             case RecoverContainers(specs=specs):
                 self.machine.recover(specs)
-            case KillContainer(container_id=container_id):
-                self.machine.kill(container_id)
+            case KillContainer(container_id=container_id, grace_s=grace_s):
+                self.machine.kill(container_id, grace_s)
             case RemoveContainer(container_id=container_id):
                 self.machine.remove(container_id)
             case RemoveSandbox(container_id=container_id):
                 self.process.post(SandboxRemoved(container_id))
             case ProbeHealth(container_id=container_id):
                 self._world.after(0.05, self.process.post, HealthObserved(container_id, True))
+            case MakeVolume(path=path):
+                self.process.post(VolumeMade(path))
+            case RemoveVolume(path=path):
+                self.process.post(VolumeRemoved(path))
+            case RenewLease():
+                pass  # no keeper outlives this agent
             case Exit(message=message):
                 raise AssertionError(f"{self.name} exits: {message}")
             case SetTimer() | CancelTimer():

@@ -31,7 +31,7 @@ class Client:
         on_up: Callable[[ConnId], None],
         on_message: Callable[[ConnId, Any], None],
         on_down: Callable[[ConnId], None],
-        repeatable: Callable[[Any], bool],
+        repeatable: Callable[[Any], float],
     ) -> None:
         self._network = network
         self._world = network.world
@@ -106,6 +106,7 @@ class Client:
             repeatable=self._repeatable,
         )
         if not server.accept(stream):
+            self._network.ended(stream)
             self._again()
             return
         self._stream = stream

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from mezzo.core import Output
+from mezzo.ids import TaskId
+from mezzo.marathon.planner import Deployment
+from mezzo.master.state import MasterConfig
+from mezzo.model import Attribute
+from mezzo.record import decode
 from mezzo.resources import Resources
-from mezzo.store.memory import MemoryDisk
 
 from .agents import VirtualAgent
 from .containers import Container, Machine
+from .disk import Disk
+from .drill import Drill
 from .election import Election
-from .faults import Faults
-from .invariants import (
-    Broken,
-    EndsAreToldOnce,
-    NothingPromisedTwice,
-    NothingRunsTwice,
-    TheDeposedAreDeaf,
-)
+from .faults import Faults, Victims
+from .frameworks import VirtualFramework
 from .marathons import VirtualMarathon
 from .masters import VirtualMaster
 from .network import Network
-from .operator import Operator, apps_on
+from .operator import JOB, Operator, app_of, apps_on
+from .promises import (
+    EndsAreToldOnce,
+    NobodyStarves,
+    NothingPromisedTwice,
+    NothingRunsTwice,
+    TheDeposedChangeNothing,
+    WhatRunsRunsOn,
+)
+from .watch import Broken, Watch, Watchers
 from .world import World
 
 # After the last fault: ping timeouts, Marathon's reconciliation (600 s) and its unreachable job
@@ -31,6 +39,21 @@ from .world import World
 HEAL_S: Final = 1500.0
 _LOOK_S: Final = 5.0
 _STABLE_LOOKS: Final = 4
+_AGENT_HAS: Final = Resources.of(cpus=5, mem=2048, disk=1000, ports=[(31000, 31100)])
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How large a cluster is. agents, batch, hoarders: None: the seed draws them.
+
+    batch, hoarders: frameworks beside Marathon.
+    """
+
+    masters: int = 3
+    marathons: int = 2
+    agents: int | None = None
+    batch: int | None = None
+    hoarders: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,34 +68,44 @@ class Report:
     faults: tuple[str, ...]
 
 
-class Cluster:
-    """3 masters, 2 Marathons and a few agents. A run is a pure function of the seed."""
+class Cluster(Watch):
+    """A run is a pure function of the seed and the shape."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, shape: Shape = Shape()) -> None:
         world = self.world = World(seed)
+        rng = world.rng
         self.network = Network(world)
-        self._promise_1 = NothingPromisedTwice()
-        self._promise_2 = NothingRunsTwice()
-        self._promise_4 = EndsAreToldOnce()
-        self._promise_5 = TheDeposedAreDeaf()
+        self.master_disk, self.marathon_disk = Disk(), Disk()
+        self.masters_elect = Election(world, self.master_disk)
+        self.marathons_elect = Election(world, self.marathon_disk)
         self.containers = 0
-        master_disk, self.marathon_disk = MemoryDisk(), MemoryDisk()
-        masters_elect = Election(world, master_disk)
-        marathons_elect = Election(world, self.marathon_disk)
+        count = rng.randint(1, 5) if shape.agents is None else shape.agents
+        batch = world.chance(0.7) if shape.batch is None else shape.batch
+        # One hoarder on a single agent is entitled to its only offer, again and again.
+        hoarders = (world.chance(0.4) and count > 1) if shape.hoarders is None else shape.hoarders
+        offer_timeout_s = rng.choice((10.0, 30.0, 300.0))
+        watch = self._watch = Watchers()
         self.masters = [
-            VirtualMaster(self.network, f"master{i}", master_disk, masters_elect, self._master_step)
-            for i in range(3)
+            VirtualMaster(
+                self.network,
+                f"master{i}",
+                self.master_disk,
+                self.masters_elect,
+                watch.master_stepped,
+                lambda info: MasterConfig(info, offer_timeout_s=offer_timeout_s),
+            )
+            for i in range(shape.masters)
         ]
         servers = {master.name: master for master in self.masters}
-        count = world.rng.randint(1, 5)
         self.agents = [
             VirtualAgent(
                 self.network,
                 f"agent{i}",
-                Resources.of(cpus=4, mem=2048, disk=1000, ports=[(31000, 31100)]),
-                Machine(world, f"agent{i}", self._container_started),
+                _AGENT_HAS,
+                Machine(world, f"agent{i}", watch.container_started, watch.container_ended),
                 servers.get,
-                self._agent_step,
+                watch.agent_stepped,
+                (Attribute("rack", text=f"r{i % 2}"),),
             )
             for i in range(count)
         ]
@@ -81,43 +114,75 @@ class Cluster:
                 self.network,
                 f"marathon{i}",
                 self.marathon_disk,
-                marathons_elect,
+                self.marathons_elect,
+                servers.get,
+                watch,
+            )
+            for i in range(shape.marathons)
+        ]
+        own_roles = world.chance(0.5)
+        kinds = [*(("batch", 3),) * batch, *(("hoarder", 0),) * hoarders]
+        self.frameworks = [
+            VirtualFramework(
+                self.network,
+                f"{kind}{i}",
+                kind if own_roles else "*",
+                width,
+                watch,
                 servers.get,
             )
-            for i in range(2)
+            for i, (kind, width) in enumerate(kinds)
         ]
-        for agent in self.agents:
-            masters_elect.watch(agent.client.leader_is)
-        for marathon in self.marathons:
-            masters_elect.watch(marathon.client.leader_is)
-        self.faults = Faults(
-            world,
-            self.network,
+        self.victims = Victims(
             self.masters,
             self.agents,
             self.marathons,
-            [master_disk, self.marathon_disk],
-            masters_elect,
+            self.frameworks,
+            (self.master_disk, self.marathon_disk),
         )
+        for process in self.victims.processes:
+            process.on_commit = watch.committed
+        for client in self.victims.clients:
+            self.masters_elect.watch(client.leader_is)
+        self.faults = Faults(world, self.network, self.victims, self.masters_elect)
         machines = [agent.machine for agent in self.agents]
         # 4 apps at up to twice their size during an upgrade, half a cpu each, must fit.
         self.operator = Operator(world, self.marathons, self.marathon_disk, machines, max(1, count))
+        self.survival = WhatRunsRunsOn()
+        self.drill = Drill(world, self.network, self.victims, self.survival)
+        watch.begin(
+            (
+                self,
+                NothingPromisedTwice({agent.name: agent.resources for agent in self.agents}),
+                NothingRunsTwice(),
+                self.survival,
+                EndsAreToldOnce(self.agents, self._counts_on),
+                TheDeposedChangeNothing(),
+                NobodyStarves(world, self.frameworks, offer_timeout_s),
+            )
+        )
+
+    def start(self) -> None:
+        """Everything is switched on."""
+        for candidate in self.victims.candidates:
+            candidate.stand()
+        for agent in self.agents:
+            agent.start()
+        for framework in self.frameworks:
+            framework.start()
 
     def run(self) -> Report:
         """Raises Broken, or what a core raised: then `world.story()` tells what came before."""
         world = self.world
-        for master in self.masters:
-            master.stand()
-        for marathon in self.marathons:
-            marathon.stand()
-        for agent in self.agents:
-            agent.start()
-        self.operator.start()
         self.faults.start()
+        self.start()
+        self.operator.start()
         world.run(until_s=world.between(60, 240))
         self.operator.stop()
         self.faults.stop()
-        healed_in_s = self._heal()
+        healed_in_s = self.heal()
+        self.drill.run()
+        self.heal()
         return Report(
             world.seed,
             world.steps,
@@ -127,52 +192,46 @@ class Cluster:
             tuple(self.faults.summary),
         )
 
-    def _heal(self) -> float:
-        """Promise 6: without faults every app reaches its target, with nobody's help."""
+    def heal(self) -> float:
+        """Promise 6: without faults every app reaches its target, with nobody's help.
+
+        Returns how many seconds that took.
+        """
         began_s = self.world.now_s
         stable = 0
         while stable < _STABLE_LOOKS:
             self.world.run(self.world.now_s + _LOOK_S)
-            wrong = self._wrong()
+            wrong = self._watch.wrong()
             stable = 0 if wrong else stable + 1
             if self.world.now_s - began_s > HEAL_S:
                 raise Broken(f"promise 6: {HEAL_S:.0f} s after the last fault: {wrong}")
         return self.world.now_s - began_s - _STABLE_LOOKS * _LOOK_S
 
-    def _wrong(self) -> str:
+    # ---- what it watches itself
+
+    def container_started(self, machine: Machine, container: Container) -> None:
+        self.containers += 1
+
+    def wrong(self) -> str:
         apps = apps_on(self.marathon_disk)
         running: dict[str, int] = {}
         for agent in self.agents:
             for container in agent.machine.running():
-                # web.instance-<uuid>._app.1 is a task of /web
-                app_id = "/" + container.spec.task_id.split(".")[0].replace("_", "/")
-                running[app_id] = running.get(app_id, 0) + 1
+                app_id = app_of(container.spec.task_id)
+                if app_id is not None:
+                    running[app_id] = running.get(app_id, 0) + 1
         for app_id, app in apps.items():
             count = running.pop(app_id, 0)
-            restarting = app.cmd is not None and app.cmd.startswith("sleep ")
+            restarting = app_id == JOB
             if count > app.instances or (count < app.instances and not restarting):
                 return f"{app_id} has {count} containers, its target is {app.instances}"
         if running:
             return f"containers run that belong to no app: {running}"
-        pending = [key for key in self.marathon_disk.data if key.startswith("deployment/")]
-        jobs_only = all(app.cmd != "serve" for app in apps.values())
-        if pending and not jobs_only and "/job" not in apps:
-            return f"deployments do not end: {pending}"
+        for key, value in self.marathon_disk.data.items():
+            # Of a job that ends again and again never all instances run at the same time.
+            if key.startswith("deployment/") and JOB not in decode(Deployment, value).app_ids:
+                return f"deployments do not end: {key}"
         return ""
 
-    # ---- observers
-
-    def _master_step(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
-        del event, output
-        self._promise_1.after_master_step(master)
-
-    def _agent_step(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
-        self._promise_4.after_agent_step(agent, output)
-        self._promise_5.after_agent_step(agent, event, output)
-
-    def _container_started(self, machine: str, container: Container) -> None:
-        self.containers += 1
-        self.world.tell(f"{machine} runs {container.spec.task_id}")
-        agent = next(agent for agent in self.agents if agent.name == machine)
-        self._promise_1.after_start(agent.machine, agent.resources)
-        self._promise_2.after_start(agent.machine, container)
+    def _counts_on(self, task_id: TaskId) -> bool:
+        return f"instance/{task_id.rpartition('._app.')[0]}" in self.marathon_disk.data

@@ -1,10 +1,11 @@
-"""The containers of one virtual machine. They outlive the agent's process."""
+"""The containers of one virtual machine. They outlive the agent's process, and the engine's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from enum import StrEnum
+from typing import Any, Final
 
 from mezzo.agent.containerizer.base import (
     ContainerAbsent,
@@ -18,9 +19,22 @@ from mezzo.agent.containerizer.base import (
 )
 from mezzo.ids import ContainerId
 
+from .watch import NOBODY
 from .world import World
 
 SIGTERM: Final = 15
+SIGKILL: Final = 9
+_STUBBORN: Final = 0.1  # so many of the containers wait for their SIGKILL
+
+
+class Ending(StrEnum):
+    """Why something that ran runs no more."""
+
+    EXIT = "it ended by itself"
+    KILL = "its agent had it killed"
+    REMOVAL = "its agent had it removed"
+    REBOOT = "its machine was rebooted"
+    HAND = "somebody removed it by hand"
 
 
 @dataclass(slots=True)
@@ -29,6 +43,7 @@ class Container:
     state: str = "starting"  # starting, running, exited, failed
     exit_code: int | None = None
     signal: int | None = None
+    dies_at_s: float | None = None  # the earliest SIGKILL
 
 
 @dataclass(slots=True)
@@ -40,20 +55,63 @@ class ContainerFaults:
 
 
 class Machine:
-    """`report` is None while the agent is down: what happens then is found by `recover`."""
+    """What happens while no agent is attached is found by `recover`."""
 
-    def __init__(self, world: World, name: str, started: Callable[[str, Container], None]) -> None:
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        started: Callable[[Machine, Container], None],
+        ended: Callable[[Machine, Container, Ending], None] = NOBODY.container_ended,
+    ) -> None:
         self._world = world
         self.name = name
         self.containers: dict[ContainerId, Container] = {}
         self.faults = ContainerFaults()
-        self.report: Callable[[RuntimeEvent], None] | None = None
         self._started = started
+        self._ended = ended
+        self._report: Callable[[RuntimeEvent], None] | None = None
+        self._agents = 0  # counts attached ones
+        self._engine_back_s = 0.0
 
     def running(self) -> list[Container]:
         return [c for c in self.containers.values() if c.state == "running"]
 
+    def attach(self, report: Callable[[RuntimeEvent], None]) -> None:
+        """An agent starts here."""
+        self._report = report
+        self._agents += 1
+
+    def detach(self) -> None:
+        self._report = None
+
+    # ---- what its agent asks for
+
     def launch(self, spec: ContainerSpec) -> None:
+        self._ask(self._launch, spec)
+
+    def recover(self, specs: tuple[ContainerSpec, ...]) -> None:
+        self._ask(self._recover, specs)
+
+    def kill(self, container_id: ContainerId, grace_s: float) -> None:
+        self._ask(self._kill, container_id, grace_s)
+
+    def remove(self, container_id: ContainerId) -> None:
+        self._ask(self._remove, container_id)
+
+    def _ask(self, action: Callable[..., None], *args: Any) -> None:  # noqa: ANN401
+        """At once, or when the engine is back: who asks it asks again until it answers."""
+        wait_s = self._engine_back_s - self._world.now_s
+        if wait_s <= 0:
+            action(*args)
+        else:
+            self._world.after(wait_s, self._ask_again, self._agents, action, args)
+
+    def _ask_again(self, agent: int, action: Callable[..., None], args: tuple[Any, ...]) -> None:
+        if self._report is not None and agent == self._agents:
+            self._ask(action, *args)  # one that died meanwhile asks no more: its next life recovers
+
+    def _launch(self, spec: ContainerSpec) -> None:
         container = self.containers.get(spec.container_id)
         if container is not None:
             self._tell(container)
@@ -68,41 +126,30 @@ class Machine:
             container.state = "failed"
         else:
             container.state = "running"
-            self._started(self.name, container)
+            self._world.tell(f"{self.name} runs {container.spec.task_id}")
+            self._started(self, container)
             life_s = _lifetime_s(container.spec)
             if life_s is not None:
-                self._world.after(life_s, self._exit, container, 0)
+                self._world.after(life_s, self._exit, container, Ending.EXIT, 0)
             elif self._world.chance(self.faults.crashes):
-                self._world.after(self._world.between(1, 60), self._exit, container, 1)
+                after_s = self._world.between(1, 60)
+                self._world.after(after_s, self._crash, container)
         self._tell(container)
 
-    def _exit(self, container: Container, code: int | None, signal: int | None = None) -> None:
-        if container.state == "running":
-            container.state = "exited"
-            container.exit_code, container.signal = code, signal
-            self._tell(container)
+    def _crash(self, container: Container) -> None:
+        if self.faults.crashes:  # else it was going to, but faults are over
+            self._exit(container, Ending.EXIT, 1)
 
-    def _tell(self, container: Container) -> None:
-        if self.report is None:
-            return
-        id_ = container.spec.container_id
-        if container.state == "running":
-            self.report(ContainerStarted(id_, pid=1))
-        elif container.state == "exited":
-            self.report(ContainerExited(id_, container.exit_code, container.signal))
-        elif container.state == "failed":
-            self.report(LaunchFailed(id_, "the simulated engine refused"))
-
-    def recover(self, specs: tuple[ContainerSpec, ...]) -> None:
+    def _recover(self, specs: tuple[ContainerSpec, ...]) -> None:
         for spec in specs:
             container = self.containers.get(spec.container_id)
             if container is not None and container.state != "starting":
                 self._tell(container)
-            elif container is None and self.report is not None:
-                self.report(ContainerAbsent(spec.container_id))
+            elif container is None and self._report is not None:
+                self._report(ContainerAbsent(spec.container_id))
             # One that is starting reports itself.
 
-    def kill(self, container_id: ContainerId) -> None:
+    def _kill(self, container_id: ContainerId, grace_s: float) -> None:
         container = self.containers.get(container_id)
         if container is None:
             return
@@ -110,23 +157,73 @@ class Machine:
             container.state = "failed"
             self._tell(container)
         elif container.state == "running":
-            self._world.after(self._world.between(0.01, 3.0), self._exit, container, None, SIGTERM)
+            dies_at_s = self._world.now_s + grace_s
+            if container.dies_at_s is None and not self._world.chance(_STUBBORN):
+                ends_s = min(grace_s, self._world.between(0.01, 3.0))
+                self._world.after(ends_s, self._exit, container, Ending.KILL, None, SIGTERM)
+            if container.dies_at_s is None or dies_at_s < container.dies_at_s:
+                container.dies_at_s = dies_at_s
+                self._world.after(grace_s, self._exit, container, Ending.KILL, None, SIGKILL)
 
-    def remove(self, container_id: ContainerId) -> None:
-        self.containers.pop(container_id, None)
-        if self.report is not None:
-            self.report(ContainerRemoved(container_id))
+    def _remove(self, container_id: ContainerId) -> None:
+        container = self.containers.pop(container_id, None)
+        if container is not None:
+            self._end(container, Ending.REMOVAL)
+        if self._report is not None:
+            self._report(ContainerRemoved(container_id))
+
+    # ---- what happens to it
 
     def reboot(self) -> None:
         """Power loss: nothing runs any more, and nobody knows how it ended."""
         for container in self.containers.values():
-            if container.state in ("starting", "running"):
-                container.state = "failed"
+            self._end(container, Ending.REBOOT)
 
     def lost(self, container_id: ContainerId) -> None:
         """Somebody removed it behind the agent's back."""
-        if self.containers.pop(container_id, None) is not None and self.report is not None:
-            self.report(ContainerLost(container_id, "removed by hand"))
+        container = self.containers.pop(container_id, None)
+        if container is not None:
+            self._end(container, Ending.HAND)
+            if self._report is not None:
+                self._report(ContainerLost(container_id, "removed by hand"))
+
+    def engine_stops(self, for_s: float) -> None:
+        """Containers run on (live-restore); nothing is started, ended or told meanwhile."""
+        self._engine_back_s = max(self._engine_back_s, self._world.now_s + for_s)
+
+    # ---- ends
+
+    def _exit(
+        self, container: Container, ending: Ending, code: int | None, signal: int | None = None
+    ) -> None:
+        if container.state == "running":
+            container.exit_code, container.signal = code, signal
+            self._end(container, ending)
+            container.state = "exited"
+            self._tell(container)
+
+    def _end(self, container: Container, ending: Ending) -> None:
+        was, container.state = container.state, "failed"
+        if was == "exited":
+            container.state = was
+        elif was == "running":
+            self._world.tell(f"{self.name} ends {container.spec.task_id}: {ending}")
+            self._ended(self, container, ending)
+
+    def _tell(self, container: Container) -> None:
+        wait_s = self._engine_back_s - self._world.now_s
+        if wait_s > 0:
+            self._world.after(wait_s, self._tell, container)
+            return
+        if self._report is None:
+            return
+        id_ = container.spec.container_id
+        if container.state == "running":
+            self._report(ContainerStarted(id_, pid=1))
+        elif container.state == "exited":
+            self._report(ContainerExited(id_, container.exit_code, container.signal))
+        elif container.state == "failed":
+            self._report(LaunchFailed(id_, "the simulated engine refused"))
 
 
 def _lifetime_s(spec: ContainerSpec) -> float | None:

@@ -1,87 +1,136 @@
-"""Swarm testing: each seed draws its own mix of faults, and how often they come."""
+"""Swarm testing: each seed draws its own mix of faults, and how often they come.
+
+A mix matters more than a mass: a fault that is always there hides what others would find.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
 
-from mezzo.store.memory import MemoryDisk
+from mezzo.agent.tasks import AgentTask
+from mezzo.record import decode
 
 from .agents import VirtualAgent
+from .candidate import Candidate
 from .client import Client
+from .disk import Disk, DiskFaults
 from .election import SESSION_S, Election
+from .frameworks import VirtualFramework
 from .marathons import VirtualMarathon
 from .masters import VirtualMaster
 from .network import Network, NetworkFaults
+from .process import DRIFT_MAX, Process
 from .world import World
+
+_POINTS_MAX: Final = 40  # writes and effects that a doomed process may still do
+C = TypeVar("C", bound=Candidate)
+
+
+@dataclass(frozen=True, slots=True)
+class Victims:
+    """All that faults may hurt. disks: of masters and Marathons; agents and frameworks have one
+    each."""
+
+    masters: Sequence[VirtualMaster]
+    agents: Sequence[VirtualAgent]
+    marathons: Sequence[VirtualMarathon]
+    frameworks: Sequence[VirtualFramework]
+    disks: Sequence[Disk]
+
+    @property
+    def candidates(self) -> list[Candidate]:
+        return [*self.masters, *self.marathons]
+
+    @property
+    def processes(self) -> list[Process]:
+        return [
+            *(candidate.process for candidate in self.candidates),
+            *(agent.process for agent in self.agents),
+            *(framework.process for framework in self.frameworks),
+        ]
+
+    @property
+    def clients(self) -> list[Client]:
+        return [
+            *(agent.client for agent in self.agents),
+            *(marathon.client for marathon in self.marathons),
+            *(framework.client for framework in self.frameworks),
+        ]
+
+    @property
+    def names(self) -> list[str]:
+        return [process.name for process in self.processes]
 
 
 class Faults:
     """Hurts the cluster at random moments until `stop`; then everything heals."""
 
     def __init__(
-        self,
-        world: World,
-        network: Network,
-        masters: list[VirtualMaster],
-        agents: list[VirtualAgent],
-        marathons: list[VirtualMarathon],
-        disks: list[MemoryDisk],
-        election: Election,
+        self, world: World, network: Network, victims: Victims, election: Election
     ) -> None:
+        """election: of the masters."""
         self._world = world
         self._network = network
-        self._masters = masters
-        self._agents = agents
-        self._marathons = marathons
-        self._disks = disks
+        self._victims = victims
         self._election = election
         self._active = False
         kinds: dict[str, Callable[[], None]] = {
-            "crash master": self._crash_master,
-            "crash agent": self._crash_agent,
-            "reboot agent": self._reboot_agent,
-            "crash marathon": self._crash_marathon,
-            "master's session": lambda: self._master().lose_session(),
-            "zombie master": lambda: self._master().sleep(world.between(1, 3 * SESSION_S)),
-            "zombie marathon": lambda: self._marathon().sleep(world.between(1, 3 * SESSION_S)),
+            "crash master": lambda: self._master().crash(self._down_for_s()),
+            "crash marathon": lambda: self._marathon().crash(self._down_for_s()),
+            "crash agent": lambda: self._agent().crash(self._down_for_s()),
+            "crash framework": self._crash_framework,
+            "crash in the middle": self._crash_in_the_middle,
+            "reboot": lambda: self._agent().crash(self._down_for_s(), reboot=True),
+            "lost session": lambda: self._candidate().lose_session(),
+            "zombie": lambda: self._candidate().sleep(2 * SESSION_S),
+            "pause": lambda: self._agent().process.stop_for(world.between(0.1, 30)),
+            "doubt": lambda: self._candidate().doubt(world.between(0.1, SESSION_S)),
             "partition": self._partition,
             "one-way partition": lambda: self._partition(one_way=True),
+            "partial partition": self._partial_partition,
+            "cut": self._cut,
             "store outage": self._store_outage,
             "container lost": self._lose_container,
+            "engine restart": lambda: self._agent().machine.engine_stops(world.between(0.1, 30)),
             "clock jump": self._clock_jump,
             "stale word of the leader": self._mislead,
         }
-        # Half of the kinds, on the average: a fault that is always there hides what others find.
-        self._kinds = {name: act for name, act in kinds.items() if world.chance(0.5)}
+        self._kinds = {name: act for name, act in kinds.items() if world.chance(0.4)}
         self._mean_gap_s = world.between(2, 20)
-        self.summary = sorted(self._kinds)
+        self._always: dict[str, Callable[[], None]] = {
+            "slow network": self._slow_network,
+            "breaking streams": self._breaking_streams,
+            "repeating peers": self._repeating_peers,
+            "stalls": self._stalls,
+            "slow stores": self._slow_stores,
+            "failing reads": self._failing_reads,
+            "lost answers": self._lost_answers,
+            "failing launches": self._failing_launches,
+            "crashing tasks": self._crashing_tasks,
+            "drifting clocks": self._drifting_clocks,
+        }
+        self._always = {name: act for name, act in self._always.items() if world.chance(0.4)}
+        self.summary = [*sorted(self._kinds), *sorted(self._always)]
 
     def start(self) -> None:
         self._active = True
-        world = self._world
-        faults = NetworkFaults()
-        if world.chance(0.5):
-            faults.delay_max_s = world.between(0.01, 0.5)
-        if world.chance(0.5):
-            faults.break_stream = world.between(0.0001, 0.01)
-        if world.chance(0.5):
-            faults.duplicate = world.between(0.01, 0.3)
-        self._network.faults = faults
-        for agent in self._agents:
-            if world.chance(0.3):
-                agent.machine.faults.launch_fails = world.between(0.0, 0.3)
-            if world.chance(0.3):
-                agent.machine.faults.crashes = world.between(0.0, 0.5)
+        for act in self._always.values():
+            act()
         self._next()
 
     def stop(self) -> None:
-        """From now on nothing goes wrong, and what was wrong is mended."""
+        """From now on nothing goes wrong, and what was wrong is mended. Clocks stay as they are."""
         self._active = False
         self._network.faults = NetworkFaults()
         self._network.heal()
-        for disk in self._disks:
+        for disk in self._victims.disks:
             disk.reachable = True
-        for agent in self._agents:
+            disk.faults = DiskFaults()
+        for process in self._victims.processes:
+            process.crash_within(None)
+        for agent in self._victims.agents:
             agent.machine.faults.launch_fails = agent.machine.faults.crashes = 0.0
         self._world.tell("all faults are over")
 
@@ -92,85 +141,146 @@ class Faults:
         if not self._active:
             return
         if self._kinds:
-            name = self._world.rng.choice(self.summary)
+            name = self._world.rng.choice(list(self._kinds))
             self._world.tell(f"fault: {name}")
             self._kinds[name]()
         self._next()
 
-    # ---- the kinds
+    # ---- what is always there, once drawn
+
+    def _slow_network(self) -> None:
+        self._network.faults.delay_max_s = self._world.between(0.01, 0.5)
+
+    def _breaking_streams(self) -> None:
+        self._network.faults.break_stream = self._world.between(0.0001, 0.01)
+        self._network.faults.late_end = self._world.between(0.0, 0.5)
+
+    def _repeating_peers(self) -> None:
+        self._network.faults.duplicate = self._world.between(0.01, 0.3)
+
+    def _stalls(self) -> None:
+        self._network.faults.stall = self._world.between(0.0005, 0.01)
+
+    def _slow_stores(self) -> None:
+        for disk in self._victims.disks:
+            disk.faults.max_s = self._world.between(0.1, 5.0)
+
+    def _failing_reads(self) -> None:
+        for disk in self._victims.disks:
+            disk.faults.read_fails = self._world.between(0.1, 0.5)
+
+    def _lost_answers(self) -> None:
+        for disk in self._victims.disks:
+            disk.faults.answer_lost = self._world.between(0.01, 0.2)
+
+    def _failing_launches(self) -> None:
+        for agent in self._victims.agents:
+            agent.machine.faults.launch_fails = self._world.between(0.0, 0.3)
+
+    def _crashing_tasks(self) -> None:
+        for agent in self._victims.agents:
+            agent.machine.faults.crashes = self._world.between(0.0, 0.5)
+
+    def _drifting_clocks(self) -> None:
+        for process in self._victims.processes:
+            process.mono_rate = 1.0 + self._world.between(-DRIFT_MAX, DRIFT_MAX)
+            process.wall_rate = 1.0 + self._world.between(-DRIFT_MAX, DRIFT_MAX)
+
+    # ---- whom it hits
 
     def _master(self) -> VirtualMaster:
-        """The leader, mostly: that is where it hurts."""
-        leaders = [master for master in self._masters if master.process.up]
-        if leaders and self._world.chance(0.8):
-            return self._world.rng.choice(leaders)
-        return self._world.rng.choice(self._masters)
+        return self._mostly_leader(self._victims.masters)
 
     def _marathon(self) -> VirtualMarathon:
-        leaders = [marathon for marathon in self._marathons if marathon.process.up]
+        return self._mostly_leader(self._victims.marathons)
+
+    def _candidate(self) -> Candidate:
+        return self._master() if self._world.chance(0.6) else self._marathon()
+
+    def _mostly_leader(self, candidates: Sequence[C]) -> C:
+        """The leader, mostly: that is where it hurts."""
+        leaders = [candidate for candidate in candidates if candidate.process.up]
         if leaders and self._world.chance(0.8):
             return self._world.rng.choice(leaders)
-        return self._world.rng.choice(self._marathons)
+        return self._world.rng.choice(candidates)
 
     def _agent(self) -> VirtualAgent:
-        return self._world.rng.choice(self._agents)
+        return self._world.rng.choice(self._victims.agents)
 
     def _down_for_s(self) -> float:
-        return (
-            self._world.between(0, 10) if self._world.chance(0.8) else self._world.between(10, 150)
+        """Mostly short; sometimes so long that an agent is given up."""
+        world = self._world
+        return world.between(0, 10) if world.chance(0.8) else world.between(10, 150)
+
+    # ---- the kinds
+
+    def _crash_framework(self) -> None:
+        if self._victims.frameworks:
+            self._world.rng.choice(self._victims.frameworks).crash(self._down_for_s())
+
+    def _crash_in_the_middle(self) -> None:
+        """At some write or effect of its near future: what of a step was done, was done."""
+        victim = self._world.rng.choice(
+            [self._master().process, self._marathon().process, self._agent().process]
         )
-
-    def _crash_master(self) -> None:
-        self._master().crash(self._down_for_s())
-
-    def _crash_agent(self) -> None:
-        self._agent().crash(self._down_for_s())
-
-    def _reboot_agent(self) -> None:
-        self._agent().crash(self._down_for_s(), reboot=True)
-
-    def _crash_marathon(self) -> None:
-        self._marathon().crash(self._down_for_s())
+        victim.crash_within(self._world.rng.randint(1, _POINTS_MAX))
 
     def _partition(self, *, one_way: bool = False) -> None:
-        names = [
-            *(master.name for master in self._masters),
-            *(agent.name for agent in self._agents),
-            *(marathon.name for marathon in self._marathons),
-        ]
-        a, b = self._world.rng.sample(names, 2)
-        if self._world.chance(0.7):
+        world = self._world
+        a, b = world.rng.sample(self._victims.names, 2)
+        if world.chance(0.7):
             a = self._master().name
-            b = self._agent().name if self._world.chance(0.7) else self._marathon().name
+            b = self._agent().name if world.chance(0.7) else self._marathon().name
+        if world.chance(0.5):
+            a, b = b, a
         self._network.partition(a, b, one_way=one_way)
+        world.after(self._down_for_s() + 1, self._network.heal)
+
+    def _partial_partition(self) -> None:
+        """Some masters lose sight of some agents: whether it shows depends on who leads."""
+        rng = self._world.rng
+        masters, agents = self._victims.masters, self._victims.agents
+        some = rng.sample(masters, rng.randint(1, len(masters)))
+        others = rng.sample(agents, rng.randint(1, len(agents)))
+        for master in some:
+            for agent in others:
+                self._network.partition(master.name, agent.name)
         self._world.after(self._down_for_s() + 1, self._network.heal)
 
+    def _cut(self) -> None:
+        """All agents, or all clients, lose their streams at once, and come back at once."""
+        agents = {agent.name for agent in self._victims.agents}
+        everybody = self._world.chance(0.5)
+        self._network.cut(lambda name: everybody or name in agents)
+
     def _store_outage(self) -> None:
-        disk = self._world.rng.choice(self._disks)
+        disk = self._world.rng.choice(self._victims.disks)
         disk.reachable = False
         self._world.after(self._world.between(0.1, 5), self._store_back, disk)
 
-    def _store_back(self, disk: MemoryDisk) -> None:
+    def _store_back(self, disk: Disk) -> None:
         disk.reachable = True
 
     def _lose_container(self) -> None:
-        """Somebody removes a container by hand, under the agent's eyes.
+        """Somebody removes a container by hand.
 
-        Not while the agent is down: of a container that it has not seen running yet, removed with
-        every trace, nobody can tell whether it ever ran, and the agent launches it (again).
+        None that the agent has not noted as running yet: removed with every trace, nobody can tell
+        whether it ever ran, and the agent launches it (again).
         """
         agent = self._agent()
-        machine = agent.machine
-        running = machine.running()
-        if running and agent.process.up:
-            machine.lost(self._world.rng.choice(running).spec.container_id)
+        stored = [v for k, v in agent.process.disk.data.items() if k.startswith("task/")]
+        tasks = [decode(AgentTask, value) for value in stored]
+        noted = {task.container_id for task in tasks if task.started_s is not None}
+        running = [c.spec.container_id for c in agent.machine.running()]
+        if candidates := [container_id for container_id in running if container_id in noted]:
+            agent.machine.lost(self._world.rng.choice(candidates))
 
     def _mislead(self) -> None:
         """A client that is behind connects to a master that was deposed and may not know it."""
-        client = (self._agent() if self._world.chance(0.7) else self._marathon()).client
+        client = self._world.rng.choice(self._victims.clients)
         deposed = [
             master.name
-            for master in self._masters
+            for master in self._victims.masters
             if master.process.up and master.name != self._election.leader_name
         ]
         if deposed:
@@ -181,10 +291,5 @@ class Faults:
         client.leader_is(self._election.leader_name)
 
     def _clock_jump(self) -> None:
-        processes = [
-            *(master.process for master in self._masters),
-            *(agent.process for agent in self._agents),
-            *(marathon.process for marathon in self._marathons),
-        ]
-        process = self._world.rng.choice(processes)
+        process = self._world.rng.choice(self._victims.processes)
         process.wall_skew_s += self._world.between(-30, 30)

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
-from mezzo.core import CancelTimer, SetTimer
+from mezzo.core import CancelTimer, Output, SetTimer
 from mezzo.ids import ConnId, FrameworkId, IdSource
 from mezzo.marathon.config import MarathonConfig
 from mezzo.marathon.core import MarathonCore
@@ -36,20 +36,23 @@ from mezzo.marathon.messages import (
 from mezzo.messages.scheduler import Acknowledge, Kill, Update
 from mezzo.store.memory import MemoryDisk
 
+from .candidate import Candidate
 from .client import Client, Server
 from .election import Election
 from .masters import FromFramework, ToClient
-from .network import Network
-from .process import Process
+from .network import AT_ONCE_S, Network
+from .watch import NOBODY, Watch
 
 
-def _repeatable(message: Any) -> bool:  # noqa: ANN401
+def repeatable(message: Any) -> float:  # noqa: ANN401
+    """What a framework and its master may say twice: an update before the one that follows."""
     if isinstance(message, FromFramework):
-        return isinstance(message.call, (Acknowledge, Kill))
-    return isinstance(message, ToClient) and isinstance(message.message, Update)
+        return 30.0 if isinstance(message.call, (Acknowledge, Kill)) else 0.0
+    told = isinstance(message, ToClient) and isinstance(message.message, Update)
+    return AT_ONCE_S if told else 0.0
 
 
-class VirtualMarathon:
+class VirtualMarathon(Candidate):
     def __init__(
         self,
         network: Network,
@@ -57,24 +60,14 @@ class VirtualMarathon:
         disk: MemoryDisk,
         election: Election,
         find: Callable[[str], Server | None],
+        watch: Watch = NOBODY,
     ) -> None:
-        self.name = name
-        self._world = network.world
-        self._election = election
-        self._token = ""
-        self._down_for_s = 0.0
+        super().__init__(network, name, disk, election)
+        self._watch = watch
         self._framework_id: FrameworkId | None = None
         self._replies: dict[int, Callable[[Result], None]] = {}
         self._requests = 0
         self._probes: dict[str, None] = {}
-        self.process = Process(
-            self._world,
-            name,
-            disk,
-            build=self._build,
-            perform=self._perform,
-            on_end=self._ended,
-        )
         self.client = Client(
             network,
             name,
@@ -82,7 +75,7 @@ class VirtualMarathon:
             on_up=lambda conn: self.process.post(LinkUp(conn)),
             on_message=self._received,
             on_down=lambda conn: self.process.post(LinkDown(conn)),
-            repeatable=_repeatable,
+            repeatable=repeatable,
         )
 
     @property
@@ -90,54 +83,30 @@ class VirtualMarathon:
         core: MarathonCore | None = self.process.core
         return core
 
-    def stand(self) -> None:
-        self._token = self._election.campaign(self.name, self._elected)
-
-    def crash(self, down_for_s: float) -> None:
-        if not self._token:
-            return  # it is down already
-        self._down_for_s = down_for_s
-        if self.process.up:
-            self.process.crash("killed")
-        else:
-            self._ended("killed")
-
-    def sleep(self, for_s: float) -> None:
-        if not self.process.up:
-            return
-        self.process.pause(for_s)
-        self._election.session_lost(self._token)
-
     def ask(self, command: Command, reply: Callable[[Result], None]) -> None:
         """As an HTTP client would; no reply if the process ends first."""
         self._requests += 1
         self._replies[self._requests] = reply
         self.process.post(ApiRequest(self._requests, command))
 
-    def _elected(self, token: str) -> None:
-        if token != self._token or not self._election.holds(token):
-            return
-        try:
-            self.process.start(Started(), token)
-        except Exception as error:  # noqa: BLE001 - Fenced or an unreachable store: try again
-            self._ended(str(error))
-            return
-        self.client.start()
+    def _first(self) -> Started:
+        return Started()
 
     def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> MarathonCore:
         del epoch
         return MarathonCore(MarathonConfig(), stored, IdSource(rng), rng)
 
-    def _ended(self, why: str) -> None:
-        del why
+    def _observe(self, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+        self._watch.marathon_stepped(self, event, output)
+
+    def _leads(self) -> None:
+        self.client.start()
+
+    def _over(self) -> None:
         self.client.stop()
         self._replies.clear()
         self._probes.clear()
         self._framework_id = None
-        self._election.session_lost(self._token)
-        self._token = ""
-        self._world.after(self._down_for_s + self._world.between(0.1, 1.0), self.stand)
-        self._down_for_s = 0.0
 
     def _received(self, conn: ConnId, message: ToClient) -> None:
         self.process.post(MasterEvent(conn, message.epoch, message.message))
@@ -145,6 +114,7 @@ class VirtualMarathon:
     def _perform(self, effect: Effect) -> None:
         match effect:
             case Call(conn=conn, call=call):
+                self._watch.called(self, call)
                 self.client.send(conn, FromFramework(self._framework_id, call))
             case Registered(framework_id=framework_id):
                 self._framework_id = framework_id

@@ -1,4 +1,4 @@
-"""Virtual masters: candidates, one of which leads and serves streams."""
+"""Virtual masters: the real core, one of which leads, and the streams that it serves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from mezzo.master.events import (
     Answer,
     CloseStream,
     FrameworkSaid,
+    GiveUp,
     MasterEffect,
+    OperatorAsked,
     Publish,
     Started,
     StreamClosed,
@@ -24,14 +26,15 @@ from mezzo.master.events import (
 )
 from mezzo.master.state import MasterConfig
 from mezzo.messages.agent import AgentMessage
+from mezzo.messages.operator import OperatorCall
 from mezzo.messages.scheduler import Call
 from mezzo.model import MasterInfo
 from mezzo.record import Record
 from mezzo.store.memory import MemoryDisk
 
+from .candidate import Candidate
 from .election import Election
 from .network import End, Network, Stream
-from .process import Process
 
 
 class FromAgent(Record):
@@ -50,8 +53,8 @@ class ToClient(Record):
     message: Any
 
 
-class VirtualMaster:
-    """One candidate. It stands again after every end of a term."""
+class VirtualMaster(Candidate):
+    """The leader serves streams; a standby accepts none."""
 
     def __init__(
         self,
@@ -60,22 +63,11 @@ class VirtualMaster:
         disk: MemoryDisk,
         election: Election,
         observe: Callable[[VirtualMaster, Any, Output[Any]], None],
+        config: Callable[[MasterInfo], MasterConfig] = MasterConfig,
     ) -> None:
-        self.name = name
-        self._network = network
-        self._world = network.world
-        self._election = election
-        self._token = ""
-        self._down_for_s = 0.0
-        self.process = Process(
-            self._world,
-            name,
-            disk,
-            build=self._build,
-            perform=self._perform,
-            on_end=self._ended,
-            observe=lambda event, output: observe(self, event, output),
-        )
+        super().__init__(network, name, disk, election)
+        self._observer = observe
+        self._config = config
         self._ends: dict[ConnId, End] = {}
         self._conns = 0
 
@@ -84,63 +76,24 @@ class VirtualMaster:
         core: MasterCore | None = self.process.core
         return core
 
-    def stand(self) -> None:
-        self._token = self._election.campaign(self.name, self._elected)
+    def ask(self, call: OperatorCall) -> None:
+        """As an operator would. The answer goes nowhere: look at what it does."""
+        self.process.post(OperatorAsked(0, call))
 
-    def crash(self, down_for_s: float) -> None:
-        """kill -9; started again after a while. A standby dies as well as a leader."""
-        if not self._token:
-            return  # it is down already
-        self._down_for_s = down_for_s
-        if self.process.up:
-            self.process.crash("killed")
-        else:
-            self._ended("killed")
-
-    def lose_session(self) -> None:
-        """Its session is over at once, but it hears of that only after a while."""
-        token = self._token
-        if not token:
-            return  # it is down already
-        self._election.expire(token)
-        if self.process.up:
-            self._world.after(self._world.between(0.0, 5.0), self._hears_of_loss, token)
-        else:
-            self._ended("standby lost its session")
-
-    def _hears_of_loss(self, token: str) -> None:
-        if token == self._token and self.process.up:
-            self.process.crash("leadership is lost")
-
-    def sleep(self, for_s: float) -> None:
-        """Longer than the session: another leads when it wakes and believes it leads."""
-        if not self.process.up:
-            return
-        self.process.pause(for_s)
-        self._election.session_lost(self._token)
-
-    def _elected(self, token: str) -> None:
-        if token != self._token or not self._election.holds(token):
-            return
-        try:
-            self.process.start(Started(), token)
-        except Exception as error:  # noqa: BLE001 - Fenced or an unreachable store: try again
-            self._ended(str(error))
+    def _first(self) -> Started:
+        return Started()
 
     def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> MasterCore:
         info = MasterInfo(id=f"m{epoch}-{IdSource(rng).uuid()[:8]}", ip=0, port=5050)
-        return MasterCore(MasterConfig(info), epoch, stored, rng)
+        return MasterCore(self._config(info), epoch, stored, rng)
 
-    def _ended(self, why: str) -> None:
-        del why
-        self._election.session_lost(self._token)
-        self._token = ""
+    def _observe(self, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+        self._observer(self, event, output)
+
+    def _over(self) -> None:
         ends, self._ends = self._ends, {}
         for end in ends.values():
             end.close()
-        pause_s = self._down_for_s + self._world.between(0.1, 1.0)
-        self._down_for_s = 0.0
-        self._world.after(pause_s, self.stand)
 
     # ---- streams
 
@@ -176,6 +129,8 @@ class VirtualMaster:
                 if end is not None:
                     end.close()
                     self.process.post(StreamClosed(conn))
+            case GiveUp(reason=reason):
+                self.process.crash(reason)
             case Publish() | ToOperator() | Answer():
                 pass  # nobody watches
             case SetTimer() | CancelTimer():

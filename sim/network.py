@@ -1,9 +1,14 @@
 """Streams between virtual processes: ordered while they last, broken by faults.
 
-A stream is what gRPC gives: messages of one direction arrive in order or not at all; when it breaks
-the two ends notice at different times, and what was under way is lost. Partitions hold messages
-back until they heal or the stream times out. A message may be delivered twice, also much later,
-where the protocol promises to bear it (a peer that repeats after a reconnect looks the same).
+A stream is what gRPC gives: messages of one direction arrive in order or not at all. So what a
+network does to messages shows in these ways only:
+
+loss         the stream dies, and with it the tail of what was under way;
+duplication  a peer repeats itself, at once or long after;
+reordering   what was sent on an old stream arrives after a new one was opened: its receiver notices
+             the end of the old one late, or the messages were held up somewhere.
+
+Partitions hold messages back until they heal or the stream times out.
 """
 
 from __future__ import annotations
@@ -15,17 +20,25 @@ from typing import Any, Final
 from .world import World
 
 STREAM_TIMEOUT_S: Final = 20.0  # keepalive: a silent peer is given up
+AT_ONCE_S: Final = 1e-6  # of repetitions: before anything else is said
 _RETRY_S: Final = 0.25
+_NEVER_S: Final = float("inf")
 
 
 @dataclass(slots=True)
 class NetworkFaults:
-    """Probabilities per message, and delays in seconds. Quiet by default."""
+    """Probabilities per message, and delays in seconds. Quiet by default.
+
+    stall: this message and all behind it are held up for some seconds. late_end: of a stream that
+    breaks, the server notices the end only after a time-out.
+    """
 
     delay_min_s: float = 0.0001
     delay_max_s: float = 0.002
     break_stream: float = 0.0
     duplicate: float = 0.0
+    stall: float = 0.0
+    late_end: float = 0.0
 
 
 class Network:
@@ -35,8 +48,10 @@ class Network:
         self.world = world
         self.faults = NetworkFaults()
         self._blocked: dict[tuple[str, str], None] = {}  # directed
+        self._streams: dict[Stream, None] = {}  # with an open end, the oldest first
 
     def partition(self, a: str, b: str, *, one_way: bool = False) -> None:
+        """`a` can't reach `b`, nor, unless it is `one_way`, the other way round."""
         self._blocked[(a, b)] = None
         if not one_way:
             self._blocked[(b, a)] = None
@@ -48,12 +63,33 @@ class Network:
     def blocked(self, sender: str, receiver: str) -> bool:
         return (sender, receiver) in self._blocked
 
-    def delay_s(self) -> float:
-        return self.world.between(self.faults.delay_min_s, self.faults.delay_max_s)
+    def cut(self, of: Callable[[str], bool]) -> None:
+        """Break the streams of these clients, all at once: a switch restarts."""
+        for stream in list(self._streams):
+            if of(stream.client.name):
+                stream.sever()
+
+    def opened(self, stream: Stream) -> None:
+        self._streams[stream] = None
+
+    def ended(self, stream: Stream) -> None:
+        self._streams.pop(stream, None)
 
 
 class End:
     """One end of a stream, as its owner uses it."""
+
+    __slots__ = (
+        "_stream",
+        "arrives_s",
+        "blocked_since_s",
+        "lost_after_s",
+        "name",
+        "on_close",
+        "on_message",
+        "open",
+        "peer",
+    )
 
     def __init__(
         self,
@@ -69,6 +105,7 @@ class End:
         self.peer: End
         self._stream = stream
         self.arrives_s = 0.0  # of the last message towards this end: keeps the order
+        self.lost_after_s = _NEVER_S  # what would arrive later is lost
         self.blocked_since_s: float | None = None
 
     def send(self, message: Any) -> None:  # noqa: ANN401
@@ -93,9 +130,12 @@ class Stream:
         *,
         to_client: Callable[[Any], None],
         client_closed: Callable[[], None],
-        repeatable: Callable[[Any], bool],
+        repeatable: Callable[[Any], float],
     ) -> None:
-        """The server fills in the callbacks of its end when it accepts."""
+        """The server fills in the callbacks of its end when it accepts.
+
+        repeatable(message): up to how many seconds later its sender may repeat it; 0: never.
+        """
         self._network = network
         self._world = network.world
         self._repeatable = repeatable
@@ -103,51 +143,72 @@ class Stream:
         self.server = End(self, server, _nothing, _nothing)
         self.client.peer = self.server
         self.server.peer = self.client
+        network.opened(self)
 
     def send(self, sender: End, message: Any) -> None:  # noqa: ANN401
-        faults = self._network.faults
+        faults, world = self._network.faults, self._world
         receiver = sender.peer
-        if self._world.chance(faults.break_stream):
-            self._world.tell(f"stream {sender.name} -> {receiver.name} breaks")
+        if world.chance(faults.break_stream):
+            world.tell(f"stream {sender.name} -> {receiver.name} breaks")
             self.sever()
             return
-        arrives_s = max(receiver.arrives_s, self._world.now_s + self._network.delay_s())
+        delay_s = world.between(faults.delay_min_s, faults.delay_max_s)
+        if world.chance(faults.stall):
+            delay_s += world.between(0.5, 15.0)
+        arrives_s = max(receiver.arrives_s, world.now_s + delay_s)
+        if arrives_s > receiver.lost_after_s:
+            return
         receiver.arrives_s = arrives_s
-        self._world.after(arrives_s - self._world.now_s, self._deliver, receiver, message)
-        if self._world.chance(faults.duplicate) and self._repeatable(message):
-            late_s = 0.0 if self._world.chance(0.5) else self._world.between(0.0, 30.0)
-            again_s = arrives_s - self._world.now_s + late_s
-            self._world.after(again_s, self._deliver, receiver, message)
+        world.after(arrives_s - world.now_s, self._deliver, receiver, message)
+        if world.chance(faults.duplicate) and (late_max_s := self._repeatable(message)):
+            late_s = 0.0 if world.chance(0.5) else world.between(0.0, late_max_s)
+            world.after(arrives_s - world.now_s + late_s, self._deliver, receiver, message)
 
     def _deliver(self, receiver: End, message: Any) -> None:  # noqa: ANN401
-        if not receiver.open:
+        if not receiver.open or self._world.now_s > receiver.lost_after_s:
             return
-        now_s = self._world.now_s
         if self._network.blocked(receiver.peer.name, receiver.name):
-            if receiver.blocked_since_s is None:
-                receiver.blocked_since_s = now_s
-            if now_s - receiver.blocked_since_s > STREAM_TIMEOUT_S:
-                self.sever()
-                return
-            receiver.arrives_s = max(receiver.arrives_s, now_s + _RETRY_S)
-            self._world.after(_RETRY_S, self._deliver, receiver, message)
+            self._hold_back(receiver, message)
             return
         receiver.blocked_since_s = None
         receiver.on_message(message)
 
+    def _hold_back(self, receiver: End, message: Any) -> None:  # noqa: ANN401
+        now_s = self._world.now_s
+        if receiver.blocked_since_s is None:
+            receiver.blocked_since_s = now_s
+        if now_s - receiver.blocked_since_s > STREAM_TIMEOUT_S:
+            self.sever()
+            return
+        receiver.arrives_s = max(receiver.arrives_s, now_s + _RETRY_S)
+        self._world.after(_RETRY_S, self._deliver, receiver, message)
+
     def sever(self) -> None:
-        """Both ends notice, each in its own time; until then what they send is lost."""
+        """Nothing that is sent from now on arrives, nor the tail of what is under way. Both ends
+        notice, each in its own time."""
+        world = self._world
         for end in (self.client, self.server):
-            self._world.after(self._world.between(0.0, 1.0), self._notice, end)
+            under_way_s = max(0.0, end.arrives_s - world.now_s)
+            end.lost_after_s = min(
+                end.lost_after_s, world.now_s + world.between(0.0, 1.5) * under_way_s
+            )
+        world.after(world.between(0.0, 1.0), self._notice, self.client)
+        late = world.chance(self._network.faults.late_end)
+        notice_s = world.between(0.0, STREAM_TIMEOUT_S if late else 1.0)
+        world.after(notice_s, self._notice, self.server)
 
     def closed_by(self, end: End) -> None:
         """What was sent before still arrives; then the other end sees the close."""
-        peer = end.peer
+        world, peer = self._world, end.peer
         if self._network.blocked(end.name, peer.name):
             delay_s = STREAM_TIMEOUT_S
+        elif peer.lost_after_s < _NEVER_S:
+            return  # it was severed: the other end notices in its own time
         else:
-            delay_s = max(peer.arrives_s - self._world.now_s, 0.0) + self._network.delay_s()
-        self._world.after(delay_s, self._notice, peer)
+            faults = self._network.faults
+            delay_s = max(peer.arrives_s - world.now_s, 0.0)
+            delay_s += world.between(faults.delay_min_s, faults.delay_max_s)
+        world.after(delay_s, self._notice, peer)
 
     def _notice(self, end: End) -> None:
         if end.open:
@@ -156,6 +217,8 @@ class Stream:
             # If only this end has noticed so far, the other one will.
             if end.peer.open:
                 self.closed_by(end)
+        if not self.client.open and not self.server.open:
+            self._network.ended(self)
 
 
 def _nothing(*_: Any) -> None:  # noqa: ANN401

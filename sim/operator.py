@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mezzo.ids import TaskId
 from mezzo.marathon.app import App, UpgradeStrategy
 from mezzo.marathon.messages import (
@@ -18,20 +20,27 @@ from mezzo.marathon.messages import (
     TooMany,
 )
 from mezzo.record import decode, replace
-from mezzo.store.memory import MemoryDisk
 
 from .containers import Machine
+from .disk import Disk
 from .marathons import VirtualMarathon
 from .world import World
 
-_ORIGIN = Origin("127.0.0.1", "/v2/apps")
-_APPS = ("/web", "/api", "/job", "/db")
+_ORIGIN: Final = Origin("127.0.0.1", "/v2/apps")
+JOB: Final = "/job"  # its instances end by themselves; those of the others serve
+_APPS: Final = ("/web", "/api", JOB, "/db")
 
 
-def apps_on(disk: MemoryDisk) -> dict[str, App]:
+def apps_on(disk: Disk) -> dict[str, App]:
     """The apps as they are stored: what the cluster has promised to run."""
     found = (decode(App, v) for k, v in sorted(disk.data.items()) if k.startswith("app/"))
     return {app.id: app for app in found}
+
+
+def app_of(task_id: str) -> str | None:
+    """web.instance-<uuid>._app.1 is a task of /web; None: it is not Marathon's."""
+    name, dot, rest = task_id.partition(".")
+    return "/" + name.replace("_", "/") if dot and rest.startswith("instance-") else None
 
 
 class Operator:
@@ -41,7 +50,7 @@ class Operator:
         self,
         world: World,
         marathons: list[VirtualMarathon],
-        disk: MemoryDisk,
+        disk: Disk,
         machines: list[Machine],
         max_instances: int,
     ) -> None:
@@ -96,7 +105,7 @@ class Operator:
         return self._world.rng.randint(0, self._max)
 
     def _new(self, app_id: str) -> App:
-        cmd = f"sleep {self._world.rng.randint(1, 20)}" if app_id == "/job" else "serve"
+        cmd = f"sleep {self._world.rng.randint(1, 20)}" if app_id == JOB else "serve"
         return App(
             app_id,
             cmd=cmd,

@@ -1,28 +1,43 @@
-"""A process that runs a core: what `mezzo.runtime` is in production, on virtual time.
+"""A process of a daemon in virtual time: the real runtime around a real core, and its death.
 
-It keeps the contract (writes durable before effects, effects in order, group commit) and can be
-crashed anywhere: before a commit, between a commit and its effects, between two effects.
+It can be killed anywhere: between a step and its commit, between a commit and what that lets out,
+between two effects. It has clocks of its own, which drift and jump, and it can be stopped for a
+while and wake up believing that no time has passed.
 """
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections import deque
-from collections.abc import Callable, Hashable, Mapping
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final, cast
 
-from mezzo.core import CancelTimer, Core, Instant, Output, SetTimer, TimerFired, Write
-from mezzo.errors import Fenced, StoreUnavailable
+from structlog.typing import FilteringBoundLogger
+
+from mezzo.core import Core, Instant, Output
+from mezzo.errors import StoreError, StoreUnavailable
+from mezzo.runtime import Runtime
 from mezzo.store.memory import MemoryDisk, MemoryStore
 
+from .disk import Disk, DiskFaults
+from .loop import VirtualLoop
 from .world import START_WALL_S, World
+
+# How much faster or slower than the world a clock may go: some ten times what a computer's does.
+DRIFT_MAX: Final = 0.001
+_SOUND: Final = DiskFaults()
+
+
+class Killed(BaseException):
+    """Unwinds the stack of a process that was killed in the middle of what it did."""
 
 
 class Process:
     """One daemon. `build(epoch, stored, rng)` makes the core of a term; `perform` its effects.
 
-    `observe(event, output)` is told of every step. `on_end(why)` is called when it ends, by itself
-    (fenced, store gone) or by a crash.
+    on_start: its core is about to get its first event. on_end(why): it ended, by itself (fenced,
+    store gone) or by a crash; it may be started again. observe(event, output): every step.
+    on_commit(process, epoch): writes of that term have become durable.
     """
 
     def __init__(
@@ -33,89 +48,204 @@ class Process:
         *,
         build: Callable[[int, Mapping[str, bytes], random.Random], Core[Any]],
         perform: Callable[[Any], None],
+        on_start: Callable[[], None],
         on_end: Callable[[str], None],
-        observe: Callable[[Any, Output[Any]], None] | None = None,
+        observe: Callable[[Any, Output[Any]], None],
     ) -> None:
         self.world = world
         self.name = name
         self.disk = disk
         self.epoch = 0
         self.core: Any = None
+        self.on_commit: Callable[[Process, int], None] = _unheard
+        self.wall_skew_s = 0.0
+        self.mono_rate = 1.0
+        self.wall_rate = 1.0
         self._build = build
         self._perform = perform
+        self._on_start = on_start
         self._on_end = on_end
         self._observe = observe
         self._life = 0  # counts starts: what an earlier life had scheduled is void
         self._mono_offset_s = 0.0
-        self.wall_skew_s = 0.0
-        self._paused = False
-        self._inbox: deque[Any] = deque()
-        self._timers: dict[Hashable, tuple[int, float]] = {}
-        self._timer_number = 0
-        self._writes: list[Write] = []
-        self._written = 0  # how many groups of writes were begun
-        self._durable = 0
-        self._committing = False
-        self._effects: deque[tuple[int, Any]] = deque()
         self._store = MemoryStore(disk)
+        self._loop: VirtualLoop | None = None
+        self._runtime: Runtime[Any] | None = None
+        self._run: Coroutine[Any, Any, None] | None = None
+        self._doomed_in: int | None = None  # at so many more writes and effects it is killed
 
     @property
     def up(self) -> bool:
         return self.core is not None
 
+    @property
+    def alive(self) -> bool:
+        """Up, or about to be."""
+        return self._loop is not None
+
     # ---- life
 
     def start(self, first: Any, token: str | None = None) -> None:  # noqa: ANN401
-        """A fresh life out of what the disk holds. Raises Fenced, StoreUnavailable."""
-        self._store = MemoryStore(self.disk)
-        self.epoch = self._store.open_term(token)
+        """A fresh life out of what the disk holds. It takes a while, and may end at once."""
+        world = self.world
         self._life += 1
-        self._mono_offset_s = self.world.between(0, 1e6)
-        self.core = self._build(
-            self.epoch, self._store.load(), random.Random(self.world.rng.getrandbits(64))
-        )
-        self.world.tell(f"{self.name} starts, epoch {self.epoch}")
+        # Its disk may be moved to another computer: of two lives no clock is the same.
+        self._mono_offset_s = world.between(0, 1e6)
+        self._loop = VirtualLoop(world, self.mono_rate, self._job)
+        self._doomed_in = None
+        self._store = MemoryStore(self.disk)
+        self._later(self._latency_s(), self._open_term, first, token)
+
+    def _open_term(self, first: Any, token: str | None) -> None:  # noqa: ANN401
+        try:
+            self._read_may_fail()
+            self.epoch = self._store.open_term(token)
+        except StoreError as error:
+            self.crash(str(error))
+            return
+        self._later(self._latency_s(), self._load, first)
+
+    def _load(self, first: Any) -> None:  # noqa: ANN401
+        world = self.world
+        try:
+            self._read_may_fail()
+            stored = self._store.load()
+        except StoreError as error:
+            self.crash(str(error))
+            return
+        assert self._loop is not None
+        core = self._build(self.epoch, stored, random.Random(world.rng.getrandbits(64)))
+        self.core = core
+        with self._loop.running():
+            runtime: Runtime[Any] = Runtime(
+                _Observed(self, core), self._store, self._let_out, now=self.now
+            )
+        runtime._log = cast(FilteringBoundLogger, _Story(world, self.name))
+        self._runtime = runtime
+        self._run = runtime.run()
+        done: asyncio.Future[None] = self._run.send(None)
+        done.add_done_callback(lambda _: self._over())
+        world.tell(f"{self.name} starts, epoch {self.epoch}")
+        self._on_start()
         self.post(first)
+
+    @property
+    def _faults(self) -> DiskFaults:
+        return self.disk.faults if isinstance(self.disk, Disk) else _SOUND
+
+    def _read_may_fail(self) -> None:
+        if self.world.chance(self._faults.read_fails):
+            raise StoreUnavailable("the simulated store does not answer")
 
     def crash(self, why: str) -> None:
         """Everything that is not on the disk is gone."""
-        if self.core is None:
+        if self._loop is None:
             return
         self.world.tell(f"{self.name} ends: {why}")
-        self.core = None
+        self._loop.kill()
+        self._loop = None
         self._life += 1
-        self._paused = False
-        self._inbox.clear()
-        self._timers.clear()
-        self._writes = []
-        self._written = self._durable = 0
-        self._committing = False
-        self._effects.clear()
+        self.core = None
+        self._runtime = None
+        run, self._run = self._run, None
+        if run is not None:
+            run.close()
         self._on_end(why)
 
-    def pause(self, for_s: float) -> None:
-        """SIGSTOP, a long garbage collection, a migrated VM: it wakes and believes it is before."""
-        if self.up and not self._paused:
-            self.world.tell(f"{self.name} sleeps for {for_s:.1f} s")
-            self._paused = True
-            self._later(for_s, self._resume)
+    def crash_within(self, points: int | None) -> None:
+        """Be killed right before the write or effect of that number, counted from now; None: not
+        any more."""
+        self._doomed_in = points
 
-    def _resume(self) -> None:
-        self._paused = False
-        waiting, self._inbox = self._inbox, deque()
-        for event in waiting:
-            self._later(0.0, self._step, event)
-        self._release()
+    def stop_for(self, for_s: float) -> None:
+        """SIGSTOP, a long garbage collection, a migrated VM: it wakes and believes it is before."""
+        if self._loop is not None:
+            self.world.tell(f"{self.name} sleeps for {for_s:.1f} s")
+            self._loop.stop_for(for_s)
+
+    def hold(self) -> None:
+        if self._runtime is not None:
+            self._runtime.hold()
+
+    def release(self) -> None:
+        if self._runtime is not None:
+            self._runtime.release()
+
+    def _over(self) -> None:
+        """The runtime has ended by itself."""
+        run, self._run = self._run, None
+        assert run is not None
+        try:
+            run.send(None)
+        except StoreError as error:
+            self.crash(str(error))
+        # Whatever else it raises is a finding: a broken promise, or a core with a bug.
 
     # ---- stepping
 
     def post(self, event: Any) -> None:  # noqa: ANN401
-        if self.up:
-            self._later(0.0, self._step, event)
+        if self._runtime is not None:
+            self._runtime.post(event)
 
     def now(self) -> Instant:
         t = self.world.now_s
-        return Instant(START_WALL_S + t + self.wall_skew_s, t + self._mono_offset_s)
+        return Instant(
+            START_WALL_S + t * self.wall_rate + self.wall_skew_s,
+            t * self.mono_rate + self._mono_offset_s,
+        )
+
+    def _let_out(self, effect: Any) -> None:  # noqa: ANN401
+        life = self._life
+        self._point()
+        self._perform(effect)
+        if life != self._life:
+            raise Killed
+
+    def _point(self) -> None:
+        if self._doomed_in is None:
+            return
+        self._doomed_in -= 1
+        if self._doomed_in <= 0:
+            self.crash("killed in the middle of something")
+            raise Killed
+
+    # ---- the store
+
+    def _latency_s(self) -> float:
+        faults = self._faults
+        return self.world.between(faults.min_s, faults.max_s)
+
+    def _job(self, commit: Callable[[], object], answer: asyncio.Future[Any]) -> None:
+        """A commit travels to the store; its answer travels back, if anybody is there still."""
+        try:
+            self._point()
+        except Killed:
+            return
+        self.world.after(self._latency_s(), self._commit, self._life, self.epoch, commit, answer)
+
+    def _commit(
+        self, life: int, epoch: int, commit: Callable[[], object], answer: asyncio.Future[Any]
+    ) -> None:
+        dead = life != self._life
+        if dead and not self.world.chance(self._faults.late):
+            return
+        error: Exception | None = None
+        try:
+            commit()
+        except StoreError as refused:
+            error = refused
+        else:
+            self.on_commit(self, epoch)
+            if self.world.chance(self._faults.answer_lost):
+                error = StoreUnavailable("the answer of the simulated store was lost")
+        if not dead:
+            self._later(self.world.between(0.0, 0.001), self._answered, answer, error)
+
+    def _answered(self, answer: asyncio.Future[Any], error: Exception | None) -> None:
+        if error is None:
+            answer.set_result(None)
+        else:
+            answer.set_exception(error)
 
     def _later(self, delay_s: float, action: Callable[..., None], *args: Any) -> None:  # noqa: ANN401
         self.world.after(delay_s, self._if_alive, self._life, action, args)
@@ -124,70 +254,34 @@ class Process:
         if life == self._life:
             action(*args)
 
-    def _step(self, event: Any) -> None:  # noqa: ANN401
-        if self._paused:
-            self._inbox.append(event)
-            return
-        self.world.steps += 1
-        output = self.core.step(event, self.now())
-        self._writes.extend(output.writes)
-        mark = self._written + 1 if self._writes else self._written
-        for effect in output.effects:
-            self._effects.append((mark, effect))
-        if self._observe is not None:
-            self._observe(event, output)
-        self._release()
-        if self._writes and not self._committing:
-            self._begin_commit()
 
-    def _begin_commit(self) -> None:
-        group, self._writes = self._writes, []
-        self._written += 1
-        self._committing = True
-        latency_s = self.world.between(0.0005, 0.02)
-        self._later(latency_s, self._commit, group, self._written)
+def _unheard(process: Process, epoch: int) -> None:
+    """Nobody wants to know."""
 
-    def _commit(self, group: list[Write], number: int) -> None:
-        try:
-            self._store.commit(group)
-        except Fenced as error:
-            self.crash(str(error))
-            return
-        except StoreUnavailable:
-            self._later(0.5, self._commit, group, number)  # it is asked again, as in production
-            return
-        # A crash may come between the commit and what it lets out.
-        self._later(self.world.between(0.0, 0.001), self._committed, number)
 
-    def _committed(self, number: int) -> None:
-        self._committing = False
-        self._durable = number
-        self._release()
-        if self.up and self._writes:
-            self._begin_commit()
+class _Observed:
+    """The core as the runtime sees it."""
 
-    def _release(self) -> None:
-        if self._paused:
-            return
-        life = self._life
-        while life == self._life and self._effects and self._effects[0][0] <= self._durable:
-            effect = self._effects.popleft()[1]
-            if isinstance(effect, SetTimer):
-                self._set_timer(effect.key, effect.at_s)
-            elif isinstance(effect, CancelTimer):
-                self._timers.pop(effect.key, None)
-            else:
-                self._perform(effect)
+    __slots__ = ("_core", "_process")
 
-    # ---- timers
+    def __init__(self, process: Process, core: Core[Any]) -> None:
+        self._process = process
+        self._core = core
 
-    def _set_timer(self, key: Hashable, at_s: float) -> None:
-        self._timer_number += 1
-        self._timers[key] = (self._timer_number, at_s)
-        delay_s = max(0.0, at_s - self.now().mono_s)
-        self._later(delay_s, self._fire, key, self._timer_number)
+    def step(self, event: Any, now: Instant) -> Output[Any]:  # noqa: ANN401
+        process = self._process
+        process.world.steps += 1
+        output = self._core.step(event, now)
+        process._observe(event, output)
+        return output
 
-    def _fire(self, key: Hashable, number: int) -> None:
-        if self._timers.get(key, (0, 0.0))[0] == number:
-            del self._timers[key]
-            self._step(TimerFired(key))
+
+class _Story:
+    """What a runtime logs is part of the story."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self._world = world
+        self._name = name
+
+    def warning(self, event: str, **facts: object) -> None:
+        self._world.tell(f"{self._name} warns: {event} {facts}")

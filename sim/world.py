@@ -5,10 +5,12 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
 START_WALL_S: Final = 1_700_000_000.0
+_STORY_LINES_MAX: Final = 2000
 
 
 class World:
@@ -20,31 +22,41 @@ class World:
         self.now_s = 0.0
         self.steps = 0  # of all cores
         self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._soon: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._numbers = itertools.count()
-        self._story: list[str] = []
+        self._story: deque[str] = deque(maxlen=_STORY_LINES_MAX)
 
     def after(self, delay_s: float, action: Callable[..., None], *args: Any) -> None:  # noqa: ANN401
         """Things due at one moment happen in the order in which they were asked for."""
         heapq.heappush(self._heap, (self.now_s + delay_s, next(self._numbers), action, args))
 
+    def soon(self, action: Callable[..., None], *args: Any) -> None:  # noqa: ANN401
+        """At this moment, when what happens now is done: before all that `after` was told of."""
+        self._soon.append((action, args))
+
     def run(self, until_s: float) -> None:
         """Do everything that is due up to `until_s`; what raises ends the run."""
-        while self._heap and self._heap[0][0] <= until_s:
-            self.now_s, _, action, args = heapq.heappop(self._heap)
+        heap, soon = self._heap, self._soon
+        while True:
+            while soon:
+                action, args = soon.popleft()
+                action(*args)
+            if not heap or heap[0][0] > until_s:
+                break
+            self.now_s, _, action, args = heapq.heappop(heap)
             action(*args)
-        self.now_s = until_s
+        self.now_s = max(self.now_s, until_s)
 
     def tell(self, line: str) -> None:
-        """Remember for the report of a failure: the last few hundred lines are kept."""
+        """Remember for the report of a failure."""
         self._story.append(f"{self.now_s:10.4f} {line}")
-        if len(self._story) > 2000:
-            del self._story[:1000]
 
     def story(self, lines: int = 60) -> str:
-        return "\n".join(self._story[-lines:])
+        return "\n".join(list(self._story)[-lines:])
 
     def chance(self, probability: float) -> bool:
-        return self.rng.random() < probability
+        """Draws nothing for what can't happen."""
+        return probability > 0.0 and self.rng.random() < probability
 
     def between(self, low: float, high: float) -> float:
         return self.rng.uniform(low, high)

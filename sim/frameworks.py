@@ -1,0 +1,292 @@
+"""Virtual frameworks beside Marathon: one that works through small tasks, one that hoards offers.
+
+Their cores are ours, not the SDK's: what they do is what the master's promises are measured by.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from mezzo.core import Core, Delete, Instant, Output, Put, SetTimer, TimerFired
+from mezzo.ids import ConnId, FrameworkId, IdSource, TaskId
+from mezzo.messages.scheduler import (
+    Accept,
+    Acknowledge,
+    Call,
+    Decline,
+    Error,
+    Event,
+    Offers,
+    Reconcile,
+    ReconcileTask,
+    Subscribe,
+    Subscribed,
+    Update,
+)
+from mezzo.model import (
+    Capability,
+    CommandInfo,
+    Filters,
+    FrameworkInfo,
+    Offer,
+    TaskInfo,
+    TaskStatus,
+)
+from mezzo.operations import Launch
+from mezzo.record import Record, decode, encode
+from mezzo.resources import Resources
+from mezzo.states import TaskState
+
+from .client import Client, Server
+from .disk import Disk
+from .marathons import repeatable
+from .masters import FromFramework, ToClient
+from .network import Network
+from .process import Process
+from .watch import Watch
+
+SHAPE: Final = Resources.of(cpus=0.25, mem=32)
+_RECONCILE_S: Final = 60.0
+_DECLINE: Final = Filters(refuse_seconds=5.0)
+
+
+class Began(Record):
+    pass
+
+
+class Up(Record):
+    conn: ConnId
+
+
+class Down(Record):
+    conn: ConnId
+
+
+class Said(Record):
+    conn: ConnId
+    epoch: int
+    event: Event
+
+
+class Say(Record):
+    conn: ConnId
+    call: Call
+
+
+class Work(Record):
+    """`task/<id>`: launched, and not heard to have ended."""
+
+    offer: Offer
+    seconds: int
+
+
+class HoarderCore:
+    """Takes every offer and answers none."""
+
+    def __init__(self, name: str, role: str, stored: Mapping[str, bytes]) -> None:
+        self._name = name
+        self._role = role
+        id_ = stored.get("framework/id")
+        self.framework_id = None if id_ is None else FrameworkId(id_.decode())
+        self.conn: ConnId | None = None
+        self._epoch = 0
+        self.offered = 0  # offers ever seen in this life
+
+    def step(self, event: Any, now: Instant) -> Output[Any]:  # noqa: ANN401
+        out: Output[Any] = Output()
+        match event:
+            case Up(conn=conn):
+                self.conn = conn
+                info = FrameworkInfo(
+                    "root",
+                    self._name,
+                    self.framework_id,
+                    failover_timeout=604800.0,
+                    checkpoint=True,
+                    role=self._role,
+                    capabilities=(Capability.PARTITION_AWARE,),
+                )
+                out.effects.append(Say(conn, Subscribe(info)))
+            case Down(conn=conn) if conn == self.conn:
+                self.conn = None
+            case Said(conn=conn, epoch=epoch, event=said) if conn == self.conn:
+                if epoch >= self._epoch:  # else a deposed master speaks
+                    self._epoch = epoch
+                    self._said(said, now, out)
+            case TimerFired() | Began():
+                self._time(now, out)
+        return out
+
+    def _said(self, event: Event, now: Instant, out: Output[Any]) -> None:
+        assert self.conn is not None
+        match event:
+            case Subscribed(framework_id=framework_id):
+                self.framework_id = framework_id
+                out.writes.append(Put("framework/id", framework_id.encode()))
+                self._subscribed(out)
+            case Offers(offers=offers):
+                self.offered += len(offers)
+                for offer in offers:
+                    self._offer(offer, now, out)
+            case Update(status=status):
+                self._update(status, out)
+            case Error(message=message):
+                # Its own doing: a stream of an earlier life was replaced, nothing is wrong.
+                assert "failed over" in message, message
+
+    def _subscribed(self, out: Output[Any]) -> None:
+        pass
+
+    def _offer(self, offer: Offer, now: Instant, out: Output[Any]) -> None:
+        pass
+
+    def _update(self, status: TaskStatus, out: Output[Any]) -> None:
+        pass
+
+    def _time(self, now: Instant, out: Output[Any]) -> None:
+        pass
+
+
+class BatchCore(HoarderCore):
+    """Always has a few tasks to run; each ends by itself, and one that got lost is run again.
+
+    done: how many have ended well, ever. wants: how many it would launch now.
+    """
+
+    def __init__(
+        self, name: str, role: str, width: int, stored: Mapping[str, bytes], ids: IdSource
+    ) -> None:
+        super().__init__(name, role, stored)
+        self._width = width
+        self._ids = ids
+        self.tasks = {
+            TaskId(key.removeprefix("task/")): decode(Work, value)
+            for key, value in sorted(stored.items())
+            if key.startswith("task/")
+        }
+        self.done = int(stored.get("done/count", b"0"))
+
+    @property
+    def wants(self) -> int:
+        return max(0, self._width - len(self.tasks))
+
+    def _time(self, now: Instant, out: Output[Any]) -> None:
+        if self.conn is not None and self.framework_id is not None:
+            self._subscribed(out)
+        out.effects.append(SetTimer("reconcile", now.mono_s + _RECONCILE_S))
+
+    def _subscribed(self, out: Output[Any]) -> None:
+        assert self.conn is not None
+        if self.tasks:
+            tasks = tuple(
+                ReconcileTask(task_id, work.offer.agent_id) for task_id, work in self.tasks.items()
+            )
+            out.effects.append(Say(self.conn, Reconcile(tasks)))
+
+    def _offer(self, offer: Offer, now: Instant, out: Output[Any]) -> None:
+        assert self.conn is not None
+        left, launched = offer.resources, []
+        while self.wants and left >= SHAPE:
+            left = left - SHAPE
+            number = int(self._ids.uuid()[:8], 16)
+            task_id = TaskId(f"{self._name}-{number:08x}-{self.done}")
+            work = Work(offer, number % 20 + 2)
+            self.tasks[task_id] = work
+            out.writes.append(Put(f"task/{task_id}", encode(work)))
+            command = CommandInfo(value=f"sleep {work.seconds}")
+            launched.append(
+                TaskInfo("work", task_id, offer.agent_id, resources=SHAPE, command=command)
+            )
+        if launched:
+            accept = Accept((offer.id,), (Launch(tuple(launched)),), _DECLINE)
+            out.effects.append(Say(self.conn, accept))
+        else:
+            out.effects.append(Say(self.conn, Decline((offer.id,), _DECLINE)))
+
+    def _update(self, status: TaskStatus, out: Output[Any]) -> None:
+        assert self.conn is not None
+        over = status.state.terminal or status.state is TaskState.UNKNOWN
+        if over and self.tasks.pop(status.task_id, None) is not None:
+            out.writes.append(Delete(f"task/{status.task_id}"))
+            if status.state is TaskState.FINISHED:
+                self.done += 1
+                out.writes.append(Put("done/count", str(self.done).encode()))
+        if status.uuid is not None and status.agent_id is not None:
+            ack = Acknowledge(status.agent_id, status.task_id, status.uuid)
+            out.effects.append(Say(self.conn, ack))
+
+
+class VirtualFramework:
+    """One process, started again whenever it ends. width: of a batch framework; 0: a hoarder."""
+
+    def __init__(
+        self,
+        network: Network,
+        name: str,
+        role: str,
+        width: int,
+        watch: Watch,
+        find: Callable[[str], Server | None],
+    ) -> None:
+        self.name = name
+        self.role = role
+        self.width = width
+        self._world = network.world
+        self._watch = watch
+        self._down_for_s = 0.0
+        self.process = Process(
+            self._world,
+            name,
+            Disk(),
+            build=self._build,
+            perform=self._perform,
+            on_start=lambda: self.client.start(),
+            on_end=self._ended,
+            observe=lambda event, output: watch.framework_stepped(self, event, output),
+        )
+        self.client = Client(
+            network,
+            name,
+            find,
+            on_up=lambda conn: self.process.post(Up(conn)),
+            on_message=self._received,
+            on_down=lambda conn: self.process.post(Down(conn)),
+            repeatable=repeatable,
+        )
+
+    @property
+    def core(self) -> HoarderCore | None:
+        core: HoarderCore | None = self.process.core
+        return core
+
+    def start(self) -> None:
+        self.process.start(Began())
+
+    def crash(self, down_for_s: float) -> None:
+        self._down_for_s = down_for_s
+        self.process.crash("killed")
+
+    def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> Core[Any]:
+        del epoch
+        if self.width == 0:
+            return HoarderCore(self.name, self.role, stored)
+        return BatchCore(self.name, self.role, self.width, stored, IdSource(rng))
+
+    def _ended(self, why: str) -> None:
+        del why
+        self.client.stop()
+        self._world.after(self._down_for_s + self._world.between(0.1, 1.0), self.start)
+        self._down_for_s = 0.0
+
+    def _received(self, conn: ConnId, message: ToClient) -> None:
+        self.process.post(Said(conn, message.epoch, message.message))
+
+    def _perform(self, effect: Say) -> None:
+        self._watch.called(self, effect.call)
+        core = self.core
+        framework_id = None if core is None else core.framework_id
+        if isinstance(effect.call, Subscribe):
+            framework_id = effect.call.framework_info.id
+        self.client.send(effect.conn, FromFramework(framework_id, effect.call))

@@ -1,0 +1,141 @@
+"""Promise 1: no resource is ever promised twice.
+
+Offered + allocated <= total, per agent and resource, at every step, and the allocator's books say
+the same; what really runs on a machine fits it.
+
+Checked is what a step has touched, as its event and its effects tell; now and then, and when a term
+ends, everything, in case a step has touched more than it showed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from mezzo.core import Output, TimerFired
+from mezzo.ids import AgentId, ConnId, OfferId
+from mezzo.master.core import MasterCore
+from mezzo.master.events import AgentSaid, FrameworkSaid, ToAgent, ToFramework
+from mezzo.master.state import AgentEntry, Standing
+from mezzo.messages.agent import Ping, Pong
+from mezzo.messages.scheduler import Accept, Decline, Heartbeat, Offers, Rescind, Update
+from mezzo.resources import Resources
+
+from ..containers import Container, Machine
+from ..masters import VirtualMaster
+from ..watch import Broken, Watch
+
+_ALL_EVERY: Final = 500  # steps
+_QUIET_TIMERS: Final = frozenset({"heartbeat", "operator heartbeat", "views", "gc"})
+
+
+class _Seen:
+    """What one term's steps have shown: which agent an offer or a stream is of."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.offers: dict[OfferId, AgentId] = {}
+        self.agents: dict[ConnId, AgentId] = {}
+
+
+class NothingPromisedTwice(Watch):
+    def __init__(self, totals: dict[str, Resources]) -> None:
+        """totals: by machine."""
+        self._totals = totals
+        self._seen: dict[str, tuple[MasterCore, _Seen]] = {}
+
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+        core = master.core
+        assert core is not None
+        have = self._seen.get(master.name)
+        if have is None or have[0] is not core:
+            have = self._seen[master.name] = (core, _Seen())
+        seen = have[1]
+        seen.steps += 1
+        touched = None if seen.steps % _ALL_EVERY == 0 else _touched(core, seen, event, output)
+        agents = core.state.agents
+        if touched is None:
+            for agent in agents.values():
+                _check(core, agent)
+            return
+        for agent_id in touched:
+            if agent_id in agents:
+                _check(core, agents[agent_id])
+
+    def container_started(self, machine: Machine, container: Container) -> None:
+        total = self._totals[machine.name]
+        running = machine.running()
+        cpus = sum(each.spec.cpus for each in running)
+        mem_mib = sum(each.spec.mem_mib for each in running)
+        if cpus > total.cpus + 1e-6 or mem_mib > total.mem_mib + 1e-6:
+            raise Broken(
+                f"promise 1: {machine.name} has {total.cpus} cpus and {total.mem_mib} MiB, "
+                f"{cpus} and {mem_mib} are in use"
+            )
+
+
+def _touched(
+    core: MasterCore,
+    seen: _Seen,
+    event: Any,  # noqa: ANN401
+    output: Output[Any],
+) -> Iterable[AgentId] | None:
+    """None: it may be any."""
+    found: dict[AgentId, None] = {}
+    match event:
+        case AgentSaid(message=Pong()):
+            return ()
+        case AgentSaid(conn=conn):
+            if conn in core.state.agent_of:
+                seen.agents[conn] = core.state.agent_of[conn]
+            if conn in seen.agents:
+                found[seen.agents[conn]] = None
+        case FrameworkSaid(call=Accept(offer_ids=ids) | Decline(offer_ids=ids)):
+            found.update((seen.offers[i], None) for i in ids if i in seen.offers)
+        case TimerFired(key=("ping" | "offer", _)):
+            pass  # what they do shows in their effects
+        case TimerFired(key=key) if key in _QUIET_TIMERS:
+            return ()
+        case TimerFired(key="allocate" | "cycle"):
+            pass
+        case _:
+            return None
+    for effect in output.effects:
+        match effect:
+            case ToAgent(message=Ping()) | ToFramework(event=Heartbeat()):
+                pass
+            case ToAgent(conn=conn):
+                if conn in core.state.agent_of:
+                    found[core.state.agent_of[conn]] = None
+            case ToFramework(event=Offers(offers=offers)):
+                for offer in offers:
+                    seen.offers[offer.id] = offer.agent_id
+                    found[offer.agent_id] = None
+            case ToFramework(event=Rescind(offer_id=offer_id)):
+                if offer_id in seen.offers:
+                    found[seen.offers[offer_id]] = None
+            case ToFramework(event=Update(status=status)):
+                if status.agent_id is not None:
+                    found[status.agent_id] = None
+    return found
+
+
+def _check(core: MasterCore, agent: AgentEntry) -> None:
+    state = core.state
+    if agent.standing is Standing.RECOVERED:
+        if agent.offers:
+            raise Broken(f"promise 1: {agent.id} is not back but offered")
+        return
+    offered = Resources.total(state.offers[offer].resources for offer in agent.offers)
+    allocated = Resources.total(
+        entry.info.resources for entry in agent.tasks.values() if entry.holds_resources
+    )
+    total = agent.info.resources
+    if not offered + allocated <= total or offered.overlaps(allocated):
+        raise Broken(f"promise 1: {agent.id} has {total}, offered {offered}, allocated {allocated}")
+    free = state.allocator.available(agent.id)
+    if free != total - (offered + allocated):
+        raise Broken(
+            f"promise 1: the allocator takes {free} of {agent.id} for free, but free is "
+            f"{total - (offered + allocated)}"
+        )

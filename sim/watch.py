@@ -1,0 +1,139 @@
+"""Who looks at a simulated cluster, and what there is to see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from mezzo.core import Output
+
+if TYPE_CHECKING:  # what is watched knows its watcher
+    from .agents import VirtualAgent
+    from .containers import Container, Ending, Machine
+    from .frameworks import VirtualFramework
+    from .marathons import VirtualMarathon
+    from .masters import VirtualMaster
+    from .process import Process
+
+
+class Watch:
+    """Told of everything, in the order in which it happens. Does nothing: override what you need.
+
+    Whoever finds something wrong raises `Broken`.
+    """
+
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+        """Before what the step wants written and done is written and done."""
+
+    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+        pass
+
+    def marathon_stepped(
+        self,
+        marathon: VirtualMarathon,
+        event: Any,  # noqa: ANN401
+        output: Output[Any],
+    ) -> None:
+        pass
+
+    def framework_stepped(
+        self,
+        framework: VirtualFramework,
+        event: Any,  # noqa: ANN401
+        output: Output[Any],
+    ) -> None:
+        pass
+
+    def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:  # noqa: ANN401
+        """A framework's call leaves its process."""
+
+    def committed(self, process: Process, epoch: int) -> None:
+        """Writes of the term `epoch` are durable."""
+
+    def container_started(self, machine: Machine, container: Container) -> None:
+        pass
+
+    def container_ended(self, machine: Machine, container: Container, ending: Ending) -> None:
+        """Of one that was running."""
+
+    def wrong(self) -> str:
+        """Asked once no fault is left: what is not as it should be, yet; "" if all is well."""
+        return ""
+
+
+NOBODY: Final = Watch()
+
+
+class Broken(AssertionError):
+    """A promise was not kept. Says which one, where, and the numbers."""
+
+
+class Watchers(Watch):
+    """Many as one; a hook costs nothing to those that don't override it."""
+
+    def __init__(self, watchers: tuple[Watch, ...] = ()) -> None:
+        self.begin(watchers)
+
+    def begin(self, watchers: tuple[Watch, ...]) -> None:
+        """From now on these are told, who may have to know what they watch to be made."""
+
+        def of(name: str) -> list[Any]:
+            return [
+                getattr(watcher, name)
+                for watcher in watchers
+                if getattr(type(watcher), name) is not getattr(Watch, name)
+            ]
+
+        self._master = of("master_stepped")
+        self._agent = of("agent_stepped")
+        self._marathon = of("marathon_stepped")
+        self._framework = of("framework_stepped")
+        self._called = of("called")
+        self._committed = of("committed")
+        self._started = of("container_started")
+        self._ended = of("container_ended")
+        self._wrong = of("wrong")
+
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+        for look in self._master:
+            look(master, event, output)
+
+    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+        for look in self._agent:
+            look(agent, event, output)
+
+    def marathon_stepped(
+        self,
+        marathon: VirtualMarathon,
+        event: Any,  # noqa: ANN401
+        output: Output[Any],
+    ) -> None:
+        for look in self._marathon:
+            look(marathon, event, output)
+
+    def framework_stepped(
+        self,
+        framework: VirtualFramework,
+        event: Any,  # noqa: ANN401
+        output: Output[Any],
+    ) -> None:
+        for look in self._framework:
+            look(framework, event, output)
+
+    def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:  # noqa: ANN401
+        for look in self._called:
+            look(client, call)
+
+    def committed(self, process: Process, epoch: int) -> None:
+        for look in self._committed:
+            look(process, epoch)
+
+    def container_started(self, machine: Machine, container: Container) -> None:
+        for look in self._started:
+            look(machine, container)
+
+    def container_ended(self, machine: Machine, container: Container, ending: Ending) -> None:
+        for look in self._ended:
+            look(machine, container, ending)
+
+    def wrong(self) -> str:
+        return next((found for look in self._wrong if (found := look())), "")
