@@ -53,7 +53,7 @@ def said(state: MasterState, step: Step, conn: ConnId, message: AgentMessage) ->
     if agent is None or agent.conn != conn:
         return  # a removed agent, or an old stream: neither is listened to
     if isinstance(message, Pong):
-        removal.answered(step, agent, message)
+        removal.answered(state, step, agent, message)
     elif isinstance(message, StatusUpdate):
         tasks.update(state, step, agent, message)
     elif isinstance(message, UnregisterAgent):
@@ -125,7 +125,7 @@ def reregister(state: MasterState, step: Step, conn: ConnId, message: Reregister
     _attach(state, step, agent, conn)
     agent.version = message.version
     agent.capabilities = message.capabilities
-    removal.heard(step, agent)
+    removal.heard(state, step, agent)
     agent.reregistered_s = step.now.wall_s
     missing = _merge_tasks(state, step, agent, message, resend=was_unreachable)
     executors.merge(state, step, agent, message)

@@ -121,11 +121,9 @@ class MasterCore:
         frameworks.recover(state, step)
         roles.recover(state, step)
         maintenance.shut_down(state, step)
+        removal.recover(state, step)
         step.timer(frameworks.TIMER_HEARTBEAT, state.config.heartbeat_s)
         step.timer(operators.TIMER_OPERATOR_HEARTBEAT, state.config.heartbeat_s)
-        state.agents_recovered = len(state.agents)
-        step.timer(removal.TIMER_RECOVERY, state.config.agent_reregister_timeout_s)
-        step.timer(removal.TIMER_GC, removal.GC_INTERVAL_S)
 
     def _timer(self, key: Hashable, step: Step) -> None:
         state = self.state
@@ -219,12 +217,13 @@ _TIMERS: Final[Mapping[Hashable, Callable[[MasterState, Step], None]]] = {
     operators.TIMER_JOURNAL: operators.close_journal,
     roles.TIMER_QUOTA_RECOVERY: roles.recovery_over,
     removal.TIMER_PINGS: removal.pings_due,
+    removal.TIMER_REMOVALS: removal.remove_due,
     removal.TIMER_RECOVERY: removal.recovery_over,
     removal.TIMER_GC: removal.collect_garbage,
     maintenance.TIMER_DOWN: maintenance.shut_down,
+    draining.TIMER_CHECK: draining.check,
 }
 _KEYED_TIMERS: Final[Mapping[str, Callable[[MasterState, Step, Any], None]]] = {
-    removal.TIMER_REMOVAL: removal.removal_due,
     offers.TIMER_OFFER: offers.timed_out,
     frameworks.TIMER_FAILOVER: frameworks.failover_due,
     inverse_offers.TIMER_INVERSE_OFFER: inverse_offers.filter_over,

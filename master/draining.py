@@ -25,6 +25,8 @@ from . import offers, registry, removal, tasks, views
 from .records import AgentRecord
 from .state import AgentEntry, MasterState, Standing, Step
 
+TIMER_CHECK = "drained"  # more agents may be drained than a step can store
+
 # ---------------------------------------------------------------------------------- calls
 
 
@@ -122,11 +124,14 @@ def _settle(
 
 def check(state: MasterState, step: Step) -> None:
     """Called as a step ends: of those agents where something has ended, which are drained now?"""
-    for agent_id in state.drain_checks:
+    for agent_id in list(state.drain_checks):
+        if step.full:
+            step.timer(TIMER_CHECK, 0.0)
+            return
+        del state.drain_checks[agent_id]
         agent = state.agents.get(agent_id)
         if agent is not None and _is_empty(agent):
             _drained(state, step, agent)
-    state.drain_checks.clear()
 
 
 def _is_empty(agent: AgentEntry) -> bool:
@@ -148,7 +153,7 @@ def _drained(state: MasterState, step: Step, agent: AgentEntry) -> None:
 def _gone(state: MasterState, step: Step, agent_id: AgentId, record: AgentRecord) -> None:
     gone = replace(record, condition="GONE", since_s=step.now.wall_s)
     step.put(registry.agent_key(agent_id), gone)
-    state.gone[agent_id] = None
+    state.gone[agent_id] = step.now.wall_s
     why = f"agent {record.info.hostname} was marked gone by an operator"
     new, reason = TaskState.GONE_BY_OPERATOR, Reason.AGENT_REMOVED_BY_OPERATOR
     agent = state.agents.get(agent_id)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from mezzo.errors import BadRequest
 from mezzo.model import TaskInfo
 
-from .state import AgentEntry, MasterConfig, MasterState
+from .state import AgentEntry, MasterConfig, MasterState, Standing
 
 PINGS_MIN = 3  # a lease is renewed by every second ping at the latest
 
@@ -26,7 +26,7 @@ def check(config: MasterConfig, task: TaskInfo) -> None:
     if lease_s is None:
         return
     least_s = PINGS_MIN * config.agent_ping_timeout_s
-    if lease_s < least_s:
+    if not lease_s >= least_s:  # nor is it if it is no number
         raise BadRequest(
             f"unique_lease is {lease_s:g} s: with a ping every {config.agent_ping_timeout_s:g} s "
             f"it must be at least {least_s:g}"
@@ -40,6 +40,8 @@ def check(config: MasterConfig, task: TaskInfo) -> None:
 
 def over_s(state: MasterState, agent: AgentEntry) -> float:
     """When (monotonic) no unique task can run on the agent any more, if it hears nothing."""
+    if agent.standing is Standing.RECOVERED:
+        return agent.heard_s + state.config.agent_reregister_timeout_s
     leases = [
         entry.info.unique_lease
         for entry in agent.tasks.values()

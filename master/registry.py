@@ -130,7 +130,7 @@ def load(state: MasterState, stored: Mapping[str, bytes]) -> None:
 
 def _load_agent(state: MasterState, agent_id: AgentId, record: AgentRecord) -> None:
     if record.condition == "GONE":
-        state.gone[agent_id] = None
+        state.gone[agent_id] = record.since_s or 0.0
     elif record.condition == "UNREACHABLE":
         state.unreachable[agent_id] = UnreachableAgent(agent_id, record)
     else:

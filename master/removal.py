@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
+from mezzo.core import SetTimer
 from mezzo.ids import AgentId, FrameworkId, TaskId
 from mezzo.messages.agent import Ping, Pong, ShutdownAgent
 from mezzo.messages.operator import AgentRemoved
@@ -11,16 +15,23 @@ from mezzo.states import Reason, TaskState
 
 from . import leases, offers, registry, tasks
 from .events import CloseStream, GiveUp
-from .state import AgentEntry, MasterState, Standing, Step, UnreachableAgent
+from .state import AgentEntry, MasterState, Removal, Standing, Step, UnreachableAgent
 
 TIMER_PINGS = "pings"
-TIMER_REMOVAL = "removal"  # ("removal", agent id)
+TIMER_REMOVALS = "removals"  # the next of the agents that are to be called unreachable
 TIMER_RECOVERY = "recovery"  # the recovered agents have had their time
 TIMER_GC = "gc"
-GC_INTERVAL_S = 900.0
-# A step's writes are one transaction, and that of ZooKeeper takes a megabyte.
-LOST_PER_STEP = 100
-FORGOTTEN_PER_STEP = 1000
+
+
+def recover(state: MasterState, step: Step) -> None:
+    """A new leader gives all agents that it knows the time to come back. Of what they were heard
+    before it knows nothing, so that counts from now."""
+    state.agents_recovered = len(state.agents)
+    for agent in state.agents.values():
+        agent.heard_s = step.now.mono_s
+    step.timer(TIMER_RECOVERY, state.config.agent_reregister_timeout_s)
+    step.timer(TIMER_GC, state.config.registry_gc_interval_s)
+
 
 # ---------------------------------------------------------------------------------- pings
 
@@ -42,37 +53,46 @@ def _set_timer(state: MasterState, step: Step) -> None:
 
 
 def pings_due(state: MasterState, step: Step) -> None:
-    """Ping those whose turn it is. Who has not answered for long enough is to be removed."""
+    """Ping those whose turn it is. Who has not answered for long enough is to be removed; while it
+    waits for that it is asked on, for it may live."""
     due = state.pings.take(step.now.mono_s)
+    silent = [
+        agent
+        for agent in (state.agents[agent_id] for agent_id in due)
+        if agent.missed_pings >= state.config.max_agent_ping_timeouts
+        and agent.id not in state.removals
+    ]
+    for agent in silent:
+        _schedule(state, step, agent, f"{agent.missed_pings} pings were not answered")
+    if silent:
+        remove_due(state, step)
     state.pings.number += 1
     made: dict[int, Ping] = {}
     for agent_id in due:
-        agent = state.agents[agent_id]
-        if agent.missed_pings >= state.config.max_agent_ping_timeouts and not agent.removal_due:
-            _schedule(state, step, agent, f"{agent.missed_pings} pings were not answered")
-            if agent_id not in state.agents:
-                continue
-        agent.missed_pings += 1  # until the pong
-        ping = made.get(agent.heard)
-        if ping is None:
-            ping = made[agent.heard] = Ping(True, state.pings.number, agent.heard)
-        step.to_agent(agent, ping)
-        state.pings.add(agent_id, step.now.mono_s, state.config.agent_ping_timeout_s)
+        if agent_id in state.agents:
+            _ping(state, step, state.agents[agent_id], made)
     _set_timer(state, step)
 
 
-def answered(step: Step, agent: AgentEntry, pong: Pong) -> None:
+def _ping(state: MasterState, step: Step, agent: AgentEntry, made: dict[int, Ping]) -> None:
+    agent.missed_pings += 1  # until the pong
+    ping = made.get(agent.heard)
+    if ping is None:
+        ping = made[agent.heard] = Ping(True, state.pings.number, agent.heard)
+    step.to_agent(agent, ping)
+    state.pings.add(agent.id, step.now.mono_s, state.config.agent_ping_timeout_s)
+
+
+def answered(state: MasterState, step: Step, agent: AgentEntry, pong: Pong) -> None:
     agent.heard = max(agent.heard, pong.number)
-    heard(step, agent)
+    heard(state, step, agent)
 
 
-def heard(step: Step, agent: AgentEntry) -> None:
+def heard(state: MasterState, step: Step, agent: AgentEntry) -> None:
     """It lives."""
     agent.missed_pings = 0
     agent.heard_s = step.now.mono_s
-    if agent.removal_due:
-        agent.removal_due = False
-        step.cancel((TIMER_REMOVAL, agent.id))
+    if _unschedule(state, step, agent):
         step.count("slave_unreachable_canceled")
 
 
@@ -80,48 +100,63 @@ def heard(step: Step, agent: AgentEntry) -> None:
 
 
 def _schedule(state: MasterState, step: Step, agent: AgentEntry, why: str) -> None:
-    """Call it unreachable, at once unless leases of unique tasks or the rate limit are against it:
-    then as soon as they allow, if it is not heard of before."""
+    """It is to be called unreachable, if it is not heard of before: see `remove_due`."""
+    if agent.id not in state.removals:
+        state.removals[agent.id] = Removal(why, leases.over_s(state, agent))
+        step.count("slave_unreachable_scheduled")
+
+
+def _unschedule(state: MasterState, step: Step, agent: AgentEntry) -> bool:
+    """True if it was scheduled."""
+    if state.removals.pop(agent.id, None) is None:
+        return False
+    if not state.removals:
+        step.cancel(TIMER_REMOVALS)
+    return True
+
+
+def remove_due(state: MasterState, step: Step) -> None:
+    """Call unreachable who was scheduled first, and the next: as soon as no unique task can run
+    there, and as fast as the rate limit allows. Who answered meanwhile has left the queue, so that
+    it takes nobody's turn."""
     now_s = step.now.mono_s
-    at_s = max(now_s, leases.over_s(state, agent))
-    interval_s = state.config.agent_removal_interval_s
-    if interval_s is not None:
-        at_s = max(at_s, state.removal_permit_s)
-        state.removal_permit_s = at_s + interval_s
-    step.count("slave_unreachable_scheduled")
-    if at_s <= now_s:
-        _complete(state, step, agent, why)
-    else:
-        agent.removal_due = True
-        step.timer((TIMER_REMOVAL, agent.id), at_s - now_s)
-
-
-def removal_due(state: MasterState, step: Step, agent_id: AgentId) -> None:
-    agent = state.agents.get(agent_id)
-    if agent is not None and agent.removal_due:
-        _complete(state, step, agent, "it was not heard of for too long")
-
-
-def _complete(state: MasterState, step: Step, agent: AgentEntry, why: str) -> None:
-    step.count("slave_unreachable_completed")
-    lose(state, step, agent, why)
+    next_s = math.inf
+    for agent_id, removal in list(state.removals.items()):
+        if state.removal_permit_s > now_s:
+            next_s = state.removal_permit_s
+            break
+        if step.full:
+            next_s = now_s
+            break
+        agent = state.agents[agent_id]
+        # Looked up again: a unique task may have been launched there while it waited.
+        due_s = removal.due_s if removal.due_s > now_s else leases.over_s(state, agent)
+        if due_s > now_s:
+            state.removals[agent_id] = replace(removal, due_s=due_s)
+            next_s = min(next_s, due_s)
+            continue
+        if state.config.agent_removal_interval_s is not None:
+            state.removal_permit_s = now_s + state.config.agent_removal_interval_s
+        step.count("slave_unreachable_completed")
+        _lose(state, step, agent, removal.why)
+    if state.removals:
+        step.do(SetTimer(TIMER_REMOVALS, next_s))
 
 
 def replaced(state: MasterState, step: Step, agent: AgentEntry) -> None:
-    """Another agent registered at its address. Its unique tasks may still run for a while."""
+    """Another agent registered at its address: it lost its memory, and with it whatever it knew of
+    its tasks. No limit is on that, but unique ones may still run for a while."""
+    why = "a new agent registered at the same address"
     if leases.over_s(state, agent) > step.now.mono_s:
-        _schedule(state, step, agent, "")
+        _schedule(state, step, agent, why)
+        remove_due(state, step)
     else:
-        lose(state, step, agent, "a new agent registered at the same address")
+        _lose(state, step, agent, why)
 
 
 def recovery_over(state: MasterState, step: Step) -> None:
     """Agents known from before that have not come back within agent_reregister_timeout."""
-    missing = [
-        agent
-        for agent in state.agents.values()
-        if agent.standing is Standing.RECOVERED and not agent.removal_due
-    ]
+    missing = [agent for agent in state.agents.values() if agent.standing is Standing.RECOVERED]
     limit = state.config.recovery_agent_removal_limit
     if len(missing) > limit * state.agents_recovered:
         step.do(
@@ -132,13 +167,12 @@ def recovery_over(state: MasterState, step: Step) -> None:
             )
         )
         return
-    for agent in missing[:LOST_PER_STEP]:
+    for agent in missing:
         _schedule(state, step, agent, "it did not come back after the master's failover")
-    if len(missing) > LOST_PER_STEP:
-        step.timer(TIMER_RECOVERY, 0.0)
+    remove_due(state, step)
 
 
-def lose(state: MasterState, step: Step, agent: AgentEntry, why: str) -> None:
+def _lose(state: MasterState, step: Step, agent: AgentEntry, why: str) -> None:
     """The agent is unreachable: its tasks wait for its return."""
     record = replace(registry.record_of(agent), condition="UNREACHABLE", since_s=step.now.wall_s)
     step.put(registry.agent_key(agent.id), record)
@@ -189,8 +223,7 @@ def _remove(
         step.do(CloseStream(agent.conn))
     state.dismiss(agent)
     state.pings.remove(agent.id)
-    if agent.removal_due:
-        step.cancel((TIMER_REMOVAL, agent.id))
+    _unschedule(state, step, agent)
     for framework in state.frameworks.values():
         step.to_framework(framework, Failure(agent.id))
     step.publish(AgentRemoved(agent.id))
@@ -199,16 +232,28 @@ def _remove(
 
 
 def collect_garbage(state: MasterState, step: Step) -> None:
-    """Forget agents that are unreachable for too long, the oldest first, and those beyond the
-    bound. Their tasks then reconcile to UNKNOWN."""
-    surplus = len(state.unreachable) - state.config.max_unreachable_agents
-    by_age = sorted(state.unreachable.values(), key=lambda entry: (entry.since_s, entry.id))
-    too_old_s = step.now.wall_s - state.config.unreachable_agent_age_s
-    over = [e for at, e in enumerate(by_age) if at < surplus or e.since_s < too_old_s]
-    for entry in over[:FORGOTTEN_PER_STEP]:
-        del state.unreachable[entry.id]
-        step.delete(registry.agent_key(entry.id))
-        for framework_id, task_id in entry.tasks:
+    """Forget agents that are unreachable or gone for too long, the oldest first, and those beyond
+    the bound of each kind. Tasks of theirs then reconcile to UNKNOWN.
+
+    As in Mesos: a gone agent that is forgotten would be admitted if it came back after all.
+    """
+    lost = {entry.id: entry.since_s for entry in state.unreachable.values()}
+    for agent_id in [*_too_many(state, step, lost), *_too_many(state, step, state.gone)]:
+        if step.full:
+            step.timer(TIMER_GC, 0.0)
+            return
+        step.delete(registry.agent_key(agent_id))
+        state.gone.pop(agent_id, None)
+        entry = state.unreachable.pop(agent_id, None)
+        for framework_id, task_id in entry.tasks if entry is not None else ():
             if framework_id in state.frameworks:
                 state.frameworks[framework_id].unreachable.pop(task_id, None)
-    step.timer(TIMER_GC, 0.0 if len(over) > FORGOTTEN_PER_STEP else GC_INTERVAL_S)
+    step.timer(TIMER_GC, state.config.registry_gc_interval_s)
+
+
+def _too_many(state: MasterState, step: Step, since_s: Mapping[AgentId, float]) -> list[AgentId]:
+    """`since_s`: wall. The oldest first."""
+    surplus = len(since_s) - state.config.registry_max_agent_count
+    too_old_s = step.now.wall_s - state.config.registry_max_agent_age_s
+    by_age = sorted(since_s, key=lambda agent_id: (since_s[agent_id], agent_id))
+    return [id_ for at, id_ in enumerate(by_age) if at < surplus or since_s[id_] < too_old_s]

@@ -66,8 +66,10 @@ class MasterConfig(Record):
     # Of those that have ended but whose end is not acknowledged.
     max_unacknowledged_tasks_per_framework: int = 10_000
     max_unreachable_tasks_per_framework: int = 1000
-    max_unreachable_agents: int = 102_400
-    unreachable_agent_age_s: float = 14 * 86400.0
+    # Agents that are unreachable, and those that are gone, are remembered for so long, so many.
+    registry_gc_interval_s: float = 900.0
+    registry_max_agent_age_s: float = 14 * 86400.0
+    registry_max_agent_count: int = 102_400
     max_operator_event_stream_subscribers: int = 1000
     operator_event_buffer: int = 8192  # events that one who comes back may have missed
     # With any quota, a new leader offers nothing until this part of the agents is back.
@@ -163,7 +165,6 @@ class AgentEntry:
     offers: dict[OfferId, None] = field(default_factory=dict)
     heard: int = 0  # the newest ping whose pong arrived
     heard_s: float = 0.0  # mono; when the last pong or registration arrived
-    removal_due: bool = False  # it is about to be called unreachable
     deactivated: bool = False  # not offered, by an operator's wish or while it drains
     drain: DrainInfo | None = None
     drain_start_s: float | None = None  # wall
@@ -253,6 +254,13 @@ class UnreachableAgent(Record):
         return self.record.since_s or 0.0
 
 
+class Removal(Record):
+    """An agent is to be called unreachable, but not before `due_s` (mono)."""
+
+    why: str
+    due_s: float
+
+
 @dataclass(slots=True)
 class MasterState:
     config: MasterConfig
@@ -263,7 +271,7 @@ class MasterState:
     agents: dict[AgentId, AgentEntry] = field(default_factory=dict)
     agents_at: dict[tuple[str, int], dict[AgentId, None]] = field(default_factory=dict)
     unreachable: dict[AgentId, UnreachableAgent] = field(default_factory=dict)
-    gone: dict[AgentId, None] = field(default_factory=dict)
+    gone: dict[AgentId, float] = field(default_factory=dict)  # since when (wall)
     frameworks: dict[FrameworkId, FrameworkEntry] = field(default_factory=dict)
     completed: dict[FrameworkId, FrameworkEntry] = field(default_factory=dict)
     offers: dict[OfferId, Offer] = field(default_factory=dict)
@@ -282,6 +290,7 @@ class MasterState:
     quotas: dict[str, QuotaConfig] = field(default_factory=dict)  # by role
     pings: Pings = field(default_factory=Pings)
     agents_recovered: int = 0  # how many the store knew when this master was elected
+    removals: dict[AgentId, Removal] = field(default_factory=dict)  # the first scheduled first
     removal_permit_s: float = 0.0  # mono; when the next agent may be called unreachable
     drain_checks: dict[AgentId, None] = field(default_factory=dict)  # may be drained by now
     agents_awaited: int = 0  # allocation is paused until so many are connected; 0: it is not
@@ -328,18 +337,31 @@ class MasterState:
             del self.agents_at[agent.place]
 
 
+WRITES_PER_STEP: Final = 100
+BYTES_PER_STEP: Final = 500_000
+
+
 class Step(Output[MasterEffect]):
     """The output under construction, with the words that handlers use."""
 
-    __slots__ = ("now", "state")
+    __slots__ = ("_bytes", "now", "state")
 
     def __init__(self, state: MasterState, now: Instant) -> None:
         super().__init__()
         self.state = state
         self.now = now
+        self._bytes = 0  # of the values in `writes`
+
+    @property
+    def full(self) -> bool:
+        """Is there so much to store that the rest of a long work has to wait for another step? A
+        step's writes are one transaction, and that of ZooKeeper takes a megabyte."""
+        return len(self.writes) >= WRITES_PER_STEP or self._bytes >= BYTES_PER_STEP
 
     def put(self, key: str, value: Record) -> None:
-        self.writes.append(Put(key, encode(value)))
+        stored = encode(value)
+        self._bytes += len(stored)
+        self.writes.append(Put(key, stored))
 
     def delete(self, key: str) -> None:
         self.writes.append(Delete(key))

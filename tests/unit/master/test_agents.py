@@ -420,7 +420,7 @@ def test_a_second_task_of_the_same_id_is_killed(world: World) -> None:
 
 def test_unreachable_agents_are_forgotten_by_age_and_their_tasks_with_them() -> None:
     """Behaviour 97."""
-    world = World(unreachable_agent_age_s=7200.0)
+    world = World(registry_max_agent_age_s=7200.0)
     framework = world.framework(failover_timeout=1e9)
     agent = world.agent()
     framework.launch("t1")
@@ -435,7 +435,7 @@ def test_unreachable_agents_are_forgotten_by_age_and_their_tasks_with_them() -> 
 
 def test_unreachable_agents_beyond_the_bound_go_oldest_first() -> None:
     """Behaviour 97."""
-    world = World(max_unreachable_agents=2)
+    world = World(registry_max_agent_count=2)
     agents = [world.agent() for _ in range(4)]
     for agent in agents:
         agent.disconnect()
@@ -458,7 +458,7 @@ def test_unreachable_tasks_are_bounded() -> None:
 
 
 def test_many_agents_are_lost_and_forgotten_in_small_commits() -> None:
-    world = World(unreachable_agent_age_s=3600.0, agent_reregister_timeout_s=60.0)
+    world = World(registry_max_agent_age_s=3600.0, agent_reregister_timeout_s=60.0)
     for _ in range(2500):
         world.agent(Resources())
     world.restart()

@@ -316,14 +316,13 @@ class MasterMachine(RuleBasedStateMachine):
     @invariant()
     def no_timer_is_left_behind(self) -> None:
         state = self.state
-        keyed: dict[str, set[Any]] = {
-            name: set() for name in ("offer", "removal", "failover", "admit")
-        }
+        keyed: dict[str, set[Any]] = {name: set() for name in ("offer", "failover", "admit")}
         for key in self.world.timers:
             if isinstance(key, tuple):
                 keyed[key[0]].add(key[1])
         assert keyed["offer"] == set(state.offers)
-        assert keyed["removal"] == {a.id for a in state.agents.values() if a.removal_due}
+        assert ("removals" in self.world.timers) == bool(state.removals)
+        assert set(state.removals) <= set(state.agents)
         assert state.pings.agents == {
             a.id for a in state.agents.values() if a.standing is not Standing.RECOVERED
         }

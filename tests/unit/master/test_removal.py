@@ -203,3 +203,53 @@ def test_a_launch_with_a_lease_that_cannot_be_kept_is_an_error(world: World) -> 
     (status,) = framework.updates()
     assert (status.state, status.reason) == (S.ERROR, Reason.TASK_INVALID)
     assert "at least 45" in (status.message or "")
+
+
+def test_who_answers_meanwhile_takes_nobodys_turn() -> None:
+    """A partition heals for all but one: that one is next, and so is who falls silent later."""
+    world = World(agent_removal_interval_s=1200.0)
+    agents = [world.agent() for _ in range(10)]
+    for agent in agents:
+        agent.disconnect()
+    world.advance(SILENT_S)
+    first = next(iter(world.core.state.unreachable))
+    *back, lost = [agent for agent in agents if agent.id != first]
+    for agent in back:
+        agent.reregister()
+    world.advance(1200)
+    assert list(world.core.state.unreachable) == [first, lost.id]
+    back[0].disconnect()
+    world.advance(1201)
+    assert list(world.core.state.unreachable) == [first, lost.id, back[0].id]
+
+
+def test_a_unique_task_launched_while_its_agent_waits_for_removal_has_its_lease(
+    world: World,
+) -> None:
+    agent, framework = world.agent(), world.framework()
+    framework.accept([framework.offer()], task("short", agent.id, unique_lease=200.0))
+    agent.deaf = True
+    world.advance(SILENT_S)
+    offer = framework.offer(agent)
+    framework.accept([offer], task("long", agent.id, unique_lease=400.0), refuse_s=3600)
+    world.advance(400 * 1.01 + 4 - SILENT_S)
+    assert framework.updates() == []
+    world.advance(2)
+    assert [status.state for status in framework.updates()] == [S.UNREACHABLE] * 2
+
+
+def test_after_a_failover_an_agent_that_was_replaced_may_still_run_unique_tasks(
+    world: World,
+) -> None:
+    """The new leader knows neither its tasks nor when it was heard of."""
+    agent, framework = world.agent(hostname="h"), world.framework(failover_timeout=1e6)
+    launch_unique(world, framework, agent, lease_s=500.0)
+    world.advance(1000)
+    world.restart()
+    framework.subscribe()
+    world.agent(hostname="h")
+    assert framework.reconcile(("unique", agent.id)) == []
+    world.advance(599)
+    assert framework.reconcile(("unique", agent.id)) == []
+    world.advance(2)
+    assert [s.state for s in framework.reconcile(("unique", agent.id))] == [S.UNREACHABLE]
