@@ -11,7 +11,8 @@ import pytest
 
 from mezzo.frameworks.sdk import Resources, TaskState, framework_info
 from mezzo.ids import FrameworkId
-from mezzo.master.registry import FrameworkRecord, framework_key
+from mezzo.master.records import FrameworkRecord
+from mezzo.master.registry import framework_key
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm

@@ -97,11 +97,13 @@ def test_a_role_can_be_named_once_in_a_call(world: World) -> None:
 
 
 def test_a_call_that_no_store_would_take_is_refused(world: World) -> None:
-    many = tuple(om.WeightInfo(1.0, f"r{n}") for n in range(2001))
-    assert "2000 at a time" in refusal(world.ask(om.UpdateWeights(many)))
-    long = tuple(om.WeightInfo(1.0, f"{n}{'r' * 10_000}") for n in range(60))
-    assert "split it" in refusal(world.ask(om.UpdateWeights(long)))
+    many = tuple(om.WeightInfo(1.0, f"r{n}") for n in range(3000))
+    long = tuple(om.WeightInfo(1.0, f"{n}{'r' * 10_000}") for n in range(30))
+    quotas = tuple(om.QuotaConfig(info.role, {}, {"cpus": 1}) for info in long)
+    for call in (om.UpdateWeights(many), om.UpdateWeights(long), om.UpdateQuota(quotas)):
+        assert "fewer roles at a time" in refusal(world.ask(call))
     assert world.ask(om.UpdateWeights(many[:2000])) == om.Done()
+    assert world.ask(om.UpdateQuota(quotas[:20])) == om.Done()
 
 
 def test_roles_beyond_the_list_are_refused() -> None:

@@ -18,6 +18,7 @@ from mezzo.master.events import (
     FrameworkSaid,
     GiveUp,
     MasterEvent,
+    NoteIgnored,
     OperatorAsked,
     OperatorJoined,
     Publish,
@@ -56,8 +57,12 @@ from mezzo.operations import (
 from mezzo.record import replace
 from mezzo.resources import Resources
 from mezzo.states import Source, TaskState
+from mezzo.store.base import check_writes
 
 R = TypeVar("R")
+
+# What the narrowest store takes: each step's writes are one transaction.
+MAX_VALUE_BYTES, MAX_COMMIT_BYTES = 1_000_000, 1_040_000
 
 SMALL = Resources.of(cpus=1, mem=100)
 BIG = Resources.of(cpus=4, mem=4000, ports=[(31000, 31009)])
@@ -69,6 +74,7 @@ class Agent:
     def __init__(self, world: World, info: AgentInfo) -> None:
         self.world = world
         self.info = info
+        self.version = "1.0"
         self.boot_id = "boot-1"
         self.conn: ConnId | None = None
         self.tasks: dict[tuple[FrameworkId, TaskId], Task] = {}
@@ -96,7 +102,7 @@ class Agent:
     def register(self) -> None:
         """On a new stream, or again."""
         self.connect()
-        self.say(am.RegisterAgent(self.info, "1.0", self.boot_id, self.capabilities))
+        self.say(am.RegisterAgent(self.info, self.version, self.boot_id, self.capabilities))
 
     def reregister(self, *tasks: Task) -> None:
         """On a new stream, with the tasks that it knows and has not forgotten."""
@@ -106,7 +112,7 @@ class Agent:
     def report(self, *tasks: Task) -> am.ReregisterAgent:
         return am.ReregisterAgent(
             self.info,
-            "1.0",
+            self.version,
             self.boot_id,
             tasks or tuple(self.tasks.values()),
             tuple(self.frameworks.values()),
@@ -337,6 +343,7 @@ class World:
         self.writes: list[Put | Delete] = []  # all since the beginning
         self.domain = domain  # of the master
         self.config = config
+        self.ignored: list[str] = []  # why an agent got no answer, each time
         self.gave_up: list[str] = []  # why, each time
         self.largest_commit = 0  # writes of one step
         self.epoch = 0
@@ -376,6 +383,7 @@ class World:
         for event in events:
             output = self.core.step(event, self.now)
             self.largest_commit = max(self.largest_commit, len(output.writes))
+            check_writes(output.writes, MAX_VALUE_BYTES, MAX_COMMIT_BYTES)
             for write in output.writes:
                 self._write(write)
             for effect in output.effects:
@@ -413,6 +421,8 @@ class World:
                 self.snapshots.append((sequence, event))
             case Answer(request=request, sequence=sequence, response=response):
                 self.answers[request] = (sequence, response)
+            case NoteIgnored(reason=reason):
+                self.ignored.append(reason)
             case GiveUp(reason=reason):
                 self.gave_up.append(reason)
             case _:
