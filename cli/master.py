@@ -68,6 +68,36 @@ if TYPE_CHECKING:
     help="With more of the agents missing after a failover the master gives up its term instead.",
 )
 @setting(
+    "--registry-gc-interval",
+    type=duration,
+    default="15mins",
+    help="How often agents that are unreachable or gone for too long are forgotten.",
+)
+@setting(
+    "--registry-max-agent-age",
+    type=duration,
+    default="2weeks",
+    help="How long such agents are remembered.",
+)
+@setting(
+    "--registry-max-agent-count",
+    type=click.IntRange(min=0),
+    default=102400,
+    help="How many of each kind are remembered; the oldest are forgotten first.",
+)
+@setting(
+    "--lease-drift",
+    type=fraction,
+    default="0.01",
+    help="By which part the clocks of agents may run slower, for the leases of unique tasks.",
+)
+@setting(
+    "--lease-margin",
+    type=duration,
+    default="5secs",
+    help="How long a unique task whose lease is over may take to be dead.",
+)
+@setting(
     "--offer-timeout",
     type=duration,
     default="5mins",
@@ -106,6 +136,11 @@ if TYPE_CHECKING:
 )
 @setting("--domain", type=fault_domain, help="Where it is: region/zone.")
 @setting(
+    "--require-agent-domain/--no-require-agent-domain",
+    default=False,
+    help="Whether agents without a domain are left out.",
+)
+@setting(
     "--allocator-agent-recovery-factor",
     type=fraction,
     default="0.8",
@@ -143,6 +178,11 @@ def command(
     agent_reregister_timeout: float,
     agent_removal_rate_limit: float | None,
     recovery_agent_removal_limit: float,
+    registry_gc_interval: float,
+    registry_max_agent_age: float,
+    registry_max_agent_count: int,
+    lease_drift: float,
+    lease_margin: float,
     offer_timeout: float,
     offer_patience: float,
     min_allocatable_resources: tuple[dict[str, int], ...],
@@ -151,6 +191,7 @@ def command(
     roles: tuple[str, ...] | None,
     whitelist: Path | None,
     domain: FaultDomain | None,
+    require_agent_domain: bool,
     allocator_agent_recovery_factor: float,
     allocator_recovery_timeout: float,
     max_operator_event_stream_subscribers: int,
@@ -179,6 +220,11 @@ def command(
         agent_reregister_timeout_s=agent_reregister_timeout,
         agent_removal_interval_s=agent_removal_rate_limit,
         recovery_agent_removal_limit=recovery_agent_removal_limit,
+        registry_gc_interval_s=registry_gc_interval,
+        registry_max_agent_age_s=registry_max_agent_age,
+        registry_max_agent_count=registry_max_agent_count,
+        lease_drift=lease_drift,
+        lease_margin_s=lease_margin,
         offer_timeout_s=offer_timeout or None,
         allocator=AllocatorConfig(
             min_allocatable=min_allocatable_resources,
@@ -191,6 +237,7 @@ def command(
         roles=roles or None,
         whitelist=whitelist,
         domain=domain,
+        require_agent_domain=require_agent_domain,
         max_operator_event_stream_subscribers=max_operator_event_stream_subscribers,
         operator_event_buffer=operator_event_buffer,
         zk_session_timeout_s=zk_session_timeout,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mezzo.errors import BadRequest
-from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId, check_user_id
+from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
 from mezzo.messages.agent import (
     AgentMessage,
     AgentRegistered,
@@ -28,9 +28,19 @@ from mezzo.model import FrameworkInfo, Task
 from mezzo.record import replace
 from mezzo.states import Reason, TaskState
 
-from . import executors, frameworks, offers, operations, registry, removal, tasks, views
+from . import (
+    admission,
+    executors,
+    frameworks,
+    offers,
+    operations,
+    registry,
+    removal,
+    tasks,
+    views,
+)
 from .allocator import AgentTerms
-from .events import CloseStream, ToAgent
+from .events import CloseStream, NoteIgnored, ToAgent
 from .state import (
     AgentEntry,
     FrameworkEntry,
@@ -66,7 +76,18 @@ def said(state: MasterState, step: Step, conn: ConnId, message: AgentMessage) ->
         executors.exited(state, step, agent, message)
 
 
-# ---------------------------------------------------------------------------------- admission
+def _ignored(state: MasterState, step: Step, message: RegisterAgent | ReregisterAgent) -> bool:
+    why = admission.why_ignored(state.config, message)
+    if why is not None:
+        step.do(NoteIgnored(why))
+    return why is not None
+
+
+def _refuse(conn: ConnId, message: str) -> ToAgent:
+    return ToAgent(conn, ShutdownAgent(message))
+
+
+# ---------------------------------------------------------------------------------- coming
 
 
 def register(state: MasterState, step: Step, conn: ConnId, message: RegisterAgent) -> None:
@@ -74,6 +95,8 @@ def register(state: MasterState, step: Step, conn: ConnId, message: RegisterAgen
     known = state.agents.get(state.agent_of.get(conn, AgentId("")))
     if known is not None and known.conn == conn:  # repeated on one stream
         step.to_agent(known, AgentRegistered(known.id))
+        return
+    if _ignored(state, step, message):
         return
     try:
         registry.check_info("the agent's info", message.info)
@@ -112,19 +135,19 @@ def register(state: MasterState, step: Step, conn: ConnId, message: RegisterAgen
 def reregister(state: MasterState, step: Step, conn: ConnId, message: ReregisterAgent) -> None:
     """An agent is back: after a broken stream, its own restart, a partition or a new leader."""
     try:
-        agent_id = _check_return(state, conn, message)
+        agent_id = admission.check_return(state, conn, message)
     except BadRequest as error:
         step.do(_refuse(conn, str(error)))
+        return
+    if _ignored(state, step, message):
         return
     agent = state.agents.get(agent_id)
     was_unreachable = agent_id in state.unreachable
     if agent is None:
         agent = _readmit(state, step, message, agent_id)
-    elif agent.info != message.info or agent.boot_id != message.boot_id:
+    else:
         _accept_change(state, step, agent, message)
     _attach(state, step, agent, conn)
-    agent.version = message.version
-    agent.capabilities = message.capabilities
     removal.heard(state, step, agent)
     agent.reregistered_s = step.now.wall_s
     missing = _merge_tasks(state, step, agent, message, resend=was_unreachable)
@@ -146,30 +169,6 @@ def reregister(state: MasterState, step: Step, conn: ConnId, message: Reregister
     step.publish(
         AgentAdded(views.agent(state, agent)) if new else AgentUpdated(views.agent(state, agent))
     )
-
-
-def _check_return(state: MasterState, conn: ConnId, message: ReregisterAgent) -> AgentId:
-    """The id under which it is to be admitted. Raises BadRequest: it must shut down."""
-    agent_id = message.info.id
-    if agent_id is None:
-        raise BadRequest("re-registration without an agent id: register instead")
-    check_user_id("the agent id", agent_id)
-    for info in message.frameworks:
-        check_user_id("the id of a framework that the agent reports", info.id or "")
-    registry.check_info("the agent's info", message.info)
-    if agent_id in state.gone:
-        raise BadRequest(f"agent {agent_id} was marked gone by an operator")
-    if state.agent_of.get(conn, agent_id) != agent_id:
-        raise BadRequest(f"this stream is that of agent {state.agent_of[conn]}")
-    known = state.agents.get(agent_id)
-    lost = state.unreachable.get(agent_id)
-    before = known.info if known is not None else lost.info if lost is not None else None
-    if before is not None and before.hostname != message.info.hostname:
-        raise BadRequest(
-            f"agent {agent_id} was {before.hostname} and says that it is {message.info.hostname}: "
-            "give it its old hostname, or a fresh work directory to be a new agent"
-        )
-    return agent_id
 
 
 def _readmit(
@@ -204,12 +203,15 @@ def _readmit(
 def _accept_change(
     state: MasterState, step: Step, agent: AgentEntry, message: ReregisterAgent
 ) -> None:
-    """It came back with other resources, attributes or a new boot: what it says now is true."""
+    """It may be back with other resources or attributes, after a reboot, or as a newer program:
+    what it says now is true."""
+    said = (message.info, message.boot_id, message.version, message.capabilities)
+    if said == (agent.info, agent.boot_id, agent.version, agent.capabilities):
+        return
     offers.rescind_all_of_agent(state, step, agent)
     before = _terms(agent)
     state.dismiss(agent)
-    agent.info = message.info
-    agent.boot_id = message.boot_id
+    agent.info, agent.boot_id, agent.version, agent.capabilities = said
     state.admit(agent)
     if agent.standing is not Standing.RECOVERED and _terms(agent) != before:
         state.allocator.update_agent(agent.id, _terms(agent))
@@ -339,10 +341,6 @@ def disconnected(state: MasterState, step: Step, agent: AgentEntry) -> None:
 def _without_checkpoint(state: MasterState, agent: AgentEntry) -> list[FrameworkId]:
     ids = dict.fromkeys(framework_id for framework_id, _ in [*agent.tasks, *agent.executors])
     return [i for i in ids if i in state.frameworks and not state.frameworks[i].info.checkpoint]
-
-
-def _refuse(conn: ConnId, message: str) -> ToAgent:
-    return ToAgent(conn, ShutdownAgent(message))
 
 
 def _terms(agent: AgentEntry) -> AgentTerms:

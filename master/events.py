@@ -100,6 +100,12 @@ class Answer(Record):
     response: OperatorResponse
 
 
+class NoteIgnored(Record):
+    """Log that an agent got no answer, and why."""
+
+    reason: str
+
+
 class GiveUp(Record):
     """End this term: something is so wrong that going on would harm. Another master may try."""
 
@@ -119,6 +125,7 @@ MasterEffect = (
     | Publish
     | Answer
     | CloseStream
+    | NoteIgnored
     | GiveUp
     | SetTimer
     | CancelTimer

@@ -42,6 +42,7 @@ from .events import (
     GiveUp,
     MasterEffect,
     MasterEvent,
+    NoteIgnored,
     OperatorAsked,
     OperatorJoined,
     Publish,
@@ -53,6 +54,7 @@ from .events import (
     WhitelistChanged,
 )
 from .state import MasterConfig
+from .timing import Series, TimedCore, TimedStore, completed
 
 # What clients of Mesos compare: the behaviour is that of this version.
 MESOS_VERSION = "1.11.0"
@@ -73,6 +75,12 @@ class MasterOptions:
     agent_reregister_timeout_s: float = 600.0
     agent_removal_interval_s: float | None = None
     recovery_agent_removal_limit: float = 1.0
+    registry_gc_interval_s: float = 900.0
+    registry_max_agent_age_s: float = 14 * 86400.0
+    registry_max_agent_count: int = 102_400
+    lease_drift: float = 0.01
+    lease_margin_s: float = 5.0
+    require_agent_domain: bool = False
     offer_timeout_s: float | None = 300.0
     allocator: AllocatorConfig = field(default_factory=AllocatorConfig)
     allocator_agent_recovery_factor: float = 0.8
@@ -130,6 +138,12 @@ def _begin(
         agent_reregister_timeout_s=options.agent_reregister_timeout_s,
         agent_removal_interval_s=options.agent_removal_interval_s,
         recovery_agent_removal_limit=options.recovery_agent_removal_limit,
+        registry_gc_interval_s=options.registry_gc_interval_s,
+        registry_max_agent_age_s=options.registry_max_agent_age_s,
+        registry_max_agent_count=options.registry_max_agent_count,
+        lease_drift=options.lease_drift,
+        lease_margin_s=options.lease_margin_s,
+        require_agent_domain=options.require_agent_domain,
         offer_timeout_s=options.offer_timeout_s,
         allocator=options.allocator,
         allocator_agent_recovery_factor=options.allocator_agent_recovery_factor,
@@ -151,7 +165,10 @@ class MasterShell:
     """Between the core and its server: a `mezzo.wire.server.Handler` that performs the effects."""
 
     def __init__(self, core: MasterCore, server: MasterServer, store: StateStore) -> None:
-        self.runtime: Runtime[MasterEvent] = Runtime(core, store, self.perform)
+        self._runs, self._commits = Series(), Series()
+        self.runtime: Runtime[MasterEvent] = Runtime(
+            TimedCore(core, self._runs), TimedStore(store, self._commits), self.perform
+        )
         self._server = server
         self._log = get_logger("master")
 
@@ -197,9 +214,13 @@ class MasterShell:
             case ToOperator(conn=conn, sequence=sequence, event=event):
                 self._server.send_snapshot(conn, sequence, event)
             case Answer(request=request, sequence=sequence, response=response):
+                if isinstance(response, om.Metrics):
+                    response = completed(response, self._runs, self._commits)
                 self._server.answer(request, sequence, response)
             case CloseStream(conn=conn):
                 self._server.close(conn)
+            case NoteIgnored(reason=reason):
+                self._log.warning("agent.ignored", reason=reason)
             case GiveUp(reason=reason):
                 self._log.error("term.given_up", reason=reason)
                 self.runtime.stop(LeadershipLost(reason))

@@ -53,6 +53,7 @@ class MasterConfig(Record):
     agent_removal_interval_s: float | None = None
     # More than this part of the agents missing after a failover: something else is wrong.
     recovery_agent_removal_limit: float = 1.0
+    require_agent_domain: bool = False  # agents without one are ignored
     # How far the clocks of master and agents may differ in pace, and how long a kill may take.
     lease_drift: float = 0.01
     lease_margin_s: float = 5.0

@@ -16,6 +16,7 @@ from mezzo.master.events import (
     FrameworkSaid,
     GiveUp,
     MasterEffect,
+    NoteIgnored,
     OperatorAsked,
     Publish,
     Started,
@@ -131,7 +132,7 @@ class VirtualMaster(Candidate):
                     self.process.post(StreamClosed(conn))
             case GiveUp(reason=reason):
                 self.process.crash(reason)
-            case Publish() | ToOperator() | Answer():
+            case Publish() | ToOperator() | Answer() | NoteIgnored():
                 pass  # nobody watches
             case SetTimer() | CancelTimer():
                 raise AssertionError("the process sets timers itself")

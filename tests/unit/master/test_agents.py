@@ -9,7 +9,7 @@ from mezzo.master.registry import AgentRecord
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
-from mezzo.model import AgentInfo, Attribute, FrameworkInfo, Task
+from mezzo.model import AgentCapability, AgentInfo, Attribute, FaultDomain, FrameworkInfo, Task
 from mezzo.record import decode, encode, replace
 from mezzo.resources import Resources
 from mezzo.states import Reason, TaskState
@@ -373,6 +373,24 @@ def test_an_agent_may_come_back_with_more(world: World) -> None:
     assert record(world, agent).info == agent.info
 
 
+def test_a_reboot_and_another_program_are_stored(world: World) -> None:
+    agent = world.agent()
+    agent.boot_id, agent.version = "boot-2", "1.1"
+    agent.capabilities = (AgentCapability.MULTI_ROLE,)
+    agent.reregister()
+    stored = record(world, agent)
+    assert (stored.boot_id, stored.version, stored.capabilities) == (
+        "boot-2",
+        "1.1",
+        (AgentCapability.MULTI_ROLE,),
+    )
+    (view,) = world.ask(om.GetAgents()).agents  # type: ignore[union-attr]
+    assert (view.version, view.capabilities) == ("1.1", (AgentCapability.MULTI_ROLE,))
+    written = len(world.writes)
+    agent.reregister()
+    assert len(world.writes) == written, "what is stored already is not stored again"
+
+
 def test_an_agent_that_shrank_offers_nothing_that_runs_already(world: World) -> None:
     agent, framework = world.agent(Resources.of(cpus=6, mem=600)), world.framework()
     half = Resources.of(cpus=3, mem=300)
@@ -445,6 +463,22 @@ def test_unreachable_agents_beyond_the_bound_go_oldest_first() -> None:
     assert sorted(world.stored) == [f"agent/{agent.id}" for agent in agents[2:]]
 
 
+def test_gone_agents_are_forgotten_by_age_and_beyond_the_bound() -> None:
+    """Behaviour 97: Mesos has both lists."""
+    world = World(registry_max_agent_age_s=7200.0, registry_max_agent_count=2)
+    agents = [world.agent() for _ in range(3)]
+    for agent in agents:
+        world.ask(om.MarkAgentGone(agent.id))
+        world.advance(1)
+    world.restart()
+    world.advance(1000)
+    assert sorted(world.stored) == [f"agent/{agent.id}" for agent in agents[1:]]
+    world.advance(7200)
+    assert world.stored == {}
+    agents[2].reregister()
+    assert agents[2].heard(am.AgentReregistered)
+
+
 def test_unreachable_tasks_are_bounded() -> None:
     world = World(max_unreachable_tasks_per_framework=2)
     agent, framework = world.agent(), world.framework()
@@ -455,6 +489,19 @@ def test_unreachable_tasks_are_bounded() -> None:
     assert list(world.core.state.frameworks[framework.id].unreachable) == ["t2", "t3"]
     agent.reregister()
     assert list(world.core.state.frameworks[framework.id].tasks) == ["t2", "t3", "t0", "t1"]
+
+
+def test_agents_that_fall_silent_at_once_fit_into_the_store() -> None:
+    """Each describes itself at length; a transaction of ZooKeeper takes a megabyte."""
+    world = World(max_agent_ping_timeouts=1)
+    text = "x" * 60_000
+    agents = [world.agent(attributes=(Attribute("a", text=text),)) for _ in range(30)]
+    for agent in agents:
+        agent.disconnect()
+    world.largest_commit = 0
+    world.advance(31)
+    assert len(world.core.state.unreachable) == 30
+    assert world.largest_commit * len(text) < 600_000
 
 
 def test_many_agents_are_lost_and_forgotten_in_small_commits() -> None:
@@ -469,3 +516,59 @@ def test_many_agents_are_lost_and_forgotten_in_small_commits() -> None:
     world.advance(5000)
     assert len(world.core.state.unreachable) == 0
     assert world.largest_commit <= 1000
+
+
+# ---- whoever gets no answer
+
+
+@pytest.mark.parametrize("version", ["0.28.2", "0.9", "", "one", "1.x.0", "-1.0.0"])
+def test_an_agent_of_no_or_an_old_version_is_ignored(world: World, version: str) -> None:
+    agent = Agent(world, AgentInfo("h"))
+    agent.version = version
+    agent.register()
+    assert (agent.inbox, world.stored) == ([], {})
+    assert f"agent h is of version {version!r}" in world.ignored[0]
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "1", "1.11.0-rc1", "2.0+build.7"])
+def test_an_agent_of_a_later_version_is_admitted(world: World, version: str) -> None:
+    agent = Agent(world, AgentInfo("h"))
+    agent.version = version
+    agent.register()
+    assert agent.heard(am.AgentRegistered)
+
+
+def test_an_agent_with_a_domain_is_ignored_by_a_master_without_and_its_tasks_go_on() -> None:
+    world = World(domain=FaultDomain("r", "z"))
+    agent, framework = world.agent(domain=FaultDomain("r", "y")), world.framework()
+    framework.launch("t1")
+    world.domain = None
+    world.restart()
+    framework.subscribe()
+    stored = dict(world.stored)
+    agent.reregister()
+    assert {type(message) for message in agent.inbox} & {am.ShutdownAgent} == set()
+    assert agent.heard(am.AgentReregistered) == []
+    assert (world.stored, list(agent.tasks)) == (stored, [(framework.id, "t1")])
+    assert "has the domain r/y and this master has none" in world.ignored[0]
+    world.domain = FaultDomain("r", "z")
+    world.restart()
+    framework.subscribe()
+    agent.reregister()
+    assert [s.state for s in framework.reconcile()] == [S.STAGING]
+
+
+def test_an_agent_without_a_domain_is_ignored_where_one_is_required() -> None:
+    world = World(domain=FaultDomain("r", "z"), require_agent_domain=True)
+    assert world.agent(domain=FaultDomain("s", "z")).heard(am.AgentRegistered)
+    assert world.agent().heard(am.AgentRegistered) == []
+    assert "--require-agent-domain" in world.ignored[0]
+
+
+def test_an_agent_that_is_gone_must_exit_whatever_its_version(world: World) -> None:
+    agent = world.agent()
+    world.ask(om.MarkAgentGone(agent.id))
+    agent.version = "0.1"
+    agent.heard(am.ShutdownAgent)
+    agent.reregister()
+    assert agent.heard(am.ShutdownAgent)

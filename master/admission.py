@@ -1,0 +1,68 @@
+"""Which agents are admitted, which must exit, and which get no answer. As Mesos has it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mezzo.errors import BadRequest
+from mezzo.ids import AgentId, ConnId, check_user_id
+from mezzo.messages.agent import RegisterAgent, ReregisterAgent
+
+from . import registry
+from .state import MasterConfig, MasterState
+
+VERSION_MIN: Final = (1, 0, 0)  # of Mesos: which behaviour the agent has
+
+
+def why_ignored(config: MasterConfig, message: RegisterAgent | ReregisterAgent) -> str | None:
+    """Why it gets no answer; None: it gets one.
+
+    These are settings that can be put right, so the agent is not told to exit: its tasks go on, and
+    it asks again.
+    """
+    name = f"agent {message.info.hostname}"
+    version = _version(message.version)
+    if version is None or version < VERSION_MIN:
+        least = ".".join(map(str, VERSION_MIN))
+        return f"{name} is of version {message.version!r}: start one of {least} or later"
+    domain = message.info.domain
+    if domain is not None and config.info.domain is None:
+        return (
+            f"{name} has the domain {domain.region}/{domain.zone} and this master has none, so it "
+            "can't tell whether that is far away: start the masters with --domain"
+        )
+    if domain is None and config.require_agent_domain:
+        return f"{name} has no domain, which --require-agent-domain asks for: give it its own"
+    return None
+
+
+def _version(text: str) -> tuple[int, ...] | None:
+    """1.11.0 and 1.11.0-rc1 are the same; None: it is no version."""
+    numbers = text.partition("+")[0].partition("-")[0].split(".")
+    if not all(number.isascii() and number.isdigit() for number in numbers):
+        return None
+    return (*map(int, numbers), 0, 0)[:3]
+
+
+def check_return(state: MasterState, conn: ConnId, message: ReregisterAgent) -> AgentId:
+    """The id under which it is to be admitted. Raises BadRequest: it must exit."""
+    agent_id = message.info.id
+    if agent_id is None:
+        raise BadRequest("re-registration without an agent id: register instead")
+    check_user_id("the agent id", agent_id)
+    for info in message.frameworks:
+        check_user_id("the id of a framework that the agent reports", info.id or "")
+    registry.check_info("the agent's info", message.info)
+    if agent_id in state.gone:
+        raise BadRequest(f"agent {agent_id} was marked gone by an operator")
+    if state.agent_of.get(conn, agent_id) != agent_id:
+        raise BadRequest(f"this stream is that of agent {state.agent_of[conn]}")
+    known = state.agents.get(agent_id)
+    lost = state.unreachable.get(agent_id)
+    before = known.info if known is not None else lost.info if lost is not None else None
+    if before is not None and before.hostname != message.info.hostname:
+        raise BadRequest(
+            f"agent {agent_id} was {before.hostname} and says that it is {message.info.hostname}: "
+            "give it its old hostname, or a fresh work directory to be a new agent"
+        )
+    return agent_id
