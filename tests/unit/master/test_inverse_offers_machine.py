@@ -122,7 +122,7 @@ _THINGS = (
 
 @given(st.lists(st.tuples(st.sampled_from(_THINGS), st.integers(0, 11)), min_size=20, max_size=50))
 def test_exactly_who_uses_a_scheduled_machine_is_asked(things: list[tuple[str, int]]) -> None:
-    """Behaviours 98, 101, whatever has happened before."""
+    """Behaviour 98. Behaviour 101."""
     story = Story()
     for what, number in things:
         story.happen(what, number)

@@ -245,7 +245,7 @@ def test_a_bad_schedule_is_refused_and_changes_nothing(
 def test_only_what_is_scheduled_goes_down_and_only_what_is_down_goes_up(
     world: World, call: om.OperatorCall, why: str
 ) -> None:
-    """Behaviours 99, 100."""
+    """Behaviour 99. Behaviour 100."""
     world.agent(hostname="up")
     world.framework()
     named = om.MaintenanceWindow((MachineId("up", "10.0.0.1"), MachineId("down")), SOON)
@@ -279,7 +279,7 @@ def test_what_is_down_may_get_another_window_and_stays_down(world: World) -> Non
 
 
 def test_schedule_and_machines_that_are_down_survive_a_failover(world: World) -> None:
-    """Behaviour 64 of maintenance, 98, 99."""
+    """Behaviour 64. Behaviour 98. Behaviour 99."""
     agent, framework = world.agent(hostname="a"), world.framework()
     gone = world.agent(hostname="b")
     framework.launch("t1", agent=agent)
