@@ -255,6 +255,23 @@ def test_what_operators_set_survives_kill_9(cluster: Cluster) -> None:
     assert before[0] == om.Quotas(om.QuotaStatus((quota,)))
 
 
+def test_metrics_tell_how_long_things_take(cluster: Cluster) -> None:
+    master = cluster.master().until_it_leads()
+    cluster.agent(master.target, Resources.of(cpus=1, mem=64))
+    scheduler = Recorder("t1")
+    cluster.driver(scheduler, master.target)
+    scheduler.until_state("t1", TaskState.RUNNING)
+    answer = master.ask(om.GetMetrics())
+    assert isinstance(answer, om.Metrics)
+    shown = {metric.name: metric.value or 0 for metric in answer.metrics}
+    assert list(shown) == sorted(shown)
+    for timer in ("allocator/mesos/allocation_run_ms", "registrar/state_store_ms"):
+        assert 0 < shown[f"{timer}/min"] <= shown[f"{timer}/p50"] <= shown[f"{timer}/max"]
+        assert shown[f"{timer}/count"] >= 1
+    assert shown["system/mem_total_bytes"] > shown["system/mem_free_bytes"] > 0
+    assert shown["master/tasks_running"] == 1
+
+
 def test_flags_say_what_is_offered_to_whom(cluster: Cluster) -> None:
     hosts = cluster.directory / "hosts"
     hosts.write_text("elsewhere\n")
