@@ -44,8 +44,13 @@ def _pair(
     state: MasterState, step: Step, framework: FrameworkEntry, role: str, agent: AgentEntry
 ) -> m.Explanation:
     known = (framework.id, framework.info.name, role, agent.id, agent.info.hostname)
-    if agent.standing is Standing.RECOVERED:
-        return m.Explanation(*known, objections=(_NOT_BACK,))
+    # Of what is not back since a failover the allocator knows nothing.
+    away = [
+        *([_FRAMEWORK_NOT_BACK] if framework.recovered else []),
+        *([_AGENT_NOT_BACK] if agent.standing is Standing.RECOVERED else []),
+    ]
+    if away:
+        return m.Explanation(*known, objections=tuple(away))
     verdict = state.allocator.explain(framework.id, role, agent.id, step.now.mono_s)
     return m.Explanation(
         *known,
@@ -55,7 +60,13 @@ def _pair(
     )
 
 
-_NOT_BACK: Final = m.Objection(
+_FRAMEWORK_NOT_BACK: Final = m.Objection(
+    Veto.NOT_CONNECTED,
+    "a connected framework",
+    "it has not come back since this master leads",
+    "it has to subscribe in the role",
+)
+_AGENT_NOT_BACK: Final = m.Objection(
     Veto.AGENT_INACTIVE,
     "an active agent",
     "it has not come back since this master leads",
