@@ -77,7 +77,7 @@ class LightAgent:
             on_up=self._connected,
             on_message=self._received,
             on_down=self._disconnected,
-            repeatable=lambda message: isinstance(message, FromAgent),
+            repeatable=lambda _: 0.0,
         )
 
     def start(self) -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
-from mezzo.agent.config import AgentConfig
-from mezzo.agent.containerizer.base import Kind
-from mezzo.agent.core import AgentCore
 from mezzo.agent.events import AgentEffect, Exit, ShutdownRequested
 from mezzo.errors import BadConfig
-from mezzo.ids import IdSource
 from mezzo.master.allocator import AllocatorConfig
-from mezzo.master.core import MasterCore
-from mezzo.master.events import Answer, MasterEffect, OperatorAsked
+from mezzo.master.events import Answer, MasterEffect
 from mezzo.master.state import MasterConfig
 from mezzo.messages.operator import (
     OperatorCall,
@@ -53,31 +48,7 @@ class Agent(Protocol):
 
 
 class ScenarioMaster(VirtualMaster):
-    """With the scenario's flags, weights and quotas."""
-
-    def __init__(
-        self,
-        network: Network,
-        name: str,
-        disk: MemoryDisk,
-        election: Election,
-        scenario: Scenario,
-    ) -> None:
-        self._flags: MasterPlan = scenario.master
-        super().__init__(network, name, disk, election, lambda *_: None)
-
-    def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> MasterCore:
-        flags = self._flags
-        config = MasterConfig(
-            MasterInfo(id=f"m{epoch}-{IdSource(rng).uuid()[:8]}", ip=0, port=5050),
-            agent_ping_timeout_s=flags.agent_ping_timeout_s,
-            offer_timeout_s=flags.offer_timeout_s,
-            refuse_min_s=flags.refuse_min_s,
-            allocator=AllocatorConfig(
-                patience_s=flags.patience_s, thinker_keeps=flags.thinker_keeps
-            ),
-        )
-        return MasterCore(config, epoch, stored, rng)
+    """What it refuses is wrong in the scenario: nobody else asks it for anything."""
 
     def _perform(self, effect: MasterEffect) -> None:
         if isinstance(effect, Answer) and isinstance(effect.response, Refused):
@@ -85,6 +56,16 @@ class ScenarioMaster(VirtualMaster):
                 f"the masters refuse the roles of the scenario: {effect.response.message}"
             )
         super()._perform(effect)
+
+
+def _config(flags: MasterPlan, info: MasterInfo) -> MasterConfig:
+    return MasterConfig(
+        info,
+        agent_ping_timeout_s=flags.agent_ping_timeout_s,
+        offer_timeout_s=flags.offer_timeout_s,
+        refuse_min_s=flags.refuse_min_s,
+        allocator=AllocatorConfig(patience_s=flags.patience_s, thinker_keeps=flags.thinker_keeps),
+    )
 
 
 def _calls(roles: dict[str, RolePlan]) -> tuple[OperatorCall, ...]:
@@ -104,7 +85,7 @@ def _milli(amounts: Amounts) -> dict[str, Thousandths]:
 
 
 class RealAgent(VirtualAgent):
-    """The agent's core, with the scenario's attributes, and able to leave for good."""
+    """The agent's core, able to leave for good."""
 
     def __init__(
         self,
@@ -116,7 +97,13 @@ class RealAgent(VirtualAgent):
         self._gone = False
         machine = Machine(network.world, info.hostname, lambda *_: None)
         super().__init__(
-            network, info.hostname, info.resources, machine, find, observe=lambda *_: None
+            network,
+            info.hostname,
+            info.resources,
+            machine,
+            find,
+            observe=lambda *_: None,
+            attributes=info.attributes,
         )
 
     @property
@@ -133,11 +120,6 @@ class RealAgent(VirtualAgent):
     def lose_power(self, for_s: float) -> None:
         self.crash(for_s, reboot=True)
 
-    def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> AgentCore:
-        del epoch
-        config = AgentConfig(self.info, "1.0", "127.0.0.1", "/sandbox", (Kind.PROCESS, Kind.DOCKER))
-        return AgentCore(config, stored, IdSource(rng))
-
     def _perform(self, effect: AgentEffect) -> None:
         if isinstance(effect, Exit) and effect.wanted:
             self._gone = True
@@ -153,8 +135,9 @@ class ScenarioCluster:
         self.network = network
         self.disk = MemoryDisk()
         self.election = Election(network.world, self.disk)
+        config = partial(_config, scenario.master)
         self.masters = [
-            ScenarioMaster(network, f"master{i}", self.disk, self.election, scenario)
+            ScenarioMaster(network, f"master{i}", self.disk, self.election, lambda *_: None, config)
             for i in range(scenario.cluster.masters)
         ]
         self._servers: dict[str, Server] = {master.name: master for master in self.masters}
@@ -199,8 +182,8 @@ class ScenarioCluster:
         if leader is None:
             self.network.world.after(0.01, self._ask, calls)
             return
-        for number, call in enumerate(calls):
-            leader.process.post(OperatorAsked(number, call))
+        for call in calls:
+            leader.ask(call)
 
 
 def _infos(group: Group) -> list[AgentInfo]:

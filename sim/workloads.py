@@ -126,7 +126,7 @@ class VirtualFramework:
             on_up=self._up,
             on_message=self._received,
             on_down=self._down,
-            repeatable=lambda _: False,
+            repeatable=lambda _: 0.0,
         )
 
     def start(self) -> None:
