@@ -79,6 +79,7 @@ class VirtualAgent:
         self.resources = resources
         self._world = network.world
         self._attributes = attributes
+        self.gone = False  # for good
         self._boot = 1
         self._booted_at_s = self._world.now_s
         self._down_for_s = 0.0
@@ -108,8 +109,11 @@ class VirtualAgent:
         return core
 
     def start(self) -> None:
-        up_s = (self._world.now_s - self._booted_at_s) * self.process.mono_rate
-        self.process.start(Started(f"boot-{self._boot}", up_s=up_s))
+        self.process.start(Started(f"boot-{self._boot}", up_s=self._up_s()))
+
+    def _up_s(self) -> float:
+        """Of its machine, by the machine's clock."""
+        return (self._world.now_s - self._booted_at_s) * self.process.mono_rate
 
     def _started(self) -> None:
         self.machine.attach(self._report)
@@ -123,6 +127,11 @@ class VirtualAgent:
             self._booted_at_s = self._world.now_s
             self.machine.reboot()
         self.process.crash("rebooted" if reboot else "killed")
+
+    def destroy(self) -> None:
+        """Its machine burns: nothing of it ever comes back."""
+        self.gone = True
+        self.crash(0.0, reboot=True)
 
     def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> AgentCore:
         del epoch  # the store's; what counts for an agent is the master's
@@ -138,8 +147,13 @@ class VirtualAgent:
         del why
         self.machine.detach()
         self.client.stop()
-        self._world.after(self._down_for_s + self._world.between(0.1, 1.0), self.start)
+        if not self.gone:
+            self._world.after(self._down_for_s + self._world.between(0.1, 1.0), self._restart)
         self._down_for_s = 0.0
+
+    def _restart(self) -> None:
+        if not self.gone:
+            self.start()
 
     def _received(self, conn: ConnId, message: ToClient) -> None:
         self.process.post(MasterSaid(conn, message.epoch, message.message))
@@ -169,8 +183,8 @@ class VirtualAgent:
                 self.process.post(VolumeMade(path))
             case RemoveVolume(path=path):
                 self.process.post(VolumeRemoved(path))
-            case RenewLease():
-                pass  # no keeper outlives this agent
+            case RenewLease(up_s=up_s):
+                self.machine.renew_lease((self._up_s() - up_s) / self.process.mono_rate)
             case Exit(message=message):
                 raise AssertionError(f"{self.name} exits: {message}")
             case SetTimer() | CancelTimer():

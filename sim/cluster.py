@@ -8,6 +8,7 @@ from typing import Final
 from mezzo.ids import TaskId
 from mezzo.marathon.planner import Deployment
 from mezzo.master.state import MasterConfig
+from mezzo.messages.operator import QuotaConfig, UpdateQuota
 from mezzo.model import Attribute
 from mezzo.record import decode
 from mezzo.resources import Resources
@@ -17,14 +18,15 @@ from .containers import Container, Machine
 from .disk import Disk
 from .drill import Drill
 from .election import Election
-from .faults import Faults, Victims
-from .frameworks import VirtualFramework
+from .faults import MACHINES_MIN, Faults, Victims
+from .frameworks import BATCH_WIDTH, SHAPE, Kind, VirtualFramework
 from .marathons import VirtualMarathon
 from .masters import VirtualMaster
 from .network import Network
 from .operator import JOB, Operator, app_of, apps_on
 from .promises import (
     EndsAreToldOnce,
+    EveryNoIsExplained,
     NobodyStarves,
     NothingPromisedTwice,
     NothingRunsTwice,
@@ -37,16 +39,18 @@ from .world import World
 # After the last fault: ping timeouts, Marathon's reconciliation (600 s) and its unreachable job
 # must have had their turn.
 HEAL_S: Final = 1500.0
+_QUOTA_EVERY_S: Final = 20.0
 _LOOK_S: Final = 5.0
 _STABLE_LOOKS: Final = 4
+_GUARANTEES: Final = {Kind.BATCH: BATCH_WIDTH, Kind.UNIQUE: 1}  # times SHAPE
 _AGENT_HAS: Final = Resources.of(cpus=5, mem=2048, disk=1000, ports=[(31000, 31100)])
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How large a cluster is. agents, batch, hoarders: None: the seed draws them.
+    """How large a cluster is. batch, hoarders, unique: frameworks beside Marathon.
 
-    batch, hoarders: frameworks beside Marathon.
+    None: the seed draws it.
     """
 
     masters: int = 3
@@ -54,6 +58,7 @@ class Shape:
     agents: int | None = None
     batch: int | None = None
     hoarders: int | None = None
+    unique: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +84,11 @@ class Cluster(Watch):
         self.masters_elect = Election(world, self.master_disk)
         self.marathons_elect = Election(world, self.marathon_disk)
         self.containers = 0
-        count = rng.randint(1, 5) if shape.agents is None else shape.agents
+        count = rng.randint(1, 6) if shape.agents is None else shape.agents
         batch = world.chance(0.7) if shape.batch is None else shape.batch
         # One hoarder on a single agent is entitled to its only offer, again and again.
         hoarders = (world.chance(0.4) and count > 1) if shape.hoarders is None else shape.hoarders
+        unique = world.chance(0.4) if shape.unique is None else shape.unique
         offer_timeout_s = rng.choice((10.0, 30.0, 300.0))
         watch = self._watch = Watchers()
         self.masters = [
@@ -121,17 +127,17 @@ class Cluster(Watch):
             for i in range(shape.marathons)
         ]
         own_roles = world.chance(0.5)
-        kinds = [*(("batch", 3),) * batch, *(("hoarder", 0),) * hoarders]
+        kinds = [Kind.BATCH] * batch + [Kind.HOARDER] * hoarders + [Kind.UNIQUE] * unique
         self.frameworks = [
             VirtualFramework(
                 self.network,
                 f"{kind}{i}",
                 kind if own_roles else "*",
-                width,
+                kind,
                 watch,
                 servers.get,
             )
-            for i, (kind, width) in enumerate(kinds)
+            for i, kind in enumerate(kinds)
         ]
         self.victims = Victims(
             self.masters,
@@ -147,7 +153,15 @@ class Cluster(Watch):
         self.faults = Faults(world, self.network, self.victims, self.masters_elect)
         machines = [agent.machine for agent in self.agents]
         # 4 apps at up to twice their size during an upgrade, half a cpu each, must fit.
-        self.operator = Operator(world, self.marathons, self.marathon_disk, machines, max(1, count))
+        most = count if count < MACHINES_MIN else count - 1
+        self.operator = Operator(world, self.marathons, self.marathon_disk, machines, max(1, most))
+        self._quotas: tuple[QuotaConfig, ...] = ()
+        if own_roles and world.chance(0.5):
+            self._quotas = tuple(
+                QuotaConfig(kind, {name: many * SHAPE.milli(name) for name in ("cpus", "mem")})
+                for kind, many in _GUARANTEES.items()
+                if kind in kinds
+            )
         self.survival = WhatRunsRunsOn()
         self.drill = Drill(world, self.network, self.victims, self.survival)
         watch.begin(
@@ -156,9 +170,12 @@ class Cluster(Watch):
                 NothingPromisedTwice({agent.name: agent.resources for agent in self.agents}),
                 NothingRunsTwice(),
                 self.survival,
-                EndsAreToldOnce(self.agents, self._counts_on),
+                EndsAreToldOnce(world, self.agents, self._counts_on),
                 TheDeposedChangeNothing(),
-                NobodyStarves(world, self.frameworks, offer_timeout_s),
+                NobodyStarves(
+                    world, self.frameworks, offer_timeout_s, guaranteed=bool(self._quotas)
+                ),
+                EveryNoIsExplained(self.masters, self.marathons),
             )
         )
 
@@ -170,6 +187,15 @@ class Cluster(Watch):
             agent.start()
         for framework in self.frameworks:
             framework.start()
+        if self._quotas:
+            self._set_quotas()
+
+    def _set_quotas(self) -> None:
+        """Again and again: a leader may die with the wish, and it changes nothing twice."""
+        leader = next((master for master in self.masters if master.process.up), None)
+        if leader is not None:
+            leader.ask(UpdateQuota(self._quotas, force=True))
+        self.world.after(_QUOTA_EVERY_S, self._set_quotas)
 
     def run(self) -> Report:
         """Raises Broken, or what a core raised: then `world.story()` tells what came before."""

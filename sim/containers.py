@@ -33,6 +33,7 @@ class Ending(StrEnum):
     EXIT = "it ended by itself"
     KILL = "its agent had it killed"
     REMOVAL = "its agent had it removed"
+    LEASE = "its lease was over"
     REBOOT = "its machine was rebooted"
     HAND = "somebody removed it by hand"
 
@@ -73,6 +74,7 @@ class Machine:
         self._report: Callable[[RuntimeEvent], None] | None = None
         self._agents = 0  # counts attached ones
         self._engine_back_s = 0.0
+        self._renewed_s = 0.0  # when, in the world, the leases here were renewed last
 
     def running(self) -> list[Container]:
         return [c for c in self.containers.values() if c.state == "running"]
@@ -95,6 +97,11 @@ class Machine:
 
     def kill(self, container_id: ContainerId, grace_s: float) -> None:
         self._ask(self._kill, container_id, grace_s)
+
+    def renew_lease(self, ago_s: float) -> None:
+        """Containers with a lease may run on for its length, counted from so long ago. Their
+        keepers see to that, whatever becomes of the agent."""
+        self._renewed_s = max(self._renewed_s, self._world.now_s - ago_s)
 
     def remove(self, container_id: ContainerId) -> None:
         self._ask(self._remove, container_id)
@@ -128,6 +135,7 @@ class Machine:
             container.state = "running"
             self._world.tell(f"{self.name} runs {container.spec.task_id}")
             self._started(self, container)
+            self._keep_lease(container)
             life_s = _lifetime_s(container.spec)
             if life_s is not None:
                 self._world.after(life_s, self._exit, container, Ending.EXIT, 0)
@@ -135,6 +143,16 @@ class Machine:
                 after_s = self._world.between(1, 60)
                 self._world.after(after_s, self._crash, container)
         self._tell(container)
+
+    def _keep_lease(self, container: Container) -> None:
+        lease_s = container.spec.lease_s
+        if lease_s is None or container.state != "running":
+            return
+        left_s = self._renewed_s + lease_s - self._world.now_s
+        if left_s <= 0:
+            self._exit(container, Ending.LEASE, None, SIGKILL)
+        else:
+            self._world.after(left_s + 1e-6, self._keep_lease, container)
 
     def _crash(self, container: Container) -> None:
         if self.faults.crashes:  # else it was going to, but faults are over

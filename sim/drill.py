@@ -57,7 +57,7 @@ class Drill:
 
     def _agents(self, *, crash: bool) -> None:
         for agent in self._victims.agents:
-            if self._world.chance(0.7):
+            if not agent.gone and self._world.chance(0.7):
                 for_s = self._world.between(0.0, 8.0)
                 if crash:
                     agent.crash(for_s)

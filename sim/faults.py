@@ -24,6 +24,7 @@ from .network import Network, NetworkFaults
 from .process import DRIFT_MAX, Process
 from .world import World
 
+MACHINES_MIN: Final = 5
 _POINTS_MAX: Final = 40  # writes and effects that a doomed process may still do
 C = TypeVar("C", bound=Candidate)
 
@@ -93,6 +94,7 @@ class Faults:
             "cut": self._cut,
             "store outage": self._store_outage,
             "container lost": self._lose_container,
+            "machine lost": self._lose_machine,
             "engine restart": lambda: self._agent().machine.engine_stops(world.between(0.1, 30)),
             "clock jump": self._clock_jump,
             "stale word of the leader": self._mislead,
@@ -274,6 +276,12 @@ class Faults:
         running = [c.spec.container_id for c in agent.machine.running()]
         if candidates := [container_id for container_id in running if container_id in noted]:
             agent.machine.lost(self._world.rng.choice(candidates))
+
+    def _lose_machine(self) -> None:
+        """For good. One of several, so that what is to run has room on the others."""
+        agents = self._victims.agents
+        if len(agents) >= MACHINES_MIN and not any(agent.gone for agent in agents):
+            self._agent().destroy()
 
     def _mislead(self) -> None:
         """A client that is behind connects to a master that was deposed and may not know it."""

@@ -1,4 +1,5 @@
-"""Virtual frameworks beside Marathon: one that works through small tasks, one that hoards offers.
+"""Virtual frameworks beside Marathon: they work through small tasks, hoard offers, or keep one task
+of which there must never be two.
 
 Their cores are ours, not the SDK's: what they do is what the master's promises are measured by.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Any, Final
 
 from mezzo.core import Core, Delete, Instant, Output, Put, SetTimer, TimerFired
@@ -18,6 +20,7 @@ from mezzo.messages.scheduler import (
     Decline,
     Error,
     Event,
+    Kill,
     Offers,
     Reconcile,
     ReconcileTask,
@@ -35,7 +38,7 @@ from mezzo.model import (
     TaskStatus,
 )
 from mezzo.operations import Launch
-from mezzo.record import Record, decode, encode
+from mezzo.record import Record, decode, encode, replace
 from mezzo.resources import Resources
 from mezzo.states import TaskState
 
@@ -48,6 +51,8 @@ from .process import Process
 from .watch import Watch
 
 SHAPE: Final = Resources.of(cpus=0.25, mem=32)
+BATCH_WIDTH: Final = 3
+LEASE_S: Final = 45.0  # the shortest that the master takes
 _RECONCILE_S: Final = 60.0
 _DECLINE: Final = Filters(refuse_seconds=5.0)
 
@@ -185,6 +190,14 @@ class BatchCore(HoarderCore):
             )
             out.effects.append(Say(self.conn, Reconcile(tasks)))
 
+    def _describe(self, task_id: TaskId, work: Work) -> TaskInfo:
+        command = CommandInfo(value=f"sleep {work.seconds}")
+        return TaskInfo("work", task_id, work.offer.agent_id, resources=SHAPE, command=command)
+
+    def _over(self, state: TaskState) -> bool:
+        """Is another one to be started in its place?"""
+        return state.terminal or state is TaskState.UNKNOWN
+
     def _offer(self, offer: Offer, now: Instant, out: Output[Any]) -> None:
         assert self.conn is not None
         left, launched = offer.resources, []
@@ -195,10 +208,7 @@ class BatchCore(HoarderCore):
             work = Work(offer, number % 20 + 2)
             self.tasks[task_id] = work
             out.writes.append(Put(f"task/{task_id}", encode(work)))
-            command = CommandInfo(value=f"sleep {work.seconds}")
-            launched.append(
-                TaskInfo("work", task_id, offer.agent_id, resources=SHAPE, command=command)
-            )
+            launched.append(self._describe(task_id, work))
         if launched:
             accept = Accept((offer.id,), (Launch(tuple(launched)),), _DECLINE)
             out.effects.append(Say(self.conn, accept))
@@ -207,8 +217,11 @@ class BatchCore(HoarderCore):
 
     def _update(self, status: TaskStatus, out: Output[Any]) -> None:
         assert self.conn is not None
-        over = status.state.terminal or status.state is TaskState.UNKNOWN
-        if over and self.tasks.pop(status.task_id, None) is not None:
+        if status.task_id not in self.tasks:
+            if not (status.state.terminal or status.state is TaskState.UNREACHABLE):
+                out.effects.append(Say(self.conn, Kill(status.task_id, status.agent_id)))
+        elif self._over(status.state):
+            del self.tasks[status.task_id]
             out.writes.append(Delete(f"task/{status.task_id}"))
             if status.state is TaskState.FINISHED:
                 self.done += 1
@@ -218,21 +231,38 @@ class BatchCore(HoarderCore):
             out.effects.append(Say(self.conn, ack))
 
 
+class UniqueCore(BatchCore):
+    """One task that serves for ever; another one as soon as the master calls it unreachable."""
+
+    def _describe(self, task_id: TaskId, work: Work) -> TaskInfo:
+        info = super()._describe(task_id, work)
+        return replace(info, command=CommandInfo(value="serve"), unique_lease=LEASE_S)
+
+    def _over(self, state: TaskState) -> bool:
+        return state is TaskState.UNREACHABLE or super()._over(state)
+
+
+class Kind(StrEnum):
+    BATCH = "batch"
+    HOARDER = "hoarder"
+    UNIQUE = "unique"
+
+
 class VirtualFramework:
-    """One process, started again whenever it ends. width: of a batch framework; 0: a hoarder."""
+    """One process, started again whenever it ends."""
 
     def __init__(
         self,
         network: Network,
         name: str,
         role: str,
-        width: int,
+        kind: Kind,
         watch: Watch,
         find: Callable[[str], Server | None],
     ) -> None:
         self.name = name
         self.role = role
-        self.width = width
+        self.kind = kind
         self._world = network.world
         self._watch = watch
         self._down_for_s = 0.0
@@ -270,9 +300,14 @@ class VirtualFramework:
 
     def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> Core[Any]:
         del epoch
-        if self.width == 0:
-            return HoarderCore(self.name, self.role, stored)
-        return BatchCore(self.name, self.role, self.width, stored, IdSource(rng))
+        ids = IdSource(rng)
+        match self.kind:
+            case Kind.HOARDER:
+                return HoarderCore(self.name, self.role, stored)
+            case Kind.BATCH:
+                return BatchCore(self.name, self.role, BATCH_WIDTH, stored, ids)
+            case Kind.UNIQUE:
+                return UniqueCore(self.name, self.role, 1, stored, ids)
 
     def _ended(self, why: str) -> None:
         del why

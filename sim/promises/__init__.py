@@ -6,9 +6,11 @@ from .p3_survival import WhatRunsRunsOn
 from .p4_ends_told_once import EndsAreToldOnce
 from .p5_fencing import TheDeposedChangeNothing
 from .p7_no_starvation import NobodyStarves
+from .p8_explanations import EveryNoIsExplained
 
 __all__ = [
     "EndsAreToldOnce",
+    "EveryNoIsExplained",
     "NobodyStarves",
     "NothingPromisedTwice",
     "NothingRunsTwice",

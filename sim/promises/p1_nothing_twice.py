@@ -122,9 +122,14 @@ def _touched(
 
 def _check(core: MasterCore, agent: AgentEntry) -> None:
     state = core.state
+    for offer_id in agent.offers:
+        framework = state.frameworks[state.offers[offer_id].framework_id]
+        if not agent.connected or framework.conn is None:
+            raise Broken(
+                f"promise 1: {offer_id} promises what nobody can use: {agent.id} is "
+                f"{agent.standing}, {framework.info.name} has stream {framework.conn}"
+            )
     if agent.standing is Standing.RECOVERED:
-        if agent.offers:
-            raise Broken(f"promise 1: {agent.id} is not back but offered")
         return
     offered = Resources.total(state.offers[offer].resources for offer in agent.offers)
     allocated = Resources.total(

@@ -34,7 +34,10 @@ class WhatRunsRunsOn(Watch):
         task_id = container.spec.task_id
         if ending is Ending.REMOVAL:
             raise Broken(f"promise 3: {task_id} was removed from {machine.name} while it ran")
-        if ending is Ending.KILL and task_id not in self._asked:
+        leased = container.spec.lease_s is not None
+        if ending is Ending.LEASE and not leased:
+            raise Broken(f"promise 3: {task_id} has no lease, but ended for it")
+        if ending is Ending.KILL and task_id not in self._asked and not leased:
             raise Broken(f"promise 3: {machine.name} killed {task_id}, which nobody asked for")
         if self.quiet and ending is not Ending.EXIT and app_of(task_id) != JOB:
             raise Broken(f"promise 3: {task_id} on {machine.name}: {ending}, in a quiet time")

@@ -9,39 +9,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from mezzo.agent.core import AgentCore
-from mezzo.agent.events import Send
+from mezzo.agent.events import MasterSaid, Send
 from mezzo.core import Output
 from mezzo.ids import FrameworkId, TaskId
 from mezzo.marathon.messages import MasterEvent
-from mezzo.messages.agent import ReregisterAgent, StatusUpdate
+from mezzo.messages.agent import ReregisterAgent, StatusUpdate, UpdateAcknowledged
 from mezzo.messages.scheduler import Acknowledge, Update
 
 from ..agents import VirtualAgent
 from ..frameworks import VirtualFramework
 from ..marathons import VirtualMarathon
 from ..watch import Broken, Watch
+from ..world import World
 
 Key = tuple[FrameworkId, TaskId]
 
 
+_DURABLE_S: Final = 0.5  # an agent's disk is its own, and takes far less
+
+
 class EndsAreToldOnce(Watch):
-    def __init__(self, agents: Sequence[VirtualAgent], durable: Callable[[TaskId], bool]) -> None:
-        """durable(task_id): is the task one that Marathon's store still counts on?"""
+    def __init__(
+        self, world: World, agents: Sequence[VirtualAgent], counts_on: Callable[[TaskId], bool]
+    ) -> None:
+        """counts_on(task_id): is the task one that Marathon's store takes for alive?"""
+        self._world = world
         self._agents = agents
-        self._durable = durable
+        self._counts_on = counts_on
         self._terminal: dict[bytes, TaskId] = {}  # updates that told Marathon of an end, by uuid
-        self._acknowledged: dict[TaskId, None] = {}  # their ends were, by their framework
-        self._ends: dict[bytes, TaskId] = {}  # all that agents have told, by uuid
-        self._unheard: dict[str, dict[Key, None]] = {}  # by agent: ends it has to tell
+        # Ends of which agents were told that their frameworks have them: when, and to which life.
+        self._settled: dict[str, list[tuple[float, AgentCore, Key]]] = {}
+        self._over: dict[Key, None] = {}  # the same, durable
 
     # ---- at the agents
 
     def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
         core = agent.core
         assert core is not None
+        if settled := self._settled.get(agent.name):
+            self._make_durable(settled, core)
+        if isinstance(event, MasterSaid) and isinstance(event.message, UpdateAcknowledged):
+            key = (event.message.framework_id, event.message.task_id)
+            if core.has_forgotten(*key):
+                entry = (self._world.now_s, core, key)
+                self._settled.setdefault(agent.name, []).append(entry)
         for effect in output.effects:
             message = effect.message if isinstance(effect, Send) else None
             if isinstance(message, StatusUpdate):
@@ -49,13 +63,19 @@ class EndsAreToldOnce(Watch):
             elif isinstance(message, ReregisterAgent):
                 self._reported(agent, message)
 
+    def _make_durable(self, settled: list[tuple[float, AgentCore, Key]], core: AgentCore) -> None:
+        """What a life has known for long enough, the next ones know, too."""
+        while settled and settled[0][0] + _DURABLE_S < self._world.now_s:
+            _, knew, key = settled.pop(0)
+            if knew is core:
+                self._over[key] = None
+
     def _told(self, agent: VirtualAgent, core: AgentCore, message: StatusUpdate) -> None:
         status = message.status
-        if core.has_forgotten(message.framework_id, status.task_id):
+        if (message.framework_id, status.task_id) in self._over:
             raise Broken(f"promise 4: {status.task_id} was acknowledged, but is told again")
         if not status.state.terminal or status.uuid is None:
             return
-        self._ends[status.uuid] = status.task_id
         for container in agent.machine.running():
             if container.spec.task_id == status.task_id:
                 raise Broken(
@@ -86,9 +106,7 @@ class EndsAreToldOnce(Watch):
     def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:  # noqa: ANN401
         if not isinstance(call, Acknowledge):
             return
-        if call.uuid in self._ends:
-            self._acknowledged[call.task_id] = None
-        if call.uuid in self._terminal and self._durable(call.task_id):
+        if call.uuid in self._terminal and self._counts_on(call.task_id):
             raise Broken(
                 f"promise 4: {client.name} acknowledges the end of {call.task_id}, which its "
                 "store still counts on"
@@ -98,6 +116,8 @@ class EndsAreToldOnce(Watch):
 
     def wrong(self) -> str:
         for agent in self._agents:
+            if agent.gone:
+                continue
             core = agent.core
             if core is None:
                 return f"{agent.name} is not up"

@@ -2,7 +2,7 @@
 
 Beside Marathon run a framework that takes every offer and answers none, and a modest one that works
 through small tasks. Once no fault is left the modest one gets something again and again, within the
-offer timeout and some time for the allocation.
+offer timeout and some time for the allocation; where its role has a guarantee, at once.
 """
 
 from __future__ import annotations
@@ -13,21 +13,28 @@ from typing import Any, Final
 from mezzo.core import Output
 from mezzo.messages.scheduler import Accept
 
-from ..frameworks import BatchCore, VirtualFramework
+from ..frameworks import BatchCore, Kind, VirtualFramework
 from ..watch import Broken, Watch
 from ..world import World
 
 _SLACK_S: Final = 60.0
+_GUARANTEED_S: Final = 15.0
 
 
 class NobodyStarves(Watch):
     def __init__(
-        self, world: World, frameworks: Sequence[VirtualFramework], offer_timeout_s: float
+        self,
+        world: World,
+        frameworks: Sequence[VirtualFramework],
+        offer_timeout_s: float,
+        *,
+        guaranteed: bool,
     ) -> None:
+        """guaranteed: what they want at most is guaranteed to their roles."""
         self._world = world
-        self._modest = [framework for framework in frameworks if framework.width]
+        self._modest = [each for each in frameworks if each.kind is not Kind.HOARDER]
         # A hoarder may be offered all of it once more, before its turn is over for good.
-        self._bound_s = 2 * offer_timeout_s + _SLACK_S
+        self._bound_s = _GUARANTEED_S if guaranteed else 2 * offer_timeout_s + _SLACK_S
         self._since_s: dict[str, float] = {}  # it has wanted and got nothing since
 
     def framework_stepped(

@@ -1,0 +1,104 @@
+"""Promise 8: every "no" can be explained.
+
+- Of each framework and agent: either there is an offer, or something that the next allocation may
+  offer, or at least one reason why not, in words and with what would change it.
+- What may be offered next, with nothing said against it, is offered before the next look, or
+  somebody else got it.
+- Of each offer that Marathon did not use for an app that waits, it can tell why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from mezzo.core import Output, TimerFired
+from mezzo.ids import AgentId, FrameworkId
+from mezzo.marathon.messages import QueueRead, ReadQueue, Result
+from mezzo.master.core import MasterCore
+from mezzo.master.state import FrameworkEntry
+from mezzo.resources import Resources
+
+from ..marathons import VirtualMarathon
+from ..masters import VirtualMaster
+from ..watch import Broken, Watch
+
+_AGENTS_MAX: Final = 8  # that are asked about at one look
+
+Place = tuple[FrameworkId, str, AgentId]  # a framework in a role, on an agent
+
+
+class EveryNoIsExplained(Watch):
+    def __init__(
+        self, masters: Sequence[VirtualMaster], marathons: Sequence[VirtualMarathon]
+    ) -> None:
+        self._masters = masters
+        self._marathons = marathons
+        self._next: dict[Place, Resources] = {}  # what was to be offered next, at the last look
+
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+        if isinstance(event, TimerFired) and event.key == "heartbeat":
+            core = master.core
+            assert core is not None
+            _ask(core, master.process.now().mono_s)
+
+    def wrong(self) -> str:
+        found: dict[Place, Resources] = {}
+        for master in self._masters:
+            if master.core is not None:
+                found |= _ask(master.core, master.process.now().mono_s)
+        for (framework_id, role, agent_id), resources in found.items():
+            # Looks are far apart: what is wanted and free was not so for all that time.
+            if self._next.get((framework_id, role, agent_id)) == resources:
+                raise Broken(
+                    f"promise 8: nothing is said against offering {resources} of {agent_id} to "
+                    f"{framework_id} in role {role}, but it is not offered"
+                )
+        self._next = found
+        for marathon in self._marathons:
+            if marathon.core is not None:
+                marathon.ask(ReadQueue(), _unused_offers_have_reasons)
+        return ""
+
+
+def _ask(core: MasterCore, now_s: float) -> dict[Place, Resources]:
+    """Everybody about some agents. Returns what may be offered next, with nothing against it."""
+    state = core.state
+    agents = [agent.id for agent in state.agents.values() if agent.connected][:_AGENTS_MAX]
+    offerable: dict[Place, Resources] = {}
+    for framework in state.frameworks.values():
+        if framework.conn is None:
+            continue
+        for role in framework.info.all_roles:
+            for agent_id in agents:
+                found = _ask_one(core, framework, role, agent_id, now_s)
+                if found is not None:
+                    offerable[(framework.id, role, agent_id)] = found
+    return offerable
+
+
+def _ask_one(
+    core: MasterCore, framework: FrameworkEntry, role: str, agent_id: AgentId, now_s: float
+) -> Resources | None:
+    verdict = core.state.allocator.explain(framework.id, role, agent_id, now_s)
+    for reason in verdict.objections:
+        if not (reason.wanted and reason.have and reason.change):
+            raise Broken(f"promise 8: {reason.veto} says nothing: {reason}")
+    if verdict.offerable and not verdict.objections:
+        return verdict.offerable
+    if not (verdict.offered or verdict.objections):
+        raise Broken(
+            f"promise 8: {framework.info.name} is not offered {agent_id} in role {role}, and "
+            "nobody knows why"
+        )
+    return None
+
+
+def _unused_offers_have_reasons(result: Result) -> None:
+    assert isinstance(result, QueueRead)
+    for item in result.items:
+        if item.unused and not sum(item.refused_in_all.values()):
+            raise Broken(
+                f"promise 8: {item.unused} offers were of no use to {item.app.id}, and Marathon "
+                "does not know why"
+            )
