@@ -230,6 +230,9 @@ class MarathonCore:
                 pass  # offers are used at once, the link notices silence, no operation has an id
             case m.InverseOffers() | m.RescindInverseOffer():
                 pass  # advice only: what has to leave an agent is drained by the master
+            case m.Answered(call=call, refusal=refusal):
+                if refusal is not None:  # what it was to do is not done: begin anew
+                    self._state.do(Abort(f"the master refuses a {call} call: {refusal}"))
             case _:
                 assert_never(event)
 

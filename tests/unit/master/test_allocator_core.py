@@ -83,7 +83,7 @@ def test_what_is_launched_is_known_to_the_allocator_until_it_ends() -> None:
 
 def test_the_agents_of_other_regions_are_for_who_is_aware_of_regions() -> None:
     home = FaultDomain("north", "z1")
-    world = World(allocator=AllocatorConfig(region="north"))
+    world = World(domain=home)
     near = world.agent(domain=home)
     far = world.agent(domain=FaultDomain("south", "z1"))
     framework = world.framework()
