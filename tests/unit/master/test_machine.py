@@ -96,10 +96,19 @@ class MasterMachine(RuleBasedStateMachine):
     def bring_back(self, agent: Agent) -> None:
         """As a real agent does: it says DROPPED of what never arrived, and repeats its updates."""
         agent.reregister()
+        if agent.heard(am.ShutdownAgent):
+            self.shut_down(agent)
+            return
         for known in [k for each in agent.heard(am.AgentReregistered) for k in each.reconcile]:
             if (known.framework_id, known.task_id) not in agent.tasks:
                 agent.update(task(known.task_id, agent.id), known.framework_id, S.DROPPED)
         agent.resend()
+
+    @staticmethod
+    def shut_down(agent: Agent) -> None:
+        agent.tasks.clear()
+        agent.unacknowledged.clear()
+        agent.disconnect()
 
     @rule(number=some)
     def agent_leaves(self, number: int) -> None:
@@ -253,7 +262,7 @@ class MasterMachine(RuleBasedStateMachine):
         shares: dict[tuple[FrameworkId, str], dict[str, int]] = {}
         for agent in present:
             known = books.agents[agent.id]
-            assert known.active == agent.connected
+            assert known.active == agent.active
             taken = Resources.total(self.used(agent))
             for name in ("cpus", "mem"):
                 left = agent.info.resources.milli(name) - taken.milli(name)
