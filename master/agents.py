@@ -143,6 +143,9 @@ def reregister(state: MasterState, step: Step, conn: ConnId, message: Reregister
         return
     agent = state.agents.get(agent_id)
     was_unreachable = agent_id in state.unreachable
+    fresh = agent is None or agent.conn != conn  # else what is on its way still arrives
+    if agent is not None and not fresh:
+        message = operations.with_those_on_their_way(agent, message)
     if agent is None:
         agent = _readmit(state, step, message, agent_id)
     else:
@@ -150,9 +153,9 @@ def reregister(state: MasterState, step: Step, conn: ConnId, message: Reregister
     _attach(state, step, agent, conn)
     removal.heard(state, step, agent)
     agent.reregistered_s = step.now.wall_s
-    missing = _merge_tasks(state, step, agent, message, resend=was_unreachable)
-    executors.merge(state, step, agent, message)
-    operations.merge(state, step, agent, message)
+    missing = _merge_tasks(state, step, agent, message, resend=was_unreachable, fresh=fresh)
+    executors.merge(state, step, agent, message, fresh=fresh)
+    operations.merge(state, step, agent, message, fresh=fresh)
     new = agent.standing is Standing.RECOVERED
     agent.standing = Standing.CONNECTED
     if new:
@@ -229,7 +232,13 @@ def _attach(state: MasterState, step: Step, agent: AgentEntry, conn: ConnId) -> 
 
 
 def _merge_tasks(
-    state: MasterState, step: Step, agent: AgentEntry, message: ReregisterAgent, *, resend: bool
+    state: MasterState,
+    step: Step,
+    agent: AgentEntry,
+    message: ReregisterAgent,
+    *,
+    resend: bool,
+    fresh: bool,
 ) -> tuple[KnownTask, ...]:
     """The agent's report is the truth. Returns what it lacks: launches that never arrived."""
     infos = {info.id: info for info in message.frameworks if info.id is not None}
@@ -251,7 +260,7 @@ def _merge_tasks(
             continue  # too many await their acknowledgement: this one does no more
         if not entry.holds_resources:  # its end was told and acknowledged
             tasks.settle(state, state.frameworks[key[0]], agent, entry)
-        elif entry.state is TaskState.STAGING and entry.pending_kill is not None:
+        elif fresh and entry.state is TaskState.STAGING and entry.pending_kill is not None:
             tasks.killed_before_it_came(state, step, agent, entry)
         else:
             missing.append(KnownTask(*key))

@@ -105,8 +105,11 @@ def lose_on_agent(
 # ---------------------------------------------------------------------------------- return
 
 
-def merge(state: MasterState, step: Step, agent: AgentEntry, message: ReregisterAgent) -> None:
-    """The agent is back: its report is the truth. Of which role they are its tasks tell."""
+def merge(
+    state: MasterState, step: Step, agent: AgentEntry, message: ReregisterAgent, *, fresh: bool
+) -> None:
+    """The agent's report is the truth, except, on a stream that is not `fresh`, about what is on
+    its way. Of which role its executors are its tasks tell."""
     reported: dict[tuple[FrameworkId, ExecutorId], None] = {}
     for info in message.executors:
         framework = state.frameworks.get(info.framework_id or FrameworkId(""))
@@ -123,8 +126,9 @@ def merge(state: MasterState, step: Step, agent: AgentEntry, message: Reregister
         add(framework, agent, info, role, seen=True)
         if agent.standing is not Standing.RECOVERED:
             state.allocator.occupy((framework.id, role), agent.id, info.resources)
-    for framework_id, executor_id in [key for key in agent.executors if key not in reported]:
-        _end(state, step, agent, framework_id, executor_id)
+    for key in [key for key in agent.executors if key not in reported]:
+        if fresh or agent.executors[key].seen:
+            _end(state, step, agent, *key)
 
 
 def _role(framework: FrameworkEntry, agent: AgentEntry, executor_id: ExecutorId) -> str:

@@ -7,7 +7,10 @@ truth: of what it knows nothing, that never arrived, and a refusal makes it repo
 
 from __future__ import annotations
 
-from mezzo.conversions import Exchange
+import contextlib
+
+from mezzo.conversions import Exchange, convert
+from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.messages import operator as om
 from mezzo.messages.agent import (
@@ -82,9 +85,7 @@ def _forget(state: MasterState, agent: AgentEntry, record: OperationRecord) -> N
 def updated(state: MasterState, step: Step, agent: AgentEntry, message: OperationUpdate) -> None:
     """How one went. The agent repeats what has a uuid until it is acknowledged."""
     record, status = message.operation, message.status
-    known = agent.operations.get(record.uuid)
-    failed = status.state.terminal and status.state is not OperationState.FINISHED
-    if known is not None and not known.latest_status.state.terminal and failed:
+    if not _as_expected(agent.operations.get(record.uuid), status):
         _ask_what_it_has(state, step, agent)
     if status.uuid is None or record.framework_id is None:
         _forget(state, agent, record)
@@ -96,6 +97,14 @@ def updated(state: MasterState, step: Step, agent: AgentEntry, message: Operatio
         return
     _keep(agent, framework, replace(record, latest_status=status, agent_id=agent.id))
     step.to_framework(framework, UpdateOperationStatus(status))
+
+
+def _as_expected(known: OperationRecord | None, status: OperationStatus) -> bool:
+    """False if the agent has not what we count with: we expected success, and of what we do not
+    know, nothing."""
+    if known is None:
+        return status.state is not OperationState.FINISHED
+    return known.latest_status.state.terminal or status.state is OperationState.FINISHED
 
 
 def _ask_what_it_has(state: MasterState, step: Step, agent: AgentEntry) -> None:
@@ -125,15 +134,31 @@ def acknowledge(
 # ---------------------------------------------------------------------------------- return
 
 
-def merge(state: MasterState, step: Step, agent: AgentEntry, message: ReregisterAgent) -> None:
-    """The agent is back. It reports what has an id until that is acknowledged; the outcome of what
-    has none is in its total."""
+def with_those_on_their_way(agent: AgentEntry, message: ReregisterAgent) -> ReregisterAgent:
+    """A report that repeats itself on a stream that goes on: what is pending, and so was not
+    answered before it, arrives after it. The total will be what that makes of it."""
+    total = message.info.resources
+    reported = {record.uuid for record in message.operations}
+    for record in agent.operations.values():
+        if not record.latest_status.state.terminal and record.uuid not in reported:
+            with contextlib.suppress(BadRequest):  # then it will be refused
+                total = convert(total, record.info)
+    return replace(message, info=replace(message.info, resources=total))
+
+
+def merge(
+    state: MasterState, step: Step, agent: AgentEntry, message: ReregisterAgent, *, fresh: bool
+) -> None:
+    """The agent reports what has an id until that is acknowledged; the outcome of what has none is
+    in its total. On a `fresh` stream, what it does not report and has not answered never arrived.
+    """
     reported = {record.uuid: record for record in message.operations}
     for record in list(agent.operations.values()):
-        if record.uuid in reported:
+        pending = not record.latest_status.state.terminal
+        if record.uuid in reported or (pending and not fresh):
             continue
         _forget(state, agent, record)
-        if not record.latest_status.state.terminal:
+        if pending:
             _tell(state, step, record, OperationState.DROPPED, "it never reached the agent")
     for record in reported.values():
         framework = state.frameworks.get(record.framework_id or FrameworkId(""))

@@ -165,7 +165,6 @@ def test_the_next_master_learns_executors_and_their_roles_from_the_agents(world:
     offer = framework.offer()
     launch(framework, run("t1", agent))
     agent.update(run("t1", agent), framework.id, S.RUNNING)
-    agent.executors = (replace(EXECUTOR, framework_id=framework.id),)
     world.restart()
     framework.subscribe()
     agent.reregister()
@@ -177,6 +176,7 @@ def test_the_next_master_learns_executors_and_their_roles_from_the_agents(world:
 def test_an_executor_that_the_agent_does_not_report_is_gone(world: World) -> None:
     agent, framework = started(world)
     agent.disconnect()
+    agent.executors.clear()
     agent.reregister()
     assert world.ask(om.GetExecutors()) == om.Executors()
     assert framework.held == BIG - SMALL
@@ -186,7 +186,9 @@ def test_an_executor_that_the_master_did_not_know_is_counted(world: World) -> No
     agent, framework = world.agent(), world.framework()
     agent.frameworks[framework.id] = framework.info
     stranger = replace(EXECUTOR, framework_id=FrameworkId("gone"))
-    agent.executors = (replace(EXECUTOR, framework_id=framework.id), stranger)
+    known = replace(EXECUTOR, framework_id=framework.id)
+    agent.executors = {(FrameworkId("a"), ExecutorId("e")): known}
+    agent.executors[(FrameworkId("b"), ExecutorId("e"))] = stranger
     agent.disconnect()
     agent.reregister()
     assert framework.held == BIG - COST
@@ -195,12 +197,20 @@ def test_an_executor_that_the_master_did_not_know_is_counted(world: World) -> No
 
 def test_the_executors_of_a_lost_agent_go_with_it(world: World) -> None:
     agent, framework = started(world)
-    agent.executors = (replace(EXECUTOR, framework_id=framework.id),)
     agent.disconnect()
     world.advance(100)
     assert world.ask(om.GetExecutors()) == om.Executors()
     assert framework.heard(sm.Failure) == [sm.Failure(agent.id)]
     agent.reregister()
+    assert framework.held == BIG - SMALL - COST
+
+
+def test_a_report_that_crosses_a_launch_does_not_end_its_executor(world: World) -> None:
+    agent, framework = world.agent(), world.framework()
+    before = agent.report()
+    launch(framework, run("t1", agent))
+    agent.say(before)
+    assert framework.offer().executor_ids == ("e",)
     assert framework.held == BIG - SMALL - COST
 
 

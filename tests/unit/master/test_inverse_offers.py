@@ -69,7 +69,7 @@ def test_a_new_leader_asks_for_an_executor_that_its_agent_brings(world: World) -
     world.restart()
     framework.inbox.clear()
     framework.subscribe("*")
-    agent.executors = (executor,)
+    agent.executors[(framework.id, executor.executor_id)] = executor
     agent.frameworks = {framework.id: framework.info}
     agent.reregister()
     assert [offer.agent_id for offer in asked(framework)] == [agent.id]

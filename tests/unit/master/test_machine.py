@@ -8,14 +8,16 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from mezzo.ids import FrameworkId
+from mezzo.errors import BadRequest
+from mezzo.ids import ExecutorId, FrameworkId
 from mezzo.master.state import AgentEntry, MasterState, Standing
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
-from mezzo.model import Offer
+from mezzo.model import CommandInfo, ExecutorInfo, Filters, Offer
+from mezzo.operations import Reserve, Unreserve
 from mezzo.record import replace
-from mezzo.resources import Resources
+from mezzo.resources import Kind, Reservation, Resources
 from mezzo.states import TaskState, may_move
 from mezzo.web.replica import Replica, View
 
@@ -203,6 +205,79 @@ class MasterMachine(RuleBasedStateMachine):
         if framework := self.framework(number):
             framework.say(sm.Suppress())
 
+    # ---- operations and executors
+
+    @rule(number=some, which=some, part=st.sampled_from([1.0, 0.5]), back=st.booleans())
+    def resources_are_reserved(self, number: int, which: int, part: float, back: bool) -> None:
+        """Or reserved ones given back; often it can't be done."""
+        framework = self.framework(number)
+        if framework is None or not framework.offers:
+            return
+        offer = list(framework.offers.values())[which % len(framework.offers)]
+        del framework.offers[offer.id]
+        wanted = Resources({Kind("cpus", (_reservation(framework),)): round(part * 1000)})
+        operation = Unreserve(wanted) if back else Reserve(wanted, id=self.operation_id())
+        framework.say(sm.Accept((offer.id,), (operation,), Filters(0)))
+
+    @rule(number=some, role=st.sampled_from(["ads", "web"]), back=st.booleans())
+    def operator_reserves(self, number: int, role: str, back: bool) -> None:
+        if agent := self.agent(number):
+            wanted = Resources({Kind("cpus", (Reservation("DYNAMIC", role),)): 1000})
+            call = om.UnreserveResources if back else om.ReserveResources
+            self.world.ask(call(agent.id, wanted))
+
+    def operation_id(self) -> str | None:
+        self.task_number += 1
+        return f"o{self.task_number}" if self.task_number % 2 else None
+
+    @rule(number=some, slow=st.booleans(), refuses=st.booleans())
+    def agent_takes_its_time(self, number: int, slow: bool, refuses: bool) -> None:
+        """And then does what it was told, or says that it can't."""
+        agent = self.agent(number)
+        if agent is None:
+            return
+        agent.slow = slow
+        for order in agent.heard(am.ApplyOperation) if not slow else ():
+            try:
+                agent.say(agent.outcome(order, "no" if refuses else None))
+            except BadRequest as error:  # an earlier one was refused
+                agent.say(agent.outcome(order, str(error)))
+
+    @rule(number=some)
+    def operations_are_acknowledged(self, number: int) -> None:
+        framework = self.framework(number)
+        if framework is None:
+            return
+        for event in framework.heard(sm.UpdateOperationStatus):
+            status = event.status
+            if status.uuid is not None and status.agent_id is not None:
+                framework.say(
+                    sm.AcknowledgeOperationStatus(
+                        status.agent_id, status.uuid, status.operation_id or ""
+                    )
+                )
+
+    @rule(number=some, which=some, name=st.sampled_from("ab"))
+    def executor_task_is_launched(self, number: int, which: int, name: str) -> None:
+        framework = self.framework(number)
+        if framework is None or not framework.offers:
+            return
+        offer = list(framework.offers.values())[which % len(framework.offers)]
+        self.task_number += 1
+        executor = ExecutorInfo(
+            ExecutorId(name), command=CommandInfo("x"), resources=Resources.of(cpus=0.5)
+        )
+        info = task(f"t{self.task_number}", offer.agent_id, Resources.of(mem=32))
+        framework.accept([offer], replace(info, command=None, executor=executor), refuse_s=0)
+
+    @rule(number=some)
+    def executors_exit(self, number: int) -> None:
+        agent = self.agent(number)
+        for framework_id, executor_id in list(agent.executors) if agent is not None else ():
+            assert agent is not None
+            del agent.executors[(framework_id, executor_id)]
+            agent.say(am.ExecutorExited(framework_id, executor_id, 0))
+
     # ---- tasks
 
     @rule(number=some, which=some, new=st.sampled_from([S.RUNNING, S.FINISHED, S.FAILED]))
@@ -234,6 +309,7 @@ class MasterMachine(RuleBasedStateMachine):
     def used(self, agent: AgentEntry) -> list[Resources]:
         """What is promised of the agent, piece by piece."""
         tasks = [entry.info.resources for entry in agent.tasks.values() if entry.holds_resources]
+        tasks += [executor.info.resources for executor in agent.executors.values()]
         return tasks + [self.state.offers[each].resources for each in agent.offers]
 
     @invariant()
@@ -270,6 +346,8 @@ class MasterMachine(RuleBasedStateMachine):
             for entry in agent.tasks.values():
                 if entry.holds_resources:
                     _charge(shares, entry.info.framework_id, entry.info.role, entry.info.resources)
+            for (framework_id, _), executor in agent.executors.items():
+                _charge(shares, framework_id, executor.role, executor.info.resources)
             for offer_id in agent.offers:
                 offer = self.state.offers[offer_id]
                 _charge(shares, offer.framework_id, offer.role, offer.resources)
@@ -278,6 +356,12 @@ class MasterMachine(RuleBasedStateMachine):
             for key, client in books.tree.clients.items()
         }
         assert {key: amounts for key, amounts in counted.items() if amounts} == shares
+
+    @invariant()
+    def what_an_agent_has_is_known_unless_it_is_about_to_change(self) -> None:
+        for agent in self.agents:
+            if agent.conn is not None and not agent.slow:
+                assert self.state.agents[agent.id].info.resources == agent.info.resources
 
     @invariant()
     def offers_belong_to_who_is_there(self) -> None:
@@ -307,6 +391,24 @@ class MasterMachine(RuleBasedStateMachine):
         waiting = {key for agent in state.unreachable.values() for key in agent.tasks}
         for framework in state.frameworks.values():
             assert {(framework.id, task_id) for task_id in framework.unreachable} <= waiting
+
+    @invariant()
+    def executors_and_operations_are_known_to_both_sides(self) -> None:
+        state = self.state
+        assert {(f, (a.id, e)) for a in state.agents.values() for f, e in a.executors} == {
+            (f.id, key) for f in state.frameworks.values() for key in f.executors
+        }
+        named = {
+            (record.framework_id, record.info.id, agent.id, uuid)
+            for agent in state.agents.values()
+            for uuid, record in agent.operations.items()
+            if record.info.id is not None
+        }
+        assert named == {
+            (f.id, id_, *place)
+            for f in state.frameworks.values()
+            for id_, place in f.operations.items()
+        }
 
     @invariant()
     def streams_are_known_to_both_sides(self) -> None:
@@ -377,10 +479,13 @@ class MasterMachine(RuleBasedStateMachine):
         for agent in self.agents:
             agent.disconnect()
             self.bring_back(agent)
+            assert self.state.agents[agent.id].info.resources == agent.info.resources
         for agent in self.agents:
             for key in list(agent.tasks):
                 if not agent.tasks[key].state.terminal:
                     agent.update(agent.tasks[key], key[0], S.FINISHED)
+            for framework_id, executor_id in list(agent.executors):
+                agent.say(am.ExecutorExited(framework_id, executor_id, 0))
         for framework in self.frameworks:
             if framework.conn is None:
                 continue
@@ -395,6 +500,10 @@ class MasterMachine(RuleBasedStateMachine):
                 assert not entry.offers
                 assert self.state.allocator.available(entry.id) == entry.info.resources
         self.no_timer_is_left_behind()
+
+
+def _reservation(framework: Framework) -> Reservation:
+    return Reservation("DYNAMIC", framework.info.role if framework.info.role != "*" else "ads")
 
 
 def _charge(

@@ -262,14 +262,37 @@ def test_a_refusal_of_the_agent_corrects_what_the_master_thinks_it_has(world: Wo
     framework.operate(Reserve(of("disk", 100), id="o1"), Create(volume(100), id="o2"), refuse_s=0)
     assert framework.held.filter(role="ads") == volume(100)
     first, second = agent.heard(am.ApplyOperation)
+    agent.deaf = True
     agent.say(agent.outcome(first, "no"))
     assert not framework.offers, "nothing is offered until the agent has said what it has"
     assert agent.heard(am.Ping) == [am.Ping(connected=False)]
+    agent.deaf = False
     agent.say(agent.outcome(second, "no"))
     assert states(framework) == [O.ERROR, O.ERROR]
-    agent.say(agent.report())
     assert framework.held == ROOMY
     assert world.core.state.agents[agent.id].info.resources == ROOMY
+
+
+def test_a_report_that_crosses_operations_on_its_stream_counts_with_them(world: World) -> None:
+    agent, framework = pair(world, slow=True)
+    framework.operate(Reserve(of("cpus", 1), id="o"), Reserve(of("cpus", 1)), refuse_s=0)
+    agent.say(agent.report())  # sent before it heard of them
+    assert states(framework) == []
+    assert framework.held.filter(role="ads") == of("cpus", 2)
+    for order in agent.heard(am.ApplyOperation):
+        agent.say(agent.outcome(order, None))
+    assert states(framework) == [O.FINISHED]
+    assert agent.heard(am.Ping) == []
+    assert world.core.state.agents[agent.id].info.resources == agent.info.resources
+
+
+def test_an_outcome_that_the_master_does_not_count_with_makes_it_ask(world: World) -> None:
+    agent, framework = pair(world)
+    agent.info = replace(agent.info, resources=ROOMY)
+    late = am.ApplyOperation(b"u" * 16, Reserve(of("cpus", 1)))
+    agent.say(agent.outcome(late, None))
+    assert agent.heard(am.Ping) == [am.Ping(connected=False)]
+    assert framework.held.filter(role="ads") == of("cpus", 1)
 
 
 def test_a_task_on_what_the_agent_refused_is_dropped_by_it(world: World) -> None:

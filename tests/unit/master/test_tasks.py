@@ -246,6 +246,17 @@ def test_a_kill_of_a_launch_that_never_arrived_ends_the_task_as_killed(world: Wo
     assert list(world.core.state.frameworks[framework.id].completed) == ["t1"]
 
 
+def test_a_report_that_crosses_a_launch_and_its_kill_ends_nothing(world: World) -> None:
+    agent, framework = world.agent(), world.framework()
+    before = agent.report()
+    info = framework.launch("t1")
+    framework.say(sm.Kill(info.task_id))
+    agent.say(before)
+    assert framework.updates() == []
+    framework.acknowledge(agent.update(info, framework.id, S.KILLED))
+    assert framework.offer().resources == BIG
+
+
 def test_a_senseless_grace_period_of_a_kill_is_refused_and_kills_nothing(world: World) -> None:
     agent, framework = world.agent(), world.framework()
     info = framework.launch("t1")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from mezzo.conversions import convert, exchange
 from mezzo.core import CancelTimer, Delete, Instant, Put, SetTimer, TimerFired
-from mezzo.ids import AgentId, ConnId, FrameworkId, OfferId, TaskId
+from mezzo.ids import AgentId, ConnId, ExecutorId, FrameworkId, OfferId, TaskId
 from mezzo.master.core import MasterCore
 from mezzo.master.events import (
     AgentSaid,
@@ -79,7 +79,7 @@ class Agent:
         self.conn: ConnId | None = None
         self.tasks: dict[tuple[FrameworkId, TaskId], Task] = {}
         self.frameworks: dict[FrameworkId, FrameworkInfo] = {}
-        self.executors: tuple[ExecutorInfo, ...] = ()  # that it reports
+        self.executors: dict[tuple[FrameworkId, ExecutorId], ExecutorInfo] = {}
         self.operations: dict[bytes, OperationRecord] = {}  # whose outcome is not acknowledged
         self.capabilities = tuple(AgentCapability)
         self.slow = False  # True: does no operations until it is told to `operate`
@@ -97,6 +97,7 @@ class Agent:
         self.world.feed(AgentSaid(self.conn, message))
 
     def connect(self) -> None:
+        self.heard(am.ApplyOperation)  # those of the stream before are void
         self.conn = self.world.open(self)
 
     def register(self) -> None:
@@ -116,7 +117,7 @@ class Agent:
             self.boot_id,
             tasks or tuple(self.tasks.values()),
             tuple(self.frameworks.values()),
-            self.executors,
+            tuple(self.executors.values()),
             tuple(self.operations.values()),
             self.capabilities,
         )
@@ -179,16 +180,18 @@ class Agent:
     def receive(self, message: Any) -> None:
         self.inbox.append(message)
         match message:
-            case am.Ping(number=number):
+            case am.Ping(number=number, connected=connected):
                 if not self.deaf and self.conn is not None:
                     self.world.replies.append(AgentSaid(self.conn, am.Pong(number)))
+                    if not connected:
+                        self.world.replies.append(AgentSaid(self.conn, self.report()))
             case am.AgentRegistered(agent_id=agent_id) | am.AgentReregistered(agent_id=agent_id):
                 self.info = replace(self.info, id=agent_id)
             case am.RunTask():
                 self._run(message)
-            case am.RunGroup(framework=framework, tasks=tasks, role=role):
+            case am.RunGroup(framework=framework, executor=executor, tasks=tasks, role=role):
                 for each in tasks:
-                    self._run(am.RunTask(framework, each, role))
+                    self._run(am.RunTask(framework, replace(each, executor=executor), role))
             case am.ApplyOperation():
                 if not self.slow:
                     self.operate(message)
@@ -206,6 +209,11 @@ class Agent:
                 for key in [key for key in self.tasks if key[0] == framework_id]:
                     del self.tasks[key]
                     self.unacknowledged.pop(key, None)
+                for running in [key for key in self.executors if key[0] == framework_id]:
+                    del self.executors[running]
+                for uuid, record in list(self.operations.items()):
+                    if record.framework_id == framework_id:
+                        del self.operations[uuid]
             case _:
                 pass
 
@@ -213,6 +221,8 @@ class Agent:
         framework, task = order.framework, order.task
         assert framework.id is not None
         self.frameworks[framework.id] = framework
+        if task.executor is not None:
+            self.executors[(framework.id, task.executor.executor_id)] = task.executor
         self.tasks[(framework.id, task.task_id)] = Task(
             *(task.name, task.task_id, framework.id, self.id, TaskState.STAGING),
             resources=task.resources,
