@@ -7,10 +7,10 @@ from the start of the run, cpus are cores, mem and disk MiB.
 from __future__ import annotations
 
 import csv
-import importlib
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
+import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -294,10 +294,6 @@ def check(plain: dict[str, Any], where: str, folder: Path) -> Scenario:
 
 
 def _yaml(path: Path, text: str) -> Any:  # noqa: ANN401 - whatever the file holds
-    try:
-        yaml: Any = importlib.import_module("yaml")
-    except ImportError as error:
-        raise BadConfig("scenario files need PyYAML: pip install pyyaml") from error
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
