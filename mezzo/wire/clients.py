@@ -15,10 +15,11 @@ from mezzo.log import get_logger
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
-from mezzo.wire.v1 import agent_pb2_grpc, operator_pb2_grpc, scheduler_pb2_grpc
+from mezzo.wire.v1 import agent_pb2_grpc, operator_pb2_grpc, relay_pb2_grpc, scheduler_pb2_grpc
 
 from . import agent as agent_wire
 from . import operator as operator_wire
+from . import relay as relay_wire
 from . import scheduler as scheduler_wire
 from .link import CHANNEL_OPTIONS, Link
 
@@ -48,6 +49,7 @@ class AgentLink(Link[am.AgentMessage]):
                 log.error("master.unreadable", error=str(error))
                 self.close(conn)
                 return
+            self.crowd = batch.streams
             on_messages(conn, epoch, messages)
 
         super().__init__(
@@ -59,6 +61,47 @@ class AgentLink(Link[am.AgentMessage]):
             on_down=on_down,
             name="agent",
         )
+
+
+class RelayLink(Link[Any]):
+    """A relay's stream: what the streams of its agents said, and what is said to them, as bytes."""
+
+    def __init__(
+        self,
+        detector: LeaderDetector,
+        *,
+        on_up: Callable[[ConnId], None],
+        on_said: Callable[[int, bytes], None],
+        on_close: Callable[[int], None],
+        on_down: Callable[[ConnId], None],
+    ) -> None:
+        """`on_said` and `on_close` get the number of the agent's stream; a close is the last."""
+
+        def open_stream(channel: grpc.aio.Channel, out: AsyncIterator[Any]) -> Any:  # noqa: ANN401
+            return relay_pb2_grpc.RelayStub(channel).Connect(out)  # type: ignore[no-untyped-call]
+
+        def on_message(conn: ConnId, message: Any) -> None:  # noqa: ANN401
+            for entry in message.entries:
+                if entry.HasField("batch"):
+                    on_said(entry.stream, entry.batch)
+                if entry.close:
+                    on_close(entry.stream)
+
+        super().__init__(
+            detector,
+            open_stream=open_stream,
+            pack=relay_wire.from_agents,
+            on_up=on_up,
+            on_message=on_message,
+            on_down=on_down,
+            name="relay",
+        )
+
+    def said(self, conn: ConnId, stream: int, batch: bytes) -> None:
+        self.send(conn, relay_wire.said(stream, batch))
+
+    def ended(self, conn: ConnId, stream: int) -> None:
+        self.send(conn, relay_wire.ended(stream))
 
 
 class SchedulerLink(Link[sm.Call]):

@@ -59,6 +59,9 @@ RETRY_MAX_S: Final = 3.0
 # A master to which ten thousand return at once needs a while to shake all hands. Who gives up
 # earlier comes again and makes it longer. One that is not there refuses at once.
 CONNECT_WITHIN_S: Final = 30.0
+# When a leader is gone, its peers come to the next one so many in a second: each is served at once,
+# where all together would have to wait for all.
+_RETURNS_PER_S: Final = 1000
 
 
 class _Published(msgspec.Struct):
@@ -119,6 +122,8 @@ class Link(Generic[Out]):
         self._outbox_filled = asyncio.Event()
         self._current: asyncio.Task[None] | None = None
         self.attempts = 0  # to connect, since the beginning
+        self.crowd = 0  # streams of the master that served us last: all of them will come back
+        self._served = False
 
     @property
     def leader(self) -> str | None:
@@ -141,12 +146,17 @@ class Link(Generic[Out]):
         self._detector.start(self._on_leader)
         retry_s = RETRY_MIN_S
         attempt = 0
+        met: str | None = None  # the leader that we have come to in our turn
         try:
             while True:
                 self._leader_changed.clear()
                 if self._leader is None:
                     await self._leader_changed.wait()
                     continue
+                if self._leader != met:
+                    met = self._leader
+                    await asyncio.sleep(random.uniform(0.0, self.crowd / _RETURNS_PER_S))
+                    continue  # who leads may be another by now
                 started_s = self._loop.time()
                 # One of a fixed list leads: ask them in turn, the standbys refuse.
                 targets = self._leader.split(",")
@@ -157,6 +167,8 @@ class Link(Generic[Out]):
                 await asyncio.wait([self._current])
                 if not self._current.cancelled():
                     self._current.result()  # what a callback raised is a bug, and ends us
+                if self._served:
+                    self._served, met = False, None
                 if self._loop.time() - started_s > RETRY_MAX_S:
                     retry_s = RETRY_MIN_S
                     attempt -= 1  # it did lead: begin with it
@@ -205,6 +217,7 @@ class Link(Generic[Out]):
                 call = self._open_stream(channel, self._outgoing(conn))
                 self._on_up(conn)
                 async for message in call:
+                    self._served = True
                     self._on_message(conn, message)
                 self._log.info("master.closed_stream", master=target)
             except (TimeoutError, ConnectionError):

@@ -10,11 +10,12 @@ import asyncio
 import contextlib
 import itertools
 import resource
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Coroutine, Hashable, Iterable
 from typing import Any, Final, Protocol
 
 import grpc
 import grpc.aio
+import psutil
 
 from mezzo.errors import BadConfig, BadRequest, NotLeader
 from mezzo.ids import ConnId, FrameworkId
@@ -22,17 +23,24 @@ from mezzo.log import get_logger
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
-from mezzo.wire.v1 import agent_pb2_grpc, operator_pb2_grpc, scheduler_pb2_grpc
+from mezzo.wire.v1 import agent_pb2 as agent_pb
+from mezzo.wire.v1 import agent_pb2_grpc, operator_pb2_grpc, relay_pb2_grpc, scheduler_pb2_grpc
 from mezzo.wire.v1 import operator_pb2 as operator_pb
 
 from . import agent as agent_wire
 from . import operator as operator_wire
 from . import scheduler as scheduler_wire
+from .admission import Admission
 from .link import SERVER_OPTIONS
+from .relay import Member, read_batch, to_agents
+from .stream import Stream
 
 # A peer that reads so slowly that this many messages wait is cut off: it comes back and catches up.
 OUTBOX_MAX: Final = 100_000
 _ANSWER_S: Final = 30.0
+# From the election to the lead: reading the store, above all.
+_ELECTED_S: Final = 10.0
+_EVERYWHERE: Final = ("0.0.0.0", "::", "[::]")
 
 
 class Handler(Protocol):
@@ -51,31 +59,6 @@ class Handler(Protocol):
     def closed(self, conn: ConnId) -> None: ...
 
 
-class _Stream:
-    """One open stream: its outbox, and how what is in it becomes wire messages."""
-
-    __slots__ = ("closing", "conn", "filled", "outbox", "pack", "reader", "task")
-
-    def __init__(self, conn: ConnId, pack: Callable[[list[Any]], list[Any]]) -> None:
-        self.conn = conn
-        self.pack = pack
-        self.outbox: list[Any] = []
-        self.filled = asyncio.Event()
-        self.closing = False
-        self.task = asyncio.current_task()
-        self.reader: asyncio.Future[Any] | None = None
-
-    async def outgoing(self) -> AsyncIterator[Any]:
-        while True:
-            await self.filled.wait()
-            self.filled.clear()
-            waiting, self.outbox = self.outbox, []
-            for message in self.pack(waiting):
-                yield message
-            if self.closing and not self.outbox:
-                return
-
-
 class MasterServer:
     """Serves while its owner leads: before `lead` every call is refused with the leader's address.
 
@@ -86,15 +69,18 @@ class MasterServer:
         """`leader` tells, for the hint of a standby, where the leader is."""
         self._leader = leader
         self._handler: Handler | None = None
+        self._leading = asyncio.Event()
+        self._address = ("", 0)  # that it listens on
         self._epoch = 0
         self._conns = itertools.count(1)
-        self._streams: dict[ConnId, _Stream] = {}
+        self._streams: dict[ConnId, Stream | Member] = {}
         self._operators: dict[ConnId, None] = {}  # those that have their snapshot
         self._requests = itertools.count(1)
         self._answers: dict[int, asyncio.Future[tuple[int, om.OperatorResponse]]] = {}
         self._log = get_logger("master")
         self._server = grpc.aio.server(options=SERVER_OPTIONS)
         agent_pb2_grpc.add_AgentServicer_to_server(_Agents(self), self._server)  # type: ignore[no-untyped-call]
+        relay_pb2_grpc.add_RelayServicer_to_server(_Relays(self), self._server)  # type: ignore[no-untyped-call]
         scheduler_pb2_grpc.add_SchedulerServicer_to_server(_Schedulers(self), self._server)  # type: ignore[no-untyped-call]
         operator_pb2_grpc.add_OperatorServicer_to_server(_Operators(self), self._server)  # type: ignore[no-untyped-call]
 
@@ -108,11 +94,13 @@ class MasterServer:
                 f"cannot listen on {ip}:{port}: is it in use? give another --port"
             ) from error
         await self._server.start()
+        self._address = (ip, bound)
         return bound
 
     def lead(self, handler: Handler, epoch: int) -> None:
         self._handler = handler
         self._epoch = epoch
+        self._leading.set()
 
     async def stop(self) -> None:
         self._handler = None
@@ -127,10 +115,10 @@ class MasterServer:
             return
         if len(stream.outbox) >= OUTBOX_MAX:
             self._log.warning("stream.too_slow", conn=conn)
-            self._abort(stream)
+            stream.abort("this stream is read too slowly: come again")
+            self._closed(stream)  # now: when its peer reads again, if ever, is another matter
             return
-        stream.outbox.append(message)
-        stream.filled.set()
+        stream.put(message)
 
     def send_snapshot(self, conn: ConnId, sequence: int, event: om.OperatorEvent) -> None:
         if conn in self._streams:
@@ -150,10 +138,7 @@ class MasterServer:
         """End the stream after what was sent before."""
         stream = self._streams.get(conn)
         if stream is not None:
-            stream.closing = True
-            stream.filled.set()
-            if stream.reader is not None:
-                stream.reader.cancel()  # what the peer still says is of no interest
+            stream.close()
 
     # ---- serving
 
@@ -162,53 +147,54 @@ class MasterServer:
             raise NotLeader(self._leader())
         return self._handler
 
-    def _open(self, pack: Callable[[list[Any]], list[Any]]) -> _Stream:
-        stream = _Stream(ConnId(next(self._conns)), pack)
+    async def _soon_lead(self) -> Handler:
+        """Wait while we are elected but have not read our store yet: who is refused comes again and
+        again, and late in the end. Raises NotLeader."""
+        if self._handler is None and self._is_us(self._leader()):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._leading.wait(), _ELECTED_S)
+        return self._require_lead()
+
+    def _is_us(self, leader: str | None) -> bool:
+        host, _, port = (leader or "").rpartition(":")
+        ip, bound = self._address
+        if port != str(bound):
+            return False
+        return host == ip or (ip in _EVERYWHERE and host in _own_addresses())
+
+    def _opened(self, stream: Stream | Member) -> None:
         self._streams[stream.conn] = stream
-        return stream
 
-    def _abort(self, stream: _Stream) -> None:
-        if stream.task is not None:
-            stream.task.cancel()
-
-    def _closed(self, stream: _Stream) -> None:
-        del self._streams[stream.conn]
+    def _closed(self, stream: Stream | Member) -> None:
+        if self._streams.pop(stream.conn, None) is None:
+            return  # it was cut off before
         self._operators.pop(stream.conn, None)
         if self._handler is not None:
             self._handler.closed(stream.conn)
 
+    def _agent_batch(self, messages: list[am.MasterMessage]) -> agent_pb.MasterBatch:
+        batch = agent_wire.master_batch_to_wire(messages, self._epoch)
+        batch.streams = len(self._streams)
+        return batch
+
     async def _serve(
         self,
         context: Any,  # noqa: ANN401 - grpc.aio has no type for it
-        pack: Callable[[list[Any]], list[Any]],
-        read: Callable[[Handler, ConnId], Any],
+        pack: Callable[[list[Any]], Iterable[Any]],
+        read: Callable[[Handler, Stream], Coroutine[Any, Any, None]],
     ) -> None:
         """One stream from begin to end: `read` consumes the requests beside the answers."""
         try:
-            handler = self._require_lead()
+            handler = await self._soon_lead()
         except NotLeader as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
             return
-        stream = self._open(pack)
-        reader = stream.reader = asyncio.ensure_future(read(handler, stream.conn))
-        reader.add_done_callback(lambda done: self._reader_ended(stream, done))
+        stream = Stream(ConnId(next(self._conns)), pack)
+        self._opened(stream)
         try:
-            async for message in stream.outgoing():
-                await context.write(message)
-            if reader.done() and not reader.cancelled():
-                try:
-                    reader.result()
-                except BadRequest as refusal:
-                    await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(refusal))
+            await stream.serve(context, read(handler, stream))
         finally:
-            reader.cancel()
             self._closed(stream)
-
-    def _reader_ended(self, stream: _Stream, done: asyncio.Future[Any]) -> None:
-        """The peer has nothing more to say, or said something wrong: end the stream."""
-        if not done.cancelled():
-            stream.closing = True
-            stream.filled.set()
 
     async def _ask(self, call: om.OperatorCall) -> tuple[int, om.OperatorResponse]:
         handler = self._require_lead()
@@ -229,40 +215,116 @@ def allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
+def _own_addresses() -> set[str]:
+    return {each.address for of_card in psutil.net_if_addrs().values() for each in of_card}
+
+
 class _Agents(agent_pb2_grpc.AgentServicer):
     def __init__(self, server: MasterServer) -> None:
         self._server = server
 
     async def Connect(self, request_iterator: Any, context: Any) -> None:  # noqa: ANN401
-        async def read(handler: Handler, conn: ConnId) -> None:
+        async def read(handler: Handler, stream: Stream) -> None:
             async for batch in request_iterator:
-                handler.agent_said(conn, agent_wire.agent_batch_from_wire(batch))
+                handler.agent_said(stream.conn, agent_wire.agent_batch_from_wire(batch))
 
         server = self._server
-        await server._serve(
-            context,
-            lambda messages: (
-                [agent_wire.master_batch_to_wire(messages, server._epoch)] if messages else []
-            ),
-            read,
-        )
+        await server._serve(context, lambda m: [server._agent_batch(m)] if m else [], read)
+
+
+class _Relays(relay_pb2_grpc.RelayServicer):
+    """Many agents' streams in one. What the relay calls a stream has a connection id of its own."""
+
+    def __init__(self, server: MasterServer) -> None:
+        self._server = server
+
+    async def Connect(self, request_iterator: Any, context: Any) -> None:  # noqa: ANN401
+        server = self._server
+        members: dict[int, Member] = {}
+
+        async def read(handler: Handler, relay: Stream) -> None:
+            async for message in request_iterator:
+                for entry in message.entries:
+                    self._entry(handler, relay, members, entry)
+
+        try:
+            await server._serve(context, lambda m: to_agents(m, server._agent_batch), read)
+        finally:
+            for member in members.values():
+                server._closed(member)
+
+    def _entry(
+        self,
+        handler: Handler,
+        relay: Stream,
+        members: dict[int, Member],
+        entry: Any,  # noqa: ANN401
+    ) -> None:
+        server = self._server
+        member = members.get(entry.stream)
+        if not entry.HasField("batch"):
+            if member is not None:
+                server._closed(members.pop(entry.stream))
+            return
+        if member is None:
+            member = members[entry.stream] = Member(
+                ConnId(next(server._conns)), entry.stream, relay
+            )
+            server._opened(member)
+        if member.closing:
+            return
+        try:
+            messages = read_batch(entry.batch)
+        except BadRequest as error:
+            server._log.warning("agent.unreadable", conn=member.conn, error=str(error))
+            member.close()
+            return
+        handler.agent_said(member.conn, messages)
 
 
 class _Schedulers(scheduler_pb2_grpc.SchedulerServicer):
     def __init__(self, server: MasterServer) -> None:
         self._server = server
+        self._admission = Admission()
 
     async def Subscribe(self, request_iterator: Any, context: Any) -> None:  # noqa: ANN401
-        async def read(handler: Handler, conn: ConnId) -> None:
+        loop = asyncio.get_running_loop()
+        admitted: tuple[Hashable, float] | None = None  # whose stream it is, and since when
+
+        async def read(handler: Handler, stream: Stream) -> None:
+            nonlocal admitted
             async for message in request_iterator:
-                handler.framework_said(conn, *scheduler_wire.call_from_wire(message))
+                framework_id, call = scheduler_wire.call_from_wire(message)
+                if isinstance(call, sm.Subscribe):
+                    owner = (_host(context.peer()), call.framework_info.name)
+                    await self._wait(owner)
+                    admitted = admitted or (owner, loop.time())
+                handler.framework_said(stream.conn, framework_id, call)
 
         server = self._server
-        await server._serve(
-            context,
-            lambda events: [scheduler_wire.event_to_wire(e, server._epoch) for e in events],
-            read,
-        )
+        try:
+            await server._serve(
+                context,
+                lambda events: [scheduler_wire.event_to_wire(e, server._epoch) for e in events],
+                read,
+            )
+        finally:
+            if admitted is not None:
+                owner, since_s = admitted
+                self._admission.ended(owner, loop.time() - since_s, loop.time())
+
+    async def _wait(self, owner: tuple[str, str]) -> None:
+        """Until the subscription may go on. Who gives up meanwhile has cost nobody anything."""
+        loop = asyncio.get_running_loop()
+        while (wait_s := self._admission.wait_s(owner, loop.time())) > 0:
+            host, framework = owner
+            self._server._log.debug("framework.waits", framework=framework, host=host, s=wait_s)
+            await asyncio.sleep(wait_s)
+
+
+def _host(peer: str) -> str:
+    """Without the port, which is another for every connection: `ipv4:10.0.0.1:4711`."""
+    return peer.rpartition(":")[0]
 
 
 class _Operators(operator_pb2_grpc.OperatorServicer):
@@ -287,8 +349,8 @@ class _Operators(operator_pb2_grpc.OperatorServicer):
         return operator_wire.response_to_wire(response, sequence)
 
     async def Subscribe(self, request: operator_pb.Call, context: Any) -> None:  # noqa: ANN401
-        async def read(handler: Handler, conn: ConnId) -> None:
-            handler.operator_joined(conn, operator_wire.resume_from_wire(request))
+        async def read(handler: Handler, stream: Stream) -> None:
+            handler.operator_joined(stream.conn, operator_wire.resume_from_wire(request))
             await asyncio.Event().wait()  # it says nothing more; cancelled with the stream
 
         server = self._server

@@ -15,10 +15,21 @@ from mezzo.ids import AgentId, ConnId, FrameworkId
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
+from mezzo.model import FrameworkInfo
 from mezzo.wire import agent as agent_wire
+from mezzo.wire import scheduler as scheduler_wire
 from mezzo.wire import server as server_module
+from mezzo.wire.admission import FREE
 from mezzo.wire.server import MasterServer
-from mezzo.wire.v1 import agent_pb2_grpc, operator_pb2, operator_pb2_grpc
+from mezzo.wire.v1 import (
+    agent_pb2,
+    agent_pb2_grpc,
+    operator_pb2,
+    operator_pb2_grpc,
+    relay_pb2,
+    relay_pb2_grpc,
+    scheduler_pb2_grpc,
+)
 
 EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]  # the stubs lack it
 
@@ -56,6 +67,8 @@ class Fixture:
         self.server = server
         self.handler = handler
         self.agents = agent_pb2_grpc.AgentStub(channel)  # type: ignore[no-untyped-call]
+        self.relays = relay_pb2_grpc.RelayStub(channel)  # type: ignore[no-untyped-call]
+        self.schedulers = scheduler_pb2_grpc.SchedulerStub(channel)  # type: ignore[no-untyped-call]
         self.operators = operator_pb2_grpc.OperatorStub(channel)  # type: ignore[no-untyped-call]
 
     async def agent(self) -> tuple[ConnId, Any]:
@@ -153,15 +166,37 @@ def test_a_bug_in_the_handler_ends_that_stream_with_an_error() -> None:
     serve(test)
 
 
-def test_a_peer_that_reads_too_slowly_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_peer_that_reads_too_slowly_is_cut_off_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "OUTBOX_MAX", 10)
 
     async def test(f: Fixture) -> None:
-        conn, _ = await f.agent()
+        conn, call = await f.agent()
         for _ in range(11):  # within one turn nothing leaves
             f.server.send(conn, PINGS[0])
         assert await f.handler.next() == (conn, "closed")
         assert f.server._streams == {}
+        assert await call.code() is grpc.StatusCode.UNAVAILABLE
+        assert "too slowly" in await call.details()
+
+    serve(test)
+
+
+def test_a_peer_that_does_not_read_at_all_is_cut_off_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server_module, "OUTBOX_MAX", 2)
+    large = am.ShutdownAgent("x" * 1_000_000)
+
+    async def test(f: Fixture) -> None:
+        conn, call = await f.agent()
+        f.server.send(conn, large)  # more than the stream's window: the write waits
+        while conn in f.server._streams:
+            f.server.send(conn, large)
+            await asyncio.sleep(0)
+        assert await f.handler.next() == (conn, "closed")
+        assert large in told(await call.read())  # what was on its way
+        with pytest.raises(grpc.aio.AioRpcError, match="too slowly"):
+            await call.read()
 
     serve(test)
 
@@ -238,3 +273,151 @@ def test_a_standby_refuses_and_says_where_the_leader_is(leader: str | None) -> N
         await server.stop()
 
     asyncio.run(main())
+
+
+def test_who_is_elected_but_has_not_read_its_store_lets_peers_wait() -> None:
+    async def main() -> None:
+        leader: list[str] = []
+        server, handler = MasterServer(leader=lambda: leader[0]), Handler()
+        port = await server.start("127.0.0.1", 0)
+        leader.append(f"127.0.0.1:{port}")
+        async with grpc.aio.insecure_channel(leader[0]) as channel:
+            call = agent_pb2_grpc.AgentStub(channel).Connect()  # type: ignore[no-untyped-call]
+            await call.write(agent_wire.agent_batch_to_wire([am.Pong()]))
+            server.lead(handler, 7)
+            conn, messages = await handler.next()
+            assert messages == [am.Pong()]
+            server.send(conn, PINGS[0])
+            assert told(await call.read()) == PINGS[:1]
+        await server.stop()
+
+    asyncio.run(main())
+
+
+def test_every_batch_tells_how_many_streams_there_are() -> None:
+    async def test(f: Fixture) -> None:
+        await f.agent()
+        conn, call = await f.agent()
+        f.server.send(conn, PINGS[0])
+        assert (await call.read()).streams == 2
+
+    serve(test)
+
+
+# ---- who subscribes too often
+
+
+async def subscribe(f: Fixture, name: str) -> Any:
+    call = f.schedulers.Subscribe()
+    info = FrameworkInfo(user="u", name=name)
+    await call.write(scheduler_wire.call_to_wire(sm.Subscribe(info), None))
+    return call
+
+
+def test_a_framework_that_resets_again_and_again_waits_and_costs_nobody_anything() -> None:
+    async def test(f: Fixture) -> None:
+        for _ in range(FREE):
+            call = await subscribe(f, "poison")
+            conn, _ = await f.handler.next()
+            call.cancel()
+            assert await f.handler.next() == (conn, "closed")
+        waits = await subscribe(f, "poison")
+        other = await subscribe(f, "another")
+        served, said = await f.handler.next()
+        assert said.framework_info.name == "another"
+        other.cancel()
+        assert await f.handler.next() == (served, "closed")
+        waits.cancel()
+        _, what = await f.handler.next()
+        assert what == "closed"  # it was never heard of
+
+    serve(test)
+
+
+# ---- relays
+
+
+async def relay(f: Fixture, *entries: relay_pb2.FromAgents.Entry) -> Any:
+    call = f.relays.Connect()
+    await call.write(relay_pb2.FromAgents(entries=entries))
+    return call
+
+
+def pong(stream: int) -> relay_pb2.FromAgents.Entry:
+    data = agent_wire.agent_batch_to_wire([am.Pong()]).SerializeToString()
+    return relay_pb2.FromAgents.Entry(stream=stream, batch=data)
+
+
+def test_each_stream_of_a_relay_is_a_connection_of_its_own() -> None:
+    async def test(f: Fixture) -> None:
+        call = await relay(f, pong(1), pong(2), pong(1))
+        one, two, again = [(await f.handler.next())[0] for _ in range(3)]
+        assert one == again != two
+        f.server.send(two, PINGS[0])
+        f.server.send(one, PINGS[1])
+        f.server.send(one, PINGS[2])
+        message = await call.read()
+        heard = {e.stream: told(agent_pb2.MasterBatch.FromString(e.batch)) for e in message.entries}
+        assert heard == {1: PINGS[1:], 2: PINGS[:1]}
+
+    serve(test)
+
+
+def test_closing_one_stream_of_a_relay_leaves_the_others() -> None:
+    async def test(f: Fixture) -> None:
+        call = await relay(f, pong(1), pong(2))
+        one, two = [(await f.handler.next())[0] for _ in range(2)]
+        f.server.send(one, PINGS[0])
+        f.server.close(one)
+        f.server.send(one, PINGS[1])
+        (entry,) = (await call.read()).entries
+        assert (entry.stream, entry.close) == (1, True)
+        assert told(agent_pb2.MasterBatch.FromString(entry.batch)) == PINGS[:1]
+        await call.write(relay_pb2.FromAgents(entries=[pong(1), ended(1), pong(2)]))
+        assert await f.handler.next() == (one, "closed")
+        assert (await f.handler.next())[0] == two
+
+    serve(test)
+
+
+def ended(stream: int) -> relay_pb2.FromAgents.Entry:
+    return relay_pb2.FromAgents.Entry(stream=stream)
+
+
+def test_what_can_not_be_read_ends_that_agents_stream_alone() -> None:
+    async def test(f: Fixture) -> None:
+        garbage = relay_pb2.FromAgents.Entry(stream=2, batch=b"\xff\xff")
+        call = await relay(f, pong(1), garbage)
+        one, _ = await f.handler.next()
+        (entry,) = (await call.read()).entries
+        assert (entry.stream, entry.close, entry.HasField("batch")) == (2, True, False)
+        f.server.send(one, PINGS[0])
+        assert [e.stream for e in (await call.read()).entries] == [1]
+
+    serve(test)
+
+
+def test_with_a_relay_all_of_its_agents_are_gone() -> None:
+    async def test(f: Fixture) -> None:
+        call = await relay(f, pong(1), pong(2))
+        conns = {(await f.handler.next())[0] for _ in range(2)}
+        call.cancel()
+        closed = {(await f.handler.next()) for _ in range(3)}
+        assert {(conn, "closed") for conn in conns} < closed  # and that of the relay itself
+        assert f.server._streams == {}
+
+    serve(test)
+
+
+def test_a_crowds_messages_are_sent_in_parts() -> None:
+    async def test(f: Fixture) -> None:
+        call = await relay(f, *(pong(number) for number in range(10)))
+        conns = [(await f.handler.next())[0] for _ in range(10)]
+        large = am.ShutdownAgent("x" * 1_000_000)
+        for conn in conns:
+            f.server.send(conn, large)
+        parts = [len((await call.read()).entries) for _ in range(3)]
+        assert sum(parts) == 10
+        assert max(parts) == 4
+
+    serve(test)

@@ -281,9 +281,11 @@ class MasterMessage(_message.Message):
     def __init__(self, agent_registered: _Optional[_Union[AgentRegistered, _Mapping]] = ..., agent_reregistered: _Optional[_Union[AgentReregistered, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., run_task: _Optional[_Union[RunTask, _Mapping]] = ..., kill_task: _Optional[_Union[KillTask, _Mapping]] = ..., update_acknowledged: _Optional[_Union[UpdateAcknowledged, _Mapping]] = ..., shutdown_framework: _Optional[_Union[ShutdownFramework, _Mapping]] = ..., shutdown_agent: _Optional[_Union[ShutdownAgent, _Mapping]] = ..., run_group: _Optional[_Union[RunGroup, _Mapping]] = ..., shutdown_executor: _Optional[_Union[ShutdownExecutor, _Mapping]] = ..., framework_message: _Optional[_Union[FrameworkMessage, _Mapping]] = ..., apply_operation: _Optional[_Union[ApplyOperation, _Mapping]] = ..., operation_acknowledged: _Optional[_Union[OperationAcknowledged, _Mapping]] = ..., drain_agent: _Optional[_Union[DrainAgent, _Mapping]] = ..., reactivate_agent: _Optional[_Union[ReactivateAgent, _Mapping]] = ...) -> None: ...
 
 class MasterBatch(_message.Message):
-    __slots__ = ("epoch", "messages")
+    __slots__ = ("epoch", "messages", "streams")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    STREAMS_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     messages: _containers.RepeatedCompositeFieldContainer[MasterMessage]
-    def __init__(self, epoch: _Optional[int] = ..., messages: _Optional[_Iterable[_Union[MasterMessage, _Mapping]]] = ...) -> None: ...
+    streams: int
+    def __init__(self, epoch: _Optional[int] = ..., messages: _Optional[_Iterable[_Union[MasterMessage, _Mapping]]] = ..., streams: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,42 @@
+"""`mezzo relay`."""
+
+from __future__ import annotations
+
+import click
+
+from .daemons import serve
+from .settings import ADDRESS_HELP, daemon_options, duration, setting
+
+
+@click.command("relay")
+@setting("--master", default="127.0.0.1:5055", help=f"Where the leading master is: {ADDRESS_HELP}.")
+@setting("--listen", default="127.0.0.1:5056", help="host:port for agents: their --master.")
+@setting("--zk-session-timeout", type=duration, default="10secs", help="ZooKeeper session.")
+@daemon_options
+def command(
+    master: str, listen: str, zk_session_timeout: float, log_level: str, log_json: bool
+) -> None:
+    """Run a relay: the agents of a rack reach the leading master over one stream.
+
+    Give its agents the relay's address as --master. It keeps nothing: when it stops, its agents
+    come back through it or another one. Their tasks run on.
+    """
+    from mezzo.relay import RelayOptions, run_relay
+
+    host, _, port = parse_listen(listen).rpartition(":")
+    options = RelayOptions(master, ip=host, port=int(port), zk_session_timeout_s=zk_session_timeout)
+    serve("relay", lambda: run_relay(options), log_level=log_level, log_json=log_json)
+
+
+def parse_listen(listen: str) -> str:
+    """One `host:port`."""
+    from mezzo.errors import BadConfig
+    from mezzo.zk_address import parse_hosts
+
+    try:
+        address = parse_hosts(listen)
+    except BadConfig as error:
+        raise click.BadParameter(f"--listen {listen}: {error}") from error
+    if "," in address:
+        raise click.BadParameter(f"--listen {listen}: give one host:port")
+    return address

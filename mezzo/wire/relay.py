@@ -1,0 +1,102 @@
+"""Many agents' streams over one: what the master's end and the relay's own make of `relay.proto`.
+
+The batches themselves are passed on as bytes: only agents and masters read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from google.protobuf.message import DecodeError
+
+from mezzo.errors import BadRequest
+from mezzo.ids import ConnId
+from mezzo.messages import agent as am
+from mezzo.wire.v1 import agent_pb2 as agent_pb
+from mezzo.wire.v1 import relay_pb2 as pb
+
+from . import agent as agent_wire
+from .stream import Stream
+
+# One message holds what one turn of the loop has produced, up to about so much.
+_MESSAGE_BYTES: Final = 4 * 1024 * 1024
+
+
+class Member:
+    """At the master: one agent's stream behind a relay. To be used as a `Stream`."""
+
+    __slots__ = ("_relay", "closing", "conn", "number", "outbox")
+
+    def __init__(self, conn: ConnId, number: int, relay: Stream) -> None:
+        """`number`: what the relay calls it."""
+        self.conn = conn
+        self.number = number
+        self.outbox: list[am.MasterMessage] = []
+        self.closing = False
+        self._relay = relay
+
+    def put(self, message: am.MasterMessage) -> None:
+        if not self.outbox:
+            self._relay.put(self)
+        self.outbox.append(message)
+
+    def close(self) -> None:
+        self.closing = True
+        self._relay.put(self)
+
+    def abort(self, why: str) -> None:
+        """The agent is told no more than that it is over."""
+        self.outbox = []
+        self.close()
+
+
+def to_agents(
+    members: Iterable[Member],
+    batch_of: Callable[[list[am.MasterMessage]], agent_pb.MasterBatch],
+) -> Iterator[pb.ToAgents]:
+    """What waits for each of them. A member may be named more than once."""
+    entries = []
+    for member in dict.fromkeys(members):
+        entry = pb.ToAgents.Entry(stream=member.number)
+        if member.outbox:
+            messages, member.outbox = member.outbox, []
+            entry.batch = batch_of(messages).SerializeToString()
+        if member.closing:
+            entry.close = True
+        entries.append(entry)
+    return (pb.ToAgents(entries=part) for part in _parts(entries))
+
+
+def from_agents(entries: list[pb.FromAgents.Entry]) -> Iterator[pb.FromAgents]:
+    return (pb.FromAgents(entries=part) for part in _parts(entries))
+
+
+def said(stream: int, batch: bytes) -> pb.FromAgents.Entry:
+    return pb.FromAgents.Entry(stream=stream, batch=batch)
+
+
+def ended(stream: int) -> pb.FromAgents.Entry:
+    return pb.FromAgents.Entry(stream=stream)
+
+
+def read_batch(data: bytes) -> list[am.AgentMessage]:
+    """Raises BadRequest."""
+    try:
+        batch = agent_pb.AgentBatch.FromString(data)
+    except DecodeError as error:
+        raise BadRequest(f"not an AgentBatch: {error}") from error
+    return agent_wire.agent_batch_from_wire(batch)
+
+
+def _parts(entries: list[Any]) -> Iterator[list[Any]]:
+    part: list[Any] = []
+    size = 0
+    for entry in entries:
+        if part and size + len(entry.batch) > _MESSAGE_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(entry)
+        size += len(entry.batch)
+    if part:
+        yield part

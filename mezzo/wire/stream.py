@@ -1,0 +1,82 @@
+"""One open stream at the end that serves it: an outbox, and a reader beside the writer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from mezzo.errors import BadRequest
+from mezzo.ids import ConnId
+
+
+class Stream:
+    """What is put into the outbox within one turn of the loop is packed and leaves together."""
+
+    __slots__ = ("_filled", "_reader", "_why", "closing", "conn", "outbox", "pack")
+
+    def __init__(self, conn: ConnId, pack: Callable[[list[Any]], Iterable[Any]]) -> None:
+        """`pack` makes wire messages of what is in the outbox."""
+        self.conn = conn
+        self.pack = pack
+        self.outbox: list[Any] = []
+        self.closing = False
+        self._why: str | None = None  # it was aborted
+        self._filled = asyncio.Event()
+        self._reader: asyncio.Future[Any] | None = None
+
+    def put(self, message: Any) -> None:  # noqa: ANN401 - what `pack` takes
+        self.outbox.append(message)
+        self._filled.set()
+
+    def close(self) -> None:
+        """End it after what was put before."""
+        self.closing = True
+        self._filled.set()
+        if self._reader is not None:
+            self._reader.cancel()  # what the peer still says is of no interest
+
+    def abort(self, why: str) -> None:
+        """End it without what was put before. The peer is told why, as soon as it reads: a message
+        that is on its way cannot be called back."""
+        self._why = why
+        self.outbox = []
+        self.close()
+
+    async def serve(self, context: Any, read: Coroutine[Any, Any, None]) -> None:  # noqa: ANN401
+        """From begin to end, as the handler of the call: `read` consumes what the peer says."""
+        reader = self._reader = asyncio.ensure_future(read)
+        reader.add_done_callback(self._reader_ended)
+        try:
+            async for message in self._outgoing():
+                await context.write(message)
+            if self._why is not None:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, self._why)
+            if reader.done() and not reader.cancelled():
+                try:
+                    reader.result()
+                except BadRequest as refusal:
+                    await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(refusal))
+        finally:
+            reader.cancel()
+
+    async def _outgoing(self) -> AsyncIterator[Any]:
+        while True:
+            await self._filled.wait()
+            self._filled.clear()
+            waiting, self.outbox = self.outbox, []
+            for message in self.pack(waiting):
+                if self._why is not None:
+                    return
+                yield message
+            if self.closing and not self.outbox:
+                return
+
+    def _reader_ended(self, done: asyncio.Future[Any]) -> None:
+        """The peer has nothing more to say, or said something wrong: end the stream."""
+        if not done.cancelled():
+            self.closing = True
+            self._filled.set()
