@@ -264,7 +264,7 @@ class Fleet:
 
 
 def run(master: str, count: int, folder: str, pipe: Pipe) -> None:
-    """The process's main function: `pipe` gets a question ("counts", "reset") and gives one answer."""
+    """The process: each question in `pipe` ("counts", "reset") gets one answer."""
     allow_many_connections()
     log.configure(level="error")
     store = open_store(f"sqlite:{folder}/fleet.db")

@@ -99,6 +99,7 @@ class Master:
         folder.mkdir(parents=True)
         with (folder / "log").open("wb") as out:
             self._process = subprocess.Popen(command, stdout=out, stderr=out)
+        self.log = folder / "log"
         self.seen = psutil.Process(self._process.pid)
 
     def leads(self) -> bool:
@@ -300,7 +301,7 @@ def measure_poison(master: Master, framework: Framework) -> None:
 
 
 def measure_kill(
-    leader: Master, standby: Master, zk: str, agents: Agents, framework: Framework, tasks: int
+    leader: Master, standby: Master, zk: str, agents: Agents, framework: Framework
 ) -> None:
     from kazoo.client import KazooClient
 
@@ -309,28 +310,45 @@ def measure_kill(
     client.start()
     try:
         before = min(client.get_children(f"/{path}"))
-        agents.reset()
-        framework.launch(agents.count, 1)  # one more on each agent: whoever is back first is first
-        time.sleep(0.1)
+        known = set(framework.running)
         agents.reset()
         leader.end(signal.SIGKILL)
+        framework.launch(agents.count, 1)  # one more on each agent: as soon as one is offered
         until("the leader's session is over", lambda: not client.exists(f"/{path}/{before}"))
         over_s = time.monotonic()
     finally:
         client.stop()
-    first = until("the next launch", lambda: _after(agents.counts()["first_launch_s"], over_s))
-    report("leader kill: session's end to the next launch", first - over_s, "s")
-    until("all agents are back", lambda: _after(agents.counts()["all_joined_s"], over_s))
-    report(
-        f"leader kill: all {agents.count} agents back",
-        agents.counts()["all_joined_s"] - over_s,
-        "s",
+    first_s = until("the next launch", lambda: _after(agents.counts()["first_launch_s"], over_s))
+    report("leader kill: session's end to the next launch", first_s - over_s, "s")
+    back_s = until("all agents are back", lambda: _after(agents.counts()["all_joined_s"], over_s))
+    report(f"leader kill: all {agents.count} agents back", back_s - over_s, "s")
+    until("the new tasks run", lambda: len(framework.running) == len(known) + agents.count)
+    print(
+        agents.counts()["attempts"],
+        agents.cpu_s,
+        over_s,
+        time.time() - time.monotonic(),
+        subprocess.run(
+            "grep reregistered "
+            + str(standby.log)
+            + " | cut -c1-19 | sort | uniq -c; grep -v reregistered "
+            + str(standby.log)
+            + " | cut -c1-150 | head -8",
+            shell=True,
+            capture_output=True,
+            text=True,
+        ).stdout,
     )
-    total = tasks + agents.count
-    until("all tasks are acknowledged", lambda: agents.counts()["acks"] >= total)
     state = standby.ask(om.GetTasks())
     assert isinstance(state, om.Tasks)
-    report("leader kill: tasks lost", total - len(state.tasks), "tasks")
+    live = {task.task_id for task in state.tasks}
+    report(
+        f"leader kill: lost of {len(known)} tasks",
+        len(known - live),
+        "tasks",
+        standby_cpu_s=round(standby.cpu_s, 1),
+        rss_mb=round(standby.rss_mb),
+    )
 
 
 def _after(at_s: float, since_s: float) -> float | None:
@@ -381,7 +399,7 @@ def measure(options: argparse.Namespace, folder: Path, zk: str | None) -> None:
         if "poison" in only:
             measure_poison(leader, framework)
         if "kill" in only and standby is not None and zk is not None:
-            measure_kill(leader, standby, zk, agents, framework, tasks)
+            measure_kill(leader, standby, zk, agents, framework)
 
 
 def main() -> None:
