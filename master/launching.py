@@ -219,7 +219,7 @@ class _Launcher:
                 raise BadRequest("Task uses no resources: ask for some cpus and mem")
             if task.resources.milli("gpus") % MILLI:
                 raise BadRequest(f"Task uses {task.resources.gpus:g} gpus: ask for whole ones")
-            if wanted.overlaps(_exclusive(task.resources)):
+            if wanted and wanted.overlaps(_exclusive(task.resources)):
                 raise BadRequest("tasks of one group use the same ports, or the same volume")
             wanted = wanted + task.resources
         if executor is not None:
@@ -275,15 +275,18 @@ class _Launcher:
 
 def _exclusive(resources: Resources) -> Resources:
     """Without what is shared. The same object if nothing is."""
-    if not any(kind.shared for kind, _ in resources.items()):
+    for kind, _ in resources.items():
+        if kind.shared:
+            break
+    else:
         return resources
     return Resources({kind: value for kind, value in resources.items() if not kind.shared})
 
 
 def _check_not_mixed(resources: Resources) -> None:
     """Revocable and firm of one name can't be told apart by an isolator."""
-    revocable = {kind.name for kind, _ in resources.items() if kind.revocable}
-    for kind, _ in resources.items():
+    revocable = [kind.name for kind, _ in resources.items() if kind.revocable]
+    for kind, _ in resources.items() if revocable else ():
         if not kind.revocable and kind.name in revocable:
             raise BadRequest(f"Task and executor use revocable and non-revocable {kind.name}")
 
