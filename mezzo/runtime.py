@@ -73,6 +73,8 @@ class Runtime(Generic[E]):
         self._effects: deque[tuple[int, Any]] = deque()  # (the last writing step before it, effect)
         self._last_write = 0
         self._committing = False
+        # A commit that the store did not answer, and that may not be sent again while held.
+        self._unsent: tuple[list[Write], int] | None = None
         self._held = False
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._log = get_logger("runtime")
@@ -164,7 +166,10 @@ class Runtime(Generic[E]):
         except BaseException as error:  # noqa: BLE001 - as in _drain
             self._finish(error)
             return
-        if self._writes and not self._committing:
+        if self._unsent is not None:
+            (group, upto), self._unsent = self._unsent, None
+            self._send(group, upto)
+        elif self._writes and not self._committing:
             self._commit()
 
     def _commit(self) -> None:
@@ -185,6 +190,9 @@ class Runtime(Generic[E]):
 
     def _send(self, group: list[Write], upto: int) -> None:
         if self._done.done():
+            return
+        if self._held:
+            self._unsent = (group, upto)
             return
         future = self._loop.run_in_executor(self._committer, self._store.commit, group)
         future.add_done_callback(lambda done: self._committed(done, group, upto))

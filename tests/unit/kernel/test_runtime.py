@@ -241,6 +241,29 @@ def test_a_store_that_does_not_answer_is_asked_again_and_nothing_leaves_before()
     run(test)
 
 
+def test_what_the_store_did_not_answer_is_not_sent_again_while_held() -> None:
+    async def test() -> None:
+        r = Run()
+        r.store.may_commit.set()
+        r.disk.reachable = False
+        r.runtime.post(("w", 1))
+        r.runtime.post(("w", 2))
+        await r.until_commit_is_asked()
+        r.runtime.hold()
+        r.disk.reachable = True
+        async with asyncio.timeout(10):
+            while r.runtime._unsent is None:
+                await asyncio.sleep(0.01)
+        assert r.disk.data == {}
+        r.runtime.release()
+        await r.until(2)
+        assert r.done == [("w", 1), ("w", 2)]
+        assert sorted(r.disk.data) == ["k/1", "k/2"]
+        await r.stop()
+
+    run(test)
+
+
 def test_a_value_that_the_store_does_not_take_ends_the_run() -> None:
     async def test() -> None:
         r = Run(disk=MemoryDisk(max_value_bytes=0))
