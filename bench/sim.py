@@ -20,13 +20,13 @@ from mezzo.record import replace
 from mezzo.resources import Resources
 from mezzo.sim.agents import VirtualAgent
 from mezzo.sim.containers import Machine
+from mezzo.sim.disk import Disk
 from mezzo.sim.election import Election
 from mezzo.sim.marathons import VirtualMarathon
 from mezzo.sim.masters import VirtualMaster
 from mezzo.sim.network import Network
 from mezzo.sim.operator import apps_on
 from mezzo.sim.world import World
-from mezzo.store.memory import MemoryDisk
 
 AGENTS = 50
 APPS = 36
@@ -42,7 +42,7 @@ class Cluster:
     def __init__(self, seed: int) -> None:
         world = self.world = World(seed)
         network = Network(world)
-        disk, self._marathon_disk = MemoryDisk(), MemoryDisk()
+        disk, self._marathon_disk = Disk(), Disk()
         elections = Election(world, disk), Election(world, self._marathon_disk)
         masters = [
             VirtualMaster(network, f"master{i}", disk, elections[0], lambda *_: None)
