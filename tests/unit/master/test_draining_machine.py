@@ -35,6 +35,12 @@ class DrainMachine(MasterMachine):
     def record(self, agent: Agent) -> AgentRecord:
         return decode(AgentRecord, self.world.stored[f"agent/{agent.id}"])
 
+    @rule(number=some)
+    def agent_becomes_unreachable(self, number: int) -> None:
+        if agent := self.agent(number):
+            agent.disconnect()
+            self.time_passes(100.0)
+
     # ---- what operators do
 
     @rule(number=some, grace_s=st.sampled_from([None, 0.0, 5.0]), gone=st.booleans())
