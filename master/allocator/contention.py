@@ -4,8 +4,8 @@ one likes; the problem is that of section 4.2 of the Omega paper (EuroSys 2013).
 A client is hungry if it wants offers, has none, and nothing that is free can be offered to it. What
 others hold unused it contends for: of the sum of all offers each contender is entitled to a part by
 weight, level by level in the tree of roles. Offers that are older than the patience and beyond
-their holder's part are withdrawn, the largest first, as far as some hungry client could use them;
-what comes back is promised to that client and granted to it before all else. The holder keeps its
+their holder's part are withdrawn, the newest first (it has thought least about them), as far as
+some hungry client could use them; what comes back is promised to that client and granted to it before all else. The holder keeps its
 part, however long it thinks: what a hungry client got and used up counts as had until the holder
 has answered the offers of that time.
 
@@ -182,9 +182,9 @@ class Contention:
             size = self._size(holder, agent)
             of_holder.setdefault(holder, []).append((size, agent))
         out = []
-        # Who holds most beyond its part gives first; sorting is stable, so the order is fixed.
+        # Who holds most beyond its part gives first; of its offers the newest.
         for holder in sorted(of_holder, key=lambda each: entitled[each] * keeps - held[each]):
-            for size, agent in sorted(of_holder[holder], key=lambda each: -each[0]):
+            for size, agent in reversed(of_holder[holder]):
                 if held[holder] - size < entitled[holder] * keeps - _ROUNDING:
                     continue
                 for client in sorted(wanting, key=lambda each: got[each] / entitled[each]):
