@@ -1,3 +1,9 @@
 """Fixtures that start real parts are plugins, one line each."""
 
+from hypothesis import settings
+
 pytest_plugins = ["tests.docker_engine", "tests.zookeeper"]
+
+# How long an example takes is a matter of the machine and of what else it does.
+settings.register_profile("mezzo", deadline=None)
+settings.load_profile("mezzo")

@@ -12,7 +12,7 @@ from mezzo.master.records import AgentRecord
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.model import DrainConfig, DrainState
-from mezzo.record import decode
+from mezzo.record import decode, replace
 
 from .test_machine import MasterMachine, some
 from .world import Agent
@@ -46,6 +46,7 @@ class DrainMachine(MasterMachine):
     @rule(number=some, grace_s=st.sampled_from([None, 0.0, 5.0]), gone=st.booleans())
     def agent_is_drained(self, number: int, grace_s: float | None, gone: bool) -> None:
         if agent := self.any_agent(number):
+            agent.heard(am.DrainAgent)
             assert self.world.ask(om.DrainAgent(agent.id, grace_s, gone)) == om.Done()
             told = agent.heard(am.DrainAgent)
             assert told == [] or told[-1].config == DrainConfig(grace_s, gone)
@@ -80,7 +81,9 @@ class DrainMachine(MasterMachine):
     def what_operators_did_is_stored(self) -> None:
         for agent in self.state.agents.values():
             stored = decode(AgentRecord, self.world.stored[f"agent/{agent.id}"])
-            assert stored == registry.record_of(agent)
+            # What operations make of its resources the agent itself keeps.
+            known = replace(registry.record_of(agent), info=stored.info)
+            assert stored == known
         for lost in self.state.unreachable.values():
             assert decode(AgentRecord, self.world.stored[f"agent/{lost.id}"]) == lost.record
 
@@ -107,6 +110,7 @@ class DrainMachine(MasterMachine):
 
     def teardown(self) -> None:
         """What drains is drained, as all has ended; the rest can be taken back."""
+        self.agents = [agent for agent in self.agents if agent.id not in self.gone]
         super().teardown()
         for agent in list(self.state.agents.values()):
             if agent.connected:

@@ -109,6 +109,7 @@ class MasterMachine(RuleBasedStateMachine):
     @staticmethod
     def shut_down(agent: Agent) -> None:
         agent.tasks.clear()
+        agent.executors.clear()
         agent.unacknowledged.clear()
         agent.disconnect()
 
@@ -479,7 +480,8 @@ class MasterMachine(RuleBasedStateMachine):
         for agent in self.agents:
             agent.disconnect()
             self.bring_back(agent)
-            assert self.state.agents[agent.id].info.resources == agent.info.resources
+            if agent.conn is not None:  # else it was drained to be gone
+                assert self.state.agents[agent.id].info.resources == agent.info.resources
         for agent in self.agents:
             for key in list(agent.tasks):
                 if not agent.tasks[key].state.terminal:
