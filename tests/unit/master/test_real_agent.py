@@ -3,8 +3,6 @@ both mean the same by what the agent has."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
@@ -12,13 +10,23 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from mezzo.agent import events as e
 from mezzo.agent.config import AgentConfig
 from mezzo.agent.containerizer.base import ContainerExited, ContainerStarted, Kind
-from mezzo.ids import AgentId, ConnId
+from mezzo.ids import AgentId, ConnId, ContainerId
 from mezzo.master.events import AgentSaid
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
 from mezzo.model import AgentInfo, Filters
-from mezzo.operations import Conversion, Create, Destroy, GrowVolume, Launch, Reserve, Unreserve
+from mezzo.operations import (
+    Conversion,
+    Create,
+    Destroy,
+    GrowVolume,
+    Launch,
+    Operation,
+    Reserve,
+    Unreserve,
+)
+from mezzo.record import replace
 from mezzo.resources import Resources
 
 from ..agent.fakes import World as AgentWorld
@@ -51,7 +59,7 @@ class Stream:
         self.conn: ConnId | None = None
         self.down: list[am.MasterMessage] = []
         self.up: list[am.AgentMessage] = []
-        self.running: list[Any] = []
+        self.running: list[ContainerId] = []
 
     @property
     def id(self) -> AgentId | None:
@@ -133,8 +141,8 @@ class BothSides(RuleBasedStateMachine):
         if not self.framework.offers:
             return
         self.number += 1
-        operations: list[Any] = [
-            type(conversion)(*_fields(conversion), id=f"o{self.number}") if told else conversion
+        operations: list[Operation] = [
+            replace(conversion, id=f"o{self.number}") if told else conversion
         ]
         if launches:
             agent_id = next(iter(self.framework.offers.values())).agent_id
@@ -226,10 +234,6 @@ class BothSides(RuleBasedStateMachine):
         self.framework.say(sm.Suppress())
         self.framework.decline(0)
         assert self.master.core.state.allocator.available(known.id) == has.resources - used
-
-
-def _fields(conversion: Conversion) -> tuple[Any, ...]:
-    return tuple(getattr(conversion, name) for name in conversion.__struct_fields__ if name != "id")
 
 
 BothSides.TestCase.settings = settings(
