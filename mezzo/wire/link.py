@@ -172,8 +172,8 @@ class Link(Generic[Out]):
                 if self._loop.time() - started_s > RETRY_MAX_S:
                     retry_s = RETRY_MIN_S
                     attempt -= 1  # it did lead: begin with it
-                # Jitter spreads the return of many after a failover.
-                pause_s = retry_s * random.uniform(0.5, 1.0)
+                # Jitter spreads the return of many after a failover. A new leader ends the pause.
+                pause_s = max(retry_s, self.crowd / _RETURNS_PER_S) * random.uniform(0.5, 1.0)
                 retry_s = min(retry_s * 2, RETRY_MAX_S)
                 try:
                     await asyncio.wait_for(self._leader_changed.wait(), pause_s)
