@@ -35,6 +35,7 @@ _COMMANDS: Final = {
     "agent": Lazy("agent", "Run an agent; list, drain, deactivate, reactivate agents."),
     "marathon": Lazy("marathon", "Run Marathon, the framework for long-running services."),
     "gateway": Lazy("gateway", "Run a gateway: HTTP endpoints and the web page of a cluster."),
+    "relay": Lazy("relay", "Run a relay: a rack's agents over one stream."),
     "sim": Lazy("sim", "Simulate clusters: scenarios of your own, or faults at random."),
     "version": Lazy("version", "Print the version."),
 }

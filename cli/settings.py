@@ -190,4 +190,4 @@ def _siblings(ctx: click.Context) -> Sequence[click.Command]:
     return [command for command in found if command is not None]
 
 
-DAEMONS: Final = ("master", "agent", "marathon", "gateway")
+DAEMONS: Final = ("master", "agent", "marathon", "gateway", "relay")

@@ -37,7 +37,11 @@ async def lead(
     log = get_logger(name)
     events: asyncio.Queue[ElectionEvent] = asyncio.Queue()
 
+    runtime: Runtime[Any] | None = None
+
     def on_event(event: ElectionEvent) -> None:  # from the election's thread
+        if isinstance(event, Doubt) and runtime is not None:
+            runtime.hold()  # at once: the loop may be busy
         loop.call_soon_threadsafe(events.put_nowait, event)
 
     election.start(on_event)
@@ -77,7 +81,7 @@ async def _watch(
             case Doubt():
                 log.warning("leadership.in_doubt")
                 runtime.hold()
-            case Confirmed():
+            case Confirmed() if events.empty():  # else the news is not the newest
                 log.info("leadership.confirmed")
                 runtime.release()
             case Lost():

@@ -39,10 +39,12 @@ from ..errors import BadConfig, Fenced, StoreError, StoreUnavailable
 from ..zk import LOST_CONTACT, close_client, make_client
 from ..zk_address import ZkAddress
 from .base import check_writes, split_key
+from .zk_read import UNKNOWN_REQUEST, read_async
 
 T = TypeVar("T")
 
 _READ_AHEAD: Final = 256  # requests on their way at a time while everything is read
+_READ_TOGETHER: Final = 100  # nodes of one request
 _ROOT_BYTES_MAX: Final = 100  # so that base.write_bytes bounds what a write takes on the wire
 
 
@@ -132,11 +134,20 @@ class ZooKeeperStore:
     def load(self) -> dict[str, bytes]:
         def attempt() -> dict[str, bytes]:
             paths = sorted(path for path in self._list_nodes() if self._is_value(path))
-            found = self._pipelined(self._client.get_async(path) for path in paths)
-            pairs = zip(paths, found, strict=True)
-            return {self._key(path): node[0] for path, node in pairs if node is not None}
+            pairs = zip(paths, self._read(paths), strict=True)
+            return {self._key(path): value for path, value in pairs if value is not None}
 
         return self._patiently(attempt)
+
+    def _read(self, paths: Sequence[str]) -> Iterator[bytes | None]:
+        """The values of nodes in order, None for one that is gone."""
+        groups = [paths[at : at + _READ_TOGETHER] for at in range(0, len(paths), _READ_TOGETHER)]
+        try:
+            for values in self._pipelined(read_async(self._client, group) for group in groups):
+                yield from values or ()
+        except UNKNOWN_REQUEST:  # a server before 3.6
+            for node in self._pipelined(self._client.get_async(path) for path in paths):
+                yield None if node is None else node[0]
 
     def commit(self, writes: Sequence[Write]) -> None:
         check_writes(writes, self.max_value_bytes, self.max_commit_bytes)
