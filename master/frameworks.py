@@ -19,8 +19,6 @@ TIMER_FAILOVER = "failover"  # ("failover", framework id)
 TIMER_ADMIT = "admit"  # ("admit", framework id)
 TIMER_HEARTBEAT = "heartbeat"
 TIMER_RESUME = "resume"
-# A step's writes are one transaction, and that of ZooKeeper takes a megabyte.
-RESUMED_PER_STEP = 100
 # Most are back in a moment, some again and again: a deadline is stored after this time. Who leads
 # next before that gives the framework its whole time again.
 AWAY_UNSTORED_S = 5.0
@@ -116,10 +114,11 @@ def recover(state: MasterState, step: Step) -> None:
 def resume_deadlines(state: MasterState, step: Step) -> None:
     """Who was connected to the last leader and is not back yet has all its time from now."""
     missing = [f for f in state.frameworks.values() if f.conn is None and f.deadline_s is None]
-    for framework in missing[:RESUMED_PER_STEP]:
+    for framework in missing:
+        if step.full:
+            step.timer(TIMER_RESUME, 0.0)
+            return
         start_long_deadline(state, step, framework)
-    if len(missing) > RESUMED_PER_STEP:
-        step.timer(TIMER_RESUME, 0.0)
 
 
 def failover_due(state: MasterState, step: Step, framework_id: FrameworkId) -> None:

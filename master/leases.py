@@ -4,7 +4,8 @@ An agent kills a task with `unique_lease` itself when it has heard from no leade
 lease counts from the moment at which it sent something that the master is known to have heard, so
 the master, which counts from when it heard it, is always the later one. What remains is that their
 clocks may run differently (`lease_drift`) and that a kill takes its time (`lease_margin_s`). Only
-after all that is the agent called unreachable, and may its tasks be replaced.
+after all that is the agent called unreachable, and may its tasks be replaced: all of them, also
+those without a lease, so that an agent is either reachable or not, for everybody at once.
 
 A new leader can't know what the last one heard. It counts from its election: an agent that it has
 not seen since is not called unreachable before `agent_reregister_timeout`, and no lease is longer.

@@ -29,7 +29,6 @@ from .machines import Machines, MaintenanceRecord, Planned, name_of
 from .state import MasterState, Step
 
 TIMER_DOWN = "machines down"  # agents of machines that are down are left to be shut down
-SHUT_DOWN_PER_STEP: Final = 100  # for a step's effects and writes are held in memory
 RECORD_MAX_BYTES: Final = 900_000  # ZooKeeper takes a megabyte
 
 # ---------------------------------------------------------------------------------- asking
@@ -149,13 +148,14 @@ def shut_down(state: MasterState, step: Step) -> None:
         for agent in state.agents.values()
         if (planned := state.machines.of(agent.info.hostname)) is not None and planned.down
     ]
-    for agent in doomed[:SHUT_DOWN_PER_STEP]:
+    for agent in doomed:
+        if step.full:
+            step.timer(TIMER_DOWN, 0.0)
+            return
         step.delete(registry.agent_key(agent.id))
         why = f"the machine of agent {agent.info.hostname} is down for maintenance"
         # Mesos says LOST to every framework; to one that knows GONE this says more.
         removal.shut_down(state, step, agent, TaskState.GONE, Reason.AGENT_REMOVED, why)
-    if len(doomed) > SHUT_DOWN_PER_STEP:
-        step.timer(TIMER_DOWN, 0.0)
 
 
 def refuses(

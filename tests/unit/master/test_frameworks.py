@@ -369,3 +369,16 @@ def test_many_frameworks_get_their_deadlines_in_small_commits(world: World) -> N
     world.restart()
     assert world.largest_commit <= 100
     assert all(f.deadline_s is not None for f in world.core.state.frameworks.values())
+
+
+def test_frameworks_that_describe_themselves_at_length_get_their_deadlines_in_small_commits(
+    world: World,
+) -> None:
+    """A transaction of ZooKeeper takes a megabyte."""
+    text = "x" * 60_000
+    for _ in range(30):
+        world.framework(labels=(Label("a", text),))
+    world.largest_commit = 0
+    world.restart()
+    assert 0 < world.largest_commit * len(text) < 600_000
+    assert all(framework.deadline_s for framework in world.core.state.frameworks.values())

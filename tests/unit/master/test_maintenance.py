@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mezzo.master.events import Answer, OperatorAsked
-from mezzo.master.maintenance import SHUT_DOWN_PER_STEP
+from mezzo.master.state import WRITES_PER_STEP
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
@@ -166,12 +166,12 @@ def test_the_last_machine_that_is_up_again_ends_its_window(world: World) -> None
 
 def test_many_agents_go_in_steps(world: World) -> None:
     """A step's writes are bounded."""
-    number = SHUT_DOWN_PER_STEP + 5
+    number = WRITES_PER_STEP + 5
     agents = [world.agent(SMALL, hostname="a", port=5000 + i) for i in range(number)]
     plan(world, window("a"))
     down(world, "a")
     assert not world.core.state.agents
-    assert world.largest_commit == SHUT_DOWN_PER_STEP + 1
+    assert world.largest_commit == WRITES_PER_STEP
     assert all(len(agent.heard(am.ShutdownAgent)) == 1 for agent in agents)
 
 
