@@ -59,6 +59,7 @@ CHECK = HealthCheck(
 def test_results_are_judged_as_mesos_does(
     passed: bool, failures: int, reported: bool | None, running_for_s: float, verdict: HealthVerdict
 ) -> None:
+    """Behaviours 105, 106 and 107."""
     assert verdict == judge(
         CHECK,
         passed=passed,
