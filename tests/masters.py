@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import pytest
 
+from mezzo.conversions import convert
 from mezzo.daemon import cli_command
 from mezzo.election.detector import detector_for
 from mezzo.errors import MezzoError
@@ -35,6 +36,7 @@ from mezzo.ids import AgentId, ConnId, FrameworkId, OfferId, TaskId
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.model import AgentCapability, AgentInfo, MasterInfo, Task
+from mezzo.operations import OperationRecord, OperationState, OperationStatus
 from mezzo.record import replace
 from mezzo.states import Source
 from mezzo.wire.clients import AgentLink, OperatorClient
@@ -224,6 +226,8 @@ class TalkingAgent:
                 case am.DrainAgent():
                     for key in list(self.tasks):
                         self._update(key, TaskState.KILLED)
+                case am.ApplyOperation():
+                    self._convert(message)
                 case am.UpdateAcknowledged(framework_id=framework_id, task_id=task_id):
                     known = self.tasks.get((framework_id, task_id))
                     if known is not None and known.state.terminal:
@@ -231,6 +235,15 @@ class TalkingAgent:
                 case _:
                     pass
             self.heard.put(message)
+
+    def _convert(self, order: am.ApplyOperation) -> None:
+        resources = convert(self.info.resources, order.conversion)
+        self.info = replace(self.info, resources=resources)
+        id_ = order.conversion.id
+        uuid = None if id_ is None else uuid4().bytes
+        done = OperationStatus(OperationState.FINISHED, id_, agent_id=self.info.id, uuid=uuid)
+        record = OperationRecord(order.uuid, order.conversion, done, order.framework_id)
+        self._send(am.OperationUpdate(record, done))
 
     def _launched(self, framework: FrameworkInfo, task: TaskInfo, role: str) -> None:
         assert framework.id is not None

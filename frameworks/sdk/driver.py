@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -13,13 +14,14 @@ from mezzo.ids import AgentId, ConnId, FrameworkId, OfferId, TaskId
 from mezzo.log import get_logger
 from mezzo.messages import scheduler as m
 from mezzo.model import Filters, FrameworkInfo, KillPolicy, TaskInfo, TaskStatus
-from mezzo.operations import Launch
+from mezzo.operations import Launch, Operation, OperationStatus
 from mezzo.record import replace
 
 from .link import SchedulerLink
 from .scheduler import Scheduler
 
 _TEARDOWN_S: Final = 5.0
+_UPDATE: Final = "UPDATE_FRAMEWORK"
 
 
 class SchedulerDriver:
@@ -53,6 +55,7 @@ class SchedulerDriver:
         self._link: SchedulerLink | None = None
         self._conn: ConnId | None = None
         self._epoch = 0
+        self._updates: deque[FrameworkInfo] = deque()  # on their way to the master
         self._subscribed = False
         self._tearing_down = False
         self._stopped = False  # by `stop`: no callback follows
@@ -102,8 +105,26 @@ class SchedulerDriver:
         filters: Filters | None = None,
     ) -> None:
         """Launch on offers of one agent; what is left goes back, hidden for `refuse_seconds`."""
-        launch = Launch(tuple(tasks))
-        self._call(m.Accept(tuple(offer_ids), (launch,), filters or Filters()))
+        self.accept_offers(offer_ids, (Launch(tuple(tasks)),), filters)
+
+    def accept_offers(
+        self,
+        offer_ids: Sequence[OfferId],
+        operations: Iterable[Operation],
+        filters: Filters | None = None,
+    ) -> None:
+        """Reserve, create volumes, launch, ... in this order. Of one with an id `operation_update`
+        tells how it went."""
+        self._call(m.Accept(tuple(offer_ids), tuple(operations), filters or Filters()))
+
+    def request_resources(self, requests: Iterable[m.DemandRequest]) -> None:
+        """Declare the whole demand, each with a `count`: offers are made where it fits, and no
+        larger than it. Declare it again when it changes, and after each (re)registration."""
+        self._call(m.Request(tuple(requests)))
+
+    def update_framework(self, framework: FrameworkInfo) -> None:
+        """Change it in place: roles, capabilities, name. `call_refused` tells if it can't be."""
+        self._call(m.UpdateFramework(replace(framework, id=self._framework.id)))
 
     def decline_offer(self, offer_id: OfferId, filters: Filters | None = None) -> None:
         self._call(m.Decline((offer_id,), filters or Filters()))
@@ -128,6 +149,28 @@ class SchedulerDriver:
     def reconcile_tasks(self, tasks: Iterable[m.ReconcileTask] = ()) -> None:
         """Ask for the states of these tasks; of all that are known when none is named."""
         self._call(m.Reconcile(tuple(tasks)))
+
+    def reconcile_operations(self, operations: Iterable[m.ReconcileOperation] = ()) -> None:
+        """As `reconcile_tasks`, of operations with an id."""
+        self._call(m.ReconcileOperations(tuple(operations)))
+
+    def accept_inverse_offers(
+        self, offer_ids: Sequence[OfferId], filters: Filters | None = None
+    ) -> None:
+        """What the machine's maintenance asks back will have gone by then."""
+        self._call(m.AcceptInverseOffers(tuple(offer_ids), filters or Filters()))
+
+    def decline_inverse_offers(
+        self, offer_ids: Sequence[OfferId], filters: Filters | None = None
+    ) -> None:
+        self._call(m.DeclineInverseOffers(tuple(offer_ids), filters or Filters()))
+
+    def acknowledge_operation_update(self, status: OperationStatus) -> None:
+        """For drivers without implicit acknowledgements. Those without uuid need none."""
+        if status.uuid is not None and status.agent_id is not None and status.operation_id:
+            self._call(
+                m.AcknowledgeOperationStatus(status.agent_id, status.uuid, status.operation_id)
+            )
 
     def acknowledge_status_update(self, status: TaskStatus) -> None:
         """For drivers without implicit acknowledgements. Updates without uuid need none."""
@@ -179,6 +222,8 @@ class SchedulerDriver:
         """Calls while disconnected are dropped, as by Mesos' drivers: offers are void by then, and
         reconciliation repeats the rest."""
         if self._link is not None and self._conn is not None and self._subscribed:
+            if isinstance(call, m.UpdateFramework):
+                self._updates.append(call.framework_info)
             self._link.send(self._conn, call)
 
     def _tear_down(self) -> None:
@@ -196,6 +241,7 @@ class SchedulerDriver:
 
     def _on_down(self, conn: ConnId) -> None:
         self._conn = None
+        self._updates.clear()
         was_subscribed, self._subscribed = self._subscribed, False
         if self._tearing_down:
             self._cancel_main()
@@ -217,6 +263,10 @@ class SchedulerDriver:
             self._callbacks.put(lambda: self._scheduler.error(self, message))
             self._cancel_main()
         elif not isinstance(event, m.Heartbeat):
+            if isinstance(event, m.Answered) and event.call == _UPDATE and self._updates:
+                info = self._updates.popleft()
+                if event.refusal is None:
+                    self._framework = info  # as it subscribes from now on
             self._callbacks.put(lambda: self._deliver(event))
 
     def _on_subscribed(self, event: m.Subscribed) -> None:
@@ -256,6 +306,17 @@ class SchedulerDriver:
                 scheduler.status_update(self, status)
                 if self._implicit:
                     self.acknowledge_status_update(status)
+            case m.UpdateOperationStatus(status=operation_status):
+                scheduler.operation_update(self, operation_status)
+                if self._implicit:
+                    self.acknowledge_operation_update(operation_status)
+            case m.InverseOffers(inverse_offers=inverse_offers):
+                scheduler.inverse_offers(self, list(inverse_offers))
+            case m.RescindInverseOffer(inverse_offer_id=offer_id):
+                scheduler.inverse_offer_rescinded(self, offer_id)
+            case m.Answered(call=call, refusal=refusal) if refusal is not None:
+                self._log.warning("call.refused", call=call, reason=refusal)
+                scheduler.call_refused(self, call, refusal)
             case m.Message(agent_id=agent_id, executor_id=executor_id, data=data):
                 scheduler.framework_message(self, agent_id, executor_id, data)
             case m.Failure(agent_id=agent_id, executor_id=None) if agent_id is not None:

@@ -6,7 +6,8 @@ import getpass
 from typing import TYPE_CHECKING, Final
 
 from mezzo.ids import AgentId, ExecutorId, FrameworkId, OfferId
-from mezzo.model import Capability, FrameworkInfo, MasterInfo, Offer, TaskStatus
+from mezzo.model import Capability, FrameworkInfo, InverseOffer, MasterInfo, Offer, TaskStatus
+from mezzo.operations import OperationStatus
 
 if TYPE_CHECKING:
     from .driver import SchedulerDriver
@@ -58,6 +59,18 @@ class Scheduler:
 
     def status_update(self, driver: SchedulerDriver, status: TaskStatus) -> None:
         """A task changed. Acknowledged after this returns, unless the driver is told not to."""
+
+    def operation_update(self, driver: SchedulerDriver, status: OperationStatus) -> None:
+        """How an operation with an id went. Acknowledged as a `status_update` is."""
+
+    def inverse_offers(self, driver: SchedulerDriver, offers: list[InverseOffer]) -> None:
+        """A machine will go into maintenance. Accept what you will have moved by then."""
+
+    def inverse_offer_rescinded(self, driver: SchedulerDriver, offer_id: OfferId) -> None:
+        """The maintenance was called off, or nothing of yours is there any more."""
+
+    def call_refused(self, driver: SchedulerDriver, call: str, reason: str) -> None:
+        """A call made no sense, and changed nothing; `call` is its type, as REQUEST."""
 
     def framework_message(
         self, driver: SchedulerDriver, agent_id: AgentId, executor_id: ExecutorId, data: bytes

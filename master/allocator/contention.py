@@ -5,9 +5,9 @@ A client is hungry if it wants offers, has none, and nothing that is free can be
 others hold unused it contends for: of the sum of all offers each contender is entitled to a part by
 weight, level by level in the tree of roles. Offers that are older than the patience and beyond
 their holder's part are withdrawn, the newest first (it has thought least about them), as far as
-some hungry client could use them; what comes back is promised to that client and granted to it before all else. The holder keeps its
-part, however long it thinks: what a hungry client got and used up counts as had until the holder
-has answered the offers of that time.
+some hungry client could use them; what comes back is promised to that client and granted to it
+before all else. The holder keeps its part, however long it thinks: what a hungry client got and
+used up counts as had until the holder has answered the offers of that time.
 
 It costs nothing unless somebody is hungry, and then one look at each offer for each who is.
 """

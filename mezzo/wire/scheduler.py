@@ -78,6 +78,10 @@ def call_from_wire(message: pb.Call) -> tuple[FrameworkId | None, m.Call]:
     return framework_id, _read(kind, name, message)  # type: ignore[return-value]
 
 
+def call_type(message: pb.Call) -> str:
+    return pb.Call.Type.Name(message.type)
+
+
 def event_to_wire(event: m.Event, epoch: int) -> pb.Event:
     name = _EVENT_NAMES[type(event)]
     out = pb.Event(type=name, epoch=epoch)

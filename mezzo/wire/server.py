@@ -291,17 +291,25 @@ class _Schedulers(scheduler_pb2_grpc.SchedulerServicer):
         loop = asyncio.get_running_loop()
         admitted: tuple[Hashable, float] | None = None  # whose stream it is, and since when
 
+        server = self._server
+
         async def read(handler: Handler, stream: Stream) -> None:
             nonlocal admitted
             async for message in request_iterator:
-                framework_id, call = scheduler_wire.call_from_wire(message)
+                try:
+                    framework_id, call = scheduler_wire.call_from_wire(message)
+                except BadRequest as error:
+                    if admitted is None:
+                        raise
+                    refused = sm.Answered(scheduler_wire.call_type(message), str(error))
+                    server.send(stream.conn, refused)
+                    continue
                 if isinstance(call, sm.Subscribe):
                     owner = (_host(context.peer()), call.framework_info.name)
                     await self._wait(owner)
                     admitted = admitted or (owner, loop.time())
                 handler.framework_said(stream.conn, framework_id, call)
 
-        server = self._server
         try:
             await server._serve(
                 context,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,9 +25,12 @@ from mezzo.frameworks.sdk import (
 from mezzo.ids import FrameworkId, OfferId
 from mezzo.messages import agent as am
 from mezzo.messages import scheduler as m
+from mezzo.model import MasterInfo
+from mezzo.operations import OperationState, OperationStatus, Reserve
 from mezzo.record import replace
+from mezzo.resources import Kind, Reservation, Resources
 from mezzo.wire import scheduler as scheduler_wire
-from mezzo.wire.v1 import scheduler_pb2_grpc
+from mezzo.wire.v1 import scheduler_pb2, scheduler_pb2_grpc
 from tests.masters import Cluster, MasterProcess, Recorder, cluster, until
 
 __all__ = ["cluster"]
@@ -222,3 +226,79 @@ def test_events_of_a_deposed_master_are_not_heard() -> None:
         driver.stop(failover=True)
         driver.join()
         server.stop(None)
+
+
+def test_a_scheduler_declares_its_demand_reserves_and_is_told(
+    cluster: Cluster, master: MasterProcess
+) -> None:
+    shape = Resources.of(cpus=0.5, mem=128)
+
+    class Reserving(Recorder):
+        def registered(
+            self, driver: SchedulerDriver, framework_id: FrameworkId, master: MasterInfo | None
+        ) -> None:
+            driver.request_resources([m.DemandRequest(shape, count=1)])
+
+        def resource_offers(self, driver: SchedulerDriver, offers: list[Offer]) -> None:
+            operations = []
+            if self.wanted and offers[0].resources == shape:
+                self.wanted.clear()
+                mine = Reservation("DYNAMIC", "ads")
+                operations = [Reserve(Resources({Kind("cpus", (mine,)): 500}), id="r1")]
+            driver.accept_offers([offers[0].id], operations)
+
+        def operation_update(self, driver: SchedulerDriver, status: OperationStatus) -> None:
+            self.calls.put(("operation", status))
+
+    cluster.agent(master.target)
+    scheduler = Reserving("once")
+    info = framework_info("test", user="nobody", roles=("ads",))
+    cluster.driver(scheduler, master.target, info)
+    status = scheduler.until("operation")
+    assert (status.operation_id, status.state) == ("r1", OperationState.FINISHED)
+
+
+def test_a_call_that_makes_no_sense_is_refused_alone(
+    cluster: Cluster, master: MasterProcess
+) -> None:
+    class Wrong(Recorder):
+        def call_refused(self, driver: SchedulerDriver, call: str, reason: str) -> None:
+            self.calls.put((call, reason))
+
+    scheduler = Wrong()
+    driver = cluster.driver(scheduler, master.target)
+    scheduler.until("registered")
+    driver.update_framework(framework_info("test", user="nobody", roles=("a//b",)))
+    assert "a//b" in scheduler.until("UPDATE_FRAMEWORK")
+    driver.request_resources([m.DemandRequest(Resources.of(cpus=1), count=1, role="nobody's")])
+    assert "nobody's" in scheduler.until("REQUEST")
+    driver.update_framework(framework_info("renamed", user="nobody"))
+
+    def names() -> list[str]:
+        return [view.framework_info.name for view in master.state().get_frameworks.frameworks]
+
+    until("the good one counts", lambda: names() == ["renamed"])
+
+
+def test_a_call_that_cannot_be_read_does_not_end_the_stream(master: MasterProcess) -> None:
+    calls: queue.Queue[Any] = queue.Queue()
+    info = framework_info("raw", user="nobody")
+    calls.put(scheduler_wire.call_to_wire(m.Subscribe(info), None))
+    with grpc.insecure_channel(master.target) as channel:
+        stub = scheduler_pb2_grpc.SchedulerStub(channel)  # type: ignore[no-untyped-call]
+        events = stub.Subscribe(iter(calls.get, None), timeout=60)
+
+        def told(kind: type[Any]) -> Any:
+            return next(
+                known[1]
+                for event in events
+                if (known := scheduler_wire.event_from_wire(event)) and isinstance(known[1], kind)
+            )
+
+        told(m.Subscribed)
+        calls.put(scheduler_pb2.Call(type="ACCEPT"))
+        refused = told(m.Answered)
+        assert (refused.call, "lacks its body" in refused.refusal) == ("ACCEPT", True)
+        calls.put(scheduler_pb2.Call(type="UNKNOWN"))
+        assert told(m.Answered).call == "UNKNOWN"
+        calls.put(None)
