@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from mezzo.errors import BadConfig
-from mezzo.model import AgentInfo
+from mezzo.model import AgentInfo, FaultDomain
 
 from .config import AgentConfig
 from .containerizer.docker_body import DockerSettings
@@ -40,6 +40,7 @@ class AgentOptions:
     hostname: str | None = None
     resources: str = ""
     attributes: str = ""
+    domain: FaultDomain | None = None
     containerizers: str = "docker,process"
     docker_host: str | None = None
     docker_publish_ip: str | None = None
@@ -78,6 +79,7 @@ class AgentOptions:
             port=self.port,
             resources=resources_of(self.resources, self.work_dir),
             attributes=attributes_of(self.attributes),
+            domain=self.domain,
         )
         return AgentConfig(
             info=info,

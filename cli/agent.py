@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from . import agents
 from .daemons import DIRECTORY, STATE_ROOT, reachable_name, serve
-from .settings import ADDRESS_HELP, PORT, daemon_options, duration, setting
+from .settings import ADDRESS_HELP, PORT, daemon_options, duration, fault_domain, setting
+
+if TYPE_CHECKING:
+    from mezzo.model import FaultDomain
 
 
 @click.group("agent", invoke_without_command=True)
@@ -31,6 +35,11 @@ from .settings import ADDRESS_HELP, PORT, daemon_options, duration, setting
 )
 @setting(
     "--attributes", default="", show_default=False, help='For constraints: "rack:a;zone:eu-1".'
+)
+@setting(
+    "--domain",
+    type=fault_domain,
+    help="Where it is: region/zone. Needs masters with a --domain of their own.",
 )
 @setting(
     "--containerizers",
@@ -82,6 +91,7 @@ def command(
     hostname: str | None,
     resources: str,
     attributes: str,
+    domain: FaultDomain | None,
     containerizers: str,
     docker_host: str | None,
     docker_publish_ip: str | None,
@@ -113,6 +123,7 @@ def command(
         hostname=reachable_name(hostname, ip),
         resources=resources,
         attributes=attributes,
+        domain=domain,
         containerizers=containerizers,
         docker_host=docker_host,
         docker_publish_ip=docker_publish_ip,

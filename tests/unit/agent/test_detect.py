@@ -19,7 +19,7 @@ from mezzo.agent.detect import (
 from mezzo.agent.options import AgentOptions
 from mezzo.errors import BadConfig
 from mezzo.ids import AgentId
-from mezzo.model import AgentInfo, Attribute
+from mezzo.model import AgentInfo, Attribute, FaultDomain
 from mezzo.record import replace
 from mezzo.resources import Resources
 
@@ -150,3 +150,9 @@ def test_ports_are_published_where_the_agent_is_reached(
 def test_the_boot_id_stays_until_the_next_boot() -> None:
     assert boot_id() == boot_id()
     assert len(boot_id()) == 36
+
+
+def test_the_agent_tells_its_domain(tmp_path: Path) -> None:
+    home = FaultDomain("north", "z1")
+    options = AgentOptions("127.0.0.1:1", tmp_path, domain=home, resources="cpus:1;mem:32;disk:1")
+    assert options.core_config().info.domain == home
