@@ -50,6 +50,7 @@ from .disk import Disk
 from .masters import FromAgent, ToClient
 from .network import AT_ONCE_S, Network
 from .process import Process
+from .watch import NOBODY
 
 _COMMANDS: Final = (RunTask, KillTask, UpdateAcknowledged, Ping)
 
@@ -80,6 +81,7 @@ class VirtualAgent:
         self._world = network.world
         self._attributes = attributes
         self.gone = False  # for good
+        self.on_effect: Callable[[VirtualAgent, AgentEffect], None] = NOBODY.agent_did
         self._boot = 1
         self._booted_at_s = self._world.now_s
         self._down_for_s = 0.0
@@ -162,6 +164,7 @@ class VirtualAgent:
         self._world.after(self._world.between(0.0, 0.01), self.process.post, event)
 
     def _perform(self, effect: AgentEffect) -> None:
+        self.on_effect(self, effect)
         match effect:
             case Send(conn=conn, message=message):
                 self.client.send(conn, FromAgent(message))

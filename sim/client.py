@@ -73,6 +73,10 @@ class Client:
         if self._stream is not None and conn == self._conns:
             self._stream.client.send(message)
 
+    def up(self, conn: ConnId) -> bool:
+        """Is it the connection that stands?"""
+        return self._stream is not None and conn == self._conns
+
     def close(self) -> None:
         """End this connection; another one follows."""
         stream = self._stream

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from mezzo.ids import TaskId
+from mezzo.marathon.app import App
+from mezzo.marathon.config import MarathonConfig
+from mezzo.marathon.instances import Instance
 from mezzo.marathon.planner import Deployment
 from mezzo.master.state import MasterConfig
-from mezzo.messages.operator import QuotaConfig, UpdateQuota
+from mezzo.messages.operator import Done, OperatorResponse, QuotaConfig, UpdateQuota
 from mezzo.model import Attribute
 from mezzo.record import decode
 from mezzo.resources import Resources
@@ -32,6 +34,7 @@ from .promises import (
     NothingRunsTwice,
     TheDeposedChangeNothing,
     WhatRunsRunsOn,
+    WhatWasSeenIsDurable,
 )
 from .watch import Broken, Watch, Watchers
 from .world import World
@@ -42,8 +45,11 @@ HEAL_S: Final = 1500.0
 _QUOTA_EVERY_S: Final = 20.0
 _LOOK_S: Final = 5.0
 _STABLE_LOOKS: Final = 4
-_GUARANTEES: Final = {Kind.BATCH: BATCH_WIDTH, Kind.UNIQUE: 1}  # times SHAPE
-_AGENT_HAS: Final = Resources.of(cpus=5, mem=2048, disk=1000, ports=[(31000, 31100)])
+_STARVES_S: Final = 30.0
+_SERVICES: Final = "services"  # Marathon's role, if it has one of its own
+# 4 apps at twice their size during an upgrade, half a cpu each, for each agent.
+_UNITS_OF_APPS: Final = 8
+_AGENT_HAS: Final = Resources.of(cpus=6, mem=2048, disk=1000, ports=[(31000, 31100)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,7 @@ class Shape:
     batch: int | None = None
     hoarders: int | None = None
     unique: int | None = None
+    gluttons: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +96,10 @@ class Cluster(Watch):
         # One hoarder on a single agent is entitled to its only offer, again and again.
         hoarders = (world.chance(0.4) and count > 1) if shape.hoarders is None else shape.hoarders
         unique = world.chance(0.4) if shape.unique is None else shape.unique
+        # Without guarantees one that takes everything leaves nothing to anybody, as it may.
+        own_roles = world.chance(0.6)
+        guaranteed = own_roles and world.chance(0.7)
+        gluttons = (world.chance(0.6) and guaranteed) if shape.gluttons is None else shape.gluttons
         offer_timeout_s = rng.choice((10.0, 30.0, 300.0))
         watch = self._watch = Watchers()
         self.masters = [
@@ -123,11 +134,16 @@ class Cluster(Watch):
                 self.marathons_elect,
                 servers.get,
                 watch,
+                MarathonConfig(mesos_role=_SERVICES if own_roles else "*"),
             )
             for i in range(shape.marathons)
         ]
-        own_roles = world.chance(0.5)
-        kinds = [Kind.BATCH] * batch + [Kind.HOARDER] * hoarders + [Kind.UNIQUE] * unique
+        kinds = [
+            *[Kind.BATCH] * batch,
+            *[Kind.HOARDER] * hoarders,
+            *[Kind.UNIQUE] * unique,
+            *[Kind.GLUTTON] * gluttons,
+        ]
         self.frameworks = [
             VirtualFramework(
                 self.network,
@@ -139,6 +155,8 @@ class Cluster(Watch):
             )
             for i, kind in enumerate(kinds)
         ]
+        # What is guaranteed must be so before one comes who leaves nothing.
+        self._after_quotas = [each for each in self.frameworks if each.kind is Kind.GLUTTON]
         self.victims = Victims(
             self.masters,
             self.agents,
@@ -148,34 +166,40 @@ class Cluster(Watch):
         )
         for process in self.victims.processes:
             process.on_commit = watch.committed
+        for master in self.masters:
+            master.on_said = watch.master_said
+        for agent in self.agents:
+            agent.on_effect = watch.agent_did
         for client in self.victims.clients:
             self.masters_elect.watch(client.leader_is)
         self.faults = Faults(world, self.network, self.victims, self.masters_elect)
         machines = [agent.machine for agent in self.agents]
-        # 4 apps at up to twice their size during an upgrade, half a cpu each, must fit.
+        # What is guaranteed must fit also when a machine is lost.
         most = count if count < MACHINES_MIN else count - 1
-        self.operator = Operator(world, self.marathons, self.marathon_disk, machines, max(1, most))
+        role = _SERVICES if own_roles else "*"
+        self.operator = Operator(
+            world, self.marathons, self.marathon_disk, machines, max(1, most), role
+        )
         self._quotas: tuple[QuotaConfig, ...] = ()
-        if own_roles and world.chance(0.5):
+        if guaranteed:
+            units = {_SERVICES: _UNITS_OF_APPS * most, Kind.BATCH: BATCH_WIDTH, Kind.UNIQUE: 1}
             self._quotas = tuple(
-                QuotaConfig(kind, {name: many * SHAPE.milli(name) for name in ("cpus", "mem")})
-                for kind, many in _GUARANTEES.items()
-                if kind in kinds
+                QuotaConfig(each, {name: n * SHAPE.milli(name) for name in ("cpus", "mem")})
+                for each, n in units.items()
             )
         self.survival = WhatRunsRunsOn()
         self.drill = Drill(world, self.network, self.victims, self.survival)
         watch.begin(
             (
                 self,
+                WhatWasSeenIsDurable(self.masters),
                 NothingPromisedTwice({agent.name: agent.resources for agent in self.agents}),
-                NothingRunsTwice(),
+                NothingRunsTwice(self.agents),
                 self.survival,
-                EndsAreToldOnce(world, self.agents, self._counts_on),
+                EndsAreToldOnce(world, self.agents),
                 TheDeposedChangeNothing(),
-                NobodyStarves(
-                    world, self.frameworks, offer_timeout_s, guaranteed=bool(self._quotas)
-                ),
-                EveryNoIsExplained(self.masters, self.marathons),
+                NobodyStarves(world, self.masters, self.marathons, self.frameworks, _STARVES_S),
+                EveryNoIsExplained(world, self.masters, self.marathons),
             )
         )
 
@@ -186,7 +210,8 @@ class Cluster(Watch):
         for agent in self.agents:
             agent.start()
         for framework in self.frameworks:
-            framework.start()
+            if framework not in self._after_quotas:
+                framework.start()
         if self._quotas:
             self._set_quotas()
 
@@ -194,8 +219,14 @@ class Cluster(Watch):
         """Again and again: a leader may die with the wish, and it changes nothing twice."""
         leader = next((master for master in self.masters if master.process.up), None)
         if leader is not None:
-            leader.ask(UpdateQuota(self._quotas, force=True))
+            leader.ask(UpdateQuota(self._quotas, force=True), self._quotas_are_set)
         self.world.after(_QUOTA_EVERY_S, self._set_quotas)
+
+    def _quotas_are_set(self, response: OperatorResponse) -> None:
+        assert isinstance(response, Done), response
+        waiting, self._after_quotas = self._after_quotas, []
+        for framework in waiting:
+            framework.start()
 
     def run(self) -> Report:
         """Raises Broken, or what a core raised: then `world.story()` tells what came before."""
@@ -203,7 +234,7 @@ class Cluster(Watch):
         self.faults.start()
         self.start()
         self.operator.start()
-        world.run(until_s=world.between(60, 240))
+        world.run(until_s=self.faults.last_s + world.between(0, 180))
         self.operator.stop()
         self.faults.stop()
         healed_in_s = self.heal()
@@ -251,13 +282,28 @@ class Cluster(Watch):
             restarting = app_id == JOB
             if count > app.instances or (count < app.instances and not restarting):
                 return f"{app_id} has {count} containers, its target is {app.instances}"
+        if old := self._old(apps):
+            return f"an upgrade has left {old}"
         if running:
             return f"containers run that belong to no app: {running}"
         for key, value in self.marathon_disk.data.items():
+            if key.startswith("instance/"):
+                instance = decode(Instance, value)
+                if instance.doomed and instance.app_id != JOB:
+                    return f"{instance.id} is to end, and does not"
             # Of a job that ends again and again never all instances run at the same time.
             if key.startswith("deployment/") and JOB not in decode(Deployment, value).app_ids:
                 return f"deployments do not end: {key}"
         return ""
 
-    def _counts_on(self, task_id: TaskId) -> bool:
-        return f"instance/{task_id.rpartition('._app.')[0]}" in self.marathon_disk.data
+    def _old(self, apps: dict[str, App]) -> list[str]:
+        """What still runs in an older version than it should."""
+        return [
+            container.spec.task_id
+            for agent in self.agents
+            for container in agent.machine.running()
+            if (app := apps.get(app_of(container.spec.task_id) or "")) is not None
+            and app.id != JOB
+            and app.id not in self.operator.mixed
+            and dict(container.spec.env).get("CHANGE") != app.env.get("CHANGE")
+        ]

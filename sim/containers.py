@@ -73,8 +73,14 @@ class Machine:
         self._ended = ended
         self._report: Callable[[RuntimeEvent], None] | None = None
         self._agents = 0  # counts attached ones
+        self._asked: dict[ContainerId, None] = {}  # what the attached one has asked about
         self._engine_back_s = 0.0
         self._renewed_s = 0.0  # when, in the world, the leases here were renewed last
+
+    @property
+    def engine_up_for_s(self) -> float:
+        """0 or less: it is not."""
+        return self._world.now_s - self._engine_back_s
 
     def running(self) -> list[Container]:
         return [c for c in self.containers.values() if c.state == "running"]
@@ -83,6 +89,7 @@ class Machine:
         """An agent starts here."""
         self._report = report
         self._agents += 1
+        self._asked.clear()
 
     def detach(self) -> None:
         self._report = None
@@ -119,6 +126,7 @@ class Machine:
             self._ask(action, *args)  # one that died meanwhile asks no more: its next life recovers
 
     def _launch(self, spec: ContainerSpec) -> None:
+        self._asked[spec.container_id] = None
         container = self.containers.get(spec.container_id)
         if container is not None:
             self._tell(container)
@@ -160,6 +168,7 @@ class Machine:
 
     def _recover(self, specs: tuple[ContainerSpec, ...]) -> None:
         for spec in specs:
+            self._asked[spec.container_id] = None
             container = self.containers.get(spec.container_id)
             if container is not None and container.state != "starting":
                 self._tell(container)
@@ -233,9 +242,9 @@ class Machine:
         if wait_s > 0:
             self._world.after(wait_s, self._tell, container)
             return
-        if self._report is None:
-            return
         id_ = container.spec.container_id
+        if self._report is None or id_ not in self._asked:
+            return
         if container.state == "running":
             self._report(ContainerStarted(id_, pid=1))
         elif container.state == "exited":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from .candidate import Candidate
 from .faults import Victims
@@ -11,6 +12,8 @@ from .operator import JOB, app_of
 from .promises import WhatRunsRunsOn
 from .watch import Broken
 from .world import World
+
+_CALM_S: Final = 100.0  # longer than any timer that is set again and again
 
 
 class Drill:
@@ -28,7 +31,9 @@ class Drill:
         """Raises Broken if anything ends, or anything new is started, that should not."""
         world, victims = self._world, self._victims
         before = self._services()
-        self._survival.quiet = True
+        self._survival.quiet = self._survival.calm = True
+        world.run(world.now_s + _CALM_S)
+        self._survival.calm = False
         kinds: tuple[Callable[[], None], ...] = (
             lambda: self._agents(crash=True),
             lambda: self._agents(crash=False),
@@ -39,7 +44,8 @@ class Drill:
         )
         for act in world.rng.sample(kinds, world.rng.randint(2, len(kinds))):
             act()
-            world.run(world.now_s + world.between(1, 30))
+            if world.chance(0.7):  # else the next one comes at the same time
+                world.run(world.now_s + world.between(0.1, 30))
         world.run(world.now_s + 40)
         self._survival.quiet = False
         after = self._services()
@@ -58,7 +64,7 @@ class Drill:
     def _agents(self, *, crash: bool) -> None:
         for agent in self._victims.agents:
             if not agent.gone and self._world.chance(0.7):
-                for_s = self._world.between(0.0, 8.0)
+                for_s = self._world.between(0.0, 25.0)
                 if crash:
                     agent.crash(for_s)
                 else:

@@ -85,12 +85,13 @@ class Faults:
             "crash in the middle": self._crash_in_the_middle,
             "reboot": lambda: self._agent().crash(self._down_for_s(), reboot=True),
             "lost session": lambda: self._candidate().lose_session(),
-            "zombie": lambda: self._candidate().sleep(2 * SESSION_S),
+            "zombie": self._zombie,
             "pause": lambda: self._agent().process.stop_for(world.between(0.1, 30)),
             "doubt": lambda: self._candidate().doubt(world.between(0.1, SESSION_S)),
             "partition": self._partition,
             "one-way partition": lambda: self._partition(one_way=True),
             "partial partition": self._partial_partition,
+            "isolation": self._isolate,
             "cut": self._cut,
             "store outage": self._store_outage,
             "container lost": self._lose_container,
@@ -115,6 +116,11 @@ class Faults:
         }
         self._always = {name: act for name, act in self._always.items() if world.chance(0.4)}
         self.summary = [*sorted(self._kinds), *sorted(self._always)]
+
+    @property
+    def last_s(self) -> float:
+        """How long it takes at least until they had their turn."""
+        return 250.0 if "isolation" in self._kinds else 60.0
 
     def start(self) -> None:
         self._active = True
@@ -216,9 +222,22 @@ class Faults:
 
     # ---- the kinds
 
+    def _zombie(self) -> None:
+        """It sleeps for twice the time after which another leads, and some who have not heard of
+        that yet, or have just been started, are with it when it wakes."""
+        world, wakes_s = self._world, 2 * SESSION_S
+        self._candidate().sleep(wakes_s)
+        agent = self._agent()
+        if world.chance(0.5):
+            world.after(wakes_s - world.between(0.0, 2.0), agent.crash, 0.0)
+            world.after(wakes_s, self._mislead, agent.client)
+        for _ in range(world.rng.randint(0, 2)):
+            world.after(wakes_s + world.between(0.0, 1.0), self._mislead)
+
     def _crash_framework(self) -> None:
-        if self._victims.frameworks:
-            self._world.rng.choice(self._victims.frameworks).crash(self._down_for_s())
+        up = [framework for framework in self._victims.frameworks if framework.process.up]
+        if up:
+            self._world.rng.choice(up).crash(self._down_for_s())
 
     def _crash_in_the_middle(self) -> None:
         """At some write or effect of its near future: what of a step was done, was done."""
@@ -235,8 +254,7 @@ class Faults:
             b = self._agent().name if world.chance(0.7) else self._marathon().name
         if world.chance(0.5):
             a, b = b, a
-        self._network.partition(a, b, one_way=one_way)
-        world.after(self._down_for_s() + 1, self._network.heal)
+        self._part([(a, b)], self._down_for_s() + 1, one_way=one_way)
 
     def _partial_partition(self) -> None:
         """Some masters lose sight of some agents: whether it shows depends on who leads."""
@@ -244,10 +262,24 @@ class Faults:
         masters, agents = self._victims.masters, self._victims.agents
         some = rng.sample(masters, rng.randint(1, len(masters)))
         others = rng.sample(agents, rng.randint(1, len(agents)))
-        for master in some:
-            for agent in others:
-                self._network.partition(master.name, agent.name)
-        self._world.after(self._down_for_s() + 1, self._network.heal)
+        pairs = [(master.name, agent.name) for master in some for agent in others]
+        self._part(pairs, self._down_for_s() + 1)
+
+    def _isolate(self) -> None:
+        """An agent is out of sight of all masters, so long that it is given up."""
+        agent = self._agent()
+        pairs = [(agent.name, master.name) for master in self._victims.masters]
+        self._part(pairs, self._world.between(80.0, 250.0))
+
+    def _part(
+        self, pairs: Sequence[tuple[str, str]], for_s: float, *, one_way: bool = False
+    ) -> None:
+        for a, b in pairs:
+            self._network.partition(a, b, one_way=one_way)
+            self._world.after(for_s, self._mend, a, b, one_way)
+
+    def _mend(self, a: str, b: str, one_way: bool) -> None:
+        self._network.mend(a, b, one_way=one_way)
 
     def _cut(self) -> None:
         """All agents, or all clients, lose their streams at once, and come back at once."""
@@ -270,6 +302,8 @@ class Faults:
         whether it ever ran, and the agent launches it (again).
         """
         agent = self._agent()
+        if down := [each for each in self._victims.agents if not each.process.up]:
+            agent = self._world.rng.choice([agent, *down])
         stored = [v for k, v in agent.process.disk.data.items() if k.startswith("task/")]
         tasks = [decode(AgentTask, value) for value in stored]
         noted = {task.container_id for task in tasks if task.started_s is not None}
@@ -283,9 +317,9 @@ class Faults:
         if len(agents) >= MACHINES_MIN and not any(agent.gone for agent in agents):
             self._agent().destroy()
 
-    def _mislead(self) -> None:
+    def _mislead(self, client: Client | None = None) -> None:
         """A client that is behind connects to a master that was deposed and may not know it."""
-        client = self._world.rng.choice(self._victims.clients)
+        client = client or self._world.rng.choice(self._victims.clients)
         deposed = [
             master.name
             for master in self._victims.masters

@@ -1,5 +1,5 @@
-"""Virtual frameworks beside Marathon: they work through small tasks, hoard offers, or keep one task
-of which there must never be two.
+"""Virtual frameworks beside Marathon: they work through small tasks, hoard offers, take all that
+they get, or keep one task of which there must never be two.
 
 Their cores are ours, not the SDK's: what they do is what the master's promises are measured by.
 """
@@ -50,9 +50,10 @@ from .network import Network
 from .process import Process
 from .watch import Watch
 
-SHAPE: Final = Resources.of(cpus=0.25, mem=32)
+SHAPE: Final = Resources.of(cpus=0.5, mem=32)  # of every task
 BATCH_WIDTH: Final = 3
-LEASE_S: Final = 45.0  # the shortest that the master takes
+LEASE_S: Final = 120.0  # longer than it takes to call an agent unreachable without one
+_ALL: Final = 1000
 _RECONCILE_S: Final = 60.0
 _DECLINE: Final = Filters(refuse_seconds=5.0)
 
@@ -231,6 +232,14 @@ class BatchCore(HoarderCore):
             out.effects.append(Say(self.conn, ack))
 
 
+class GluttonCore(BatchCore):
+    """Whatever it is offered it uses, for as long as anybody looks."""
+
+    def _describe(self, task_id: TaskId, work: Work) -> TaskInfo:
+        info = super()._describe(task_id, work)
+        return replace(info, command=CommandInfo(value="serve"))
+
+
 class UniqueCore(BatchCore):
     """One task that serves for ever; another one as soon as the master calls it unreachable."""
 
@@ -246,6 +255,7 @@ class Kind(StrEnum):
     BATCH = "batch"
     HOARDER = "hoarder"
     UNIQUE = "unique"
+    GLUTTON = "glutton"
 
 
 class VirtualFramework:
@@ -308,6 +318,8 @@ class VirtualFramework:
                 return BatchCore(self.name, self.role, BATCH_WIDTH, stored, ids)
             case Kind.UNIQUE:
                 return UniqueCore(self.name, self.role, 1, stored, ids)
+            case Kind.GLUTTON:
+                return GluttonCore(self.name, self.role, _ALL, stored, ids)
 
     def _ended(self, why: str) -> None:
         del why

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from mezzo.core import CancelTimer, Output, SetTimer
 from mezzo.ids import ConnId, FrameworkId, IdSource
@@ -52,6 +52,9 @@ def repeatable(message: Any) -> float:  # noqa: ANN401
     return AT_ONCE_S if told else 0.0
 
 
+_CONFIG: Final = MarathonConfig()
+
+
 class VirtualMarathon(Candidate):
     def __init__(
         self,
@@ -61,8 +64,10 @@ class VirtualMarathon(Candidate):
         election: Election,
         find: Callable[[str], Server | None],
         watch: Watch = NOBODY,
+        config: MarathonConfig = _CONFIG,
     ) -> None:
         super().__init__(network, name, disk, election)
+        self._config = config
         self._watch = watch
         self._framework_id: FrameworkId | None = None
         self._replies: dict[int, Callable[[Result], None]] = {}
@@ -94,7 +99,7 @@ class VirtualMarathon(Candidate):
 
     def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> MarathonCore:
         del epoch
-        return MarathonCore(MarathonConfig(), stored, IdSource(rng), rng)
+        return MarathonCore(self._config, stored, IdSource(rng), rng)
 
     def _observe(self, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
         self._watch.marathon_stepped(self, event, output)

@@ -27,7 +27,7 @@ from mezzo.master.events import (
 )
 from mezzo.master.state import MasterConfig
 from mezzo.messages.agent import AgentMessage
-from mezzo.messages.operator import OperatorCall
+from mezzo.messages.operator import OperatorCall, OperatorResponse
 from mezzo.messages.scheduler import Call
 from mezzo.model import MasterInfo
 from mezzo.record import Record
@@ -36,6 +36,7 @@ from mezzo.store.memory import MemoryDisk
 from .candidate import Candidate
 from .election import Election
 from .network import End, Network, Stream
+from .watch import NOBODY
 
 
 class FromAgent(Record):
@@ -68,18 +69,26 @@ class VirtualMaster(Candidate):
     ) -> None:
         super().__init__(network, name, disk, election)
         self._observer = observe
+        self.on_said: Callable[[VirtualMaster, Any], None] = NOBODY.master_said
         self._config = config
         self._ends: dict[ConnId, End] = {}
         self._conns = 0
+        self._replies: dict[int, Callable[[OperatorResponse], None]] = {}
+        self._requests = 0
 
     @property
     def core(self) -> MasterCore | None:
         core: MasterCore | None = self.process.core
         return core
 
-    def ask(self, call: OperatorCall) -> None:
-        """As an operator would. The answer goes nowhere: look at what it does."""
-        self.process.post(OperatorAsked(0, call))
+    def ask(
+        self, call: OperatorCall, reply: Callable[[OperatorResponse], None] | None = None
+    ) -> None:
+        """As an operator would; no reply if the process ends first."""
+        self._requests += 1
+        if reply is not None:
+            self._replies[self._requests] = reply
+        self.process.post(OperatorAsked(self._requests, call))
 
     def _first(self) -> Started:
         return Started()
@@ -95,6 +104,7 @@ class VirtualMaster(Candidate):
         ends, self._ends = self._ends, {}
         for end in ends.values():
             end.close()
+        self._replies.clear()
 
     # ---- streams
 
@@ -132,7 +142,11 @@ class VirtualMaster(Candidate):
                     self.process.post(StreamClosed(conn))
             case GiveUp(reason=reason):
                 self.process.crash(reason)
-            case Publish() | ToOperator() | Answer() | NoteIgnored():
+            case Answer(request=request, response=response):
+                reply = self._replies.pop(request, None)
+                if reply is not None:
+                    reply(response)
+            case Publish() | ToOperator() | NoteIgnored():
                 pass  # nobody watches
             case SetTimer() | CancelTimer():
                 raise AssertionError("the process sets timers itself")
@@ -142,4 +156,5 @@ class VirtualMaster(Candidate):
     def _send(self, conn: ConnId, message: Any) -> None:  # noqa: ANN401
         end = self._ends.get(conn)
         if end is not None:
+            self.on_said(self, message)
             end.send(ToClient(self.process.epoch, message))

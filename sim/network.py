@@ -47,17 +47,25 @@ class Network:
     def __init__(self, world: World) -> None:
         self.world = world
         self.faults = NetworkFaults()
-        self._blocked: dict[tuple[str, str], None] = {}  # directed
+        self._blocked: dict[tuple[str, str], int] = {}  # directed; how many partitions say so
         self._streams: dict[Stream, None] = {}  # with an open end, the oldest first
 
     def partition(self, a: str, b: str, *, one_way: bool = False) -> None:
         """`a` can't reach `b`, nor, unless it is `one_way`, the other way round."""
-        self._blocked[(a, b)] = None
-        if not one_way:
-            self._blocked[(b, a)] = None
+        for pair in _ways(a, b, one_way=one_way):
+            self._blocked[pair] = self._blocked.get(pair, 0) + 1
         self.world.tell(f"partition {a} {'->' if one_way else '<->'} {b}")
 
+    def mend(self, a: str, b: str, *, one_way: bool = False) -> None:
+        """The opposite of the same `partition`."""
+        for pair in _ways(a, b, one_way=one_way):
+            if self._blocked.get(pair, 0) > 1:
+                self._blocked[pair] -= 1
+            else:
+                self._blocked.pop(pair, None)
+
     def heal(self) -> None:
+        """No partition is left."""
         self._blocked.clear()
 
     def blocked(self, sender: str, receiver: str) -> bool:
@@ -74,6 +82,10 @@ class Network:
 
     def ended(self, stream: Stream) -> None:
         self._streams.pop(stream, None)
+
+
+def _ways(a: str, b: str, *, one_way: bool) -> tuple[tuple[str, str], ...]:
+    return ((a, b),) if one_way else ((a, b), (b, a))
 
 
 class End:
@@ -139,6 +151,7 @@ class Stream:
         self._network = network
         self._world = network.world
         self._repeatable = repeatable
+        self._broken = False
         self.client = End(self, client, to_client, client_closed)
         self.server = End(self, server, _nothing, _nothing)
         self.client.peer = self.server
@@ -146,6 +159,8 @@ class Stream:
         network.opened(self)
 
     def send(self, sender: End, message: Any) -> None:  # noqa: ANN401
+        if self._broken:
+            return  # nobody has noticed yet
         faults, world = self._network.faults, self._world
         receiver = sender.peer
         if world.chance(faults.break_stream):
@@ -156,8 +171,6 @@ class Stream:
         if world.chance(faults.stall):
             delay_s += world.between(0.5, 15.0)
         arrives_s = max(receiver.arrives_s, world.now_s + delay_s)
-        if arrives_s > receiver.lost_after_s:
-            return
         receiver.arrives_s = arrives_s
         world.after(arrives_s - world.now_s, self._deliver, receiver, message)
         if world.chance(faults.duplicate) and (late_max_s := self._repeatable(message)):
@@ -187,6 +200,7 @@ class Stream:
         """Nothing that is sent from now on arrives, nor the tail of what is under way. Both ends
         notice, each in its own time."""
         world = self._world
+        self._broken = True
         for end in (self.client, self.server):
             under_way_s = max(0.0, end.arrives_s - world.now_s)
             end.lost_after_s = min(
@@ -202,7 +216,7 @@ class Stream:
         world, peer = self._world, end.peer
         if self._network.blocked(end.name, peer.name):
             delay_s = STREAM_TIMEOUT_S
-        elif peer.lost_after_s < _NEVER_S:
+        elif self._broken:
             return  # it was severed: the other end notices in its own time
         else:
             faults = self._network.faults

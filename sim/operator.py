@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from mezzo.ids import TaskId
-from mezzo.marathon.app import App, UpgradeStrategy
+from mezzo.marathon.app import App, UnreachableStrategy, UpgradeStrategy
 from mezzo.marathon.messages import (
     AlreadyExists,
     ChangeApps,
     DeleteApp,
+    Deployed,
     KillTasks,
     Locked,
     NotFound,
@@ -29,6 +30,13 @@ from .world import World
 _ORIGIN: Final = Origin("127.0.0.1", "/v2/apps")
 JOB: Final = "/job"  # its instances end by themselves; those of the others serve
 _APPS: Final = ("/web", "/api", JOB, "/db")
+
+
+_UNREACHABLE: Final = (
+    UnreachableStrategy(),
+    UnreachableStrategy(inactive_after_s=20.0, expunge_after_s=60.0),
+    UnreachableStrategy(inactive_after_s=0.0, expunge_after_s=120.0),
+)
 
 
 def apps_on(disk: Disk) -> dict[str, App]:
@@ -53,14 +61,19 @@ class Operator:
         disk: Disk,
         machines: list[Machine],
         max_instances: int,
+        role: str = "*",
     ) -> None:
         self._world = world
         self._marathons = marathons
         self._disk = disk
         self._machines = machines
         self._max = max_instances
+        self._role = role
+        self._forces = world.chance(0.5)
         self._active = False
         self._changes = 0
+        # Apps whose last upgrade may have been given up halfway, by force: old instances stay.
+        self.mixed: dict[str, None] = {}
         self.answered = 0
 
     def start(self) -> None:
@@ -83,7 +96,9 @@ class Operator:
         apps = apps_on(self._disk)
         app_id = world.rng.choice(_APPS)
         app = apps.get(app_id)
-        force = world.chance(0.3)
+        force = self._forces and world.chance(0.3)
+        if force:
+            self.mixed |= dict.fromkeys(_APPS)  # a kill may change any of them
         if app is None:
             marathon.ask(ChangeApps((Target(self._new(app_id), None),), _ORIGIN), self._told)
             return
@@ -94,7 +109,10 @@ class Operator:
             changed = replace(app, env={"CHANGE": str(self._changes)}, instances=self._size())
             self._changes += 1
             target = Target(changed, app.version_ms)
-            marathon.ask(ChangeApps((target,), _ORIGIN, force), self._told)
+            marathon.ask(
+                ChangeApps((target,), _ORIGIN, force),
+                lambda result: self._upgraded(app_id, result, force=force),
+            )
         elif what.startswith("kill"):
             marathon.ask(KillTasks(self._victims(), what != "kill", force), self._told)
         else:
@@ -114,6 +132,8 @@ class Operator:
             mem=64.0,
             port_definitions=(),
             max_launch_delay_s=5.0,
+            role=self._role,
+            unreachable=self._world.rng.choice(_UNREACHABLE),
             upgrade_strategy=UpgradeStrategy(
                 self._world.rng.choice((0.0, 0.5, 1.0)), self._world.rng.choice((0.0, 0.5, 1.0))
             ),
@@ -122,6 +142,11 @@ class Operator:
     def _victims(self) -> tuple[TaskId, ...]:
         running = [c.spec.task_id for m in self._machines for c in m.running()]
         return tuple(self._world.rng.sample(running, min(len(running), 2)))
+
+    def _upgraded(self, app_id: str, result: Result, *, force: bool) -> None:
+        self._told(result)
+        if isinstance(result, Deployed) and not force:
+            self.mixed.pop(app_id, None)  # all others than the new ones go
 
     def _told(self, result: Result) -> None:
         refused = isinstance(result, (AlreadyExists, Locked, NotFound, Stale, TooMany))

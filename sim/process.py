@@ -15,12 +15,13 @@ from typing import Any, Final, cast
 from structlog.typing import FilteringBoundLogger
 
 from mezzo.core import Core, Instant, Output
-from mezzo.errors import StoreError, StoreUnavailable
+from mezzo.errors import Fenced, StoreError, StoreUnavailable
 from mezzo.runtime import Runtime
 from mezzo.store.memory import MemoryDisk, MemoryStore
 
 from .disk import Disk, DiskFaults
 from .loop import VirtualLoop
+from .watch import Broken
 from .world import START_WALL_S, World
 
 # How much faster or slower than the world a clock may go: some ten times what a computer's does.
@@ -72,11 +73,19 @@ class Process:
         self._loop: VirtualLoop | None = None
         self._runtime: Runtime[Any] | None = None
         self._run: Coroutine[Any, Any, None] | None = None
+        self._in_doubt = False
+        self._fenced = False
+        self._awake_since_s = 0.0
         self._doomed_in: int | None = None  # at so many more writes and effects it is killed
 
     @property
     def up(self) -> bool:
         return self.core is not None
+
+    @property
+    def awake_for_s(self) -> float:
+        """How long it has been up without a break; 0 or less: it is not."""
+        return self.world.now_s - self._awake_since_s if self.up else 0.0
 
     @property
     def alive(self) -> bool:
@@ -93,6 +102,8 @@ class Process:
         self._mono_offset_s = world.between(0, 1e6)
         self._loop = VirtualLoop(world, self.mono_rate, self._job)
         self._doomed_in = None
+        self._in_doubt = self._fenced = False
+        self._awake_since_s = world.now_s
         self._store = MemoryStore(self.disk)
         self._later(self._latency_s(), self._open_term, first, token)
 
@@ -161,14 +172,17 @@ class Process:
         """SIGSTOP, a long garbage collection, a migrated VM: it wakes and believes it is before."""
         if self._loop is not None:
             self.world.tell(f"{self.name} sleeps for {for_s:.1f} s")
+            self._awake_since_s = max(self._awake_since_s, self.world.now_s + for_s)
             self._loop.stop_for(for_s)
 
     def hold(self) -> None:
         if self._runtime is not None:
+            self._in_doubt = True
             self._runtime.hold()
 
     def release(self) -> None:
         if self._runtime is not None:
+            self._in_doubt = False
             self._runtime.release()
 
     def _over(self) -> None:
@@ -195,6 +209,10 @@ class Process:
         )
 
     def _let_out(self, effect: Any) -> None:  # noqa: ANN401
+        if self._in_doubt:
+            raise Broken(f"promise 5: {self.name} is not sure that it leads, but does {effect}")
+        if self._fenced:
+            raise Broken(f"promise 5: {self.name} knows that it is deposed, but does {effect}")
         life = self._life
         self._point()
         self._perform(effect)
@@ -242,6 +260,7 @@ class Process:
             self._later(self.world.between(0.0, 0.001), self._answered, answer, error)
 
     def _answered(self, answer: asyncio.Future[Any], error: Exception | None) -> None:
+        self._fenced = isinstance(error, Fenced)
         if error is None:
             answer.set_result(None)
         else:

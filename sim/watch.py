@@ -43,6 +43,12 @@ class Watch:
     ) -> None:
         pass
 
+    def master_said(self, master: VirtualMaster, message: Any) -> None:  # noqa: ANN401
+        """A message to an agent or an event to a framework leaves its process."""
+
+    def agent_did(self, agent: VirtualAgent, effect: Any) -> None:  # noqa: ANN401
+        """An effect leaves its process."""
+
     def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:  # noqa: ANN401
         """A framework's call leaves its process."""
 
@@ -87,6 +93,8 @@ class Watchers(Watch):
         self._agent = of("agent_stepped")
         self._marathon = of("marathon_stepped")
         self._framework = of("framework_stepped")
+        self._said = of("master_said")
+        self._did = of("agent_did")
         self._called = of("called")
         self._committed = of("committed")
         self._started = of("container_started")
@@ -118,6 +126,14 @@ class Watchers(Watch):
     ) -> None:
         for look in self._framework:
             look(framework, event, output)
+
+    def master_said(self, master: VirtualMaster, message: Any) -> None:  # noqa: ANN401
+        for look in self._said:
+            look(master, message)
+
+    def agent_did(self, agent: VirtualAgent, effect: Any) -> None:  # noqa: ANN401
+        for look in self._did:
+            look(agent, effect)
 
     def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:  # noqa: ANN401
         for look in self._called:

@@ -1,5 +1,6 @@
 """The promises of design.md section 5, each as a small checker that looks at every step."""
 
+from .p0_durable import WhatWasSeenIsDurable
 from .p1_nothing_twice import NothingPromisedTwice
 from .p2_runs_once import NothingRunsTwice
 from .p3_survival import WhatRunsRunsOn
@@ -16,4 +17,5 @@ __all__ = [
     "NothingRunsTwice",
     "TheDeposedChangeNothing",
     "WhatRunsRunsOn",
+    "WhatWasSeenIsDurable",
 ]

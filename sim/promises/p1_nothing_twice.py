@@ -15,7 +15,7 @@ from typing import Any, Final
 from mezzo.core import Output, TimerFired
 from mezzo.ids import AgentId, ConnId, OfferId
 from mezzo.master.core import MasterCore
-from mezzo.master.events import AgentSaid, FrameworkSaid, ToAgent, ToFramework
+from mezzo.master.events import AgentSaid, FrameworkSaid, StreamClosed, ToAgent, ToFramework
 from mezzo.master.state import AgentEntry, Standing
 from mezzo.messages.agent import Ping, Pong
 from mezzo.messages.scheduler import Accept, Decline, Heartbeat, Offers, Rescind, Update
@@ -45,6 +45,8 @@ class NothingPromisedTwice(Watch):
         self._seen: dict[str, tuple[MasterCore, _Seen]] = {}
 
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+        if master.process.epoch != master.process.disk.epoch:
+            return  # deposed: what it promises is worth nothing, agents do not obey it
         core = master.core
         assert core is not None
         have = self._seen.get(master.name)
@@ -53,6 +55,8 @@ class NothingPromisedTwice(Watch):
         seen = have[1]
         seen.steps += 1
         touched = None if seen.steps % _ALL_EVERY == 0 else _touched(core, seen, event, output)
+        if isinstance(event, StreamClosed):
+            _nothing_hangs_on(core, event.conn)
         agents = core.state.agents
         if touched is None:
             for agent in agents.values():
@@ -118,6 +122,16 @@ def _touched(
                 if status.agent_id is not None:
                     found[status.agent_id] = None
     return found
+
+
+def _nothing_hangs_on(core: MasterCore, conn: ConnId) -> None:
+    """A stream has ended: who is at its end can be promised nothing."""
+    agents = [agent.id for agent in core.state.agents.values() if agent.conn == conn]
+    frameworks = [each.id for each in core.state.frameworks.values() if each.conn == conn]
+    if agents or frameworks:
+        raise Broken(
+            f"promise 1: {agents + frameworks} counts as connected, but its stream has ended"
+        )
 
 
 def _check(core: MasterCore, agent: AgentEntry) -> None:

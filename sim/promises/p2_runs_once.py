@@ -6,14 +6,21 @@ where the agent can't be reached, for the keepers of its tasks look at their lea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 from mezzo.ids import FrameworkId, TaskId
 
-from ..containers import Container, Machine
+from ..agents import VirtualAgent
+from ..containers import Container, Ending, Machine
 from ..watch import Broken, Watch
+
+_AGENT_LATE_S: Final = 5.0  # it has to recover, and its engine may be slow
 
 
 class NothingRunsTwice(Watch):
-    def __init__(self) -> None:
+    def __init__(self, agents: Sequence[VirtualAgent]) -> None:
+        self._agents = {agent.name: agent for agent in agents}
         self._started: dict[tuple[FrameworkId, TaskId], str] = {}
         self._unique: dict[FrameworkId, Container] = {}  # of the frameworks that have but one task
 
@@ -28,3 +35,12 @@ class NothingRunsTwice(Watch):
         if other is not None and other.state == "running":
             raise Broken(f"promise 2: {key[1]} is to be unique, but {other.spec.task_id} runs, too")
         self._unique[key[0]] = container
+
+    def container_ended(self, machine: Machine, container: Container, ending: Ending) -> None:
+        agent = self._agents[machine.name].process
+        able_for_s = min(agent.awake_for_s, machine.engine_up_for_s)
+        ordered = container.dies_at_s is not None
+        if ending is Ending.LEASE and not ordered and able_for_s > _AGENT_LATE_S:
+            raise Broken(
+                f"promise 2: {machine.name} let the lease of {container.spec.task_id} run out"
+            )

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from mezzo.agent.events import MasterDown
+from mezzo.core import Output
 from mezzo.ids import TaskId
 from mezzo.messages.scheduler import Kill
 
+from ..agents import VirtualAgent
 from ..containers import Container, Ending, Machine
 from ..frameworks import VirtualFramework
 from ..marathons import VirtualMarathon
@@ -25,6 +28,11 @@ class WhatRunsRunsOn(Watch):
     def __init__(self) -> None:
         self._asked: dict[TaskId, None] = {}  # their frameworks want them dead
         self.quiet = False  # nothing may end now but what ends by itself
+        self.calm = False  # nor may any stream
+
+    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+        if self.calm and isinstance(event, MasterDown):
+            raise Broken(f"promise 3: {agent.name} lost its master, though nothing was wrong")
 
     def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:  # noqa: ANN401
         if isinstance(call, Kill):

@@ -2,26 +2,22 @@
 
 - An end that its framework has acknowledged is never told again.
 - It is told of nothing that still runs.
-- A framework acknowledges an end only once it has made it durable.
 - An agent forgets an end only after its framework has acknowledged it; in the end all ends are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from mezzo.agent.core import AgentCore
 from mezzo.agent.events import MasterSaid, Send
 from mezzo.core import Output
 from mezzo.ids import FrameworkId, TaskId
-from mezzo.marathon.messages import MasterEvent
 from mezzo.messages.agent import ReregisterAgent, StatusUpdate, UpdateAcknowledged
-from mezzo.messages.scheduler import Acknowledge, Update
+from mezzo.states import Reason, TaskState
 
 from ..agents import VirtualAgent
-from ..frameworks import VirtualFramework
-from ..marathons import VirtualMarathon
 from ..watch import Broken, Watch
 from ..world import World
 
@@ -32,24 +28,18 @@ _DURABLE_S: Final = 0.5  # an agent's disk is its own, and takes far less
 
 
 class EndsAreToldOnce(Watch):
-    def __init__(
-        self, world: World, agents: Sequence[VirtualAgent], counts_on: Callable[[TaskId], bool]
-    ) -> None:
-        """counts_on(task_id): is the task one that Marathon's store takes for alive?"""
+    def __init__(self, world: World, agents: Sequence[VirtualAgent]) -> None:
         self._world = world
         self._agents = agents
-        self._counts_on = counts_on
-        self._terminal: dict[bytes, TaskId] = {}  # updates that told Marathon of an end, by uuid
         # Ends of which agents were told that their frameworks have them: when, and to which life.
         self._settled: dict[str, list[tuple[float, AgentCore, Key]]] = {}
         self._over: dict[Key, None] = {}  # the same, durable
 
-    # ---- at the agents
-
     def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
         core = agent.core
         assert core is not None
-        if settled := self._settled.get(agent.name):
+        settled = self._settled.get(agent.name)
+        if settled and agent.process.awake_for_s > _DURABLE_S:
             self._make_durable(settled, core)
         if isinstance(event, MasterSaid) and isinstance(event.message, UpdateAcknowledged):
             key = (event.message.framework_id, event.message.task_id)
@@ -72,7 +62,9 @@ class EndsAreToldOnce(Watch):
 
     def _told(self, agent: VirtualAgent, core: AgentCore, message: StatusUpdate) -> None:
         status = message.status
-        if (message.framework_id, status.task_id) in self._over:
+        # A master that has missed the acknowledgement asks for the task, and is told DROPPED.
+        asked = status.state is TaskState.DROPPED and status.reason is Reason.AGENT_RESTARTED
+        if (message.framework_id, status.task_id) in self._over and not asked:
             raise Broken(f"promise 4: {status.task_id} was acknowledged, but is told again")
         if not status.state.terminal or status.uuid is None:
             return
@@ -89,28 +81,6 @@ class EndsAreToldOnce(Watch):
             key = (container.spec.framework_id, container.spec.task_id)
             if key not in known:
                 raise Broken(f"promise 4: {agent.name} does not report {key[1]}, which runs there")
-
-    # ---- at the frameworks
-
-    def marathon_stepped(
-        self,
-        marathon: VirtualMarathon,
-        event: Any,  # noqa: ANN401
-        output: Output[Any],
-    ) -> None:
-        if isinstance(event, MasterEvent) and isinstance(event.event, Update):
-            status = event.event.status
-            if status.uuid is not None and status.state.terminal:
-                self._terminal[status.uuid] = status.task_id
-
-    def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:  # noqa: ANN401
-        if not isinstance(call, Acknowledge):
-            return
-        if call.uuid in self._terminal and self._counts_on(call.task_id):
-            raise Broken(
-                f"promise 4: {client.name} acknowledges the end of {call.task_id}, which its "
-                "store still counts on"
-            )
 
     # ---- in the end
 

@@ -4,6 +4,7 @@
   offer, or at least one reason why not, in words and with what would change it.
 - What may be offered next, with nothing said against it, is offered before the next look, or
   somebody else got it.
+- A launch that is refused is answered.
 - Of each offer that Marathon did not use for an app that waits, it can tell why.
 """
 
@@ -16,13 +17,18 @@ from mezzo.core import Output, TimerFired
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.marathon.messages import QueueRead, ReadQueue, Result
 from mezzo.master.core import MasterCore
+from mezzo.master.events import FrameworkSaid, ToFramework
 from mezzo.master.state import FrameworkEntry
+from mezzo.messages.scheduler import Accept, Update
+from mezzo.operations import Launch
 from mezzo.resources import Resources
 
 from ..marathons import VirtualMarathon
 from ..masters import VirtualMaster
 from ..watch import Broken, Watch
+from ..world import World
 
+_ASK_EVERY_S: Final = 7.0
 _AGENTS_MAX: Final = 8  # that are asked about at one look
 
 Place = tuple[FrameworkId, str, AgentId]  # a framework in a role, on an agent
@@ -30,13 +36,23 @@ Place = tuple[FrameworkId, str, AgentId]  # a framework in a role, on an agent
 
 class EveryNoIsExplained(Watch):
     def __init__(
-        self, masters: Sequence[VirtualMaster], marathons: Sequence[VirtualMarathon]
+        self,
+        world: World,
+        masters: Sequence[VirtualMaster],
+        marathons: Sequence[VirtualMarathon],
     ) -> None:
+        self._world = world
         self._masters = masters
         self._marathons = marathons
         self._next: dict[Place, Resources] = {}  # what was to be offered next, at the last look
 
+        world.after(_ASK_EVERY_S, self._ask_marathons)
+
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+        if isinstance(event, FrameworkSaid) and isinstance(event.call, Accept):
+            core = master.core
+            assert core is not None
+            _launches_are_answered(core, event, event.call, output)
         if isinstance(event, TimerFired) and event.key == "heartbeat":
             core = master.core
             assert core is not None
@@ -55,10 +71,32 @@ class EveryNoIsExplained(Watch):
                     f"{framework_id} in role {role}, but it is not offered"
                 )
         self._next = found
+        return ""
+
+    def _ask_marathons(self) -> None:
         for marathon in self._marathons:
             if marathon.core is not None:
                 marathon.ask(ReadQueue(), _unused_offers_have_reasons)
-        return ""
+        self._world.after(_ASK_EVERY_S, self._ask_marathons)
+
+
+def _launches_are_answered(
+    core: MasterCore, event: FrameworkSaid, call: Accept, output: Output[Any]
+) -> None:
+    """Each task is launched, or its framework is told why not."""
+    framework_id = core.state.framework_of.get(event.conn)
+    if framework_id is None:
+        return  # a stream that is over
+    told = {
+        effect.event.status.task_id
+        for effect in output.effects
+        if isinstance(effect, ToFramework) and isinstance(effect.event, Update)
+    }
+    for operation in call.operations:
+        for task in operation.task_infos if isinstance(operation, Launch) else ():
+            launched = task.task_id in core.state.frameworks[framework_id].tasks
+            if not launched and task.task_id not in told:
+                raise Broken(f"promise 8: {task.task_id} was not launched, and nobody is told")
 
 
 def _ask(core: MasterCore, now_s: float) -> dict[Place, Resources]:

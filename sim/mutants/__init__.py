@@ -1,0 +1,17 @@
+"""Mutation testing of the simulator: `python -m mezzo.sim.mutants`."""
+
+from . import agents, allocators, kernel, marathons, masters
+from .hunt import Find, hunt
+from .mutant import ALL, Mutant
+
+__all__ = [
+    "ALL",
+    "Find",
+    "Mutant",
+    "agents",
+    "allocators",
+    "hunt",
+    "kernel",
+    "marathons",
+    "masters",
+]

@@ -1,0 +1,170 @@
+# ruff: noqa: ANN401
+"""Bugs in the master, except its allocator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mezzo.master import accepting, agents, offers, registry, removal, subscribing, tasks
+from mezzo.master import leases as leases_of_the_master
+from mezzo.master.core import MasterCore
+from mezzo.master.launching import _Launcher
+from mezzo.messages.agent import AgentReregistered
+
+from .mutant import mutant, never
+
+
+@mutant("master", offers, "rescind_all_of_agent")
+def offers_of_an_agent_that_left_stay(original: Any) -> Any:
+    return never
+
+
+@mutant("master", offers, "take_back_all")
+def offers_of_a_framework_that_left_stay(original: Any) -> Any:
+    return never
+
+
+@mutant("master", offers, "give_back")
+def what_was_declined_is_lost(original: Any) -> Any:
+    return never
+
+
+@mutant("master", offers, "schedule_cycle")
+def nothing_is_offered_as_time_goes_by(original: Any) -> Any:
+    def schedule(state: Any, step: Any) -> None:
+        original(state, step)
+        step.effects = [
+            each for each in step.effects if getattr(each, "key", None) != offers.TIMER_CYCLE
+        ]
+
+    return schedule
+
+
+@mutant("master", _Launcher, "_charge")
+def a_launch_takes_nothing_from_its_offer(original: Any) -> Any:
+    return never
+
+
+@mutant("master", accepting, "_refuse")
+def tasks_of_an_invalid_offer_are_not_answered(original: Any) -> Any:
+    return never
+
+
+@mutant("master", agents, "_merge_task")
+def what_runs_on_a_returning_agent_is_not_adopted(original: Any) -> Any:
+    def merge(
+        state: Any, step: Any, agent: Any, framework: Any, task: Any, *, resend: bool
+    ) -> None:
+        if (framework.id, task.task_id) in agent.tasks:
+            original(state, step, agent, framework, task, resend=resend)
+
+    return merge
+
+
+@mutant("master", agents, "_merge_tasks")
+def launches_that_never_arrived_are_not_asked_for(original: Any) -> Any:
+    def merge(*args: Any, **kwargs: Any) -> tuple[()]:
+        original(*args, **kwargs)
+        return ()
+
+    return merge
+
+
+@mutant("master", agents, "disconnected")
+def a_disconnected_agent_counts_as_connected(original: Any) -> Any:
+    return never
+
+
+@mutant("master", removal, "heard")
+def missed_pings_are_never_forgiven(original: Any) -> Any:
+    return never
+
+
+@mutant("master", removal, "_lose")
+def a_lost_agent_takes_its_tasks_along(original: Any) -> Any:
+    def lose(state: Any, step: Any, agent: Any, why: str) -> None:
+        for key in list(agent.tasks):
+            tasks._free(state, step, agent.tasks[key].info)
+            del state.frameworks[key[0]].tasks[key[1]], agent.tasks[key]
+        original(state, step, agent, why)
+
+    return lose
+
+
+@mutant("master", leases_of_the_master, "over_s")
+def leases_are_not_waited_for(original: Any) -> Any:
+    return lambda state, agent: agent.heard_s
+
+
+@mutant("master", registry, "keep_agent")
+def an_agent_is_admitted_but_not_stored(original: Any) -> Any:
+    return never
+
+
+@mutant("master", registry, "keep_framework")
+def a_framework_is_subscribed_but_not_stored(original: Any) -> Any:
+    return never
+
+
+@mutant("master", subscribing, "_take_over")
+def two_processes_of_a_framework_are_connected(original: Any) -> Any:
+    def take_over(state: Any, step: Any, framework: Any, conn: Any, info: Any) -> None:
+        framework.info = info
+
+    return take_over
+
+
+@mutant("master", tasks, "acknowledge")
+def acknowledgements_stay_at_the_master(original: Any) -> Any:
+    def acknowledge(state: Any, step: Any, framework: Any, call: Any) -> None:
+        known = len(step.effects)
+        original(state, step, framework, call)
+        del step.effects[known:]
+
+    return acknowledge
+
+
+@mutant("master", tasks, "set_state")
+def the_end_of_a_task_frees_nothing(original: Any) -> Any:
+    def set_state(state: Any, step: Any, entry: Any, new: Any) -> None:
+        entry.state = new
+
+    return set_state
+
+
+@mutant("master", tasks, "_may_still_appear")
+def a_new_leader_takes_for_gone_what_is_not_back_yet(original: Any) -> Any:
+    return lambda state, agent_id: False
+
+
+@mutant("master", tasks, "reconcile_one")
+def reconciliation_by_name_is_not_answered(original: Any) -> Any:
+    return never
+
+
+@mutant("master", tasks, "kill")
+def kills_never_reach_the_agent(original: Any) -> Any:
+    return never
+
+
+@mutant("master", MasterCore, "_closed")
+def closed_streams_are_not_noticed(original: Any) -> Any:
+    return never
+
+
+@mutant("master", agents, "reregister")
+def an_agent_that_comes_back_is_not_welcomed(original: Any) -> Any:
+    def reregister(state: Any, step: Any, conn: Any, message: Any) -> None:
+        original(state, step, conn, message)
+        step.effects = [
+            each
+            for each in step.effects
+            if not isinstance(getattr(each, "message", None), AgentReregistered)
+        ]
+
+    return reregister
+
+
+@mutant("master", removal, "answered")
+def pongs_are_not_counted(original: Any) -> Any:
+    return never

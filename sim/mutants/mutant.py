@@ -1,0 +1,58 @@
+"""Planted bugs: each is a small change of the real code, made while a simulation runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`owner.attribute` is replaced by what `make` turns it into."""
+
+    name: str
+    area: str
+    owner: Any
+    attribute: str
+    make: Callable[[Any], Any]
+
+    @contextmanager
+    def planted(self) -> Iterator[None]:
+        """Raises AttributeError if the code has moved: then the mutant has to follow."""
+        own = vars(self.owner)
+        if self.attribute not in own:
+            raise AttributeError(
+                f"mutant {self.name!r}: {self.owner.__name__} has no {self.attribute} of its own: "
+                "see where it has moved to"
+            )
+        plain, original = own[self.attribute], getattr(self.owner, self.attribute)
+        setattr(self.owner, self.attribute, self.make(original))
+        try:
+            yield
+        finally:
+            setattr(self.owner, self.attribute, plain)
+
+
+ALL: Final[dict[str, Mutant]] = {}
+
+
+def mutant(
+    area: str,
+    owner: Any,  # noqa: ANN401 - a class or a module
+    attribute: str,
+) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
+    """Of a function that gets the original and returns the replacement; its name says the bug."""
+
+    def register(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        name = make.__name__.replace("_", " ")
+        assert name not in ALL, name
+        ALL[name] = Mutant(name, area, owner, attribute, make)
+        return make
+
+    return register
+
+
+def never(*_: Any, **__: Any) -> None:  # noqa: ANN401
+    """In place of something that should have happened."""
