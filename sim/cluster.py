@@ -94,13 +94,13 @@ class Cluster(Watch):
         count = rng.randint(1, 6) if shape.agents is None else shape.agents
         batch = world.chance(0.7) if shape.batch is None else shape.batch
         # One hoarder on a single agent is entitled to its only offer, again and again.
-        hoarders = (world.chance(0.4) and count > 1) if shape.hoarders is None else shape.hoarders
+        hoarders = (world.chance(0.5) and count > 1) if shape.hoarders is None else shape.hoarders
         unique = world.chance(0.4) if shape.unique is None else shape.unique
         # Without guarantees one that takes everything leaves nothing to anybody, as it may.
         own_roles = world.chance(0.6)
         guaranteed = own_roles and world.chance(0.7)
         gluttons = (world.chance(0.6) and guaranteed) if shape.gluttons is None else shape.gluttons
-        offer_timeout_s = rng.choice((10.0, 30.0, 300.0))
+        offer_timeout_s = rng.choice((20.0, 300.0))
         watch = self._watch = Watchers()
         self.masters = [
             VirtualMaster(
@@ -238,6 +238,10 @@ class Cluster(Watch):
         self.operator.stop()
         self.faults.stop()
         healed_in_s = self.heal()
+        # More than a small task leaves behind; but a glutton leaves only such pieces.
+        glutton = any(framework.kind is Kind.GLUTTON for framework in self.frameworks)
+        self.operator.surge(cpus=0.5 if glutton else 1.5)
+        self.heal()
         self.drill.run()
         self.heal()
         return Report(

@@ -32,6 +32,7 @@ JOB: Final = "/job"  # its instances end by themselves; those of the others serv
 _APPS: Final = ("/web", "/api", JOB, "/db")
 
 
+_SURGE: Final = "/surge"
 _UNREACHABLE: Final = (
     UnreachableStrategy(),
     UnreachableStrategy(inactive_after_s=20.0, expunge_after_s=60.0),
@@ -82,6 +83,13 @@ class Operator:
 
     def stop(self) -> None:
         self._active = False
+
+    def surge(self, cpus: float) -> None:
+        """One app more, for which there is room, if only others let go of what they hold."""
+        app = replace(self._new(_SURGE), instances=1, cpus=cpus)
+        for marathon in self._marathons:
+            if marathon.process.up:
+                marathon.ask(ChangeApps((Target(app, None),), _ORIGIN), self._told)
 
     def _act(self) -> None:
         if not self._active:

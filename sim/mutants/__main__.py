@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import click
 
@@ -22,7 +23,8 @@ def _hunt(name: str, seeds: int) -> Find:
 @click.option("--seeds", default=100, show_default=True, help="How many seeds each has to survive.")
 @click.option("--only", default="", help="Those whose area or name holds this.")
 @click.option("--jobs", default=2, show_default=True, help="Processes at a time.")
-def main(seeds: int, only: str, jobs: int) -> None:
+@click.option("--save", type=click.Path(dir_okay=False), help="Write the seeds there, as JSON.")
+def main(seeds: int, only: str, jobs: int, save: str | None) -> None:
     """Report which of the planted bugs the simulator finds."""
     names = [name for name, each in ALL.items() if only in name or only in each.area]
     finds = []
@@ -32,6 +34,9 @@ def main(seeds: int, only: str, jobs: int) -> None:
             found = f"seed {find.seed:3}" if find.seed is not None else "SURVIVED"
             error = find.error.removeprefix("mezzo.sim.watch.Broken: ")[:120]
             click.echo(f"{find.area:10} {found} ({find.tried} tried) {find.name}: {error}")
+    if save is not None:
+        found_by = {find.name: find.seed for find in finds}
+        Path(save).write_text(json.dumps(found_by, indent=2, sort_keys=True) + "\n")
     found_in = [find.tried for find in finds if find.seed is not None]
     score = {
         "bench": "mutants",

@@ -4,12 +4,14 @@
   offer, or at least one reason why not, in words and with what would change it.
 - What may be offered next, with nothing said against it, is offered before the next look, or
   somebody else got it.
+- A reason that is to end by itself does.
 - A launch that is refused is answered.
 - Of each offer that Marathon did not use for an app that waits, it can tell why.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -29,6 +31,7 @@ from ..watch import Broken, Watch
 from ..world import World
 
 _ASK_EVERY_S: Final = 7.0
+_LATE_S: Final = 1.0
 _AGENTS_MAX: Final = 8  # that are asked about at one look
 
 Place = tuple[FrameworkId, str, AgentId]  # a framework in a role, on an agent
@@ -56,13 +59,14 @@ class EveryNoIsExplained(Watch):
         if isinstance(event, TimerFired) and event.key == "heartbeat":
             core = master.core
             assert core is not None
-            _ask(core, master.process.now().mono_s)
+            # Timers are effects: while a store is slow they are late, and nothing is wrong.
+            _ask(core, master.process.now().mono_s, late_s=math.inf)
 
     def wrong(self) -> str:
         found: dict[Place, Resources] = {}
         for master in self._masters:
             if master.core is not None:
-                found |= _ask(master.core, master.process.now().mono_s)
+                found |= _ask(master.core, master.process.now().mono_s, late_s=_LATE_S)
         for (framework_id, role, agent_id), resources in found.items():
             # Looks are far apart: what is wanted and free was not so for all that time.
             if self._next.get((framework_id, role, agent_id)) == resources:
@@ -99,8 +103,11 @@ def _launches_are_answered(
                 raise Broken(f"promise 8: {task.task_id} was not launched, and nobody is told")
 
 
-def _ask(core: MasterCore, now_s: float) -> dict[Place, Resources]:
-    """Everybody about some agents. Returns what may be offered next, with nothing against it."""
+def _ask(core: MasterCore, now_s: float, *, late_s: float) -> dict[Place, Resources]:
+    """Everybody about some agents. Returns what may be offered next, with nothing against it.
+
+    late_s: how long after its end a reason may still be given.
+    """
     state = core.state
     agents = [agent.id for agent in state.agents.values() if agent.connected][:_AGENTS_MAX]
     offerable: dict[Place, Resources] = {}
@@ -109,19 +116,26 @@ def _ask(core: MasterCore, now_s: float) -> dict[Place, Resources]:
             continue
         for role in framework.info.all_roles:
             for agent_id in agents:
-                found = _ask_one(core, framework, role, agent_id, now_s)
+                found = _ask_one(core, framework, role, agent_id, now_s, late_s)
                 if found is not None:
                     offerable[(framework.id, role, agent_id)] = found
     return offerable
 
 
 def _ask_one(
-    core: MasterCore, framework: FrameworkEntry, role: str, agent_id: AgentId, now_s: float
+    core: MasterCore,
+    framework: FrameworkEntry,
+    role: str,
+    agent_id: AgentId,
+    now_s: float,
+    late_s: float,
 ) -> Resources | None:
     verdict = core.state.allocator.explain(framework.id, role, agent_id, now_s)
     for reason in verdict.objections:
         if not (reason.wanted and reason.have and reason.change):
             raise Broken(f"promise 8: {reason.veto} says nothing: {reason}")
+        if reason.until_s is not None and reason.until_s < now_s - late_s:
+            raise Broken(f"promise 8: {reason.veto} was to end {now_s - reason.until_s:.1f} s ago")
     if verdict.offerable and not verdict.objections:
         return verdict.offerable
     if not (verdict.offered or verdict.objections):
