@@ -27,6 +27,12 @@ def test_seeds_that_found_a_bug_pass(seed: int) -> None:
     assert isinstance(run_seed(seed), Report)
 
 
+@pytest.mark.parametrize("seed", range(501, 513))
+def test_all_promises_are_kept_under_any_mix_of_faults(seed: int) -> None:
+    outcome = run_seed(seed)
+    assert isinstance(outcome, Report), outcome
+
+
 def test_a_seed_gives_the_same_run_in_every_process() -> None:
     stories = []
     for hash_seed in ("1", "2"):
