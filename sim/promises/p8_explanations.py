@@ -65,7 +65,8 @@ class EveryNoIsExplained(Watch):
     def wrong(self) -> str:
         found: dict[Place, Resources] = {}
         for master in self._masters:
-            if master.core is not None:
+            deposed = master.process.epoch != master.process.disk.epoch
+            if master.core is not None and not deposed:
                 found |= _ask(master.core, master.process.now().mono_s, late_s=_LATE_S)
         for (framework_id, role, agent_id), resources in found.items():
             # Looks are far apart: what is wanted and free was not so for all that time.
