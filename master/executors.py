@@ -124,6 +124,7 @@ def merge(
             continue
         role = _role(framework, agent, info.executor_id)
         add(framework, agent, info, role, seen=True)
+        step.changed(agent.id, framework.id)
         if agent.standing is not Standing.RECOVERED:
             state.allocator.occupy((framework.id, role), agent.id, info.resources)
     for key in [key for key in agent.executors if key not in reported]:

@@ -184,6 +184,8 @@ def test_an_executor_that_the_agent_does_not_report_is_gone(world: World) -> Non
 
 def test_an_executor_that_the_master_did_not_know_is_counted(world: World) -> None:
     agent, framework = world.agent(), world.framework()
+    framework.decline()
+    world.operator()
     agent.frameworks[framework.id] = framework.info
     stranger = replace(EXECUTOR, framework_id=FrameworkId("gone"))
     known = replace(EXECUTOR, framework_id=framework.id)
@@ -191,6 +193,11 @@ def test_an_executor_that_the_master_did_not_know_is_counted(world: World) -> No
     agent.executors[(FrameworkId("b"), ExecutorId("e"))] = stranger
     agent.disconnect()
     agent.reregister()
+    world.advance(1.0)
+    events = [event for _, event in world.published]
+    seen = [event.framework for event in events if isinstance(event, om.FrameworkUpdated)]
+    assert seen[-1].allocated_resources == COST
+    framework.say(sm.Revive())
     assert framework.held == BIG - COST
     assert agent.heard(am.ShutdownFramework) == [am.ShutdownFramework(FrameworkId("gone"))]
 

@@ -237,6 +237,8 @@ class MasterMachine(RuleBasedStateMachine):
         agent = self.agent(number)
         if agent is None:
             return
+        if not agent.slow:
+            agent.heard(am.ApplyOperation)  # which it did at once
         agent.slow = slow
         for order in agent.heard(am.ApplyOperation) if not slow else ():
             try:
