@@ -130,10 +130,13 @@ def take_back_all(state: MasterState, step: Step, framework: FrameworkEntry) -> 
 
 
 def timed_out(state: MasterState, step: Step, offer_id: OfferId) -> None:
-    """A framework that hoards: the offer goes to others."""
+    """A framework that hoards: the offer goes to others. Silence is a refusal: without one who has
+    nothing but offers would be the first to get it again."""
     offer = state.offers.get(offer_id)
     if offer is not None:
-        rescind(state, step, offer)
+        remove(state, step, offer)
+        give_back(state, step, offer, offer.resources, Filters(), at_least_s=0.0)
+        step.to_framework(state.frameworks[offer.framework_id], Rescind(offer.id))
 
 
 def decline(state: MasterState, step: Step, framework: FrameworkEntry, call: Decline) -> None:

@@ -93,8 +93,7 @@ class Cluster(Watch):
         self.containers = 0
         count = rng.randint(1, 6) if shape.agents is None else shape.agents
         batch = world.chance(0.7) if shape.batch is None else shape.batch
-        # One hoarder on a single agent is entitled to its only offer, again and again.
-        hoarders = (world.chance(0.5) and count > 1) if shape.hoarders is None else shape.hoarders
+        hoarders = world.chance(0.5) if shape.hoarders is None else shape.hoarders
         unique = world.chance(0.4) if shape.unique is None else shape.unique
         # Without guarantees one that takes everything leaves nothing to anybody, as it may.
         own_roles = world.chance(0.6)
@@ -187,6 +186,8 @@ class Cluster(Watch):
                 QuotaConfig(each, {name: n * SHAPE.milli(name) for name in ("cpus", "mem")})
                 for each, n in units.items()
             )
+        # Who holds the last offer that it has keeps it until it times out.
+        starves_s = _STARVES_S + (offer_timeout_s if hoarders >= count else 0.0)
         self.survival = WhatRunsRunsOn()
         self.drill = Drill(world, self.network, self.victims, self.survival)
         watch.begin(
@@ -198,7 +199,7 @@ class Cluster(Watch):
                 self.survival,
                 EndsAreToldOnce(world, self.agents),
                 TheDeposedChangeNothing(),
-                NobodyStarves(world, self.masters, self.marathons, self.frameworks, _STARVES_S),
+                NobodyStarves(world, self.masters, self.marathons, self.frameworks, starves_s),
                 EveryNoIsExplained(world, self.masters, self.marathons),
             )
         )

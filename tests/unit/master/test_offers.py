@@ -440,6 +440,20 @@ def test_an_offer_that_is_held_too_long_is_rescinded_and_goes_to_others() -> Non
     assert other.offer(agent)
 
 
+def test_who_lets_an_offer_time_out_is_not_the_first_to_get_it_again() -> None:
+    """Not even when the other has more already: on a single agent it starved."""
+    world = World(offer_timeout_s=30.0)
+    agent = world.agent()
+    modest = world.framework("modest")
+    modest.launch("t1")
+    hoarder = world.framework("hoarder")
+    assert hoarder.offer(agent)
+    modest.say(sm.Revive())
+    world.advance(31)
+    assert hoarder.offers == {}
+    assert modest.offer(agent)
+
+
 def test_an_offer_that_was_used_in_time_is_not_rescinded() -> None:
     """Behaviour 23."""
     world = World(offer_timeout_s=30.0)
