@@ -190,6 +190,7 @@ class MarathonCore:
             capabilities=(Capability.PARTITION_AWARE, Capability.TASK_KILLING_STATE),
         )
         suppressed = (config.mesos_role,) if self._launcher.suppress() else ()
+        self._state.still_ours()
         self._state.do(Call(conn, m.Subscribe(info, suppressed)))
 
     def _link_down(self, conn: ConnId) -> None:

@@ -151,6 +151,12 @@ class State:
             self.put(_FRAMEWORK_KEY, StoredFramework(framework_id))
         self.do(Registered(framework_id))
 
+    def still_ours(self) -> None:
+        """Store the framework's id once more: what this step does leaves only if that is not
+        fenced, so one that was deposed while it slept takes nothing over from its successor."""
+        if self.framework_id is not None:
+            self.put(_FRAMEWORK_KEY, StoredFramework(self.framework_id))
+
     def forget_framework_id(self) -> None:
         self.framework_id = None
         self.delete(_FRAMEWORK_KEY)

@@ -68,10 +68,11 @@ class WhatWasSeenIsDurable(Watch):
     def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:  # noqa: ANN401
         if not isinstance(client, VirtualMarathon):
             return
-        if client.process.epoch != client.process.disk.epoch:
-            return  # what it does not know of is its successor's
+        # A launch that was stored and then held back may leave when another leads, who has given it
+        # up: its task is none of the successor's, and is killed. Of a deposed one nothing else may.
+        deposed = client.process.epoch != client.process.disk.epoch
         match call:
-            case Accept(operations=operations):
+            case Accept(operations=operations) if not deposed:
                 for operation in operations:
                     assert isinstance(operation, Launch)
                     for task in operation.task_infos:
