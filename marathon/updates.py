@@ -8,7 +8,7 @@ from mezzo.core import SetTimer
 from mezzo.ids import AgentId, ConnId
 from mezzo.messages.scheduler import Acknowledge, Kill, Reconcile, ReconcileTask
 from mezzo.model import TaskStatus
-from mezzo.states import Reason
+from mezzo.states import Reason, may_move
 
 from . import timestamps
 from .app import UnreachableStrategy
@@ -87,6 +87,8 @@ class Updates:
         self._state.forget(live, condition)
 
     def _lives(self, live: Live, condition: Condition, status: TaskStatus) -> None:
+        if status.state is not live.state and not may_move(live.state, status.state):
+            return  # an old one: we know better
         news = status.state is not live.state or not live.confirmed
         live.confirmed = True
         live.state = status.state

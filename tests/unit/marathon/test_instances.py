@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from mezzo.ids import TaskId
+from mezzo.ids import ConnId, TaskId
 from mezzo.marathon.app import KillSelection, UnreachableStrategy
 from mezzo.marathon.config import MarathonConfig
-from mezzo.marathon.messages import Call, Deployed, Killed, KillTasks, MasterEvent
+from mezzo.marathon.messages import Call, Deployed, Killed, KillTasks, LinkUp, MasterEvent
 from mezzo.messages import scheduler as m
 from mezzo.model import TaskStatus
 from mezzo.states import Reason, TaskState
@@ -394,3 +394,24 @@ def test_a_new_leader_kills_no_surplus_before_it_has_heard_of_everyone() -> None
     world.advance(1)
     assert world.called(m.Kill) == []
     assert world.running("/a")[1:] == alive
+
+
+def test_an_old_status_does_not_set_an_instance_back() -> None:
+    """It would be killed as one that takes too long to start."""
+    world = World.of("a")
+    world.deploy(app("/a"))
+    (task_id,) = world.running("/a")
+    world.update(task_id, TaskState.STARTING)
+    assert world.running("/a") == [task_id]
+    world.advance(3600)
+    assert world.running("/a") == [task_id]
+
+
+def test_who_was_deposed_in_its_sleep_takes_nothing_over() -> None:
+    """Promise 5, seeds 821, 986 and 1526: its subscription waits for a commit that is fenced."""
+    world = World.of("a")
+    world.put(app("/a"))
+    world.disconnect()
+    output = world.core.step(LinkUp(ConnId(99)), world.now)
+    assert [type(e.call) for e in output.effects if isinstance(e, Call)] == [m.Subscribe]
+    assert output.writes, "without a write it would leave at once"
