@@ -7,6 +7,7 @@ from typing import Final
 from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, ConnId, check_user_id
 from mezzo.messages.agent import RegisterAgent, ReregisterAgent
+from mezzo.model import AgentInfo
 
 from . import registry
 from .state import MasterConfig, MasterState
@@ -44,6 +45,17 @@ def _version(text: str) -> tuple[int, ...] | None:
     return (*map(int, numbers), 0, 0)[:3]
 
 
+def check_agent(state: MasterState, info: AgentInfo) -> None:
+    """Raise BadRequest if an agent that says this of itself must exit."""
+    registry.check_info("the agent's info", info)
+    planned = state.machines.of(info.hostname)
+    if planned is not None and planned.down:
+        raise BadRequest(
+            f"machine {info.hostname} is down for maintenance: start this agent after "
+            "STOP_MAINTENANCE"
+        )
+
+
 def check_return(state: MasterState, conn: ConnId, message: ReregisterAgent) -> AgentId:
     """The id under which it is to be admitted. Raises BadRequest: it must exit."""
     agent_id = message.info.id
@@ -52,7 +64,7 @@ def check_return(state: MasterState, conn: ConnId, message: ReregisterAgent) -> 
     check_user_id("the agent id", agent_id)
     for info in message.frameworks:
         check_user_id("the id of a framework that the agent reports", info.id or "")
-    registry.check_info("the agent's info", message.info)
+    check_agent(state, message.info)
     if agent_id in state.gone:
         raise BadRequest(f"agent {agent_id} was marked gone by an operator")
     if state.agent_of.get(conn, agent_id) != agent_id:

@@ -32,6 +32,7 @@ from . import (
     admission,
     executors,
     frameworks,
+    inverse_offers,
     offers,
     operations,
     registry,
@@ -99,7 +100,7 @@ def register(state: MasterState, step: Step, conn: ConnId, message: RegisterAgen
     if _ignored(state, step, message):
         return
     try:
-        registry.check_info("the agent's info", message.info)
+        admission.check_agent(state, message.info)
     except BadRequest as error:
         step.do(_refuse(conn, str(error)))
         return
@@ -121,6 +122,7 @@ def register(state: MasterState, step: Step, conn: ConnId, message: RegisterAgen
         conn,
         message.capabilities,
         registered_s=step.now.wall_s,
+        stream=conn,
         heard_s=step.now.mono_s,
     )
     state.admit(agent)
@@ -140,6 +142,9 @@ def reregister(state: MasterState, step: Step, conn: ConnId, message: Reregister
         step.do(_refuse(conn, str(error)))
         return
     if _ignored(state, step, message):
+        return
+    if _came_late(state, agent_id, conn):
+        step.do(CloseStream(conn))
         return
     agent = state.agents.get(agent_id)
     was_unreachable = agent_id in state.unreachable
@@ -169,6 +174,8 @@ def reregister(state: MasterState, step: Step, conn: ConnId, message: Reregister
         if entry.pending_kill is not None:
             step.to_agent(agent, entry.pending_kill)
     removal.expect_answers(state, step, agent)
+    if state.machines.planned:
+        inverse_offers.agent_came(state, agent)
     step.publish(
         AgentAdded(views.agent(state, agent)) if new else AgentUpdated(views.agent(state, agent))
     )
@@ -221,13 +228,20 @@ def _accept_change(
     registry.keep_agent(step, agent)
 
 
+def _came_late(state: MasterState, agent_id: AgentId, conn: ConnId) -> bool:
+    """Has the agent registered on a later stream already? Then this was under way for long, and
+    tells of a past in which tasks that have ended still ran."""
+    known = state.agents.get(agent_id) or state.unreachable.get(agent_id)
+    return known is not None and conn < known.stream
+
+
 def _attach(state: MasterState, step: Step, agent: AgentEntry, conn: ConnId) -> None:
     if agent.conn is not None and agent.conn != conn:
         state.agent_of.pop(agent.conn, None)
         step.do(CloseStream(agent.conn))
     # An offer of before may count on resources that the report changes.
     offers.rescind_all_of_agent(state, step, agent)
-    agent.conn = conn
+    agent.conn = agent.stream = conn
     state.agent_of[conn] = agent.id
 
 

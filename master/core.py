@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from mezzo.core import Instant, Output, TimerFired
 from mezzo.ids import ConnId, FrameworkId
-from mezzo.messages.agent import AgentMessage, RegisterAgent, ReregisterAgent
 from mezzo.messages.scheduler import (
     Accept,
     AcceptInverseOffers,
@@ -101,7 +100,7 @@ class MasterCore:
             case TimerFired(key=key):
                 self._timer(key, step)
             case AgentSaid(conn=conn, message=message):
-                self._agent_said(step, conn, message)
+                agents.said(state, step, conn, message)
             case FrameworkSaid(conn=conn, framework_id=framework_id, call=call):
                 self._framework_said(step, conn, framework_id, call)
             case StreamClosed(conn=conn):
@@ -142,15 +141,6 @@ class MasterCore:
         agent_id = state.agent_of.pop(conn, None)
         if agent_id is not None:
             agents.disconnected(state, step, state.agents[agent_id])
-
-    def _agent_said(self, step: Step, conn: ConnId, message: AgentMessage) -> None:
-        state = self.state
-        if state.machines.planned and isinstance(message, RegisterAgent | ReregisterAgent):
-            if not maintenance.refuses(state, step, conn, message):
-                agents.said(state, step, conn, message)
-                inverse_offers.agent_came(state, conn)
-        else:
-            agents.said(state, step, conn, message)
 
     def _framework_said(
         self, step: Step, conn: ConnId, named_id: FrameworkId | None, call: Call

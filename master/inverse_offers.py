@@ -142,12 +142,10 @@ def ask_anew(state: MasterState, step: Step, agent: AgentEntry) -> None:
         state.inverse_looks[(agent.id, framework_id)] = None
 
 
-def agent_came(state: MasterState, conn: ConnId) -> None:
-    """The agent of that stream has told what runs there."""
-    agent_id = state.agent_of.get(conn)
-    if agent_id is not None:
-        for framework_id in _users(state, state.agents[agent_id]):
-            state.inverse_looks[(agent_id, framework_id)] = None
+def agent_came(state: MasterState, agent: AgentEntry) -> None:
+    """It has told what runs there."""
+    for framework_id in _users(state, agent):
+        state.inverse_looks[(agent.id, framework_id)] = None
 
 
 def framework_came(state: MasterState, conn: ConnId) -> None:

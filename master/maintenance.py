@@ -16,15 +16,12 @@ from ipaddress import ip_address
 from typing import Final
 
 from mezzo.errors import BadRequest
-from mezzo.ids import ConnId
 from mezzo.messages import operator as m
-from mezzo.messages.agent import RegisterAgent, ReregisterAgent, ShutdownAgent
 from mezzo.model import MachineId, Unavailability
 from mezzo.record import encode, replace
 from mezzo.states import Reason, TaskState
 
 from . import inverse_offers, offers, registry, removal
-from .events import ToAgent
 from .machines import Machines, MaintenanceRecord, Planned, name_of
 from .state import MasterState, Step
 
@@ -156,21 +153,6 @@ def shut_down(state: MasterState, step: Step) -> None:
         why = f"the machine of agent {agent.info.hostname} is down for maintenance"
         # Mesos says LOST to every framework; to one that knows GONE this says more.
         removal.shut_down(state, step, agent, TaskState.GONE, Reason.AGENT_REMOVED, why)
-
-
-def refuses(
-    state: MasterState, step: Step, conn: ConnId, message: RegisterAgent | ReregisterAgent
-) -> bool:
-    """Is that the agent of a machine which is down? Then it must exit, and is told so."""
-    planned = state.machines.of(message.info.hostname)
-    if planned is None or not planned.down:
-        return False
-    why = (
-        f"machine {_say(planned.id)} is down for maintenance: start this agent after "
-        "STOP_MAINTENANCE"
-    )
-    step.do(ToAgent(conn, ShutdownAgent(why)))
-    return True
 
 
 # ---------------------------------------------------------------------------------- checks

@@ -178,7 +178,7 @@ def _lose(state: MasterState, step: Step, agent: AgentEntry, why: str) -> None:
     step.put(registry.agent_key(agent.id), record)
     message = f"agent {agent.info.hostname} is unreachable: {why}"
     waiting = _remove(state, step, agent, TaskState.UNREACHABLE, Reason.AGENT_REMOVED, message)
-    state.unreachable[agent.id] = UnreachableAgent(agent.id, record, waiting)
+    state.unreachable[agent.id] = UnreachableAgent(agent.id, record, waiting, agent.stream)
 
 
 # ---------------------------------------------------------------------------------- for good

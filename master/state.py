@@ -41,6 +41,8 @@ from .machines import Machines, MaintenanceRecord
 from .pings import Pings
 from .records import AgentRecord
 
+_NO_STREAM: Final = ConnId(0)  # all others are larger
+
 
 class MasterConfig(Record):
     """Flags that the core needs. Defaults are those of Mesos where it has the flag."""
@@ -164,6 +166,7 @@ class AgentEntry:
     # By uuid: those that are pending, and those whose outcome is not acknowledged.
     operations: dict[bytes, OperationRecord] = field(default_factory=dict)
     offers: dict[OfferId, None] = field(default_factory=dict)
+    stream: ConnId = _NO_STREAM  # the newest that it has registered on, open or not
     heard: int = 0  # the newest ping whose pong arrived
     heard_s: float = 0.0  # mono; when the last pong or registration arrived
     deactivated: bool = False  # not offered, by an operator's wish or while it drains
@@ -244,6 +247,7 @@ class UnreachableAgent(Record):
     id: AgentId
     record: AgentRecord
     tasks: tuple[tuple[FrameworkId, TaskId], ...] = ()
+    stream: ConnId = _NO_STREAM  # as of AgentEntry
 
     @property
     def info(self) -> AgentInfo:

@@ -14,7 +14,8 @@ OfferId = NewType("OfferId", str)  # <master id>-O<n>
 TaskId = NewType("TaskId", str)  # chosen by the framework
 ExecutorId = NewType("ExecutorId", str)  # chosen by the framework
 ContainerId = NewType("ContainerId", str)  # a uuid, chosen by the agent
-ConnId = NewType("ConnId", int)  # one stream of one peer, unique in this process
+# One stream of one peer, unique in this process. A later stream has a larger number.
+ConnId = NewType("ConnId", int)
 
 USER_ID_MAX_BYTES = 255
 

@@ -15,7 +15,6 @@ from mezzo.agent.events import MasterSaid, Send
 from mezzo.core import Output
 from mezzo.ids import FrameworkId, TaskId
 from mezzo.messages.agent import ReregisterAgent, StatusUpdate, UpdateAcknowledged
-from mezzo.states import Reason, TaskState
 
 from ..agents import VirtualAgent
 from ..watch import Broken, Watch
@@ -62,9 +61,7 @@ class EndsAreToldOnce(Watch):
 
     def _told(self, agent: VirtualAgent, core: AgentCore, message: StatusUpdate) -> None:
         status = message.status
-        # A master that has missed the acknowledgement asks for the task, and is told DROPPED.
-        asked = status.state is TaskState.DROPPED and status.reason is Reason.AGENT_RESTARTED
-        if (message.framework_id, status.task_id) in self._over and not asked:
+        if (message.framework_id, status.task_id) in self._over:
             raise Broken(f"promise 4: {status.task_id} was acknowledged, but is told again")
         if not status.state.terminal or status.uuid is None:
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
+from mezzo.master.events import AgentSaid
 from mezzo.master.registry import AgentRecord
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
@@ -572,3 +573,29 @@ def test_an_agent_that_is_gone_must_exit_whatever_its_version(world: World) -> N
     agent.heard(am.ShutdownAgent)
     agent.reregister()
     assert agent.heard(am.ShutdownAgent)
+
+
+@pytest.mark.parametrize("away", ["connected", "disconnected", "unreachable"])
+def test_a_report_that_was_under_way_for_long_changes_nothing(world: World, away: str) -> None:
+    """Simulator, seed 1860: sent before a crash, it arrived after the task had ended, brought the
+    task back to life and cut the agent off."""
+    agent, framework = world.agent(), world.framework()
+    info = framework.launch("t1")
+    late = world.open(agent)
+    report = agent.report()
+    agent.reregister()
+    sent = agent.update(info, framework.id, S.FINISHED)
+    framework.acknowledge(sent)
+    framework.updates()
+    if away != "connected":
+        agent.disconnect()
+    if away == "unreachable":
+        world.advance(100)
+    conn = agent.conn
+    world.feed(AgentSaid(late, report))
+    assert late not in world.peers, "its stream is closed"
+    assert agent.conn == conn
+    assert (agent.id in world.core.state.unreachable) == (away == "unreachable")
+    assert framework.reconcile() == []
+    agent.reregister()
+    assert agent.heard(am.AgentReregistered)[-1].reconcile == ()

@@ -19,6 +19,9 @@ from mezzo.sim.masters import FromAgent
 REGRESSIONS = {
     1: "tasks of an agent that was back counted before the agent did",
     6: "a deployment that stops an app waited for its empty fleet",
+    821: "a deposed Marathon subscribed and killed what its successor ran",
+    986: "the same, after another sleep",
+    1860: "a report from before a crash came late and brought an ended task back to life",
 }
 
 
@@ -31,6 +34,12 @@ def test_seeds_that_found_a_bug_pass(seed: int) -> None:
 def test_all_promises_are_kept_under_any_mix_of_faults(seed: int) -> None:
     outcome = run_seed(seed)
     assert isinstance(outcome, Report), outcome
+
+
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_nobody_starves_behind_a_hoarder_on_a_single_agent(seed: int) -> None:
+    """It let its only offer time out, and was the first to get it again."""
+    Cluster(seed, Shape(agents=1, batch=1, hoarders=1, unique=0, gluttons=0)).run()
 
 
 def test_a_seed_gives_the_same_run_in_every_process() -> None:
