@@ -19,7 +19,8 @@ RESET_AFTER_S = 0.05
 async def once(stub: scheduler_pb2_grpc.SchedulerStub) -> None:
     call = stub.Subscribe()
     try:
-        await call.write(wire.call_to_wire(Subscribe(framework_info("poison")), None))
+        (batch,) = wire.calls_to_wire([Subscribe(framework_info("poison"))], None)
+        await call.write(batch)
         await asyncio.wait_for(call.read(), RESET_AFTER_S)
     except (grpc.aio.AioRpcError, TimeoutError):
         pass  # refused, or made to wait: that is what a master may do with it

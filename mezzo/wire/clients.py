@@ -124,21 +124,22 @@ class SchedulerLink(Link[sm.Call]):
             stub = scheduler_pb2_grpc.SchedulerStub(channel)  # type: ignore[no-untyped-call]
             return stub.Subscribe(out)
 
-        def on_message(conn: ConnId, message: Any) -> None:  # noqa: ANN401
-            try:
-                known = scheduler_wire.event_from_wire(message)
-            except BadRequest as error:
-                log.warning("event.unreadable", error=str(error))
-                return
-            if known is not None:
-                on_event(conn, *known)
+        def on_message(conn: ConnId, batch: Any) -> None:  # noqa: ANN401
+            for message in batch.events:
+                if not self.is_open(conn):
+                    return  # the owner has closed it over an earlier one
+                try:
+                    known = scheduler_wire.event_from_wire(message)
+                except BadRequest as error:
+                    log.warning("event.unreadable", error=str(error))
+                    continue
+                if known is not None:
+                    on_event(conn, *known)
 
         super().__init__(
             detector,
             open_stream=open_stream,
-            pack=lambda calls: [
-                scheduler_wire.call_to_wire(call, self.framework_id) for call in calls
-            ],
+            pack=lambda calls: scheduler_wire.calls_to_wire(calls, self.framework_id),
             on_up=on_up,
             on_message=on_message,
             on_down=on_down,

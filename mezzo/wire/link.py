@@ -136,9 +136,13 @@ class Link(Generic[Out]):
             self._outbox.append(message)
             self._outbox_filled.set()
 
+    def is_open(self, conn: ConnId) -> bool:
+        return conn == self._conn
+
     def close(self, conn: ConnId) -> None:
         """End this connection; a new one follows."""
         if conn == self._conn and self._current is not None:
+            self._conn = None
             self._current.cancel()
 
     async def run(self) -> None:

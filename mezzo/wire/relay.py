@@ -6,7 +6,6 @@ The batches themselves are passed on as bytes: only agents and masters read them
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
 
 from google.protobuf.message import DecodeError
 
@@ -17,10 +16,8 @@ from mezzo.wire.v1 import agent_pb2 as agent_pb
 from mezzo.wire.v1 import relay_pb2 as pb
 
 from . import agent as agent_wire
+from .parts import parts
 from .stream import Stream
-
-# One message holds what one turn of the loop has produced, up to about so much.
-_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 
 
 class Member:
@@ -65,11 +62,11 @@ def to_agents(
         if member.closing:
             entry.close = True
         entries.append(entry)
-    return (pb.ToAgents(entries=part) for part in _parts(entries))
+    return (pb.ToAgents(entries=part) for part in parts(entries))
 
 
 def from_agents(entries: list[pb.FromAgents.Entry]) -> Iterator[pb.FromAgents]:
-    return (pb.FromAgents(entries=part) for part in _parts(entries))
+    return (pb.FromAgents(entries=part) for part in parts(entries))
 
 
 def said(stream: int, batch: bytes) -> pb.FromAgents.Entry:
@@ -87,16 +84,3 @@ def read_batch(data: bytes) -> list[am.AgentMessage]:
     except DecodeError as error:
         raise BadRequest(f"not an AgentBatch: {error}") from error
     return agent_wire.agent_batch_from_wire(batch)
-
-
-def _parts(entries: list[Any]) -> Iterator[list[Any]]:
-    part: list[Any] = []
-    size = 0
-    for entry in entries:
-        if part and size + len(entry.batch) > _MESSAGE_BYTES:
-            yield part
-            part, size = [], 0
-        part.append(entry)
-        size += len(entry.batch)
-    if part:
-        yield part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from mezzo.errors import BadRequest
@@ -11,6 +12,7 @@ from mezzo.record import Record
 from mezzo.wire.v1 import scheduler_pb2 as pb
 
 from .convert import text
+from .parts import parts
 from .values import CONVERTER
 
 _CALLS: Final[dict[str, type[Record]]] = {
@@ -66,6 +68,13 @@ def call_to_wire(call: m.Call, framework_id: FrameworkId | None) -> pb.Call:
     return out
 
 
+def calls_to_wire(
+    calls: Iterable[m.Call], framework_id: FrameworkId | None
+) -> Iterator[pb.CallBatch]:
+    for part in parts(call_to_wire(call, framework_id) for call in calls):
+        yield pb.CallBatch(calls=part)
+
+
 def call_from_wire(message: pb.Call) -> tuple[FrameworkId | None, m.Call]:
     """The framework id that the call names, and the call. Raises BadRequest."""
     name = pb.Call.Type.Name(message.type)
@@ -90,6 +99,11 @@ def event_to_wire(event: m.Event, epoch: int) -> pb.Event:
         body.SetInParent()
         CONVERTER.fill(event, body)
     return out
+
+
+def events_to_wire(events: Iterable[m.Event], epoch: int) -> Iterator[pb.EventBatch]:
+    for part in parts(event_to_wire(event, epoch) for event in events):
+        yield pb.EventBatch(events=part)
 
 
 def event_from_wire(message: pb.Event) -> tuple[int, m.Event] | None:

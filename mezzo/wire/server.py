@@ -1,7 +1,7 @@
 """A master's gRPC server, in records: streams of agents, frameworks and operators.
 
 The owner gets every message on the loop and sends by connection id. What is sent within one turn of
-the loop leaves together: agents get one batch, the others one message each.
+the loop leaves together, in one batch; operators get one message for each event.
 """
 
 from __future__ import annotations
@@ -295,31 +295,35 @@ class _Schedulers(scheduler_pb2_grpc.SchedulerServicer):
 
         async def read(handler: Handler, stream: Stream) -> None:
             nonlocal admitted
-            async for message in request_iterator:
-                try:
-                    framework_id, call = scheduler_wire.call_from_wire(message)
-                except BadRequest as error:
-                    if admitted is None:
-                        raise
-                    refused = sm.Answered(scheduler_wire.call_type(message), str(error))
-                    server.send(stream.conn, refused)
-                    continue
-                if isinstance(call, sm.Subscribe):
-                    owner = (_host(context.peer()), call.framework_info.name)
-                    await self._wait(owner)
-                    admitted = admitted or (owner, loop.time())
-                handler.framework_said(stream.conn, framework_id, call)
+            async for batch in request_iterator:
+                for message in batch.calls:
+                    try:
+                        framework_id, call = scheduler_wire.call_from_wire(message)
+                    except BadRequest as error:
+                        if admitted is None:
+                            raise
+                        self._refuse(stream, message, error)
+                        continue
+                    if isinstance(call, sm.Subscribe):
+                        owner = (_host(context.peer()), call.framework_info.name)
+                        await self._wait(owner)
+                        admitted = admitted or (owner, loop.time())
+                    handler.framework_said(stream.conn, framework_id, call)
 
         try:
             await server._serve(
                 context,
-                lambda events: [scheduler_wire.event_to_wire(e, server._epoch) for e in events],
+                lambda events: scheduler_wire.events_to_wire(events, server._epoch),
                 read,
             )
         finally:
             if admitted is not None:
                 owner, since_s = admitted
                 self._admission.ended(owner, loop.time() - since_s, loop.time())
+
+    def _refuse(self, stream: Stream, message: Any, error: BadRequest) -> None:  # noqa: ANN401
+        refused = sm.Answered(scheduler_wire.call_type(message), str(error))
+        self._server.send(stream.conn, refused)
 
     async def _wait(self, owner: tuple[str, str]) -> None:
         """Until the subscription may go on. Who gives up meanwhile has cost nobody anything."""

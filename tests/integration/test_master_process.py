@@ -153,8 +153,9 @@ def test_a_port_that_is_taken_is_named(cluster: Cluster) -> None:
 @contextlib.contextmanager
 def raw_stream(master: MasterProcess, calls: list[Any]) -> Iterator[Any]:
     """The answers to what a client sends that is none of ours."""
+    batches = [scheduler_pb2.CallBatch(calls=[call]) for call in calls]
     with grpc.insecure_channel(master.target, options=[("grpc.enable_http_proxy", 0)]) as channel:
-        yield scheduler_pb2_grpc.SchedulerStub(channel).Subscribe(iter(calls))  # type: ignore[no-untyped-call]
+        yield scheduler_pb2_grpc.SchedulerStub(channel).Subscribe(iter(batches))  # type: ignore[no-untyped-call]
 
 
 def test_a_call_that_makes_no_sense_ends_its_stream_alone(cluster: Cluster) -> None:
@@ -186,7 +187,7 @@ def test_a_framework_that_is_refused_hears_why_and_its_stream_ends(cluster: Clus
     master = cluster.master().until_it_leads()
     bad = scheduler_wire.call_to_wire(sm.Subscribe(FrameworkInfo("x", "x", role="a b")), None)
     with raw_stream(master, [bad]) as answers:
-        (event,) = [scheduler_wire.event_from_wire(message) for message in answers]
+        (event,) = [scheduler_wire.event_from_wire(e) for batch in answers for e in batch.events]
     assert event is not None
     assert isinstance(event[1], sm.Error)
     assert "role 'a b' is invalid" in event[1].message

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import queue
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from typing import Any
 import grpc
 import pytest
 
+from mezzo.election.detector import detector_for
 from mezzo.errors import BadConfig
 from mezzo.frameworks.sdk import (
     Offer,
@@ -22,7 +25,7 @@ from mezzo.frameworks.sdk import (
     TaskStatus,
     framework_info,
 )
-from mezzo.ids import FrameworkId, OfferId
+from mezzo.ids import ConnId, FrameworkId, OfferId
 from mezzo.messages import agent as am
 from mezzo.messages import scheduler as m
 from mezzo.model import MasterInfo
@@ -30,6 +33,7 @@ from mezzo.operations import OperationState, OperationStatus, Reserve
 from mezzo.record import replace
 from mezzo.resources import Kind, Reservation, Resources
 from mezzo.wire import scheduler as scheduler_wire
+from mezzo.wire.clients import SchedulerLink
 from mezzo.wire.v1 import scheduler_pb2, scheduler_pb2_grpc
 from tests.masters import Cluster, MasterProcess, Recorder, cluster, until
 
@@ -41,6 +45,19 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "run_commands.py"
 @pytest.fixture
 def master(cluster: Cluster) -> MasterProcess:
     return cluster.master().until_it_leads()
+
+
+@contextlib.contextmanager
+def serving(servicer: scheduler_pb2_grpc.SchedulerServicer) -> Iterator[str]:
+    """At this address, as a master that says what a real one never would."""
+    server = grpc.server(ThreadPoolExecutor(4))
+    scheduler_pb2_grpc.add_SchedulerServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None)
 
 
 def connected(master: MasterProcess) -> list[bool]:
@@ -204,28 +221,56 @@ def test_events_of_a_deposed_master_are_not_heard() -> None:
     class TwoFaced(scheduler_pb2_grpc.SchedulerServicer):
         def Subscribe(self, requests: Any, context: Any) -> Iterator[Any]:
             epoch = next(epochs)
-            yield scheduler_wire.event_to_wire(m.Subscribed(FrameworkId("f")), epoch)
-            yield scheduler_wire.event_to_wire(m.Rescind(OfferId(f"o{epoch}")), epoch)
+            events = (m.Subscribed(FrameworkId("f")), m.Rescind(OfferId(f"o{epoch}")))
+            yield from scheduler_wire.events_to_wire(events, epoch)
             if epoch != 5:
                 for _ in requests:  # until the driver hangs up
                     pass
 
-    server = grpc.server(ThreadPoolExecutor(4))
-    scheduler_pb2_grpc.add_SchedulerServicer_to_server(TwoFaced(), server)  # type: ignore[no-untyped-call]
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
     scheduler = Recorder()
-    info = framework_info("x", user="nobody")
-    driver = SchedulerDriver(scheduler, info, f"127.0.0.1:{port}")
-    driver.start()
-    try:
-        scheduler.until("registered")
-        heard = [scheduler.until("rescinded") for _ in range(2)]
-        assert heard == ["o5", "o6"]
-    finally:
-        driver.stop(failover=True)
-        driver.join()
-        server.stop(None)
+    with serving(TwoFaced()) as target:
+        driver = SchedulerDriver(scheduler, framework_info("x", user="nobody"), target)
+        driver.start()
+        try:
+            scheduler.until("registered")
+            heard = [scheduler.until("rescinded") for _ in range(2)]
+            assert heard == ["o5", "o6"]
+        finally:
+            driver.stop(failover=True)
+            driver.join()
+
+
+def test_nothing_more_is_heard_of_a_batch_over_whose_first_event_the_link_was_closed() -> None:
+    class Server(scheduler_pb2_grpc.SchedulerServicer):
+        def Subscribe(self, requests: Any, context: Any) -> Iterator[Any]:
+            yield from scheduler_wire.events_to_wire([m.Heartbeat(), m.Rescind(OfferId("o"))], 1)
+
+    heard: list[m.Event] = []
+
+    async def main(target: str) -> None:
+        twice = asyncio.Event()
+
+        def on_event(conn: ConnId, epoch: int, event: m.Event) -> None:
+            heard.append(event)
+            link.close(conn)
+            if conn == 2:
+                twice.set()
+
+        link = SchedulerLink(
+            detector_for(target),
+            on_up=lambda conn: None,
+            on_event=on_event,
+            on_down=lambda conn: None,
+            name="test",
+        )
+        job = asyncio.create_task(link.run())
+        await asyncio.wait_for(twice.wait(), 60)
+        job.cancel()
+        await asyncio.wait([job])
+
+    with serving(Server()) as target:
+        asyncio.run(main(target))
+    assert heard == [m.Heartbeat()] * 2
 
 
 def test_a_scheduler_declares_its_demand_reserves_and_is_told(
@@ -283,7 +328,8 @@ def test_a_call_that_makes_no_sense_is_refused_alone(
 def test_a_call_that_cannot_be_read_does_not_end_the_stream(master: MasterProcess) -> None:
     calls: queue.Queue[Any] = queue.Queue()
     info = framework_info("raw", user="nobody")
-    calls.put(scheduler_wire.call_to_wire(m.Subscribe(info), None))
+    (subscribe,) = scheduler_wire.calls_to_wire([m.Subscribe(info)], None)
+    calls.put(subscribe)
     with grpc.insecure_channel(master.target) as channel:
         stub = scheduler_pb2_grpc.SchedulerStub(channel)  # type: ignore[no-untyped-call]
         events = stub.Subscribe(iter(calls.get, None), timeout=60)
@@ -291,14 +337,16 @@ def test_a_call_that_cannot_be_read_does_not_end_the_stream(master: MasterProces
         def told(kind: type[Any]) -> Any:
             return next(
                 known[1]
-                for event in events
+                for batch in events
+                for event in batch.events
                 if (known := scheduler_wire.event_from_wire(event)) and isinstance(known[1], kind)
             )
 
         told(m.Subscribed)
-        calls.put(scheduler_pb2.Call(type="ACCEPT"))
+        accept, unknown = scheduler_pb2.Call(type="ACCEPT"), scheduler_pb2.Call(type="UNKNOWN")
+        calls.put(scheduler_pb2.CallBatch(calls=[accept]))
         refused = told(m.Answered)
         assert (refused.call, "lacks its body" in refused.refusal) == ("ACCEPT", True)
-        calls.put(scheduler_pb2.Call(type="UNKNOWN"))
+        calls.put(scheduler_pb2.CallBatch(calls=[unknown]))
         assert told(m.Answered).call == "UNKNOWN"
         calls.put(None)

@@ -310,7 +310,8 @@ def test_every_batch_tells_how_many_streams_there_are() -> None:
 async def subscribe(f: Fixture, name: str) -> Any:
     call = f.schedulers.Subscribe()
     info = FrameworkInfo(user="u", name=name)
-    await call.write(scheduler_wire.call_to_wire(sm.Subscribe(info), None))
+    (batch,) = scheduler_wire.calls_to_wire([sm.Subscribe(info)], None)
+    await call.write(batch)
     return call
 
 

@@ -38,8 +38,8 @@ class SchedulerStub:
         """
         self.Subscribe = channel.stream_stream(
                 '/mezzo.v1.scheduler.Scheduler/Subscribe',
-                request_serializer=mezzo_dot_v1_dot_scheduler__pb2.Call.SerializeToString,
-                response_deserializer=mezzo_dot_v1_dot_scheduler__pb2.Event.FromString,
+                request_serializer=mezzo_dot_v1_dot_scheduler__pb2.CallBatch.SerializeToString,
+                response_deserializer=mezzo_dot_v1_dot_scheduler__pb2.EventBatch.FromString,
                 _registered_method=True)
 
 
@@ -58,8 +58,8 @@ def add_SchedulerServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Subscribe': grpc.stream_stream_rpc_method_handler(
                     servicer.Subscribe,
-                    request_deserializer=mezzo_dot_v1_dot_scheduler__pb2.Call.FromString,
-                    response_serializer=mezzo_dot_v1_dot_scheduler__pb2.Event.SerializeToString,
+                    request_deserializer=mezzo_dot_v1_dot_scheduler__pb2.CallBatch.FromString,
+                    response_serializer=mezzo_dot_v1_dot_scheduler__pb2.EventBatch.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -88,8 +88,8 @@ class Scheduler:
             request_iterator,
             target,
             '/mezzo.v1.scheduler.Scheduler/Subscribe',
-            mezzo_dot_v1_dot_scheduler__pb2.Call.SerializeToString,
-            mezzo_dot_v1_dot_scheduler__pb2.Event.FromString,
+            mezzo_dot_v1_dot_scheduler__pb2.CallBatch.SerializeToString,
+            mezzo_dot_v1_dot_scheduler__pb2.EventBatch.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,6 +34,7 @@ from mezzo.wire import agent as agent_wire
 from mezzo.wire import operator as operator_wire
 from mezzo.wire import scheduler as scheduler_wire
 from mezzo.wire.link import grpc_target
+from mezzo.wire.parts import PART_BYTES
 from mezzo.wire.v1 import agent_pb2, common_pb2, operator_pb2, scheduler_pb2
 from mezzo.wire.values import CONVERTER, get_resources, put_resources
 
@@ -77,6 +78,18 @@ def test_every_event_of_a_framework_comes_through(kind: type[Record], data: st.D
     event = data.draw(values(kind))
     message = scheduler_wire.event_to_wire(event, 7)
     assert scheduler_wire.event_from_wire(through_bytes(message)) == (7, event)
+
+
+def test_what_a_turn_has_to_say_is_one_batch_but_none_too_large_for_a_message() -> None:
+    small = [sm.Rescind(OfferId(f"o{n}")) for n in range(10)]
+    (batch,) = scheduler_wire.events_to_wire(small, 7)
+    assert [scheduler_wire.event_from_wire(event) for event in batch.events] == [
+        (7, event) for event in small
+    ]
+    large = sm.Message(AgentId("a"), ExecutorId("e"), bytes(PART_BYTES // 2))
+    batches = list(scheduler_wire.calls_to_wire([large, sm.Revive(), large, large], None))
+    assert [len(batch.calls) for batch in batches] == [2, 1, 1]
+    assert list(scheduler_wire.events_to_wire([], 7)) == []
 
 
 @pytest.mark.parametrize("kind", kinds(am.AgentMessage))
