@@ -110,6 +110,9 @@ class Machine:
         keepers see to that, whatever becomes of the agent."""
         self._renewed_s = max(self._renewed_s, self._world.now_s - ago_s)
 
+    def lease_left_s(self, lease_s: float) -> float:
+        return self._renewed_s + lease_s - self._world.now_s
+
     def remove(self, container_id: ContainerId) -> None:
         self._ask(self._remove, container_id)
 
@@ -156,7 +159,7 @@ class Machine:
         lease_s = container.spec.lease_s
         if lease_s is None or container.state != "running":
             return
-        left_s = self._renewed_s + lease_s - self._world.now_s
+        left_s = self.lease_left_s(lease_s)
         if left_s <= 0:
             self._exit(container, Ending.LEASE, None, SIGKILL)
         else:

@@ -161,6 +161,11 @@ def an_agent_heeds_no_leases(original: Any) -> Any:
     return never
 
 
+@mutant("agent", Leases, "kill_at")
+def unique_tasks_are_killed_long_before_their_lease_is_over(original: Any) -> Any:
+    return lambda self, info: original(self, info) - 70.0
+
+
 @mutant("agent", Leases, "_pass_on")
 def keepers_hear_of_no_renewal(original: Any) -> Any:
     def pass_on(self: Any, unique: Any, out: Any) -> None:

@@ -9,7 +9,7 @@ from mezzo.master import accepting, agents, offers, registry, removal, subscribi
 from mezzo.master import leases as leases_of_the_master
 from mezzo.master.core import MasterCore
 from mezzo.master.launching import _Launcher
-from mezzo.messages.agent import AgentReregistered
+from mezzo.messages.agent import AgentReregistered, UpdateAcknowledged
 
 from .mutant import mutant, never
 
@@ -122,6 +122,17 @@ def acknowledgements_stay_at_the_master(original: Any) -> Any:
         del step.effects[known:]
 
     return acknowledge
+
+
+@mutant("master", tasks, "update")
+def the_master_acknowledges_for_the_framework(original: Any) -> Any:
+    def update(state: Any, step: Any, agent: Any, message: Any) -> None:
+        original(state, step, agent, message)
+        status = message.status
+        ack = UpdateAcknowledged(message.framework_id, status.task_id, status.uuid)
+        step.to_agent(agent, ack)
+
+    return update
 
 
 @mutant("master", tasks, "set_state")

@@ -9,11 +9,12 @@ when that is so.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from mezzo.agent.events import MasterDown
+from mezzo.agent.containerizer.base import ContainerStarted
+from mezzo.agent.events import KillContainer, MasterDown
 from mezzo.core import Output
-from mezzo.ids import TaskId
+from mezzo.ids import ContainerId, TaskId
 from mezzo.messages.scheduler import Kill
 
 from ..agents import VirtualAgent
@@ -24,6 +25,9 @@ from ..operator import JOB, app_of
 from ..watch import Broken, Watch
 
 
+_INACCURATE_S: Final = 1.0  # clocks drift, and a renewal takes a moment
+
+
 class WhatRunsRunsOn(Watch):
     def __init__(self) -> None:
         self._asked: dict[TaskId, None] = {}  # their frameworks want them dead
@@ -31,8 +35,24 @@ class WhatRunsRunsOn(Watch):
         self.calm = False  # nor may any stream
 
     def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+        for effect in output.effects:
+            # What is found to run after a restart is killed for what was stored before.
+            if isinstance(effect, KillContainer) and not isinstance(event, ContainerStarted):
+                self._killed_early(agent, effect.container_id)
         if self.calm and isinstance(event, MasterDown):
             raise Broken(f"promise 3: {agent.name} lost its master, though nothing was wrong")
+
+    def _killed_early(self, agent: VirtualAgent, container_id: ContainerId) -> None:
+        """A unique task may be killed without being asked, but only as its lease runs out."""
+        container = agent.machine.containers.get(container_id)
+        if container is None or container.spec.lease_s is None:
+            return
+        task_id, lease_s = container.spec.task_id, container.spec.lease_s
+        left_s = agent.machine.lease_left_s(lease_s)
+        if task_id not in self._asked and left_s > lease_s / 4 + _INACCURATE_S:
+            raise Broken(
+                f"promise 3: {agent.name} kills {task_id}, whose lease lasts {left_s:.0f} s more"
+            )
 
     def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:  # noqa: ANN401
         if isinstance(call, Kill):

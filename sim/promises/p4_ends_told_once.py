@@ -2,7 +2,8 @@
 
 - An end that its framework has acknowledged is never told again.
 - It is told of nothing that still runs.
-- An agent forgets an end only after its framework has acknowledged it; in the end all ends are.
+- An agent forgets an end only after its framework itself has acknowledged it, or was removed; in
+  the end all ends are.
 """
 
 from __future__ import annotations
@@ -12,11 +13,19 @@ from typing import Any, Final
 
 from mezzo.agent.core import AgentCore
 from mezzo.agent.events import MasterSaid, Send
-from mezzo.core import Output
+from mezzo.core import Delete, Output
 from mezzo.ids import FrameworkId, TaskId
-from mezzo.messages.agent import ReregisterAgent, StatusUpdate, UpdateAcknowledged
+from mezzo.messages.agent import (
+    ReregisterAgent,
+    ShutdownFramework,
+    StatusUpdate,
+    UpdateAcknowledged,
+)
+from mezzo.messages.scheduler import Acknowledge
 
 from ..agents import VirtualAgent
+from ..frameworks import VirtualFramework
+from ..marathons import VirtualMarathon
 from ..watch import Broken, Watch
 from ..world import World
 
@@ -33,6 +42,12 @@ class EndsAreToldOnce(Watch):
         # Ends of which agents were told that their frameworks have them: when, and to which life.
         self._settled: dict[str, list[tuple[float, AgentCore, Key]]] = {}
         self._over: dict[Key, None] = {}  # the same, durable
+        self._heard: dict[bytes, None] = {}  # updates that their frameworks have acknowledged
+        self._removed: dict[FrameworkId, None] = {}  # agents were told that nobody listens
+
+    def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:  # noqa: ANN401
+        if isinstance(call, Acknowledge):
+            self._heard[call.uuid] = None
 
     def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
         core = agent.core
@@ -40,6 +55,11 @@ class EndsAreToldOnce(Watch):
         settled = self._settled.get(agent.name)
         if settled and agent.process.awake_for_s > _DURABLE_S:
             self._make_durable(settled, core)
+        if isinstance(event, MasterSaid) and isinstance(event.message, ShutdownFramework):
+            self._removed[event.message.framework_id] = None
+        for write in output.writes:
+            if isinstance(write, Delete) and write.key.startswith("task/"):
+                self._forgotten(agent, event, write.key)
         if isinstance(event, MasterSaid) and isinstance(event.message, UpdateAcknowledged):
             key = (event.message.framework_id, event.message.task_id)
             if core.has_forgotten(*key):
@@ -58,6 +78,15 @@ class EndsAreToldOnce(Watch):
             _, knew, key = settled.pop(0)
             if knew is core:
                 self._over[key] = None
+
+    def _forgotten(self, agent: VirtualAgent, event: Any, key: str) -> None:  # noqa: ANN401
+        message = event.message if isinstance(event, MasterSaid) else None
+        acknowledged = isinstance(message, UpdateAcknowledged) and message.uuid in self._heard
+        framework_id, _, task_id = key.removeprefix("task/").partition("/")
+        if not acknowledged and FrameworkId(framework_id) not in self._removed:
+            raise Broken(
+                f"promise 4: {agent.name} forgets {task_id}, whose end nobody has acknowledged"
+            )
 
     def _told(self, agent: VirtualAgent, core: AgentCore, message: StatusUpdate) -> None:
         status = message.status
