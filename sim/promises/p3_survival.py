@@ -24,7 +24,6 @@ from ..marathons import VirtualMarathon
 from ..operator import JOB, app_of
 from ..watch import Broken, Watch
 
-
 _INACCURATE_S: Final = 1.0  # clocks drift, and a renewal takes a moment
 
 
