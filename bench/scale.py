@@ -149,6 +149,10 @@ class Agents:
         self._pipe.send("counts")
         return cast("dict[str, float]", self._pipe.recv())
 
+    def attempts(self) -> int:
+        self._pipe.send("attempts")
+        return cast("int", self._pipe.recv())
+
     def reset(self) -> None:
         self._pipe.send("reset")
         self._pipe.recv()
@@ -242,7 +246,7 @@ def measure_connect(master: Master, agents: Agents, began_s: float) -> None:
     until("all agents are registered", agents.all_joined)
     counts = agents.counts()
     case = f"{agents.count} agents connect all at once"
-    report(f"{case}: failed", counts["attempts"] - agents.count, "connects")
+    report(f"{case}: failed", agents.attempts() - agents.count, "connects")
     report(case, counts["all_joined_s"] - began_s, "s", master_cpu_s=round(master.cpu_s, 1))
 
 
@@ -312,6 +316,7 @@ def measure_kill(
     try:
         before = min(client.get_children(f"/{path}"))
         known = set(framework.running)
+        began_cpu_s = (standby.cpu_s, agents.cpu_s, time.process_time())
         agents.reset()
         leader.end(signal.SIGKILL)
         framework.launch(agents.count, 1)  # one more on each agent: as soon as one is offered
@@ -322,7 +327,14 @@ def measure_kill(
     first_s = until("the next launch", lambda: _after(agents.counts()["first_launch_s"], over_s))
     report("leader kill: session's end to the next launch", first_s - over_s, "s")
     back_s = until("all agents are back", lambda: _after(agents.counts()["all_joined_s"], over_s))
-    report(f"leader kill: all {agents.count} agents back", back_s - over_s, "s")
+    report(
+        f"leader kill: all {agents.count} agents back",
+        back_s - over_s,
+        "s",
+        standby_cpu_s=round(standby.cpu_s - began_cpu_s[0], 1),
+        agents_cpu_s=round(agents.cpu_s - began_cpu_s[1], 1),
+        framework_cpu_s=round(time.process_time() - began_cpu_s[2], 1),
+    )
     until("the new tasks run", lambda: len(framework.running) == len(known) + agents.count)
     state = standby.ask(om.GetTasks())
     assert isinstance(state, om.Tasks)
