@@ -10,6 +10,7 @@ from ..core import Put, Write
 from ..errors import ValueTooLarge
 
 _KIND: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _RESERVED_KINDS: Final = frozenset(
     {"epoch"}
 )  # the ZooKeeper store keeps its epoch beside the kinds
@@ -65,7 +66,7 @@ def split_key(key: str) -> tuple[str, str]:
     kind, _, ident = key.partition("/")
     if not _KIND.fullmatch(kind) or kind in _RESERVED_KINDS:
         raise ValueError(f"the key {key!r} does not start with a kind (a word) and a slash")
-    if not ident or any(ord(c) < 32 or ord(c) == 127 for c in ident):
+    if not ident or _CONTROL.search(ident):
         raise ValueError(f"the key {key!r} has no id or one with control characters")
     return kind, ident
 
