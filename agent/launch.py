@@ -24,6 +24,7 @@ from .volumes import volume_key
 
 LOCALHOST: Final = "127.0.0.1"
 ANY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})
+PORT_MAX: Final = 65535
 OWN_NETWORK: Final = (DockerNetwork.BRIDGE, DockerNetwork.USER)
 
 
@@ -49,6 +50,8 @@ def refusal(info: TaskInfo, config: AgentConfig) -> str | None:
     if info.command is not None and info.command.uris:
         return "task.command.uris: this agent fetches nothing: put the files into the image"
     wrong = _wrong_docker(info) if kind is Kind.DOCKER else _wrong_process(info)
+    if wrong is None and info.command is not None:
+        wrong = _wrong_command("task.command", info.command)
     if wrong is None and info.health_check is not None:
         wrong = _wrong_health_check(info.health_check)
     return wrong
@@ -102,6 +105,20 @@ def _wrong_process(info: TaskInfo) -> str | None:
     return None
 
 
+def _wrong_command(field: str, command: CommandInfo) -> str | None:
+    """What no operating system can be asked to run. Values are not shown: they may be secret."""
+    for text in (command.value, *command.arguments, command.user):
+        if text is not None and "\0" in text:
+            return f"{field} holds a NUL character: remove it"
+    for variable in command.environment:
+        if "=" in variable.name or "\0" in variable.name + (variable.value or ""):
+            return (
+                f"{field}.environment: {variable.name!r} holds '=' in its name, or a NUL "
+                "character: remove it"
+            )
+    return None
+
+
 def _wrong_health_check(check: HealthCheck) -> str | None:
     given = {
         HealthCheckType.COMMAND: check.command is not None and bool(check.command.value),
@@ -112,6 +129,11 @@ def _wrong_health_check(check: HealthCheck) -> str | None:
         return f"task.health_check: type {check.type} without its {check.type.lower()}: give it"
     if check.http is not None and (check.http.scheme or "http").lower() not in ("http", "https"):
         return f"task.health_check.http.scheme {check.http.scheme!r}: use http or https"
+    for asked in (check.http, check.tcp):
+        if asked is not None and not 0 < asked.port <= PORT_MAX:
+            return f"task.health_check: port {asked.port}: give one from 1 to {PORT_MAX}"
+    if check.command is not None:
+        return _wrong_command("task.health_check.command", check.command)
     return None
 
 

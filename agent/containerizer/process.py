@@ -111,7 +111,7 @@ class ProcessRuntime:
             child, said = _start_shim(folder, self._task(spec))
         except KeyError:
             said = f"user {spec.user!r} is unknown on this machine".encode()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: what is in no name, like NUL
             said = str(error).encode()
         if said and said != shim.STARTED:
             if child is not None:

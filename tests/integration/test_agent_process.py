@@ -29,6 +29,7 @@ from mezzo.model import (
     TaskInfo,
     TcpCheck,
 )
+from mezzo.record import replace
 from mezzo.resources import Resources
 from mezzo.states import Reason, TaskState
 from tests.agent_harness import AGENT_ID, FRAMEWORK, Agent, Master, agent_world, wait_until
@@ -121,6 +122,17 @@ def test_an_unknown_user_fails_at_launch(world: World) -> None:
     failed = master.wait_state("t1", S.FAILED)
     assert failed.reason is Reason.CONTAINER_LAUNCH_FAILED
     assert "nobody-knows-me" in (failed.message or "")
+
+
+def test_a_user_that_can_have_no_such_name_fails_the_launch_and_not_the_agent(world: World) -> None:
+    master, _ = world
+    info = TaskInfo("t1", TaskId("t1"), AGENT_ID, command=CommandInfo("true"))
+    master.run(info, replace(FRAMEWORK, user="a\0b"))
+    failed = master.wait_state("t1", S.FAILED)
+    assert failed.reason is Reason.CONTAINER_LAUNCH_FAILED
+    assert "null" in (failed.message or "")
+    master.run(task("t2", "true"))
+    master.wait_state("t2", S.FINISHED)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="ONLY ROOT can run tasks as other users")

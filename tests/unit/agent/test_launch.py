@@ -27,6 +27,7 @@ from mezzo.model import (
     Parameter,
     PortMapping,
     TaskInfo,
+    TcpCheck,
     Uri,
     Volume,
     VolumeMode,
@@ -84,6 +85,33 @@ def docker(**fields: object) -> TaskInfo:
                 health_check=HealthCheck(HealthCheckType.HTTP, http=HttpCheck(1, scheme="gopher"))
             ),
             "scheme 'gopher'",
+        ),
+        (
+            process_task(health_check=HealthCheck(HealthCheckType.TCP, tcp=TcpCheck(65536))),
+            "port 65536",
+        ),
+        (
+            docker_task(health_check=HealthCheck(HealthCheckType.HTTP, http=HttpCheck(0))),
+            "port 0",
+        ),
+        (process_task(command=CommandInfo("a\0b")), "task.command holds a NUL"),
+        (process_task(command=CommandInfo("x", user="a\0b")), "task.command holds a NUL"),
+        (
+            docker_task(command=CommandInfo(None, shell=False, arguments=("\0",))),
+            "task.command holds a NUL",
+        ),
+        (
+            process_task(command=CommandInfo("x", environment=(EnvironmentVariable("A=B", "c"),))),
+            "task.command.environment: 'A=B'",
+        ),
+        (
+            process_task(
+                health_check=HealthCheck(
+                    HealthCheckType.COMMAND,
+                    command=CommandInfo("x", environment=(EnvironmentVariable("A", "\0"),)),
+                )
+            ),
+            "task.health_check.command.environment: 'A'",
         ),
     ],
 )
