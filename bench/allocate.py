@@ -17,6 +17,7 @@ placements A         tasks a second that a framework places on A agents through 
 """
 
 import argparse
+import gc
 import json
 import random
 import statistics
@@ -53,6 +54,7 @@ from mezzo.model import (
 )
 from mezzo.operations import Launch
 from mezzo.resources import Resources
+from mezzo.runtime import GC_THRESHOLDS
 
 TOTAL = Resources.of(cpus=24, mem=4096, disk=4096, ports=[(31000, 32000)])
 USED = Resources.of(
@@ -300,6 +302,7 @@ def main() -> None:
     parser.add_argument("--case", choices=list(CASES), help="only this one, in this process")
     options = parser.parse_args()
     runs = 15 if options.full else options.runs
+    gc.set_threshold(*GC_THRESHOLDS)  # as a master's process does
     if options.case is None:
         # Each case in a process of its own: none meets the memory that another has left behind.
         for name in CASES:

@@ -36,7 +36,7 @@ _COMMIT_AGAIN_S: Final = 0.5
 # A core's state is millions of long-lived objects without cycles, and most of what a step makes
 # dies with it: looking for cycles as often as Python does by default cost a master of ten thousand
 # agents a fifth of its time.
-_GC_THRESHOLDS: Final = (50_000, 20, 100)
+GC_THRESHOLDS: Final = (50_000, 20, 100)
 
 
 def system_now() -> Instant:
@@ -110,7 +110,7 @@ class Runtime(Generic[E]):
 
     async def run(self) -> None:
         """Step until `stop`. Raises what a step, an effect or a commit raised."""
-        gc.set_threshold(*_GC_THRESHOLDS)
+        gc.set_threshold(*GC_THRESHOLDS)
         try:
             await self._done
         finally:
