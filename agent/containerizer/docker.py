@@ -118,7 +118,7 @@ class DockerRuntime:
             self._engine.call(lambda api: api.start(container_name(spec.container_id)))
         except (BadRequest, OSError) as error:
             self._calls.tell(self._over, LaunchFailed(spec.container_id, str(error)))
-        except APIError as error:
+        except DockerException as error:
             self._calls.tell(self._over, LaunchFailed(spec.container_id, refusal_text(error)))
         except Closed:
             return
@@ -165,7 +165,7 @@ class DockerRuntime:
 
         try:
             self._engine.call(pull)
-        except APIError as error:
+        except DockerException as error:
             raise BadRequest(f"image {image} can't be pulled: {refusal_text(error)}") from error
 
     def _refuse_if_unwanted(self, container: _Container) -> None:
@@ -284,7 +284,7 @@ class DockerRuntime:
 
     def _send_signal(self, cid: ContainerId, name: str) -> None:
         """In a thread. The engine refuses if it has ended; its event tells us."""
-        with contextlib.suppress(APIError, Closed):
+        with contextlib.suppress(DockerException, Closed):
             self._engine.call(lambda api: api.kill(container_name(cid), name))
 
     def remove(self, container_id: ContainerId, sandbox: str) -> None:

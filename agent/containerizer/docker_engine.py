@@ -43,16 +43,20 @@ class Engine:
     def call(self, ask: Callable[[docker.APIClient], T]) -> T:
         """Ask until the engine answers: so `ask` must be harmless when it is repeated.
 
-        Raises docker.errors.APIError as the engine's refusal, Closed when the agent ends.
+        What it raises as OSError is taken for the engine's absence: so it must touch no files.
+
+        Raises docker.errors.APIError as the engine's refusal, another DockerException as that of
+        its client (a name that is none, a store of credentials that fails), and Closed when the
+        agent ends.
         """
         wait_s = RETRY_MIN_S
         while not self._closed.is_set():
             try:
-                answer = ask(self._connected())
-            except APIError:
+                answer = ask(self._reached())
+            except DockerException:
                 self._note_back()
                 raise
-            except (*AWAY, DockerException) as error:
+            except AWAY as error:
                 self._note_away(error)
                 self._closed.wait(wait_s)
                 wait_s = min(wait_s * 2, RETRY_MAX_S)
@@ -79,6 +83,13 @@ class Engine:
             if self._client is not None:
                 self._client.close()
 
+    def _reached(self) -> docker.APIClient:
+        """As `_connected`. Raises OSError if there is no engine."""
+        try:
+            return self._connected()
+        except DockerException as error:
+            raise OSError(str(error)) from error
+
     def _connected(self) -> docker.APIClient:
         with self._lock:
             if self._client is None:  # raises DockerException if there is no engine
@@ -101,6 +112,7 @@ class Engine:
             self._log.info("docker.available", engine=self._url)
 
 
-def refusal_text(error: APIError) -> str:
-    """The engine's own words, in one line."""
-    return str(error.explanation or error).strip()
+def refusal_text(error: DockerException) -> str:
+    """The engine's own words, or those of its client, in one line."""
+    own_words = error.explanation if isinstance(error, APIError) else None
+    return str(own_words or error).strip()

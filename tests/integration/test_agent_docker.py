@@ -33,6 +33,7 @@ from mezzo.model import (
     Volume,
     VolumeMode,
 )
+from mezzo.record import replace
 from mezzo.resources import Resources
 from mezzo.states import Reason, TaskState
 from tests.agent_harness import AGENT_ID, Agent, Master, agent_world, unique, wait_until
@@ -201,6 +202,18 @@ def test_an_unknown_image_fails_the_launch_with_the_words_of_the_engine(
     assert failed.reason is Reason.CONTAINER_LAUNCH_FAILED
     assert f"image {image} can't be pulled" in (failed.message or "")
     assert "connection refused" in (failed.message or "")
+
+
+def test_an_image_that_can_have_no_such_name_fails_the_launch(world: World, task_id: str) -> None:
+    """The engine's client refuses it by itself, without asking the engine."""
+    master, agent = world
+    image = DockerInfo("http://mezzo/no-such-image", force_pull_image=True)
+    info = task(task_id, "true")
+    master.run(replace(info, container=ContainerInfo(ContainerType.DOCKER, docker=image)))
+    failed = master.wait_state(task_id, S.FAILED)
+    assert failed.reason is Reason.CONTAINER_LAUNCH_FAILED
+    assert "http://mezzo/no-such-image can't be pulled" in (failed.message or "")
+    assert "docker.unavailable" not in agent.log_text()
 
 
 def test_a_program_that_is_not_in_the_image_fails_the_launch(world: World, task_id: str) -> None:
