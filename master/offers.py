@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mezzo.core import CancelTimer, SetTimer
-from mezzo.ids import FrameworkId, OfferId
+from mezzo.ids import AgentId, FrameworkId, OfferId
 from mezzo.messages.scheduler import Decline, Offers, Rescind
 from mezzo.model import Filters, Offer
 from mezzo.resources import Resources
@@ -111,10 +111,16 @@ def rescind(state: MasterState, step: Step, offer: Offer) -> None:
 
 
 def _withdraw(state: MasterState, step: Step, decision: Withdraw) -> None:
-    for offer_id in list(state.agents[decision.agent_id].offers):
-        offer = state.offers[offer_id]
-        if (offer.framework_id, offer.role) == (decision.framework_id, decision.role):
-            rescind(state, step, offer)
+    for offer in _like(state, decision.agent_id, decision.framework_id, decision.role):
+        rescind(state, step, offer)
+
+
+def _like(
+    state: MasterState, agent_id: AgentId, framework_id: FrameworkId, role: str
+) -> list[Offer]:
+    """All that a framework is offered of one agent in one role."""
+    offers = [state.offers[offer_id] for offer_id in state.agents[agent_id].offers]
+    return [each for each in offers if (each.framework_id, each.role) == (framework_id, role)]
 
 
 def rescind_all_of_agent(state: MasterState, step: Step, agent: AgentEntry) -> None:
@@ -130,13 +136,18 @@ def take_back_all(state: MasterState, step: Step, framework: FrameworkEntry) -> 
 
 
 def timed_out(state: MasterState, step: Step, offer_id: OfferId) -> None:
-    """A framework that hoards: the offer goes to others. Silence is a refusal: without one who has
-    nothing but offers would be the first to get it again."""
-    offer = state.offers.get(offer_id)
-    if offer is not None:
+    """A framework that hoards: the offer goes to others, and with it whatever else it is offered of
+    that agent, for pieces that come back at different times may be of use to nobody. Silence is a
+    refusal: without one who has nothing but offers would be the first to get it again."""
+    oldest = state.offers.get(offer_id)
+    if oldest is None:
+        return
+    pieces = _like(state, oldest.agent_id, oldest.framework_id, oldest.role)
+    for offer in pieces:
         remove(state, step, offer)
-        give_back(state, step, offer, offer.resources, Filters(), at_least_s=0.0)
         step.to_framework(state.frameworks[offer.framework_id], Rescind(offer.id))
+    whole = Resources.total(offer.resources for offer in pieces)
+    give_back(state, step, oldest, whole, Filters(), at_least_s=0.0)
 
 
 def decline(state: MasterState, step: Step, framework: FrameworkEntry, call: Decline) -> None:

@@ -10,6 +10,7 @@ from mezzo.core import Instant
 from mezzo.ids import AgentId, ExecutorId, OfferId
 from mezzo.master.events import AgentSaid, FrameworkSaid
 from mezzo.messages import agent as am
+from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
 from mezzo.model import (
     Address,
@@ -452,6 +453,24 @@ def test_who_lets_an_offer_time_out_is_not_the_first_to_get_it_again() -> None:
     world.advance(31)
     assert hoarder.offers == {}
     assert modest.offer(agent)
+
+
+def test_pieces_of_an_agent_that_were_offered_at_different_times_time_out_together() -> None:
+    """One had the cpus and, from another time, the memory: they never came back together, and who
+    needed both starved."""
+    world = World(offer_timeout_s=30.0)
+    agent = world.agent()
+    no_cpus = om.QuotaConfig("hoarder", {}, {"cpus": 0})
+    world.ask(om.UpdateQuota((no_cpus,)))
+    hoarder = world.framework("hoarder", role="hoarder")
+    assert not hoarder.offer(agent).resources.cpus
+    world.advance(10)
+    world.ask(om.UpdateQuota((om.QuotaConfig("hoarder"),)))
+    assert [bool(offer.resources.cpus) for offer in hoarder.offers.values()] == [False, True]
+    modest = world.framework("modest")
+    world.advance(21)
+    assert hoarder.offers == {}
+    assert modest.offer(agent).resources == BIG
 
 
 def test_an_offer_that_was_used_in_time_is_not_rescinded() -> None:
