@@ -23,6 +23,7 @@ from typing import Any, Final
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.utils import parse_repository_tag
+from requests.exceptions import RequestException
 
 from mezzo.errors import BadRequest
 from mezzo.ids import ContainerId
@@ -294,15 +295,17 @@ class DockerRuntime:
         """In a thread."""
         name = container_name(cid)
         try:
-            self._engine.call(lambda api: _save_logs(api, name, sandbox))
+            if Path(sandbox).is_dir():  # else nobody would find them
+                self._engine.call(lambda api: _save_logs(api, name, sandbox))
             self._engine.call(lambda api: api.remove_container(name, v=True, force=True))
         except NotFound:
             pass  # somebody was faster, or it was never made
-        except APIError as error:
+        except (DockerException, _NotSaved) as error:
             # Nothing depends on it. It comes again after the next restart of the agent.
-            self._log.warning("container.not_removed", container=name, error=refusal_text(error))
+            text = refusal_text(error) if isinstance(error, DockerException) else str(error)
+            self._log.warning("container.not_removed", container=name, error=text)
             return
-        except (Closed, OSError):
+        except Closed:
             return
         self._calls.tell(self._report, ContainerRemoved(cid))
 
@@ -359,14 +362,23 @@ def _log(api: docker.APIClient, name: str, stream: Stream, follow: bool) -> Iter
     )
 
 
+class _NotSaved(Exception):
+    """The sandbox took no logs; the text says why. Not an OSError: the engine is not away."""
+
+
 def _save_logs(api: docker.APIClient, name: str, sandbox: str) -> None:
-    """Each whole or not at all: a file that is there is what `logs` reads."""
-    for stream in Stream:
-        fresh = Path(sandbox, f".{stream}")
-        with fresh.open("wb") as file:
-            for chunk in _log(api, name, stream, follow=False):
-                file.write(chunk)
-        fresh.rename(Path(sandbox, stream))
+    """Each whole or not at all: a file that is there is what `logs` reads. Raises _NotSaved."""
+    try:
+        for stream in Stream:
+            fresh = Path(sandbox, f".{stream}")
+            with fresh.open("wb") as file:
+                for chunk in _log(api, name, stream, follow=False):
+                    file.write(chunk)
+            fresh.rename(Path(sandbox, stream))
+    except RequestException:  # an OSError, too, but of the engine
+        raise
+    except OSError as error:
+        raise _NotSaved(f"its logs can't be saved: {error}") from error
 
 
 def _create(api: docker.APIClient, body: Body, cid: ContainerId) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import socket
 import urllib.request
 from collections.abc import Iterator
@@ -480,6 +481,44 @@ def test_a_removed_container_leaves_its_output_in_the_sandbox(
         sandbox = agent.work_dir / f"slaves/S1/frameworks/F1/executors/{task_id}/runs/latest"
         assert (sandbox / "stderr").read_text() == "err\n"
         assert agent.get(f"/containers/{task_id}/logs?offset=1") == b"ut\n"
+
+
+@pytest.mark.parametrize("trouble", ["no sandbox", "no file"])
+def test_a_container_whose_output_cannot_be_saved_holds_nothing_up(
+    docker_engine: DockerEngine,
+    engine: docker.DockerClient,
+    tmp_path: Path,
+    task_id: str,
+    trouble: str,
+) -> None:
+    """Somebody has removed its sandbox, or the disk takes no file."""
+    options = {
+        "containerizers": "docker",
+        "docker_host": docker_engine.url,
+        "docker_remove_delay_s": 0.5,
+    }
+    for master, agent in agent_world(tmp_path / "agent", **options):
+        sandbox = agent.work_dir / f"slaves/S1/frameworks/F1/executors/{task_id}/runs/latest"
+        master.run(task(task_id, "trap 'exit 0' TERM; sleep 1000 & wait"))
+        master.wait_state(task_id, S.RUNNING)
+        if trouble == "no sandbox":
+            shutil.rmtree(sandbox.resolve())
+        else:
+            (sandbox / ".stdout").mkdir()
+        master.kill(task_id)
+        master.wait_state(task_id, S.KILLED)
+        if trouble == "no sandbox":
+            filters = {"label": f"mezzo.task={task_id}"}
+            wait_until(
+                "no container",
+                lambda filters=filters: not engine.containers.list(all=True, filters=filters),  # type: ignore[misc]
+            )
+        else:
+            wait_until(
+                "a word of it",
+                lambda agent=agent: "container.not_removed" in agent.log_text(),  # type: ignore[misc]
+            )
+        assert "docker.unavailable" not in agent.log_text()
 
 
 def test_logs_of_a_container_can_be_followed_to_the_end(world: World, task_id: str) -> None:
