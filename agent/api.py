@@ -7,6 +7,7 @@ six routes the memory of a web framework is not worth it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any, Final
@@ -22,6 +23,7 @@ from .views import metrics_text, shown_state
 
 _JSON: Final = "application/json"
 _BYTES: Final = "application/octet-stream"
+_OFFSET: Final = re.compile(r"[0-9]{1,18}")  # more is no place in any file
 
 
 class Refused(Exception):
@@ -61,7 +63,8 @@ class AgentApi:
 
     def _answer(self, path: str, query: str) -> tuple[str, Iterator[bytes]]:
         """Content type and body. Raises Refused."""
-        match [unquote(part) for part in path.encode("latin-1").decode().split("/") if part]:
+        text = path.encode("latin-1").decode(errors="replace")
+        match [unquote(part) for part in text.split("/") if part]:
             case ["health"]:
                 return _JSON, iter(())
             case ["version"]:
@@ -74,7 +77,7 @@ class AgentApi:
                 return CONTENT_TYPE, iter((exposition(), metrics_text(self._view())))
             case ["containers", name, "logs"]:
                 return _BYTES, self._logs(name, parse_qs(query))
-        raise Refused(HTTPStatus.NOT_FOUND, f"there is nothing at {path}")
+        raise Refused(HTTPStatus.NOT_FOUND, f"there is nothing at {text}")
 
     def _logs(self, name: str, query: dict[str, list[str]]) -> Iterator[bytes]:
         def argument(key: str, default: str) -> str:
@@ -83,8 +86,8 @@ class AgentApi:
         stream, offset = argument("stream", "stdout"), argument("offset", "0")
         if stream not in tuple(Stream):
             raise Refused(HTTPStatus.BAD_REQUEST, f"stream={stream}: use stdout or stderr")
-        if not offset.isdigit():
-            raise Refused(HTTPStatus.BAD_REQUEST, f"offset={offset}: count bytes from 0")
+        if _OFFSET.fullmatch(offset) is None:
+            raise Refused(HTTPStatus.BAD_REQUEST, f"offset={offset[:20]}: count bytes from 0")
         follow = argument("follow", "false").lower() in ("1", "true", "yes", "")
         found = _find(self._view(), name)
         if found is None:
@@ -101,7 +104,7 @@ def _find(view: AgentView, name: str) -> tuple[Kind, ContainerId, str] | None:
     """By task or container id; of several tasks of one id the one that runs, else the last."""
     for task in view.tasks:
         cid = task.container_id
-        if cid is not None and name in (task.info.task_id, cid):
+        if task.live and cid is not None and name in (task.info.task_id, cid):
             info = task.info
             sandbox = sandbox_path(view.config, info.agent_id, task.framework_id, info.task_id, cid)
             return kind_of(info), cid, sandbox

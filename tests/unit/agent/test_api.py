@@ -1,0 +1,67 @@
+"""What the agent answers over HTTP, asked without a server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from mezzo.agent.api import AgentApi
+from mezzo.agent.containerizer.base import ContainerExited, Kind, Stream
+from mezzo.ids import ContainerId, FrameworkId
+from mezzo.messages import agent as am
+from mezzo.record import replace
+
+from .fakes import FRAMEWORK, World, process_task
+
+
+def get(world: World, path: str, query: str = "") -> tuple[str, bytes]:
+    """Status and body. The logs of a container are its id and the offset."""
+
+    def logs(
+        kind: Kind, cid: ContainerId, sandbox: str, stream: Stream, offset: int, follow: bool
+    ) -> Iterator[bytes]:
+        return iter((f"{cid} {offset}".encode(),))
+
+    statuses: list[str] = []
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": query}
+    body = AgentApi(world.core.view, logs)(environ, lambda status, _: statuses.append(status))
+    return statuses[0], b"".join(body)
+
+
+@pytest.fixture
+def world() -> World:
+    return World().register()
+
+
+def test_a_path_that_is_no_text_is_not_found(world: World) -> None:
+    assert get(world, "/containers/\xff/logs")[0] == "404 Not Found"
+
+
+@pytest.mark.parametrize("offset", ["-1", "x", "%C2%B2", "1e3", "9" * 5000])
+def test_an_offset_that_is_none_is_refused(world: World, offset: str) -> None:
+    world.start()
+    status, body = get(world, "/containers/t1/logs", f"offset={offset}")
+    assert status == "400 Bad Request"
+    assert "offset=" in json.loads(body)["message"]
+
+
+def test_of_several_tasks_of_one_id_the_logs_are_of_the_one_that_runs(world: World) -> None:
+    world.step(ContainerExited(world.start(), exit_code=0))
+    other = replace(FRAMEWORK, id=FrameworkId("F2"))
+    cid = world.start(process_task(), other)
+    assert get(world, "/containers/t1/logs", "offset=7") == ("200 OK", f"{cid} 7".encode())
+
+
+def test_without_one_that_runs_the_logs_are_of_the_last(world: World) -> None:
+    world.step(ContainerExited(world.start(), exit_code=0))
+    other = replace(FRAMEWORK, id=FrameworkId("F2"))
+    cid = world.start(process_task(), other)
+    world.step(ContainerExited(cid, exit_code=0))
+    assert get(world, "/containers/t1/logs")[1].startswith(cid.encode())
+
+
+def test_a_task_without_a_container_has_no_logs(world: World) -> None:
+    world.hear(am.RunTask(FRAMEWORK, process_task(command=None)))
+    assert get(world, "/containers/t1/logs")[0] == "404 Not Found"
