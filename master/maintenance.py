@@ -149,10 +149,14 @@ def shut_down(state: MasterState, step: Step) -> None:
         if step.full:
             step.timer(TIMER_DOWN, 0.0)
             return
-        step.delete(registry.agent_key(agent.id))
         why = f"the machine of agent {agent.info.hostname} is down for maintenance"
         # Mesos says LOST to every framework; to one that knows GONE this says more.
         removal.shut_down(state, step, agent, TaskState.GONE, Reason.AGENT_REMOVED, why)
+        if agent.deactivated:
+            # It may come back, and what operators did to it still holds then.
+            removal.await_return(state, step, agent, ())
+        else:
+            step.delete(registry.agent_key(agent.id))
 
 
 # ---------------------------------------------------------------------------------- checks

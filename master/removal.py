@@ -174,10 +174,20 @@ def recovery_over(state: MasterState, step: Step) -> None:
 
 def _lose(state: MasterState, step: Step, agent: AgentEntry, why: str) -> None:
     """The agent is unreachable: its tasks wait for its return."""
-    record = replace(registry.record_of(agent), condition="UNREACHABLE", since_s=step.now.wall_s)
-    step.put(registry.agent_key(agent.id), record)
     message = f"agent {agent.info.hostname} is unreachable: {why}"
     waiting = _remove(state, step, agent, TaskState.UNREACHABLE, Reason.AGENT_REMOVED, message)
+    await_return(state, step, agent, waiting)
+
+
+def await_return(
+    state: MasterState,
+    step: Step,
+    agent: AgentEntry,
+    waiting: tuple[tuple[FrameworkId, TaskId], ...],
+) -> None:
+    """Keep what is known of an agent that was removed and may come back; `waiting`: its tasks."""
+    record = replace(registry.record_of(agent), condition="UNREACHABLE", since_s=step.now.wall_s)
+    step.put(registry.agent_key(agent.id), record)
     state.unreachable[agent.id] = UnreachableAgent(agent.id, record, waiting, agent.stream)
 
 

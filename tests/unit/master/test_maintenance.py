@@ -138,6 +138,31 @@ def test_agents_of_a_machine_that_is_down_are_refused_until_it_is_up(world: Worl
     assert {o.unavailability for o in world.framework().offers.values()} == {None}
 
 
+@pytest.mark.parametrize("failover", [False, True])
+def test_what_operators_did_to_an_agent_still_holds_when_its_machine_is_up_again(
+    world: World, failover: bool
+) -> None:
+    off, doomed = world.agent(hostname="a"), world.agent(hostname="b")
+    framework = world.framework()
+    framework.launch("t1", agent=doomed)
+    world.ask(om.DeactivateAgent(off.id))
+    world.ask(om.DrainAgent(doomed.id, mark_gone=True))
+    plan(world, window("a", "b"))
+    down(world, "a", "b")
+    doomed.tasks.clear()  # it was shut down
+    if failover:
+        world.restart()
+        framework.subscribe()
+    up(world, "a", "b")
+    off.reregister()
+    doomed.reregister()
+    world.advance(10)
+    assert framework.offers == {}
+    assert list(world.core.state.gone) == [doomed.id]
+    assert world.ask(om.ReactivateAgent(off.id)) == om.Done()
+    assert framework.offer(off)
+
+
 def test_an_unreachable_agent_of_a_machine_that_is_down_is_refused(world: World) -> None:
     """Behaviour 99."""
     agent, framework = world.agent(hostname="a"), world.framework()
