@@ -163,14 +163,13 @@ class Runtime(Generic[E]):
                     self._timers.cancel(effect.key)
                 else:
                     self._perform(effect)
+            if self._unsent is not None:
+                (group, upto), self._unsent = self._unsent, None
+                self._send(group, upto)
+            elif self._writes and not self._committing:
+                self._commit()
         except BaseException as error:  # noqa: BLE001 - as in _drain
             self._finish(error)
-            return
-        if self._unsent is not None:
-            (group, upto), self._unsent = self._unsent, None
-            self._send(group, upto)
-        elif self._writes and not self._committing:
-            self._commit()
 
     def _commit(self) -> None:
         """Commit as many waiting steps as fit into one transaction, at least one step."""

@@ -275,6 +275,20 @@ def test_a_value_that_the_store_does_not_take_ends_the_run() -> None:
     run(test)
 
 
+def test_a_key_that_no_store_takes_ends_the_run_also_behind_a_commit() -> None:
+    async def test() -> None:
+        r = Run()
+        r.runtime.post(("w", 1))
+        await r.until_commit_is_asked()
+        r.runtime.post(("w", "\ud800"))
+        await r.turns()
+        r.store.may_commit.set()
+        with pytest.raises(UnicodeEncodeError):
+            await asyncio.wait_for(r.task, 10)
+
+    run(test)
+
+
 def test_an_exception_in_a_step_ends_the_run() -> None:
     async def test() -> None:
         def decide(event: str) -> Output[Any]:
