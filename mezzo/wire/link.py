@@ -215,10 +215,10 @@ class Link(Generic[Out]):
             try:
                 await asyncio.wait_for(_ready(channel), within_s)
                 self._outbox = []
-                self._outbox_filled.clear()
+                self._outbox_filled = filled = asyncio.Event()
                 self._conn = conn
                 up = True
-                call = self._open_stream(channel, self._outgoing(conn))
+                call = self._open_stream(channel, self._outgoing(conn, filled))
                 self._on_up(conn)
                 async for message in call:
                     self._served = True
@@ -238,12 +238,15 @@ class Link(Generic[Out]):
             finally:
                 if up:
                     self._conn = None
+                    filled.set()  # so that its sender sees that it is over
                     self._on_down(conn)
 
-    async def _outgoing(self, conn: ConnId) -> AsyncIterator[Any]:
+    async def _outgoing(self, conn: ConnId, filled: asyncio.Event) -> AsyncIterator[Any]:
+        """`filled` is of this connection alone: a sender may outlive its own, since gRPC forgets it
+        when the other end closes a stream."""
         while conn == self._conn:
-            await self._outbox_filled.wait()
-            self._outbox_filled.clear()
+            await filled.wait()
+            filled.clear()
             if conn != self._conn:
                 return
             messages, self._outbox = self._outbox, []
