@@ -59,7 +59,8 @@ class Leases:
         self._pongs.clear()
 
     def asked(self, now: Instant) -> None:
-        """A registration was sent. Of repeated ones nobody knows which is answered: the first."""
+        """A registration was sent. Of all on one stream nobody knows which is answered, not even
+        when one has been: the first."""
         if self._asked is None:
             self._asked = now.mono_s
 
@@ -67,7 +68,6 @@ class Leases:
         """The master has agreed to what was `asked`."""
         if self._asked is not None:
             self._prove(self._asked, out)
-            self._asked = None
 
     def pinged(self, ping: Ping, now: Instant, out: Out) -> None:
         """Its answer leaves now. A master that thinks us gone renews nothing."""

@@ -21,7 +21,7 @@ from mezzo.messages import agent as am
 from mezzo.model import KillPolicy, TaskInfo
 from mezzo.states import Reason, Source, TaskState
 
-from .fakes import F1, FRAMEWORK, World, docker_task, process_task
+from .fakes import F1, FRAMEWORK, S1, World, docker_task, process_task
 
 S = TaskState
 LEASE_S = 60.0
@@ -125,6 +125,21 @@ def test_a_registration_renews_from_the_moment_it_was_first_asked_for(world: Wor
     world.wait(10)  # asked again meanwhile
     world.hear(am.AgentReregistered(world.core.view().tasks[0].info.agent_id))
     assert kills(world.wait(LEASE_S - 10 - 0.1)) == []
+    assert len(kills(world.wait(0.2))) == 1
+
+
+def test_a_late_answer_to_a_repeated_question_is_none_to_a_later_one(world: World) -> None:
+    """Asked at 20 and 25 s, answered at 26; asked anew at 36, and then the second answer comes."""
+    world.start(unique(kill_policy=KillPolicy(0)))
+    world.step(e.MasterDown(world.conn))
+    world.wait(20)
+    world.connect()
+    world.wait(6)
+    world.hear(am.AgentReregistered(S1))
+    world.wait(10)
+    ping(world, 0, 0, connected=False)
+    world.hear(am.AgentReregistered(S1))
+    assert kills(world.wait(20 + LEASE_S - 36 - 0.1)) == []
     assert len(kills(world.wait(0.2))) == 1
 
 
