@@ -230,6 +230,8 @@ class Lifecycle:
         assert task.container_id is not None
         assert task.kill is not None
         grace_s = max(0.0, task.kill.kill_at_s - now.wall_s)
+        if task.info.unique_lease is not None and self._lease_ends(task, now):
+            grace_s = min(grace_s, self._left_s(task, now))  # whatever was done to the wall clock
         out.effects.append(KillContainer(task.container_id, kind_of(task.info), grace_s))
 
     # ---- watching: the health check and the time limit of a running task
@@ -311,7 +313,7 @@ class Lifecycle:
 
     def recall_lease(self, task: AgentTask, now: Instant, out: Out) -> None:
         """After a restart: a lease that has run out meanwhile ends the task, whatever is found."""
-        if now.mono_s >= self._leases.kill_at(task.info):
+        if self._lease_ends(task, now):
             self.want_dead(task, KillCause.LEASE_OVER, now, out, grace_s=self._left_s(task, now))
         else:
             self._watch_lease(task, now, out)
@@ -320,7 +322,7 @@ class Lifecycle:
         task = self._live(container_id)
         if task is None:
             return
-        if now.mono_s + _TICK_S >= self._leases.kill_at(task.info):
+        if self._lease_ends(task, now):
             # Also of a task that is being killed: perhaps with more grace than the lease allows.
             self.kill(task, KillCause.LEASE_OVER, now, out, grace_s=self._left_s(task, now))
         else:
@@ -330,6 +332,10 @@ class Lifecycle:
         assert task.container_id is not None
         at_s = max(now.mono_s, self._leases.kill_at(task.info))
         out.effects.append(SetTimer(LeaseDue(task.container_id), at_s))
+
+    def _lease_ends(self, task: AgentTask, now: Instant) -> bool:
+        """Is it time to kill it?"""
+        return now.mono_s + _TICK_S >= self._leases.kill_at(task.info)
 
     def _left_s(self, task: AgentTask, now: Instant) -> float:
         return max(0.0, self._leases.over_at(task.info) - now.mono_s)

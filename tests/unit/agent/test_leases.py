@@ -175,6 +175,16 @@ def test_a_unique_task_that_is_only_starting_is_given_up_too(world: World) -> No
     assert end(world, cid) == (S.KILLED, Reason.MASTER_DISCONNECTED)
 
 
+def test_a_wall_clock_that_is_set_back_prolongs_no_lease(world: World) -> None:
+    """The lease ends while the container is being launched, and then that has started after all."""
+    cid = world.run(unique())
+    world.step(e.MasterDown(world.conn))
+    world.wait(LEASE_S + 1)
+    an_hour_ago = Instant(world.now_s - 3600, world.now_s - 999_000.0)
+    effects = world.core.step(ContainerStarted(cid), an_hour_ago).effects
+    assert [kill.grace_s for kill in kills(effects)] == [0.0]
+
+
 def test_a_launch_that_comes_when_its_lease_is_over_is_dropped(world: World) -> None:
     """It waited for an agent that was frozen; by now the task may run elsewhere."""
     world.now_s += LEASE_S
