@@ -22,6 +22,9 @@ from .containerizer.base import ContainerExited
 TaskKey = tuple[FrameworkId, TaskId]
 
 KILL_GRACE_S: Final = 3.0
+# More waiting updates than this, and of those that only tell a health the newest is enough.
+WAITING_MAX: Final = 16
+_HEALTH: Final = Reason.TASK_HEALTH_CHECK_STATUS_UPDATED
 
 
 class KillCause(StrEnum):
@@ -90,12 +93,17 @@ class AgentTask(Record):
         return None
 
     def with_status(self, status: TaskStatus) -> AgentTask:
-        """The task with one more update, both as its latest state and in the queue."""
+        """The task with one more update, both as its latest state and in the queue.
+
+        A check may fail for as long as its framework is away: the queue has an end.
+        """
         bare = replace(status, data=None)
-        before = self.statuses
+        before, waiting = self.statuses, self.pending
         if before and before[-1].state is status.state:
             before = before[:-1]
-        return replace(self, statuses=(*before, bare), pending=(*self.pending, status))
+        if len(waiting) >= WAITING_MAX and waiting[-1].reason is status.reason is _HEALTH:
+            waiting = waiting[:-1]  # not the first, which may have been sent
+        return replace(self, statuses=(*before, bare), pending=(*waiting, status))
 
     def shown(self) -> Task:
         """As the master gets it. The head of the queue is the last one that was forwarded."""

@@ -7,6 +7,7 @@ import pytest
 from mezzo.agent import events as e
 from mezzo.agent.containerizer.base import ContainerExited, ContainerStarted, Kind
 from mezzo.agent.health_rules import HealthVerdict, judge
+from mezzo.agent.tasks import WAITING_MAX
 from mezzo.ids import ContainerId
 from mezzo.messages import agent as am
 from mezzo.model import (
@@ -24,6 +25,7 @@ from mezzo.model import (
     PortMapping,
     TcpCheck,
 )
+from mezzo.record import replace
 from mezzo.states import Reason, TaskState
 
 from .fakes import World, docker_task, process_task
@@ -119,6 +121,23 @@ def test_an_unhealthy_task_is_killed_with_its_own_grace_and_ends_unhealthy() -> 
         (TaskState.KILLING, None),
         (TaskState.KILLED, False),
     ]
+
+
+def test_a_check_that_fails_while_nobody_listens_does_not_fill_the_store() -> None:
+    """What was sent stays first, the newest health comes last."""
+    world = World().register()
+    cid = world.start(process_task(health_check=replace(CHECK, consecutive_failures=10_000)))
+    sent = world.head()
+    world.now_s += 100
+    for number in range(1000):
+        world.step(e.HealthObserved(cid, False, f"refused {number}"))
+    world.step(e.HealthObserved(cid, True))
+    (task,) = world.core.view().tasks
+    assert len(task.pending) <= WAITING_MAX
+    got = world.acknowledge_all()
+    assert got[0] is sent
+    assert got[1].state is TaskState.RUNNING
+    assert [status.healthy for status in got[-2:]] == [False, True]
 
 
 def test_a_task_that_is_being_killed_is_not_probed() -> None:
