@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from . import agents
 from .daemons import DIRECTORY, STATE_ROOT, reachable_name, serve
-from .settings import ADDRESS_HELP, PORT, daemon_options, duration, fault_domain, setting
+from .errors import Wrong
+from .settings import PORT, daemon_options, duration, fault_domain, master_option, setting
 
 if TYPE_CHECKING:
     from mezzo.model import FaultDomain
 
 
 @click.group("agent", invoke_without_command=True)
-@setting("--master", default="127.0.0.1:5055", help=f"Where the leading master is: {ADDRESS_HELP}.")
+@master_option
 @setting(
     "--work-dir",
     type=DIRECTORY,
@@ -111,6 +113,7 @@ def command(
     The commands below are for operators, and talk to the master.
     """
     if ctx.invoked_subcommand is not None:
+        _refuse_misplaced(ctx, ctx.invoked_subcommand)
         return
     from mezzo.agent.options import AgentOptions
     from mezzo.agent.shell import run_agent
@@ -135,6 +138,14 @@ def command(
         reconfiguration_policy=reconfiguration_policy,
     )
     serve("agent", lambda: run_agent(options), log_level=log_level, log_json=log_json)
+
+
+def _refuse_misplaced(ctx: click.Context, subcommand: str) -> None:
+    """Options before a subcommand are the agent's own: `--master` there would say nothing to it."""
+    for option in ctx.command.params:
+        if ctx.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE:
+            flag = option.opts[0]
+            raise Wrong(f"{flag} stands before {subcommand}: write mezzo agent {subcommand} {flag}")
 
 
 for each in agents.COMMANDS:

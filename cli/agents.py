@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from .operator import agent_id, ask, master_option
+from .operator import agent_id, ask
 from .output import ago, amount, mib, output_option, print_json, print_table
-from .settings import duration
+from .settings import duration, master_option
 
 if TYPE_CHECKING:
     from mezzo.messages.operator import AgentView

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .operator import ask, master_option, resources_text
+from .operator import ask, resources_text
 from .output import output_option, print_json, print_table
+from .settings import master_option
 
 if TYPE_CHECKING:
     from mezzo.messages.operator import Explanation, Objection

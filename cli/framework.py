@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from .http import gateway_option, gateway_server
-from .operator import ask, framework_id, master_option
+from .operator import ask, framework_id
 from .output import ago, amount, mib, output_option, print_json, print_table
+from .settings import master_option
 
 
 @click.group("framework")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from .daemons import serve
-from .settings import ADDRESS_HELP, PORT, daemon_options, duration, setting
+from .settings import PORT, daemon_options, duration, master_option, setting
 
 
 @click.command("gateway")
-@setting("--master", default="127.0.0.1:5055", help=f"Where the leading master is: {ADDRESS_HELP}.")
+@master_option
 @setting("--ip", default="127.0.0.1", help="Address to listen on.")
 @setting("--port", type=PORT, default=5050, help="HTTP port.")
 @setting(

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from .errors import Wrong
-from .operator import ask, master_option
+from .operator import ask
 from .output import output_option, print_json, print_table
-from .settings import duration
+from .settings import duration, master_option
 
 if TYPE_CHECKING:
     from mezzo.messages.operator import MaintenanceSchedule, MaintenanceWindow

@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from .daemons import DIRECTORY, STATE_ROOT, reachable_name, serve
-from .settings import ADDRESS_HELP, PORT, daemon_options, duration, setting
+from .settings import PORT, daemon_options, duration, master_option, setting, zookeeper
 
 
 @click.command("marathon")
-@setting("--master", default="127.0.0.1:5055", help=f"Where the leading master is: {ADDRESS_HELP}.")
+@master_option
 @setting(
     "--zk",
+    type=zookeeper,
     help="ZooKeeper: zk://[user:password@]host:port,host:port/path. All Marathons that stand by "
     "for each other name the same. Without it this one is alone and keeps its state in --work-dir.",
 )

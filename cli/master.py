@@ -19,6 +19,7 @@ from .settings import (
     quantity_sets,
     rate,
     setting,
+    zookeeper,
 )
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 @click.command("master")
 @setting(
     "--zk",
+    type=zookeeper,
     help="ZooKeeper: zk://[user:password@]host:port,host:port/path. All masters of a cluster name "
     "the same. Without it this master is the only one and keeps its state in --work-dir.",
 )

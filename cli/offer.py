@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from .operator import ask, master_option, resources_text
+from .operator import ask, resources_text
 from .output import output_option, print_json, print_table
+from .settings import master_option
 
 
 @click.group("offer")

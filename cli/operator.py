@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from mezzo.ids import AgentId, FrameworkId
 
-from .errors import Failed, Unreachable, Wrong
+from .errors import Failed, Unreachable
 from .output import amount
-from .settings import ADDRESS_HELP, setting
 
 if TYPE_CHECKING:
     from mezzo.messages.operator import OperatorCall, OperatorResponse
     from mezzo.resources import Resources
 
 _LEADER_S: Final = 10.0
-
-master_option = setting(
-    "--master", default="127.0.0.1:5055", help=f"Where the leading master is: {ADDRESS_HELP}."
-)
 
 
 def ask(master: str, call: OperatorCall) -> Any:  # noqa: ANN401 - the answer that belongs to the call
@@ -29,7 +25,8 @@ def ask(master: str, call: OperatorCall) -> Any:  # noqa: ANN401 - the answer th
     from mezzo.errors import BadRequest, MezzoError
     from mezzo.wire.clients import OperatorClient
 
-    problem = "none is known"
+    _silence_libraries()
+    problem = f"no leader is known after {_LEADER_S:g} s"
     for target in _targets(master):
         client = OperatorClient(target)
         try:
@@ -43,9 +40,25 @@ def ask(master: str, call: OperatorCall) -> Any:  # noqa: ANN401 - the answer th
         finally:
             client.close()
     raise Unreachable(
-        f"no master at {master} answers ({problem}): start a cluster with `mezzo up`, or say where "
-        "it is with --master or MEZZO_MASTER"
+        f"no master at {_shown(master)} answers ({problem}): start a cluster with `mezzo up`, or "
+        "say where it is with --master or MEZZO_MASTER"
     )
+
+
+def _silence_libraries() -> None:
+    """What went wrong is raised, and told once. A log would come between: of an election on
+    stdout, where programs read JSON, of kazoo for every attempt to connect."""
+    import structlog
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.getLogger("kazoo").setLevel(logging.CRITICAL)
+
+
+def _shown(master: str) -> str:
+    """Without the password of a ZooKeeper address."""
+    from mezzo.zk_address import SCHEME, parse_zk_address
+
+    return str(parse_zk_address(master)) if master.startswith(SCHEME) else master
 
 
 def _not_refused(answer: OperatorResponse) -> OperatorResponse:
@@ -60,7 +73,6 @@ def _targets(master: str) -> list[str]:
     """host:port of the leader, or each address that was given."""
     from mezzo.election.base import LeaderChanged
     from mezzo.election.detector import detector_for
-    from mezzo.errors import BadConfig
     from mezzo.wire.link import grpc_target
 
     found: list[str] = []
@@ -71,10 +83,7 @@ def _targets(master: str) -> list[str]:
             found.extend(grpc_target(change.leader).split(","))
             known.set()
 
-    try:
-        detector = detector_for(master)
-    except BadConfig as error:
-        raise Wrong(f"--master: {error}") from None
+    detector = detector_for(master)
     detector.start(listen)
     try:
         known.wait(_LEADER_S)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from .errors import Wrong
-from .operator import amounts_json, amounts_text, ask, master_option
+from .operator import amounts_json, amounts_text, ask
 from .output import output_option, print_json, print_table
+from .settings import master_option
 
 if TYPE_CHECKING:
     from mezzo.messages.operator import QuotaConfig

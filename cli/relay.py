@@ -5,12 +5,31 @@ from __future__ import annotations
 import click
 
 from .daemons import serve
-from .settings import ADDRESS_HELP, daemon_options, duration, setting
+from .settings import daemon_options, duration, master_option, setting
+
+
+def host_and_port(text: str) -> str:
+    """Option type: one `host:port`."""
+    from mezzo.errors import BadConfig
+    from mezzo.zk_address import parse_hosts
+
+    try:
+        address = parse_hosts(text)
+    except BadConfig as error:
+        raise click.BadParameter(str(error)) from error
+    if "," in address:
+        raise click.BadParameter(f"{text!r} is more than one host:port: give one")
+    return address
 
 
 @click.command("relay")
-@setting("--master", default="127.0.0.1:5055", help=f"Where the leading master is: {ADDRESS_HELP}.")
-@setting("--listen", default="127.0.0.1:5056", help="host:port for agents: their --master.")
+@master_option
+@setting(
+    "--listen",
+    type=host_and_port,
+    default="127.0.0.1:5056",
+    help="host:port for agents: their --master.",
+)
 @setting("--zk-session-timeout", type=duration, default="10secs", help="ZooKeeper session.")
 @daemon_options
 def command(
@@ -23,20 +42,6 @@ def command(
     """
     from mezzo.relay import RelayOptions, run_relay
 
-    host, _, port = parse_listen(listen).rpartition(":")
+    host, _, port = listen.rpartition(":")
     options = RelayOptions(master, ip=host, port=int(port), zk_session_timeout_s=zk_session_timeout)
     serve("relay", lambda: run_relay(options), log_level=log_level, log_json=log_json)
-
-
-def parse_listen(listen: str) -> str:
-    """One `host:port`."""
-    from mezzo.errors import BadConfig
-    from mezzo.zk_address import parse_hosts
-
-    try:
-        address = parse_hosts(listen)
-    except BadConfig as error:
-        raise click.BadParameter(f"--listen {listen}: {error}") from error
-    if "," in address:
-        raise click.BadParameter(f"--listen {listen}: give one host:port")
-    return address

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from .operator import amounts_json, amounts_text, ask, master_option, resources_text
+from .operator import amounts_json, amounts_text, ask, resources_text
 from .output import amount, output_option, print_json, print_table
+from .settings import master_option
 
 
 @click.group("role")

@@ -130,8 +130,43 @@ def fault_domain(text: str) -> FaultDomain:
     return FaultDomain(region, zone)
 
 
+def address(text: str) -> str:
+    """Option type: where the leading master is. What is wrong is told without its password."""
+    from mezzo.election.detector import detector_for
+
+    if text.startswith("zk://"):
+        return zookeeper(text)
+    if "@" in text:
+        raise click.BadParameter(
+            "only ZooKeeper has users: write zk://[user:password@]host:port,host:port/path"
+        )
+    try:
+        detector_for(text)  # it does nothing before it is started
+    except BadConfig as error:
+        raise click.BadParameter(str(error)) from error
+    return text
+
+
+def zookeeper(text: str) -> str:
+    """Option type: zk://[user:password@]host:port,host:port/path."""
+    from mezzo.zk_address import parse_zk_address
+
+    try:
+        parse_zk_address(text)
+    except BadConfig as error:
+        raise click.BadParameter(str(error)) from error
+    return text
+
+
 PORT: Final = click.IntRange(1, 65535)
-ADDRESS_HELP: Final = "host:port, zk://host:port,host:port/path or solo:/path/of/lock"
+
+master_option = setting(
+    "--master",
+    type=address,
+    default="127.0.0.1:5055",
+    help="Where the leading master is: host:port, zk://host:port,host:port/path or "
+    "solo:/path/of/lock.",
+)
 
 
 def daemon_options(function: F) -> F:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from .operator import ask, master_option
+from .operator import ask
 from .output import amount, output_option, print_json, print_table
+from .settings import master_option
 
 
 @click.group("weight")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mezzo.cli.main import cli
+from mezzo.daemon import cli_command
 from mezzo.frameworks.sdk import TaskState
 from tests.masters import Cluster, Recorder, until
-from tests.zookeeper import free_ports
+from tests.zookeeper import ZkEnsemble, free_ports
 
 
 class Mezzo:
@@ -189,3 +191,30 @@ def test_of_several_addresses_the_one_that_answers_is_asked(mezzo: Mezzo) -> Non
     result = CliRunner().invoke(cli, ["agent", "list", "--master", both])
     assert result.exit_code == 0
     assert mezzo.agent_id in result.stdout
+
+
+@pytest.mark.zookeeper
+@pytest.mark.xdist_group("zookeeper")
+def test_a_leader_is_found_in_zookeeper_and_only_the_answer_is_printed(
+    tmp_path: Path, zk: ZkEnsemble
+) -> None:
+    cluster, url = Cluster(tmp_path), zk.url()
+    try:
+        cluster.master(zk=url).until_it_leads()
+        result = CliRunner().invoke(cli, ["weight", "list", "--master", url, "-o", "json"])
+    finally:
+        cluster.end()
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "[]\n", "")
+
+
+def test_of_a_zookeeper_that_is_not_there_one_line_tells_and_no_password() -> None:
+    (port,) = free_ports(1)
+    url = f"zk://who:secret@127.0.0.1:{port}/mezzo"
+    done = subprocess.run(
+        cli_command("weight", "list", "--master", url), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith(
+        f"mezzo: no master at zk://who:***@127.0.0.1:{port}/mezzo answers"
+    )
+    assert len(done.stderr.splitlines()) == 1

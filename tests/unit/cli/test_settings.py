@@ -20,6 +20,8 @@ from mezzo.cli.settings import (
 )
 from mezzo.model import FaultDomain
 
+from .conftest import Mezzo
+
 
 @click.command("gateway")
 @setting("--port", type=PORT, default=1)
@@ -123,3 +125,45 @@ def test_what_is_no_part_of_a_whole_is_refused(text: str) -> None:
 def test_names_are_between_commas() -> None:
     assert names(" a, b,,c ") == ("a", "b", "c")
     assert names("") == ()
+
+
+@pytest.mark.parametrize("command", ["agent", "gateway", "marathon", "relay"])
+@pytest.mark.parametrize("wrong", ["", "nowhere", "zk:/x", "zk://zk1:2181", "solo:lock"])
+def test_no_daemon_starts_with_a_master_that_is_no_address(
+    mezzo: Mezzo, command: str, wrong: str
+) -> None:
+    result = mezzo(command, "--master", wrong)
+    assert result.exit_code == 2
+    assert "Invalid value for '--master'" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["master", "marathon"])
+def test_no_daemon_starts_with_a_zookeeper_that_is_none(mezzo: Mezzo, command: str) -> None:
+    result = mezzo(command, "--zk", "zk1:2181/mezzo")
+    assert result.exit_code == 2
+    assert "Invalid value for '--zk'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "wrong", ["zk//who:secret@zk1:2181/mezzo", "zk://who:secret@zk1:port/mezzo", "who:secret@zk1:1"]
+)
+def test_a_wrong_address_is_told_without_its_password(mezzo: Mezzo, wrong: str) -> None:
+    result = mezzo("agent", "list", "--master", wrong)
+    assert result.exit_code == 2
+    assert "secret" not in result.stderr
+    assert "zk://[user:password@]" in result.stderr
+
+
+@pytest.mark.parametrize("wrong", ["x", "h:1,h:2", "h:0"])
+def test_a_relay_listens_at_one_address(mezzo: Mezzo, wrong: str) -> None:
+    result = mezzo("relay", env={"MEZZO_LISTEN": wrong})
+    assert result.exit_code == 2
+    assert f"MEZZO_LISTEN (environment): '{wrong}'" in result.stderr
+
+
+def test_an_option_before_a_subcommand_is_not_overlooked(mezzo: Mezzo) -> None:
+    result = mezzo("agent", "--master", "127.0.0.1:1", "list")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "mezzo: --master stands before list: write mezzo agent list --master\n",
+    )
