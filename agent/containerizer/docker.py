@@ -116,7 +116,7 @@ class DockerRuntime:
             make_sandbox(spec.sandbox, None)
             check_volumes(spec.volumes, None)
             self._create(container)
-            self._engine.call(lambda api: api.start(container_name(spec.container_id)))
+            self._engine.call(lambda api: self._start(api, container))
         except (BadRequest, OSError) as error:
             self._calls.tell(self._over, LaunchFailed(spec.container_id, str(error)))
         except DockerException as error:
@@ -168,6 +168,10 @@ class DockerRuntime:
             self._engine.call(pull)
         except DockerException as error:
             raise BadRequest(f"image {image} can't be pulled: {refusal_text(error)}") from error
+
+    def _start(self, api: docker.APIClient, container: _Container) -> None:
+        self._refuse_if_unwanted(container)  # each time: the engine may have been away for long
+        api.start(container_name(container.spec.container_id))
 
     def _refuse_if_unwanted(self, container: _Container) -> None:
         if container.unwanted:

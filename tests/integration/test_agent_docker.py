@@ -6,6 +6,7 @@ import contextlib
 import json
 import shutil
 import socket
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -419,6 +420,58 @@ def test_an_engine_that_is_away_is_waited_for_and_said_so(
         assert events.index("docker.unavailable") < events.index("docker.available")
         master.kill(task_id)
         master.wait_state(task_id, S.KILLED)
+
+
+class Gate:
+    """Between an agent and its engine: while closed, no request to start a container gets through,
+    and its connection breaks."""
+
+    def __init__(self, path: Path, engine: Path) -> None:
+        self.closed = True
+        self.stopped = threading.Event()  # a start
+        self._engine = engine
+        self._server = socket.socket(socket.AF_UNIX)
+        self._server.bind(str(path))
+        self._server.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            agent, _ = self._server.accept()
+            engine = socket.socket(socket.AF_UNIX)
+            engine.connect(str(self._engine))
+            for pair in ((agent, engine), (engine, agent)):
+                threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while said := source.recv(65536):
+                if self.closed and said.startswith(b"POST ") and b"/start HTTP" in said:
+                    self.stopped.set()
+                    break
+                target.sendall(said)
+        for each in (source, target):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+
+def test_what_is_killed_while_the_engine_is_away_is_not_started_when_it_is_back(
+    docker_engine: DockerEngine, engine: docker.DockerClient, tmp_path: Path, task_id: str
+) -> None:
+    """A unique task above all: it may run elsewhere by then."""
+    gate = Gate(tmp_path / "gate", docker_engine.socket)
+    options = {"containerizers": "docker", "docker_host": f"unix://{tmp_path}/gate"}
+    for master, _ in agent_world(tmp_path / "agent", **options):
+        master.run(task(task_id, "sleep 1000"))
+        assert gate.stopped.wait(30)
+        master.kill(task_id)
+        # Its answer comes after the kill.
+        master.run(task("refused", "true", port_mappings=(PortMapping(1, 1),)))
+        master.wait_state("refused", S.ERROR)
+        gate.closed = False
+        master.wait_state(task_id, S.KILLED)
+        assert S.RUNNING not in master.heard.states(task_id)
+        assert container_of(engine, task_id).attrs["State"]["Status"] == "created"
 
 
 def test_a_container_that_somebody_removes_is_reported(
