@@ -66,7 +66,8 @@ def drain(agent: str, max_grace_period: float | None, mark_gone: bool, master: s
 
     found = agent_id(master, agent)
     ask(master, DrainAgent(found, max_grace_period, mark_gone))
-    click.echo(f"agent {found} drains; `mezzo agent list` shows when it is drained")
+    then = "then it is gone" if mark_gone else "`mezzo agent list` shows when it is drained"
+    click.echo(f"agent {found} drains; {then}")
 
 
 @click.command("deactivate")

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from . import files
 from .deploy import Marathon, addresses, app_id, counts
 from .errors import Wrong
 from .http import Json, marathon_option
@@ -207,14 +208,11 @@ def restart(app: str, force: bool, marathon: str, timeout: float, detach: bool) 
 def read_definition(file: Path) -> Json:
     """The JSON object in a file. Raises Wrong."""
     try:
-        with click.open_file(str(file)) as opened:
-            definition = json.load(opened)
-    except OSError as error:
-        raise Wrong(f"{file} cannot be read: {error.strerror}") from error
+        definition = json.loads(files.read(file))
     except ValueError as error:
-        raise Wrong(f"{file} is no JSON: {error}") from error
+        raise Wrong(f"{files.shown(file)} is no JSON: {error}") from error
     if not isinstance(definition, dict):
-        raise Wrong(f"{file} holds no JSON object: write one app, {{...}}")
+        raise Wrong(f"{files.shown(file)} holds no JSON object: write one app, {{...}}")
     return definition
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
+import msgspec
 
-from .errors import Wrong
+from mezzo.record import Record
+
+from . import files
+from .errors import Failed, Wrong
 from .operator import ask
 from .output import output_option, print_json, print_table
 from .settings import duration, master_option
@@ -24,6 +27,31 @@ _FORM: Final = (
     '{"windows": [{"machine_ids": [{"hostname": "h1"}], "unavailability": '
     '{"start": {"nanoseconds": N}, "duration": {"nanoseconds": N}}}]}'
 )
+
+
+class _Nanos(Record):
+    nanoseconds: int
+
+
+class _Machine(Record):
+    hostname: str | None = None
+    ip: str | None = None
+
+
+class _Away(Record):
+    start: _Nanos
+    duration: _Nanos | None = None
+
+
+class _Window(Record):
+    machine_ids: tuple[_Machine, ...]
+    unavailability: _Away
+
+
+class _Schedule(Record):
+    """A schedule as Mesos writes it in JSON."""
+
+    windows: tuple[_Window, ...]
 
 
 @click.group("maintenance")
@@ -76,6 +104,12 @@ def plan(machines: tuple[str, ...], in_s: float, for_s: float | None, master: st
     from mezzo.model import Unavailability
 
     known = ask(master, GetMaintenanceSchedule()).schedule.windows
+    planned = {machine.hostname for window in known for machine in window.machine_ids}
+    if again := [name for name in machines if name in planned]:
+        raise Failed(
+            f"{', '.join(again)}: in the schedule already, see `mezzo maintenance get`; "
+            "`mezzo maintenance set FILE` replaces it"
+        )
     window = MaintenanceWindow(_machines(machines), Unavailability(time.time() + in_s, for_s))
     ask(master, UpdateMaintenanceSchedule(MaintenanceSchedule((*known, window))))
     click.echo(f"maintenance of {', '.join(machines)} is planned")
@@ -148,29 +182,22 @@ def _read(file: Path) -> MaintenanceSchedule:
     from mezzo.model import MachineId, Unavailability
 
     try:
-        with click.open_file(str(file)) as stream:
-            plain: Any = json.load(stream)
-        return MaintenanceSchedule(
-            tuple(
-                MaintenanceWindow(
-                    tuple(
-                        MachineId(machine.get("hostname"), machine.get("ip"))
-                        for machine in window["machine_ids"]
-                    ),
-                    Unavailability(
-                        window["unavailability"]["start"]["nanoseconds"] / _NANOS,
-                        window["unavailability"]["duration"]["nanoseconds"] / _NANOS
-                        if "duration" in window["unavailability"]
-                        else None,
-                    ),
-                )
-                for window in plain["windows"]
+        schedule = msgspec.json.decode(files.read(file), type=_Schedule)
+    except msgspec.DecodeError as error:
+        raise Wrong(f"{files.shown(file)} is no schedule: {error}: write {_FORM}") from None
+    return MaintenanceSchedule(
+        tuple(
+            MaintenanceWindow(
+                tuple(MachineId(machine.hostname, machine.ip) for machine in window.machine_ids),
+                Unavailability(
+                    away.start.nanoseconds / _NANOS,
+                    None if away.duration is None else away.duration.nanoseconds / _NANOS,
+                ),
             )
+            for window in schedule.windows
+            for away in [window.unavailability]
         )
-    except OSError as error:
-        raise Wrong(f"{file}: {error.strerror}: give a readable file") from None
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise Wrong(f"{file} is no schedule ({error!r}): write {_FORM}") from None
+    )
 
 
 def _name(machine: MachineId) -> str:

@@ -163,6 +163,9 @@ def test_maintenance_is_planned_begins_and_ends(mezzo: Mezzo) -> None:
     assert window["machine_ids"] == [{"hostname": "far"}, {"hostname": "off"}]
     assert window["unavailability"]["duration"] == {"nanoseconds": 1_800_000_000_000}
     assert "30 min" in mezzo("maintenance", "get").stdout
+    again = mezzo("maintenance", "plan", "near", "off")
+    assert again.exit_code == 1
+    assert again.stderr.startswith("mezzo: off: in the schedule already")
     assert mezzo("maintenance", "start", "far").exit_code == 0
     status = {row["machine"]: row["mode"] for row in mezzo.json("maintenance", "status")}
     assert status == {"far": "down", "off": "draining"}

@@ -76,3 +76,35 @@ def test_help_loads_nothing_that_is_slow() -> None:
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
 def test_every_example_is_an_app_definition(file: Path) -> None:
     assert read_definition(file)["id"].startswith("/")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "problem"),
+    [
+        ("{", "Input data was truncated"),
+        ("[]", "Expected `object`, got `array`"),
+        ('{"windows": [{}]}', "missing required field `machine_ids` - at `$.windows[0]`"),
+        (
+            '{"windows": [{"machine_ids": [{"hostname": 7}], "unavailability": '
+            '{"start": {"nanoseconds": 1}}}]}',
+            "got `int` - at `$.windows[0].machine_ids[0].hostname`",
+        ),
+    ],
+)
+def test_what_is_no_schedule_is_told_with_its_place(
+    mezzo: Mezzo, schedule: str, problem: str
+) -> None:
+    result = mezzo("maintenance", "set", "-", stdin=schedule)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("mezzo: the standard input is no schedule: ")
+    assert problem in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [("maintenance", "set"), ("app", "add")])
+def test_a_file_that_cannot_be_read_is_a_usage_error(mezzo: Mezzo, command: tuple[str]) -> None:
+    result = mezzo(*command, "nowhere.json")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "mezzo: nowhere.json cannot be read: No such file or directory\n",
+    )
