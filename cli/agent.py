@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from . import agents
-from .daemons import DIRECTORY, STATE_ROOT, reachable_name, serve
+from .daemons import DIRECTORY, STATE_ROOT, made, reachable_name, serve
 from .errors import Wrong
 from .settings import PORT, daemon_options, duration, fault_domain, master_option, setting
 
@@ -120,7 +120,7 @@ def command(
 
     options = AgentOptions(
         master=master,
-        work_dir=work_dir,
+        work_dir=made(work_dir),
         ip=ip,
         port=port,
         hostname=reachable_name(hostname, ip),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import click
+
+from .errors import Wrong
 
 STATE_ROOT: Final = Path("/var/lib/mezzo")
 DIRECTORY: Final = click.Path(path_type=Path, file_okay=False, resolve_path=True)
@@ -25,6 +28,18 @@ def reachable_name(hostname: str | None, ip: str) -> str:
     if hostname:
         return hostname
     return socket.gethostname() if ip in ("0.0.0.0", "::") else ip
+
+
+def made(work_dir: Path) -> Path:
+    """The daemon's folder, which is there and can be written. Raises Wrong."""
+    try:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=work_dir):
+            return work_dir
+    except OSError as error:
+        raise Wrong(
+            f"{work_dir} cannot be written ({error.strerror}): choose another with --work-dir"
+        ) from None
 
 
 def serve(

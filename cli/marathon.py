@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .daemons import DIRECTORY, STATE_ROOT, reachable_name, serve
+from .daemons import DIRECTORY, STATE_ROOT, made, reachable_name, serve
 from .settings import PORT, daemon_options, duration, master_option, setting, zookeeper
 
 
@@ -89,7 +89,7 @@ def command(
     options = MarathonOptions(
         master=master,
         zk=zk,
-        work_dir=work_dir,
+        work_dir=made(work_dir),
         ip=ip,
         http_port=http_port,
         hostname=reachable_name(hostname, ip),

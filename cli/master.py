@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .daemons import DIRECTORY, FILE, STATE_ROOT, reachable_name, serve
+from .daemons import DIRECTORY, FILE, STATE_ROOT, made, reachable_name, serve
 from .settings import (
     PORT,
     daemon_options,
@@ -215,7 +215,7 @@ def command(
         port=port,
         hostname=reachable_name(hostname, ip),
         zk=zk,
-        work_dir=work_dir,
+        work_dir=made(work_dir),
         gateway_port=gateway_port or None,
         agent_ping_timeout_s=agent_ping_timeout,
         max_agent_ping_timeouts=max_agent_ping_timeouts,

@@ -167,3 +167,16 @@ def test_an_option_before_a_subcommand_is_not_overlooked(mezzo: Mezzo) -> None:
         2,
         "mezzo: --master stands before list: write mezzo agent list --master\n",
     )
+
+
+@pytest.mark.parametrize("command", ["agent", "master", "marathon"])
+def test_a_folder_that_cannot_be_made_is_a_usage_error(
+    mezzo: Mezzo, tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "folder"
+    result = mezzo(command, "--work-dir", str(folder))
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"mezzo: {folder} cannot be written (Not a directory): choose another with --work-dir\n"
+    )
