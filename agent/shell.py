@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, assert_never
 
-from mezzo.core import CancelTimer, SetTimer
+from mezzo.core import CancelTimer, Instant, SetTimer
 from mezzo.election.detector import detector_for
 from mezzo.errors import BadConfig
 from mezzo.http.server import HttpServer
@@ -51,6 +51,12 @@ REFUSED: Final = 2  # exit code: the master wants no such agent; starting again 
 _HTTP_THREADS: Final = 16
 _LAST_WORDS_S: Final = 0.2
 _LOOP_ANSWERS_S: Final = 10
+
+
+def machine_now() -> Instant:
+    """The clocks of an agent's core. `mono_s` is the age of the machine with all that it slept: the
+    keepers of unique tasks know no other clock, and a machine that sleeps loses its leases."""
+    return Instant(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME))
 
 
 async def run_agent(options: AgentOptions) -> int:
@@ -91,7 +97,9 @@ class AgentShell:
         self._http.start()  # before the core, because its port is part of what the master is told
         config = replace(config, info=replace(config.info, port=self._http.port))
         self._core = AgentCore(config, stored, IdSource(random.SystemRandom()))
-        self._runtime: Runtime[e.AgentEvent] = Runtime(self._core, store, self._perform)
+        self._runtime: Runtime[e.AgentEvent] = Runtime(
+            self._core, store, self._perform, now=machine_now
+        )
         self._link = AgentLink(
             detector_for(options.master),
             on_up=lambda conn: self._post(e.MasterUp(conn)),
@@ -127,7 +135,7 @@ class AgentShell:
         if Kind.DOCKER in config.containerizers:
             await self._look_for_engine()
         cleanup = self._options.recover == "cleanup"
-        self._post(e.Started(boot_id(), cleanup, time.clock_gettime(time.CLOCK_BOOTTIME)))
+        self._post(e.Started(boot_id(), cleanup, machine_now().mono_s))
         if threading.current_thread() is threading.main_thread():
             # As in Mesos: this agent leaves for good, and its tasks with it.
             self._loop.add_signal_handler(signal.SIGUSR1, self._post, e.ShutdownRequested())

@@ -40,7 +40,7 @@ GC_THRESHOLDS: Final = (50_000, 20, 100)
 
 
 def system_now() -> Instant:
-    """The only place where daemons read the clocks for their cores."""
+    """The clocks of a daemon's core, unless it needs others (see the agent's)."""
     return Instant(time.time(), time.monotonic())
 
 

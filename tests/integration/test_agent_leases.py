@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +54,19 @@ def test_a_unique_task_ends_with_its_lease_and_others_run_on(world: World) -> No
     killed = master.wait_state("unique", S.KILLED)
     assert killed.reason is Reason.MASTER_DISCONNECTED
     assert alive(other)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="ONLY ROOT can have clocks of its own")
+def test_agents_and_keepers_have_one_clock_also_after_the_machine_has_slept() -> None:
+    """Else a keeper would find every lease older than it is, by as long as the machine slept."""
+    program = (
+        "import time; from mezzo.agent.shell import machine_now; "
+        "print(machine_now().mono_s - time.clock_gettime(time.CLOCK_BOOTTIME))"
+    )
+    asleep_s = "100000"
+    command = ("unshare", "--time", "--boottime", asleep_s, "--fork", sys.executable, "-c", program)
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert abs(float(run.stdout)) < float(asleep_s) / 2
 
 
 def test_the_keeper_ends_a_unique_task_whose_agent_is_dead(world: World) -> None:
