@@ -236,3 +236,10 @@ CONTRASTS_TOO_LOW = """() => {
   }
   return low;
 }"""
+
+
+def test_an_age_stays_in_one_line(page: Page, url: str) -> None:
+    page.goto(url)
+    for table in ("tasks", "agents", "frameworks"):
+        age = page.locator(f"#{table}-table tbody tr td:last-child").first
+        expect(age).to_have_css("white-space", "nowrap")
