@@ -53,10 +53,11 @@ class AgentOptions:
 
     def check(self) -> None:
         """Raises BadConfig for what can't work, before anything is touched."""
-        try:
-            ipaddress.ip_address(self.ip)
-        except ValueError:
-            raise BadConfig(f"--ip={self.ip} is no IP address: give one of this machine") from None
+        for flag, ip in (("--ip", self.ip), ("--docker-publish-ip", self.docker_publish_ip)):
+            try:
+                ipaddress.ip_address(ip or self.ip)
+            except ValueError:
+                raise BadConfig(f"{flag}={ip} is no IP address: give one of this machine") from None
         if self.reconfiguration_policy not in _POLICIES:
             raise BadConfig(
                 f"--reconfiguration-policy={self.reconfiguration_policy}: use equal or additive"

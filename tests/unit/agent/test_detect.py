@@ -119,6 +119,7 @@ def test_less_or_another_host_is_never_accepted(less: AgentInfo) -> None:
     ("wrong", "part"),
     [
         ({"ip": "localhost"}, "--ip"),
+        ({"docker_publish_ip": "300.1.1.1"}, "--docker-publish-ip"),
         ({"recover": "maybe"}, "--recover"),
         ({"reconfiguration_policy": "any"}, "--reconfiguration-policy"),
         ({"containerizers": "rkt"}, "--containerizers"),
