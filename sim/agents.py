@@ -32,8 +32,9 @@ from mezzo.agent.events import (
     VolumeMade,
     VolumeRemoved,
 )
+from mezzo.agent.state import Identity
 from mezzo.core import CancelTimer, Output, SetTimer
-from mezzo.ids import ConnId, IdSource
+from mezzo.ids import AgentId, ConnId, IdSource
 from mezzo.messages.agent import (
     KillTask,
     Ping,
@@ -42,6 +43,7 @@ from mezzo.messages.agent import (
     UpdateAcknowledged,
 )
 from mezzo.model import AgentInfo, Attribute
+from mezzo.record import decode
 from mezzo.resources import Resources
 
 from .client import Client, Server
@@ -52,6 +54,7 @@ from .network import AT_ONCE_S, Network
 from .process import Process
 from .watch import NOBODY
 
+_EXITS_S: Final = 20.0  # who exits is started again, within so long
 _COMMANDS: Final = (RunTask, KillTask, UpdateAcknowledged, Ping)
 
 
@@ -81,6 +84,7 @@ class VirtualAgent:
         self._world = network.world
         self._attributes = attributes
         self.gone = False  # for good
+        self.installations = 1
         self.on_effect: Callable[[VirtualAgent, AgentEffect], None] = NOBODY.agent_did
         self._boot = 1
         self._booted_at_s = self._world.now_s
@@ -110,6 +114,12 @@ class VirtualAgent:
         core: AgentCore | None = self.process.core
         return core
 
+    @property
+    def id(self) -> AgentId | None:
+        """As it is stored; None: it was never admitted."""
+        value = self.process.disk.data.get("agent/identity")
+        return None if value is None else decode(Identity, value).agent_id
+
     def start(self) -> None:
         self.process.start(Started(f"boot-{self._boot}", up_s=self._up_s()))
 
@@ -129,6 +139,12 @@ class VirtualAgent:
             self._booted_at_s = self._world.now_s
             self.machine.reboot()
         self.process.crash("rebooted" if reboot else "killed")
+
+    def renew(self) -> None:
+        """Its machine is installed anew: the agent that it had is forgotten, and all it ran."""
+        self.crash(self._world.between(0.0, 20.0), reboot=True)
+        self.process.disk = Disk()
+        self.installations += 1
 
     def destroy(self) -> None:
         """Its machine burns: nothing of it ever comes back."""
@@ -189,7 +205,8 @@ class VirtualAgent:
             case RenewLease(up_s=up_s):
                 self.machine.renew_lease((self._up_s() - up_s) / self.process.mono_rate)
             case Exit(message=message):
-                raise AssertionError(f"{self.name} exits: {message}")
+                self._down_for_s = self._world.between(0.0, _EXITS_S)
+                self.process.crash(f"exits: {message}")
             case SetTimer() | CancelTimer():
                 raise AssertionError("the process sets timers itself")
             case _:

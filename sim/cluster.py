@@ -15,6 +15,7 @@ from mezzo.model import Attribute
 from mezzo.record import decode
 from mezzo.resources import Resources
 
+from .admin import Admin
 from .agents import VirtualAgent
 from .containers import Container, Machine
 from .disk import Disk
@@ -29,9 +30,11 @@ from .operator import JOB, Operator, app_of, apps_on
 from .promises import (
     EndsAreToldOnce,
     EveryNoIsExplained,
+    LimitsAreKept,
     NobodyStarves,
     NothingPromisedTwice,
     NothingRunsTwice,
+    OperatorsAreObeyed,
     TheDeposedChangeNothing,
     WhatRunsRunsOn,
     WhatWasSeenIsDurable,
@@ -179,6 +182,12 @@ class Cluster(Watch):
         self.operator = Operator(
             world, self.marathons, self.marathon_disk, machines, max(1, most), role
         )
+        guaranteed_roles = (_SERVICES, Kind.BATCH, Kind.UNIQUE) if guaranteed else ()
+        own = dict.fromkeys(each.role for each in self.frameworks) if own_roles else {}
+        limited = [each for each in own if each not in guaranteed_roles]
+        self.admin = Admin(
+            world, self.masters, self.agents, self.frameworks, self.master_disk, limited
+        )
         self._quotas: tuple[QuotaConfig, ...] = ()
         if guaranteed:
             units = {_SERVICES: _UNITS_OF_APPS * most, Kind.BATCH: BATCH_WIDTH, Kind.UNIQUE: 1}
@@ -192,13 +201,16 @@ class Cluster(Watch):
         self.drill = Drill(world, self.network, self.victims, self.survival)
         watch.begin(
             (
+                self.admin,
                 self,
+                OperatorsAreObeyed(self.admin, {agent.name: agent for agent in self.agents}),
                 WhatWasSeenIsDurable(self.masters),
                 NothingPromisedTwice({agent.name: agent.resources for agent in self.agents}),
                 NothingRunsTwice(self.agents),
                 self.survival,
                 EndsAreToldOnce(world, self.agents),
                 TheDeposedChangeNothing(),
+                LimitsAreKept(self.admin),
                 NobodyStarves(world, self.masters, self.marathons, self.frameworks, starves_s),
                 EveryNoIsExplained(world, self.masters, self.marathons),
             )
@@ -235,9 +247,11 @@ class Cluster(Watch):
         self.faults.start()
         self.start()
         self.operator.start()
+        self.admin.start()
         world.run(until_s=self.faults.last_s + world.between(0, 180))
         self.operator.stop()
         self.faults.stop()
+        self.admin.stop()
         healed_in_s = self.heal()
         # More than a small task leaves behind; but a glutton leaves only such pieces.
         glutton = any(framework.kind is Kind.GLUTTON for framework in self.frameworks)
@@ -251,7 +265,7 @@ class Cluster(Watch):
             self.containers,
             self.operator.answered,
             healed_in_s,
-            tuple(self.faults.summary),
+            (*self.faults.summary, *self.admin.summary),
         )
 
     def heal(self) -> float:

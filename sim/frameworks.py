@@ -139,8 +139,16 @@ class HoarderCore:
             case Update(status=status):
                 self._update(status, out)
             case Error(message=message):
-                # Its own doing: a stream of an earlier life was replaced, nothing is wrong.
-                assert "failed over" in message, message
+                if "removed" in message:
+                    self._begin_anew(out)
+                else:
+                    # Its own doing: a stream of an earlier life was replaced, nothing is wrong.
+                    assert "failed over" in message, message
+
+    def _begin_anew(self, out: Output[Any]) -> None:
+        """An operator has ended it. It comes back as another one, on its next stream."""
+        self.framework_id = None
+        out.writes.append(Delete("framework/id"))
 
     def _subscribed(self, out: Output[Any]) -> None:
         pass
@@ -190,6 +198,11 @@ class BatchCore(HoarderCore):
                 ReconcileTask(task_id, work.offer.agent_id) for task_id, work in self.tasks.items()
             )
             out.effects.append(Say(self.conn, Reconcile(tasks)))
+
+    def _begin_anew(self, out: Output[Any]) -> None:
+        super()._begin_anew(out)
+        out.writes += [Delete(f"task/{task_id}") for task_id in self.tasks]
+        self.tasks.clear()
 
     def _describe(self, task_id: TaskId, work: Work) -> TaskInfo:
         command = CommandInfo(value=f"sleep {work.seconds}")

@@ -1,6 +1,6 @@
 """Mutation testing of the simulator: `python -m mezzo.sim.mutants`."""
 
-from . import agents, allocators, kernel, marathons, masters
+from . import agents, allocators, kernel, marathons, masters, operators
 from .hunt import Find, hunt
 from .mutant import ALL, Mutant
 
@@ -14,4 +14,5 @@ __all__ = [
     "kernel",
     "marathons",
     "masters",
+    "operators",
 ]

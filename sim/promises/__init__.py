@@ -1,20 +1,24 @@
 """The promises of design.md section 5, each as a small checker that looks at every step."""
 
 from .p0_durable import WhatWasSeenIsDurable
+from .p0_operators import OperatorsAreObeyed
 from .p1_nothing_twice import NothingPromisedTwice
 from .p2_runs_once import NothingRunsTwice
 from .p3_survival import WhatRunsRunsOn
 from .p4_ends_told_once import EndsAreToldOnce
 from .p5_fencing import TheDeposedChangeNothing
+from .p7_limits import LimitsAreKept
 from .p7_no_starvation import NobodyStarves
 from .p8_explanations import EveryNoIsExplained
 
 __all__ = [
     "EndsAreToldOnce",
     "EveryNoIsExplained",
+    "LimitsAreKept",
     "NobodyStarves",
     "NothingPromisedTwice",
     "NothingRunsTwice",
+    "OperatorsAreObeyed",
     "TheDeposedChangeNothing",
     "WhatRunsRunsOn",
     "WhatWasSeenIsDurable",

@@ -12,15 +12,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from mezzo.agent.events import MasterSaid
 from mezzo.core import Output, TimerFired
-from mezzo.ids import AgentId, ConnId, OfferId
+from mezzo.ids import AgentId, ConnId, FrameworkId, OfferId
 from mezzo.master.core import MasterCore
 from mezzo.master.events import AgentSaid, FrameworkSaid, StreamClosed, ToAgent, ToFramework
 from mezzo.master.state import AgentEntry, Standing
-from mezzo.messages.agent import Ping, Pong
+from mezzo.messages.agent import Ping, Pong, ShutdownFramework
 from mezzo.messages.scheduler import Accept, Decline, Heartbeat, Offers, Rescind, Update
 from mezzo.resources import Resources
 
+from ..agents import VirtualAgent
 from ..containers import Container, Machine
 from ..masters import VirtualMaster
 from ..watch import Broken, Watch
@@ -43,6 +45,11 @@ class NothingPromisedTwice(Watch):
         """totals: by machine."""
         self._totals = totals
         self._seen: dict[str, tuple[MasterCore, _Seen]] = {}
+        self._removed: dict[FrameworkId, None] = {}  # agents were told to end their tasks
+
+    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+        if isinstance(event, MasterSaid) and isinstance(event.message, ShutdownFramework):
+            self._removed[event.message.framework_id] = None
 
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
         if master.process.epoch != master.process.disk.epoch:
@@ -68,7 +75,13 @@ class NothingPromisedTwice(Watch):
 
     def container_started(self, machine: Machine, container: Container) -> None:
         total = self._totals[machine.name]
-        running = machine.running()
+        # As in Mesos, what a removed framework has is free at once for the master, while its
+        # containers have their grace.
+        running = [
+            each
+            for each in machine.running()
+            if each.dies_at_s is None or each.spec.framework_id not in self._removed
+        ]
         cpus = sum(each.spec.cpus for each in running)
         mem_mib = sum(each.spec.mem_mib for each in running)
         if cpus > total.cpus + 1e-6 or mem_mib > total.mem_mib + 1e-6:
@@ -138,10 +151,11 @@ def _check(core: MasterCore, agent: AgentEntry) -> None:
     state = core.state
     for offer_id in agent.offers:
         framework = state.frameworks[state.offers[offer_id].framework_id]
-        if not agent.connected or framework.conn is None:
+        if not agent.connected or agent.deactivated or framework.conn is None:
+            is_ = "deactivated" if agent.deactivated else agent.standing
             raise Broken(
-                f"promise 1: {offer_id} promises what nobody can use: {agent.id} is "
-                f"{agent.standing}, {framework.info.name} has stream {framework.conn}"
+                f"promise 1: {offer_id} promises what nobody can use: {agent.id} is {is_}, "
+                f"{framework.info.name} has stream {framework.conn}"
             )
     if agent.standing is Standing.RECOVERED:
         return

@@ -1,7 +1,8 @@
 """Promise 3: running tasks survive the restart of agent, master, Marathon, store and engine.
 
 A container ends only for a reason that somebody outside has given: its framework asked for it, it
-ended by itself, its machine was rebooted, somebody removed it by hand, its framework was removed.
+ended by itself, its machine was rebooted, somebody removed it by hand, its framework was removed,
+its agent was drained or sent away (that somebody wanted that is looked at by `p0_operators`).
 And Marathon asks only for what it was told to end, or what it counts as too much: while nobody
 changes an app and nothing is lost, no restart of anything ends any of its containers. `Drill` says
 when that is so.
@@ -12,9 +13,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from mezzo.agent.containerizer.base import ContainerStarted
-from mezzo.agent.events import KillContainer, MasterDown
+from mezzo.agent.events import KillContainer, MasterDown, MasterSaid
 from mezzo.core import Output
 from mezzo.ids import ContainerId, TaskId
+from mezzo.messages.agent import DrainAgent, ShutdownAgent, ShutdownFramework
 from mezzo.messages.scheduler import Kill
 
 from ..agents import VirtualAgent
@@ -34,12 +36,26 @@ class WhatRunsRunsOn(Watch):
         self.calm = False  # nor may any stream
 
     def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+        if isinstance(event, MasterSaid):
+            self._excuse(agent, event.message)
         for effect in output.effects:
             # What is found to run after a restart is killed for what was stored before.
             if isinstance(effect, KillContainer) and not isinstance(event, ContainerStarted):
                 self._killed_early(agent, effect.container_id)
         if self.calm and isinstance(event, MasterDown):
             raise Broken(f"promise 3: {agent.name} lost its master, though nothing was wrong")
+
+    def _excuse(self, agent: VirtualAgent, message: Any) -> None:  # noqa: ANN401
+        """Tasks that the agent is to end, not by their frameworks' wish."""
+        if not isinstance(message, (DrainAgent, ShutdownAgent, ShutdownFramework)):
+            return
+        core = agent.core
+        assert core is not None
+        for task in core.view().tasks:
+            if not isinstance(message, ShutdownFramework) or (
+                task.framework_id == message.framework_id
+            ):
+                self._asked[task.info.task_id] = None
 
     def _killed_early(self, agent: VirtualAgent, container_id: ContainerId) -> None:
         """A unique task may be killed without being asked, but only as its lease runs out."""

@@ -31,7 +31,8 @@ class TheDeposedChangeNothing(Watch):
 
     def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
         if isinstance(event, MasterSaid):
-            self._heard(agent.name, event.epoch, output)
+            # One whose disk is new has heard nobody.
+            self._heard(f"{agent.name} {agent.installations}", event.epoch, output)
 
     def marathon_stepped(
         self,

@@ -71,6 +71,13 @@ def test_every_fault_is_drawn_by_some_seed() -> None:
     assert all(any(name not in each for each in drawn) for name in everything)
 
 
+def test_everything_that_operators_do_is_drawn_by_some_seed_and_by_some_nothing() -> None:
+    drawn = [set(Cluster(seed).admin.summary) for seed in range(60)]
+    everything = set().union(*drawn)
+    assert len(everything) == 8
+    assert all(any(name not in each for each in drawn) for name in everything)
+
+
 def test_a_failure_prints_its_story_and_the_command_that_replays_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

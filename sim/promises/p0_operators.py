@@ -1,0 +1,98 @@
+"""What all promises stand on, for operators: what they were told was done is done, and holds.
+
+Across any number of failovers, until it is taken back: an agent that is deactivated, draining or on
+a machine that is down is not offered; one that was marked gone is not admitted; on one that counts
+as drained nothing runs. And nobody drains or ends anything that no operator has asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mezzo.agent.events import MasterSaid
+from mezzo.core import Output, Put
+from mezzo.ids import AgentId
+from mezzo.master.events import Started, ToFramework
+from mezzo.master.records import AgentRecord
+from mezzo.messages.agent import (
+    AgentRegistered,
+    AgentReregistered,
+    DrainAgent,
+    ShutdownAgent,
+    ShutdownFramework,
+)
+from mezzo.messages.scheduler import Offers
+from mezzo.model import DrainState, Offer
+from mezzo.record import decode
+
+from ..admin import Admin
+from ..agents import VirtualAgent
+from ..masters import VirtualMaster
+from ..watch import Broken, Watch
+
+
+class OperatorsAreObeyed(Watch):
+    def __init__(self, admin: Admin, agents: dict[str, VirtualAgent]) -> None:
+        """agents: by hostname."""
+        self._admin = admin
+        self._agents = agents
+
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+        process = master.process
+        if process.epoch != process.disk.epoch:
+            return  # deposed: it does not know of what was asked of its successor
+        if isinstance(event, Started):
+            self._leads(master)
+        for effect in output.effects:
+            if isinstance(effect, ToFramework) and isinstance(effect.event, Offers):
+                for offer in effect.event.offers:
+                    self._offered(offer)
+        for write in output.writes:
+            if isinstance(write, Put) and write.key.startswith("agent/"):
+                self._stored(AgentId(write.key.removeprefix("agent/")), write.value)
+
+    def _leads(self, master: VirtualMaster) -> None:
+        assert master.core is not None
+        for name in self._admin.planned:
+            machine = master.core.state.machines.of(name)
+            if machine is None or (name in self._admin.down and not machine.down):
+                raise Broken(f"operators: {name} is to be away, but {master.name} has {machine}")
+        for role, weight in self._admin.weights.items():
+            known = master.core.state.weights.get(role)
+            if known != weight:
+                raise Broken(f"operators: role {role} weighs {weight}, but {master.name}: {known}")
+
+    def _offered(self, offer: Offer) -> None:
+        admin = self._admin
+        if offer.agent_id in admin.off or offer.agent_id in admin.gone:
+            raise Broken(f"operators: {offer.agent_id} is not to be offered, but {offer.id} does")
+        if offer.hostname in admin.down:
+            raise Broken(f"operators: {offer.hostname} is down, but {offer.id} offers it")
+
+    def _stored(self, agent_id: AgentId, value: bytes) -> None:
+        record = decode(AgentRecord, value)
+        drained = record.drain is not None and record.drain.state is DrainState.DRAINED
+        agent = self._agents[record.info.hostname]
+        running = [container.spec.task_id for container in agent.machine.running()]
+        if drained and agent.id == agent_id and running:
+            raise Broken(f"operators: {agent.name} counts as drained, but runs {running}")
+
+    def master_said(self, master: VirtualMaster, message: Any) -> None:  # noqa: ANN401
+        welcome = isinstance(message, (AgentRegistered, AgentReregistered))
+        deposed = master.process.epoch != master.process.disk.epoch
+        if welcome and not deposed and message.agent_id in self._admin.gone:
+            raise Broken(f"operators: {message.agent_id} was marked gone, but is welcomed back")
+
+    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+        if not isinstance(event, MasterSaid):
+            return
+        admin, message = self._admin, event.message
+        asked = True
+        if isinstance(message, DrainAgent):
+            asked = agent.id in admin.asked_off
+        elif isinstance(message, ShutdownAgent):
+            asked = agent.id in admin.asked_away or agent.name in admin.asked_away
+        elif isinstance(message, ShutdownFramework):
+            asked = message.framework_id in admin.torn
+        if not asked:
+            raise Broken(f"operators: {agent.name} is told {message}, which nobody has asked for")
