@@ -117,6 +117,7 @@ class Relay:
         if len(stream.outbox) >= OUTBOX_MAX:
             self._log.warning("stream.too_slow", stream=number)
             stream.abort("this stream is read too slowly: come again")
+            self._ended(number)  # now: when the agent reads again, if ever, is another matter
             return
         stream.put(batch)
 
@@ -145,8 +146,12 @@ class Relay:
         try:
             await stream.serve(context, read())
         finally:
-            self._agents.pop(number, None)
-            self._link.ended(conn, number)
+            self._ended(number)
+
+    def _ended(self, number: int) -> None:
+        """Once for each stream: tell its master, unless that one's own stream is over."""
+        if self._agents.pop(number, None) is not None and self._conn is not None:
+            self._link.ended(self._conn, number)
 
     async def _upstream(self) -> ConnId | None:
         try:
