@@ -355,4 +355,4 @@ class AgentCore:
             case e.AskAgain():
                 self._membership.ask_again(now, out)
             case e.PingOverdue():
-                self._membership.ping_overdue(out)
+                self._membership.ping_overdue(now, out)

@@ -63,6 +63,7 @@ class Membership:
         self._leases = leases
         self._boot_id = ""
         self._ask_again_s = ASK_AGAIN_MIN_S
+        self._ping_due = 0.0  # mono_s
         self.conn: ConnId | None = None
         self.registered = False
 
@@ -168,10 +169,15 @@ class Membership:
             self._ask(now, out)
 
     def _expect_ping(self, now: Instant, out: Out) -> None:
-        out.effects.append(SetTimer(_PING, now.mono_s + self._config.ping_timeout_s))
+        self._ping_due = now.mono_s + self._config.ping_timeout_s
+        out.effects.append(SetTimer(_PING, self._ping_due))
 
-    def ping_overdue(self, out: Out) -> None:
-        if self.conn is not None:  # else the stream ended while the timer was on its way
+    def ping_overdue(self, now: Instant, out: Out) -> None:
+        if self.conn is None:
+            return  # the stream ended while the timer was on its way
+        if now.mono_s < self._ping_due:
+            out.effects.append(SetTimer(_PING, self._ping_due))  # a ping came, or another stream
+        else:
             reason = f"no ping for {self._config.ping_timeout_s:g} s"
             out.effects.append(CloseMaster(self.conn, reason))
             self._detach(out)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mezzo.agent import events as e
 from mezzo.agent.containerizer.base import ContainerExited
 from mezzo.agent.membership import ASK_AGAIN_MAX_S, ASK_AGAIN_MIN_S, CAPABILITIES
-from mezzo.core import CancelTimer
+from mezzo.core import CancelTimer, TimerFired
 from mezzo.ids import AgentId, ConnId, ExecutorId, FrameworkId, TaskId
 from mezzo.messages import agent as am
 from mezzo.model import FrameworkInfo
@@ -121,6 +123,25 @@ def test_an_agent_without_pings_looks_for_the_master_anew() -> None:
     assert close == e.CloseMaster(world.conn, "no ping for 75 s")
     world.step(e.MasterDown(world.conn))
     assert isinstance(world.connect()[1], e.Send)
+
+
+@pytest.mark.parametrize("news", ["a ping", "another stream"])
+def test_a_timer_that_was_overtaken_by_a_sign_of_life_closes_nothing(news: str) -> None:
+    """The agent was frozen, say: both the timer and the news have waited."""
+    world = World().register()
+    world.now_s += 80
+    if news == "a ping":
+        world.hear(am.Ping(connected=True))
+    else:
+        world.step(e.MasterDown(world.conn))
+        world.connect()
+    world.step(TimerFired(e.PingOverdue()))
+    assert world.of(e.CloseMaster) == []
+    world.wait(74)
+    assert world.of(e.CloseMaster) == []
+    assert [close.conn for close in world.wait(2) if isinstance(close, e.CloseMaster)] == [
+        world.conn
+    ]
 
 
 def test_a_task_that_the_master_waits_for_and_that_never_came_is_dropped_reliably() -> None:
