@@ -11,7 +11,15 @@ from click.core import ParameterSource
 from . import agents
 from .daemons import DIRECTORY, STATE_ROOT, made, reachable_name, serve
 from .errors import Wrong
-from .settings import PORT, daemon_options, duration, fault_domain, master_option, setting
+from .settings import (
+    PORT,
+    daemon_options,
+    duration,
+    fault_domain,
+    ip_option,
+    master_option,
+    setting,
+)
 
 if TYPE_CHECKING:
     from mezzo.model import FaultDomain
@@ -25,7 +33,7 @@ if TYPE_CHECKING:
     default=STATE_ROOT / "agent",
     help="Where its state and the sandboxes of its tasks are kept.",
 )
-@setting("--ip", default="127.0.0.1", help="Address to listen on.")
+@ip_option
 @setting("--port", type=PORT, default=5051, help="HTTP port: state, metrics, logs of tasks.")
 @setting("--hostname", help="Name that tasks are reached by.  [default: --ip]")
 @setting(

@@ -5,12 +5,19 @@ from __future__ import annotations
 import click
 
 from .daemons import serve
-from .settings import PORT, daemon_options, duration, master_option, setting
+from .settings import (
+    PORT,
+    daemon_options,
+    ip_option,
+    master_option,
+    setting,
+    zk_session_timeout_option,
+)
 
 
 @click.command("gateway")
 @master_option
-@setting("--ip", default="127.0.0.1", help="Address to listen on.")
+@ip_option
 @setting("--port", type=PORT, default=5050, help="HTTP port.")
 @setting(
     "--threads",
@@ -18,7 +25,7 @@ from .settings import PORT, daemon_options, duration, master_option, setting
     default=64,
     help="Answers at the same time; an open page takes one.",
 )
-@setting("--zk-session-timeout", type=duration, default="10secs", help="ZooKeeper session.")
+@zk_session_timeout_option
 @daemon_options
 def command(
     master: str,

@@ -7,7 +7,16 @@ from pathlib import Path
 import click
 
 from .daemons import DIRECTORY, STATE_ROOT, made, reachable_name, serve
-from .settings import PORT, daemon_options, duration, master_option, setting, zookeeper
+from .settings import (
+    PORT,
+    daemon_options,
+    duration,
+    ip_option,
+    master_option,
+    setting,
+    zk_session_timeout_option,
+    zookeeper,
+)
 
 
 @click.command("marathon")
@@ -21,7 +30,7 @@ from .settings import PORT, daemon_options, duration, master_option, setting, zo
 @setting(
     "--work-dir", type=DIRECTORY, default=STATE_ROOT / "marathon", help="Where its state is kept."
 )
-@setting("--ip", default="127.0.0.1", help="Address to listen on.")
+@ip_option
 @setting("--http-port", type=PORT, default=8080, help="HTTP port.")
 @setting("--hostname", help="Name that others reach it by.  [default: --ip]")
 @setting("--framework-name", default="marathon", help="Its name at the master.")
@@ -58,7 +67,7 @@ from .settings import PORT, daemon_options, duration, master_option, setting, zo
     default=100,
     help="More than so many at a time are refused.",
 )
-@setting("--zk-session-timeout", type=duration, default="10secs", help="ZooKeeper session.")
+@zk_session_timeout_option
 @daemon_options
 def command(
     master: str,

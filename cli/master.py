@@ -14,11 +14,13 @@ from .settings import (
     duration,
     fault_domain,
     fraction,
+    ip_option,
     names,
     percentage,
     quantity_sets,
     rate,
     setting,
+    zk_session_timeout_option,
     zookeeper,
 )
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 @setting(
     "--work-dir", type=DIRECTORY, default=STATE_ROOT / "master", help="Where its state is kept."
 )
-@setting("--ip", default="127.0.0.1", help="Address to listen on.")
+@ip_option
 @setting("--port", type=PORT, default=5055, help="gRPC port: for agents, frameworks and gateways.")
 @setting("--hostname", help="Name that others reach it by.  [default: --ip]")
 @setting(
@@ -166,7 +168,7 @@ if TYPE_CHECKING:
     default=8192,
     help="Events that are kept for operator streams that break.",
 )
-@setting("--zk-session-timeout", type=duration, default="10secs", help="ZooKeeper session.")
+@zk_session_timeout_option
 @daemon_options
 def command(
     zk: str | None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .daemons import serve
-from .settings import daemon_options, duration, master_option, setting
+from .settings import daemon_options, master_option, setting, zk_session_timeout_option
 
 
 def host_and_port(text: str) -> str:
@@ -30,7 +30,7 @@ def host_and_port(text: str) -> str:
     default="127.0.0.1:5056",
     help="host:port for agents: their --master.",
 )
-@setting("--zk-session-timeout", type=duration, default="10secs", help="ZooKeeper session.")
+@zk_session_timeout_option
 @daemon_options
 def command(
     master: str, listen: str, zk_session_timeout: float, log_level: str, log_json: bool

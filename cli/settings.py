@@ -159,6 +159,7 @@ def zookeeper(text: str) -> str:
 
 
 PORT: Final = click.IntRange(1, 65535)
+LOG_LEVEL: Final = click.Choice(["debug", "info", "warning", "error"])  # as mezzo.log has them
 
 master_option = setting(
     "--master",
@@ -166,6 +167,10 @@ master_option = setting(
     default="127.0.0.1:5055",
     help="Where the leading master is: host:port, zk://host:port,host:port/path or "
     "solo:/path/of/lock.",
+)
+ip_option = setting("--ip", default="127.0.0.1", help="Address to listen on.")
+zk_session_timeout_option = setting(
+    "--zk-session-timeout", type=duration, default="10secs", help="ZooKeeper session."
 )
 
 
@@ -183,7 +188,7 @@ def daemon_options(function: F) -> F:
             ),
             setting(
                 "--log-level",
-                type=click.Choice(["debug", "info", "warning", "error"]),
+                type=LOG_LEVEL,
                 default="info",
                 help="The least level that is logged.",
             ),

@@ -23,7 +23,7 @@ from .http import Json
 from .local_cluster import LocalCluster, Plan
 from .output import print_table
 from .progress import live_line
-from .settings import PORT, duration, setting
+from .settings import LOG_LEVEL, PORT, duration, setting
 
 _WAKE_S: Final = 3600.0
 
@@ -63,7 +63,7 @@ _WAKE_S: Final = 3600.0
 )
 @setting(
     "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
+    type=LOG_LEVEL,
     default="info",
     help="Of the daemons' logs in DIR/logs.",
 )
