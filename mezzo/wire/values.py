@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, Final, Literal, cast
 
 from mezzo.errors import BadRequest
@@ -10,6 +12,7 @@ from mezzo.model import (
     AttributeConstraint,
     ExecutorInfo,
     FaultDomain,
+    FrameworkInfo,
     Offer,
     OfferConstraints,
     Predicate,
@@ -46,24 +49,85 @@ from mezzo.resources import (
 )
 from mezzo.wire.v1 import common_pb2 as pb
 
-from .convert import Converter, Special, text
+from .convert import Converter, Special, entries, text
+
+# Looked up once: attributes of generated classes are slow.
+_SCALAR: Final = pb.Value.SCALAR
+_RANGES: Final = pb.Value.RANGES
+_SET: Final = pb.Value.SET
+_TEXT: Final = pb.Value.TEXT
+
+# ---------------------------------------------------------------------------------- memory
+
+_REMEMBERED: Final = 4096
+
+
+def _remembered(put: Callable[[Any, Any], None], get: Callable[[Any], Any], up_to: int) -> Special:
+    """The same for values of which the same few come again and again: frameworks, amounts.
+
+    To merge or to take the bytes of a message is one call, where `put` and `get` need one or more
+    for each field; and what is read twice is one object in memory. Bounded: in each direction the
+    latest few thousand values of at most `up_to` bytes.
+    """
+    raws: dict[Any, bytes] = {}
+    values: dict[bytes, Any] = {}
+
+    def put_known(value: Any, out: Any) -> None:
+        raw = raws.get(value)
+        if raw is not None:
+            out.MergeFromString(raw)
+            return
+        put(value, out)
+        raw = out.SerializePartialToString()
+        if len(raw) <= up_to:
+            _remember(raws, value, raw)
+
+    def get_known(message: Any) -> Any:
+        raw = message.SerializePartialToString()
+        value = values.get(raw)
+        if value is None:
+            value = get(message)
+            if len(raw) <= up_to:
+                _remember(values, raw, value)
+        return value
+
+    return Special(put_known, get_known)
+
+
+def _remember(known: dict[Any, Any], key: Any, value: Any) -> None:
+    if len(known) >= _REMEMBERED:
+        known.clear()  # the few are soon back
+    known[key] = value
+
 
 # ---------------------------------------------------------------------------------- resources
 
 
 def put_resources(resources: Resources, container: Any) -> None:
     """Append one Resource per kind, in the new form (`reservations`)."""
-    for kind, value in resources.sorted_items():
-        _put_resource(kind, value, container.add())
+    amounts = dict(resources.items())
+    for kind in _in_order(tuple(amounts)):
+        value = amounts[kind]
+        # Hardly two agents have the same ports free.
+        often = isinstance(value, int) or len(value[0]) < 3
+        put = _AMOUNT.put if often else _put_amount
+        put((kind, value), container.add())
 
 
 def put_resource(resources: Resources, out: Any) -> None:
     """Resources of one kind into one Resource."""
-    ((kind, value),) = resources.items()
-    _put_resource(kind, value, out)
+    (amount,) = resources.items()
+    _put_amount(amount, out)
 
 
-def _put_resource(kind: Kind, value: Value, out: Any) -> None:
+@lru_cache(maxsize=1024)
+def _in_order(kinds: tuple[Kind, ...]) -> list[Kind]:
+    """As `sorted_items`, which is slow, while few combinations of kinds occur."""
+    return [kind for kind, _ in Resources(dict.fromkeys(kinds, 1)).sorted_items()]
+
+
+def _put_amount(amount: tuple[Kind, Value], out: Any) -> None:
+    kind, value = amount
     out.name = kind.name
     _put_value(value, out)
     for reservation in kind.reservations:
@@ -85,16 +149,22 @@ def _put_resource(kind: Kind, value: Value, out: Any) -> None:
 
 def _put_value(value: Value, out: Any) -> None:
     if isinstance(value, Ranges):
-        out.type = pb.Value.RANGES
-        out.ranges.SetInParent()
-        for begin, end in value.pairs:
-            out.ranges.range.add(begin=begin, end=end)
+        out.type = _RANGES
+        _put_ranges(value.pairs, out.ranges)
     elif isinstance(value, Items):
-        out.type = pb.Value.SET
+        out.type = _SET
         out.set.item.extend(value.members)
     else:
-        out.type = pb.Value.SCALAR
+        out.type = _SCALAR
         out.scalar.value = from_milli(value)
+
+
+def _put_ranges(pairs: Iterable[tuple[int, int]], out: Any) -> None:
+    add = out.range.add
+    for begin, end in pairs:
+        entry = add()
+        entry.begin = begin
+        entry.end = end
 
 
 def _put_disk(disk: Disk, out: Any) -> None:
@@ -118,10 +188,15 @@ def _put_disk(disk: Disk, out: Any) -> None:
 
 def get_resources(container: Any) -> Resources:
     """Read the new and the old form. Raises BadRequest, naming the resource."""
-    total = Resources()
-    for entry in container:
-        total = total + Resources({_get_kind(entry): _get_value(entry)})
-    return total
+    amounts: dict[Kind, Value] = {}
+    for entry in container[:]:  # a slice: to end an iteration costs as much as an entry
+        kind, value = _AMOUNT.get(entry)
+        if kind in amounts:
+            both = Resources({kind: amounts[kind]}) + Resources({kind: value})
+            amounts.update(both.items())
+        else:
+            amounts[kind] = value
+    return Resources(amounts)
 
 
 def get_resource(entry: Any) -> Resources:
@@ -133,32 +208,35 @@ def get_resource(entry: Any) -> Resources:
 
 
 def _get_value(entry: Any) -> Value:
-    if entry.type == pb.Value.SCALAR:
+    type_ = entry.type
+    if type_ == _SCALAR:
         amount = entry.scalar.value
         if not 0 <= amount < 1e15:
             raise BadRequest(f"resource {entry.name} is {amount}: it must be a number from 0 up")
         return to_milli(amount)
-    if entry.type == pb.Value.RANGES:
-        return Ranges.of((r.begin, r.end) for r in entry.ranges.range)
-    if entry.type == pb.Value.SET:
+    if type_ == _RANGES:
+        return Ranges.of([(r.begin, r.end) for r in entry.ranges.range[:]])
+    if type_ == _SET:
         return Items.of(map(text, entry.set.item))
     raise BadRequest(f"resource {entry.name} has type TEXT: use SCALAR, RANGES or SET")
 
 
 def _get_kind(entry: Any) -> Kind:
-    if not (entry.reservations or entry.disk.ByteSize() or entry.HasField("reservation")) and (
-        entry.role == "*"
-    ):
-        return Kind(
-            text(entry.name), (), None, entry.HasField("revocable"), entry.HasField("shared")
-        )
+    has = entry.HasField
     return Kind(
         text(entry.name),
         _get_reservations(entry),
-        _get_disk(entry.disk) if entry.HasField("disk") else None,
-        entry.HasField("revocable"),
-        entry.HasField("shared"),
+        _get_disk(entry.disk) if has("disk") else None,
+        has("revocable"),
+        has("shared"),
     )
+
+
+def _get_amount(entry: Any) -> tuple[Kind, Value]:
+    return _get_kind(entry), _get_value(entry)
+
+
+_AMOUNT: Final = _remembered(_put_amount, _get_amount, up_to=64)
 
 
 def _get_reservations(entry: Any) -> tuple[Reservation, ...]:
@@ -217,27 +295,26 @@ def _get_disk(disk: Any) -> Disk | None:
 def _put_attribute(attribute: Attribute, out: Any) -> None:
     out.name = attribute.name
     if attribute.scalar is not None:
-        out.type = pb.Value.SCALAR
+        out.type = _SCALAR
         out.scalar.value = attribute.scalar
     elif attribute.ranges is not None:
-        out.type = pb.Value.RANGES
-        for begin, end in attribute.ranges:
-            out.ranges.range.add(begin=begin, end=end)
+        out.type = _RANGES
+        _put_ranges(attribute.ranges, out.ranges)
     elif attribute.set is not None:
-        out.type = pb.Value.SET
+        out.type = _SET
         out.set.item.extend(attribute.set)
     else:
-        out.type = pb.Value.TEXT
+        out.type = _TEXT
         out.text.value = attribute.text or ""
 
 
 def _get_attribute(entry: Any) -> Attribute:
     name = text(entry.name)
-    if entry.type == pb.Value.SCALAR:
+    if entry.type == _SCALAR:
         return Attribute(name, scalar=entry.scalar.value)
-    if entry.type == pb.Value.RANGES:
+    if entry.type == _RANGES:
         return Attribute(name, ranges=tuple((r.begin, r.end) for r in entry.ranges.range))
-    if entry.type == pb.Value.SET:
+    if entry.type == _SET:
         return Attribute(name, set=tuple(map(text, entry.set.item)))
     return Attribute(name, text=text(entry.text.value))
 
@@ -252,16 +329,32 @@ def _get_domain(entry: Any) -> FaultDomain:
     return FaultDomain(text(domain.region.name), text(domain.zone.name))
 
 
+def _put_framework(framework: FrameworkInfo, out: Any) -> None:
+    # The filters' dicts of amounts can't be remembered.
+    put = _fill_framework if framework.offer_filters else _FRAMEWORK.put
+    put(framework, out)
+
+
+def _fill_framework(framework: FrameworkInfo, out: Any) -> None:
+    CONVERTER.fill(framework, out)
+
+
+def _read_framework(message: Any) -> FrameworkInfo:
+    return CONVERTER.read(FrameworkInfo, message)
+
+
+_FRAMEWORK: Final = _remembered(_fill_framework, _read_framework, up_to=1024)
+
+
 def _put_operation(operation: Operation, out: Any) -> None:
     """Each type has a body with the type's name in lower case."""
     if operation.id is not None:
         out.id.value = operation.id
     if isinstance(operation, OtherOperation):
-        out.type = pb.Offer.Operation.Type.Value(operation.type)
+        out.type = operation.type
         return
-    name = _OPERATION_NAMES[type(operation)]
-    out.type = pb.Offer.Operation.Type.Value(name)
-    body = getattr(out, name.lower())
+    out.type, field = _OPERATION_NAMES[type(operation)]
+    body = getattr(out, field)
     body.SetInParent()
     if isinstance(operation, LaunchGroup):
         CONVERTER.fill(operation.executor, body.executor)
@@ -275,7 +368,7 @@ def _put_operation(operation: Operation, out: Any) -> None:
 def _get_operation(entry: Any) -> Operation:
     """Raises BadRequest for a known type without its body."""
     id_ = text(entry.id.value) if entry.HasField("id") else None
-    name = pb.Offer.Operation.Type.Name(entry.type)
+    name = _operation_name(entry.type)
     kind = _OPERATIONS.get(name)
     if kind is None:
         return OtherOperation(name, id_)
@@ -307,21 +400,22 @@ def _get_offer_filters(container: Any) -> tuple[RoleOfferFilter, ...]:
     """A role without a minimum of its own has the flag's, and needs no entry."""
     return tuple(
         RoleOfferFilter(
-            text(role),
+            role,
             tuple(
                 {
-                    text(name): checked_milli(f"offer_filters: {name}", scalar.value)
-                    for name, scalar in sorted(quantities.quantities.items())
+                    name: checked_milli(f"offer_filters: {name}", scalar.value)
+                    for name, scalar in entries(quantities.quantities)
                 }
                 for quantities in entry.min_allocatable_resources.quantities
             ),
         )
-        for role, entry in sorted(container.items())
+        for role, entry in entries(container)
         if entry.HasField("min_allocatable_resources")
     )
 
 
 def _put_constraints(constraints: OfferConstraints, out: Any) -> None:
+    out.SetInParent()
     for entry in constraints.roles:
         groups = out.role_constraints[entry.role].groups
         for group in entry.groups:
@@ -345,13 +439,13 @@ def _get_constraints(message: Any) -> OfferConstraints:
     return OfferConstraints(
         tuple(
             RoleConstraints(
-                text(role),
+                role,
                 tuple(
                     tuple(_get_condition(each) for each in group.attribute_constraints)
                     for group in entry.groups
                 ),
             )
-            for role, entry in sorted(message.role_constraints.items())
+            for role, entry in entries(message.role_constraints)
         )
     )
 
@@ -388,13 +482,15 @@ _OPERATIONS: Final[dict[str, type[Any]]] = {
     "GROW_VOLUME": GrowVolume,
     "SHRINK_VOLUME": ShrinkVolume,
 }
-_OPERATION_NAMES: Final = {kind: name for name, kind in _OPERATIONS.items()}
+_OPERATION_NAMES: Final = {kind: (name, name.lower()) for name, kind in _OPERATIONS.items()}
+_operation_name: Final = pb.Offer.Operation.Type.Name
 
 CONVERTER: Final = Converter(
     specials={
         Resources: Special(put_resources, get_resources),
-        Attribute: Special(_put_attribute, _get_attribute),
-        FaultDomain: Special(_put_domain, _get_domain),
+        Attribute: _remembered(_put_attribute, _get_attribute, up_to=128),
+        FaultDomain: _remembered(_put_domain, _get_domain, up_to=128),
+        FrameworkInfo: Special(_put_framework, _FRAMEWORK.get),
         Operation: Special(_put_operation, _get_operation),
         Conversion: Special(_put_operation, _get_operation),
         tuple[RoleOfferFilter, ...]: Special(_put_offer_filters, _get_offer_filters),
