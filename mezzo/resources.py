@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, TypeGuard
 
 from mezzo.errors import BadRequest
@@ -522,6 +523,7 @@ def _show(value: Value) -> str:
 _ORDER: Final = {"cpus": 0, "mem": 1, "disk": 2, "gpus": 3, "ports": 4}
 
 
+@lru_cache(maxsize=4096)  # few kinds occur, and to write one out takes long
 def _sort_key(kind: Kind) -> tuple[int, str]:
     return (_ORDER.get(kind.name, 9), repr(kind))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from typing import Any, Final, Literal, cast
 
 from mezzo.errors import BadRequest
@@ -105,9 +104,7 @@ def _remember(known: dict[Any, Any], key: Any, value: Any) -> None:
 
 def put_resources(resources: Resources, container: Any) -> None:
     """Append one Resource per kind, in the new form (`reservations`)."""
-    amounts = dict(resources.items())
-    for kind in _in_order(tuple(amounts)):
-        value = amounts[kind]
+    for kind, value in resources.sorted_items():
         # Hardly two agents have the same ports free.
         often = isinstance(value, int) or len(value[0]) < 3
         put = _AMOUNT.put if often else _put_amount
@@ -118,12 +115,6 @@ def put_resource(resources: Resources, out: Any) -> None:
     """Resources of one kind into one Resource."""
     (amount,) = resources.items()
     _put_amount(amount, out)
-
-
-@lru_cache(maxsize=1024)
-def _in_order(kinds: tuple[Kind, ...]) -> list[Kind]:
-    """As `sorted_items`, which is slow, while few combinations of kinds occur."""
-    return [kind for kind, _ in Resources(dict.fromkeys(kinds, 1)).sorted_items()]
 
 
 def _put_amount(amount: tuple[Kind, Value], out: Any) -> None:
