@@ -1,10 +1,11 @@
-"""A scheduler in 50 lines: runs each shell command once, wherever the cluster has room.
+"""A scheduler in some 50 lines: runs each shell command once, wherever the cluster has room.
 
 python examples/run_commands.py 127.0.0.1:5055 'echo hello' 'sleep 5' 'exit 3'
 """
 
 import sys
 
+from mezzo.errors import MezzoError
 from mezzo.frameworks.sdk import (
     CommandInfo,
     Filters,
@@ -54,6 +55,11 @@ class RunCommands(Scheduler):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     scheduler = RunCommands(sys.argv[2:])
-    SchedulerDriver(scheduler, framework_info("run-commands"), sys.argv[1]).run()
+    try:
+        SchedulerDriver(scheduler, framework_info("run-commands"), sys.argv[1]).run()
+    except MezzoError as error:
+        sys.exit(f"run_commands.py: {error}")
     sys.exit(1 if scheduler.failed else 0)

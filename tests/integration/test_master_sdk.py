@@ -214,6 +214,17 @@ def test_the_example_runs_its_commands(cluster: Cluster, master: MasterProcess) 
     assert len(finished) == 30
 
 
+@pytest.mark.parametrize(
+    ("args", "said"), [((), "python examples/run_commands.py"), (("nowhere", "true"), "host:port")]
+)
+def test_the_example_says_what_it_is_called_with(args: tuple[str, ...], said: str) -> None:
+    command = [sys.executable, str(EXAMPLE), *args]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_events_of_a_deposed_master_are_not_heard() -> None:
     """It still answers at the address, and does not know yet that another leads."""
     epochs = iter([5, 4, 6])
