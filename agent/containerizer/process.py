@@ -207,7 +207,9 @@ class ProcessRuntime:
         process = self._running.get(container_id)
         if process is None:
             return
-        with contextlib.suppress(ProcessLookupError):  # ended: its shim says so in a moment
+        # Ended: its shim says so in a moment. Or all of it runs as another user, by sudo say: an
+        # agent that is not root can't end it, and would itself end over it, time and again.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, number)
 
     def remove(self, container_id: ContainerId, sandbox: str) -> None:

@@ -81,11 +81,13 @@ def kill_all(belongs: "Callable[[list[str]], bool]") -> None:
             stat = process_stat(int(name)) if name.isdigit() else None
             if stat is None or stat[0] in "ZX" or not belongs(stat):
                 continue
-            found = True
             try:
                 os.kill(int(name), signal.SIGKILL)
             except ProcessLookupError:
-                continue  # it ended by itself
+                pass  # it ended by itself
+            except PermissionError:
+                continue  # it has become another user, by sudo say: out of our reach
+            found = True
         if found:
             time.sleep(0.01)
 

@@ -8,6 +8,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import urllib.error
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mezzo.agent.containerizer import shim
 from mezzo.ids import FrameworkId, TaskId
 from mezzo.messages import agent as am
 from mezzo.model import (
@@ -272,6 +275,24 @@ def test_a_keeper_that_is_killed_is_noticed_and_nothing_is_left_behind(world: Wo
     failed = master.wait_state("t1", S.FAILED)
     assert failed.reason is Reason.EXECUTOR_TERMINATED
     wait_until("the program was killed, too", lambda: not alive(found["pid"]))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="ONLY ROOT can be somebody else")
+def test_what_a_keeper_may_not_kill_is_left_and_all_else_killed() -> None:
+    """Of a task that has used sudo, where the agent is not root."""
+    line = "sleep 1000 & exec setpriv --reuid nobody --clear-groups sh -c 'echo; sleep 1000 & wait'"
+    program = subprocess.Popen(
+        ["sh", "-c", line], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert program.stdout is not None
+    program.stdout.readline()
+    try:
+        as_nobody = "import os; from mezzo.agent.containerizer import shim; os.setuid(65534)"
+        code = f"{as_nobody}; shim.kill_session({program.pid})"
+        subprocess.run([sys.executable, "-c", code], check=True)
+        assert program.wait(30) == -signal.SIGKILL
+    finally:
+        shim.kill_session(program.pid)
 
 
 def test_the_tasks_of_a_framework_without_checkpoints_end_with_their_agent(world: World) -> None:
