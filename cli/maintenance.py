@@ -105,7 +105,7 @@ def plan(machines: tuple[str, ...], in_s: float, for_s: float | None, master: st
 
     known = ask(master, GetMaintenanceSchedule()).schedule.windows
     planned = {machine.hostname for window in known for machine in window.machine_ids}
-    if again := [name for name in machines if name in planned]:
+    if again := [name for name in dict.fromkeys(machines) if name in planned]:
         raise Failed(
             f"{', '.join(again)}: in the schedule already, see `mezzo maintenance get`; "
             "`mezzo maintenance set FILE` replaces it"

@@ -73,14 +73,23 @@ def remove(role: str, master: str) -> None:
 
 
 def _amounts(option: str, text: str) -> dict[str, int]:
-    """Thousandths by name."""
+    """Thousandths by name. 0 counts: a limit of nothing is one."""
     from mezzo.errors import BadRequest
     from mezzo.resources import Resources
 
-    try:
-        return Resources.parse(text).quantities()
-    except BadRequest as error:
-        raise Wrong(f"{option}: {error}") from None
+    found: dict[str, int] = {}
+    for part in filter(None, map(str.strip, text.split(";"))):
+        name = part.partition(":")[0].strip()
+        try:
+            milli = Resources.parse(part).quantities().get(name, 0)
+        except BadRequest as error:
+            raise Wrong(f"{option}: {error}") from None
+        if "(" in name:
+            raise Wrong(f"{option}: {part!r} names a role: write name:amount")
+        if name in found:
+            raise Wrong(f"{option} names {name} more than once: name it once")
+        found[name] = milli
+    return found
 
 
 def _json(config: QuotaConfig) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .operator import amounts_json, amounts_text, ask, resources_text
-from .output import amount, output_option, print_json, print_table
+from .output import output_option, print_json, print_table
 from .settings import master_option
 
 
@@ -50,7 +50,7 @@ def list_(master: str, output: str) -> None:
         [
             [
                 role.name,
-                amount(role.weight),
+                f"{role.weight:g}",
                 len(role.frameworks),
                 f"{100 * role.share:.1f}%",
                 resources_text(role.allocated),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .operator import ask
-from .output import amount, output_option, print_json, print_table
+from .output import output_option, print_json, print_table
 from .settings import master_option
 
 
@@ -30,7 +30,7 @@ def list_(master: str, output: str) -> None:
         return
     print_table(
         ["ROLE", "WEIGHT"],
-        [[info.role, amount(info.weight)] for info in infos],
+        [[info.role, f"{info.weight:g}"] for info in infos],
         empty="no weight was set: all roles have 1",
     )
 
@@ -44,4 +44,4 @@ def set_(role: str, weight: float, master: str) -> None:
     from mezzo.messages.operator import UpdateWeights, WeightInfo
 
     ask(master, UpdateWeights((WeightInfo(weight, role),)))
-    click.echo(f"role {role} has weight {amount(weight)}")
+    click.echo(f"role {role} has weight {weight:g}")

@@ -91,6 +91,8 @@ def test_quota_is_set_shown_and_removed(mezzo: Mezzo) -> None:
     ("args", "reason"),
     [
         (("--limit", "cpus"), "--limit: resource 'cpus'"),
+        (("--limit", "cpus:1;mem:2;cpus:3"), "--limit names cpus more than once"),
+        (("--guarantee", "cpus(eng):1"), "--guarantee: 'cpus(eng):1' names a role"),
         ((), "give --guarantee or --limit"),
     ],
 )
@@ -100,6 +102,21 @@ def test_what_is_no_quota_is_a_usage_error(
     result = mezzo("quota", "set", "ops", *args)
     assert result.exit_code == 2
     assert reason in result.stderr
+
+
+def test_a_limit_of_nothing_is_a_limit(mezzo: Mezzo) -> None:
+    assert mezzo("quota", "set", "none", "--limit", "gpus:0;mem:100").exit_code == 0
+    limits = {"gpus": 0.0, "mem": 100.0}
+    assert mezzo.json("quota", "get", "none") == [
+        {"role": "none", "guarantees": {}, "limits": limits}
+    ]
+    assert mezzo("quota", "remove", "none").exit_code == 0
+
+
+def test_a_small_weight_is_not_shown_as_none(mezzo: Mezzo) -> None:
+    assert mezzo("weight", "set", "tiny", "0.0001").stdout == "role tiny has weight 0.0001\n"
+    assert "0.0001" in mezzo("weight", "list").stdout
+    assert "0.0001" in mezzo("role", "list").stdout
 
 
 def test_what_is_offered_is_listed_and_explained(mezzo: Mezzo) -> None:
