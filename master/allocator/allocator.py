@@ -87,6 +87,7 @@ class Allocator:
         held = self._books.remove_agent(agent)
         self._agents.pop(agent, None)
         self._leftover.pop(agent, None)
+        self._contention.promises.pop(agent, None)
         for client in held:
             self._settle(client, agent)
         self._books.quotas.wake_for_headroom()

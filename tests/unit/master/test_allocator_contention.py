@@ -193,6 +193,15 @@ def test_what_the_hungry_gives_back_it_has_not_had() -> None:
     assert [name for name, agent in got if agent not in refused] == ["hungry"] * 2
 
 
+def test_a_promise_of_an_agent_that_has_left_is_forgotten() -> None:
+    a = thinking(2)
+    framework(a, "hungry")
+    (withdrawn,) = [each for each in a.cycle(1.0) if isinstance(each, Withdraw)]
+    a.decline(client(withdrawn), withdrawn.agent_id, ONE)
+    a.remove_agent(withdrawn.agent_id)
+    assert a.cycle(1.0) == []
+
+
 def test_a_promise_to_one_who_has_left_is_forgotten() -> None:
     a = thinking(4)
     framework(a, "hungry")
