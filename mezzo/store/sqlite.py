@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from ..core import Delete, Put, Write
-from ..errors import BadConfig, Fenced, StoreUnavailable
+from ..errors import BadConfig, Fenced, StoreError, StoreUnavailable
 from .base import check_writes
 
 _FORMAT: Final = 1
@@ -94,10 +94,15 @@ class SqliteStore:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as e:
+        except sqlite3.OperationalError as e:
             raise StoreUnavailable(
                 f"{self._path} cannot be read or written: {e}: see whether its disk is full or "
                 "failing, or another process holds it"
+            ) from e
+        except sqlite3.Error as e:  # to ask again would not help
+            raise StoreError(
+                f"{self._path} is damaged: {e}: bring back a copy of it, or take another file and "
+                "lose what it held"
             ) from e
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mezzo.core import Put
-from mezzo.errors import BadConfig
+from mezzo.errors import BadConfig, StoreError, StoreUnavailable
 from mezzo.store.sqlite import SqliteStore
 
 WRITER = """
@@ -81,3 +81,20 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
     assert path.read_text() == "my notes " * 1000
     with pytest.raises(BadConfig, match="local disk"):
         SqliteStore(path / "state.db")
+
+
+def test_a_damaged_file_is_said_to_be_so_and_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    store = SqliteStore(path)
+    store.open_term()
+    store.commit([Put(f"k/{number}", b"x" * 1000) for number in range(2000)])
+    store.close()
+    content = bytearray(path.read_bytes())
+    for at in range(4096, len(content), 100):  # every page but the first
+        content[at] ^= 0xFF
+    path.write_bytes(content)
+    store = SqliteStore(path)
+    with pytest.raises(StoreError, match="is damaged") as raised:
+        store.open_term()
+    assert not isinstance(raised.value, StoreUnavailable)
+    store.close()
