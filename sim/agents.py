@@ -146,6 +146,11 @@ class VirtualAgent:
         self.process.disk = Disk()
         self.installations += 1
 
+    def grow(self, more: Resources) -> None:
+        """Its machine gets more, for which the agent is started again."""
+        self.resources = self.resources + more
+        self.crash(self._world.between(0.0, 20.0))
+
     def destroy(self) -> None:
         """Its machine burns: nothing of it ever comes back."""
         self.gone = True

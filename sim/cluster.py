@@ -197,15 +197,16 @@ class Cluster(Watch):
             )
         # Who holds the last offer that it has keeps it until it times out.
         starves_s = _STARVES_S + (offer_timeout_s if hoarders >= count else 0.0)
+        by_name = {agent.name: agent for agent in self.agents}
         self.survival = WhatRunsRunsOn()
         self.drill = Drill(world, self.network, self.victims, self.survival)
         watch.begin(
             (
                 self.admin,
                 self,
-                OperatorsAreObeyed(self.admin, {agent.name: agent for agent in self.agents}),
+                OperatorsAreObeyed(self.admin, by_name),
                 WhatWasSeenIsDurable(self.masters),
-                NothingPromisedTwice({agent.name: agent.resources for agent in self.agents}),
+                NothingPromisedTwice(by_name),
                 NothingRunsTwice(self.agents),
                 self.survival,
                 EndsAreToldOnce(world, self.agents),

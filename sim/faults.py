@@ -11,13 +11,14 @@ from typing import Final, TypeVar
 
 from mezzo.agent.tasks import AgentTask
 from mezzo.record import decode
+from mezzo.resources import Resources
 
 from .agents import VirtualAgent
 from .candidate import Candidate
 from .client import Client
 from .disk import Disk, DiskFaults
 from .election import SESSION_S, Election
-from .frameworks import VirtualFramework
+from .frameworks import Kind, VirtualFramework
 from .marathons import VirtualMarathon
 from .masters import VirtualMaster
 from .network import Network, NetworkFaults
@@ -26,6 +27,7 @@ from .world import World
 
 MACHINES_MIN: Final = 5
 _POINTS_MAX: Final = 40  # writes and effects that a doomed process may still do
+_MORE: Final = Resources.of(cpus=0.5, mem=64)  # of a machine that grows
 C = TypeVar("C", bound=Candidate)
 
 
@@ -96,6 +98,8 @@ class Faults:
             "store outage": self._store_outage,
             "container lost": self._lose_container,
             "machine lost": self._lose_machine,
+            "machine renewed": self._renew_machine,
+            "machine grows": self._grow_machine,
             "engine restart": lambda: self._agent().machine.engine_stops(world.between(0.1, 30)),
             "clock jump": self._clock_jump,
             "stale word of the leader": self._mislead,
@@ -316,6 +320,22 @@ class Faults:
         agents = self._victims.agents
         if len(agents) >= MACHINES_MIN and not any(agent.gone for agent in agents):
             self._agent().destroy()
+
+    def _renew_machine(self) -> None:
+        """Its disk was lost, or it is installed anew: it comes as another agent.
+
+        Not beside a glutton: for a while the master counts on both agents, and gives away what
+        is guaranteed and would have to be on the one that is no more.
+        """
+        agent = self._agent()
+        glutton = any(framework.kind is Kind.GLUTTON for framework in self._victims.frameworks)
+        if not (agent.gone or glutton):
+            agent.renew()
+
+    def _grow_machine(self) -> None:
+        agent = self._agent()
+        if not agent.gone:
+            agent.grow(_MORE)
 
     def _mislead(self, client: Client | None = None) -> None:
         """A client that is behind connects to a master that was deposed and may not know it."""

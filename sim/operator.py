@@ -1,13 +1,15 @@
-"""Whoever submits apps: creates, scales, changes, deletes and kills at random."""
+"""Whoever submits apps: creates, scales, changes, restarts, deletes, kills, and takes deployments
+back, at random."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from mezzo.ids import TaskId
-from mezzo.marathon.app import App, UnreachableStrategy, UpgradeStrategy
+from mezzo.marathon.app import App, PortDefinition, UnreachableStrategy, UpgradeStrategy
 from mezzo.marathon.messages import (
     AlreadyExists,
+    CancelDeployment,
     ChangeApps,
     DeleteApp,
     Deployed,
@@ -15,6 +17,7 @@ from mezzo.marathon.messages import (
     Locked,
     NotFound,
     Origin,
+    RestartApp,
     Result,
     Stale,
     Target,
@@ -110,7 +113,17 @@ class Operator:
         if app is None:
             marathon.ask(ChangeApps((Target(self._new(app_id), None),), _ORIGIN), self._told)
             return
-        what = world.rng.choice(("scale", "change", "delete", "kill", "scale", "kill and scale"))
+        kinds = (
+            "scale",
+            "change",
+            "delete",
+            "kill",
+            "scale",
+            "kill and scale",
+            "restart",
+            "cancel",
+        )
+        what = world.rng.choice(kinds)
         if what == "delete" and world.chance(0.5):
             marathon.ask(DeleteApp(app_id, force), self._told)
         elif what == "change":
@@ -121,11 +134,27 @@ class Operator:
                 ChangeApps((target,), _ORIGIN, force),
                 lambda result: self._upgraded(app_id, result, force=force),
             )
+        elif what == "restart":
+            marathon.ask(RestartApp(app_id, force), self._told)
+        elif what == "cancel":
+            if (deployment_id := self._deployment()) is not None:
+                self._take_back(deployment_id, force)
         elif what.startswith("kill"):
             marathon.ask(KillTasks(self._victims(), what != "kill", force), self._told)
         else:
             target = Target(replace(app, instances=self._size()), app.version_ms)
             marathon.ask(ChangeApps((target,), _ORIGIN, force), self._told)
+
+    def _take_back(self, deployment_id: str, force: bool) -> None:
+        """By force: everything stays as it is, halfway."""
+        for marathon in self._marathons:
+            if marathon.process.up and self._active:
+                marathon.ask(CancelDeployment(deployment_id, force), self._told)
+
+    def _deployment(self) -> str | None:
+        """One that goes on."""
+        keys = [key for key in sorted(self._disk.data) if key.startswith("deployment/")]
+        return self._world.rng.choice(keys).removeprefix("deployment/") if keys else None
 
     def _size(self) -> int:
         return self._world.rng.randint(0, self._max)
@@ -138,7 +167,8 @@ class Operator:
             instances=self._size(),
             cpus=0.5,
             mem=64.0,
-            port_definitions=(),
+            port_definitions=(PortDefinition(),) * self._world.rng.randint(0, 2),
+            kill_grace_s=self._world.rng.choice((None, 0.5, 8.0)),
             max_launch_delay_s=5.0,
             role=self._role,
             unreachable=self._world.rng.choice(_UNREACHABLE),
@@ -155,6 +185,9 @@ class Operator:
         self._told(result)
         if isinstance(result, Deployed) and not force:
             self.mixed.pop(app_id, None)  # all others than the new ones go
+            if self._world.chance(0.3):
+                after_s = self._world.between(0.0, 5.0)
+                self._world.after(after_s, self._take_back, result.deployment_id, False)
 
     def _told(self, result: Result) -> None:
         refused = isinstance(result, (AlreadyExists, Locked, NotFound, Stale, TooMany))

@@ -239,10 +239,16 @@ class Process:
             self._point()
         except Killed:
             return
-        self.world.after(self._latency_s(), self._commit, self._life, self.epoch, commit, answer)
+        term = (self._life, self.epoch, self.disk)
+        self.world.after(self._latency_s(), self._commit, *term, commit, answer)
 
     def _commit(
-        self, life: int, epoch: int, commit: Callable[[], object], answer: asyncio.Future[Any]
+        self,
+        life: int,
+        epoch: int,
+        disk: MemoryDisk,
+        commit: Callable[[], object],
+        answer: asyncio.Future[Any],
     ) -> None:
         dead = life != self._life
         if dead and not self.world.chance(self._faults.late):
@@ -253,7 +259,8 @@ class Process:
         except StoreError as refused:
             error = refused
         else:
-            self.on_commit(self, epoch)
+            if disk is self.disk:  # else that one was thrown away
+                self.on_commit(self, epoch)
             if self.world.chance(self._faults.answer_lost):
                 error = StoreUnavailable("the answer of the simulated store was lost")
         if not dead:

@@ -48,6 +48,11 @@ def what_was_found_running_is_not_counted(original: Any) -> Any:
     return never
 
 
+@mutant("allocator", Allocator, "update_agent")
+def an_agent_that_has_more_is_offered_as_before(original: Any) -> Any:
+    return never
+
+
 @mutant("allocator", Allocator, "remove_agent")
 def a_removed_agent_is_offered_on(original: Any) -> Any:
     return never

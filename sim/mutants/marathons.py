@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
-from mezzo.marathon import deployer
+from mezzo.marathon import deployer, matching
 from mezzo.marathon.backoff import Backoffs
+from mezzo.marathon.commands import Commands
 from mezzo.marathon.core import MarathonCore
 from mezzo.marathon.deployer import Deployer
 from mezzo.marathon.instances import Condition
@@ -16,6 +18,7 @@ from mezzo.marathon.messages import Call
 from mezzo.marathon.state import State
 from mezzo.marathon.updates import Updates
 from mezzo.messages.scheduler import Acknowledge
+from mezzo.record import replace
 
 from .mutant import mutant, never
 
@@ -222,3 +225,17 @@ def a_deleted_app_comes_back_with_the_next_leader(original: Any) -> Any:
         del self.output.writes[known:]
 
     return remove
+
+
+@mutant("marathon", matching, "pick_host_ports")
+def ports_are_used_but_not_taken(original: Any) -> Any:
+    def pick(wanted: Any, offered: Any, rng: Any) -> Any:
+        found = original(wanted, offered, random.Random(1))
+        return None if found is None else (found[0], {})
+
+    return pick
+
+
+@mutant("marathon", Commands, "_cancel")
+def a_cancelled_deployment_only_stops(original: Any) -> Any:
+    return lambda self, command: original(self, replace(command, force=True))

@@ -86,12 +86,14 @@ class OperatorsAreObeyed(Watch):
     def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
         if not isinstance(event, MasterSaid):
             return
+        core = agent.core
+        assert core is not None
         admin, message = self._admin, event.message
         asked = True
         if isinstance(message, DrainAgent):
-            asked = agent.id in admin.asked_off
+            asked = core.view().agent_id in admin.asked_off
         elif isinstance(message, ShutdownAgent):
-            asked = agent.id in admin.asked_away or agent.name in admin.asked_away
+            asked = core.view().agent_id in admin.asked_away or agent.name in admin.asked_away
         elif isinstance(message, ShutdownFramework):
             asked = message.framework_id in admin.torn
         if not asked:

@@ -9,6 +9,7 @@ ends, everything, in case a step has touched more than it showed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from ..containers import Container, Machine
 from ..masters import VirtualMaster
 from ..watch import Broken, Watch
 
+_PORT: Final = re.compile(r"PORT\d+")
 _ALL_EVERY: Final = 500  # steps
 _QUIET_TIMERS: Final = frozenset({"heartbeat", "operator heartbeat", "views", "gc"})
 
@@ -41,9 +43,9 @@ class _Seen:
 
 
 class NothingPromisedTwice(Watch):
-    def __init__(self, totals: dict[str, Resources]) -> None:
-        """totals: by machine."""
-        self._totals = totals
+    def __init__(self, agents: dict[str, VirtualAgent]) -> None:
+        """agents: by machine."""
+        self._agents = agents
         self._seen: dict[str, tuple[MasterCore, _Seen]] = {}
         self._removed: dict[FrameworkId, None] = {}  # agents were told to end their tasks
 
@@ -74,7 +76,10 @@ class NothingPromisedTwice(Watch):
                 _check(core, agents[agent_id])
 
     def container_started(self, machine: Machine, container: Container) -> None:
-        total = self._totals[machine.name]
+        taken = [port for each in machine.running() for port in _ports(each)]
+        if len(set(taken)) < len(taken):
+            raise Broken(f"promise 1: on {machine.name} two containers use one of ports {taken}")
+        total = self._agents[machine.name].resources
         # As in Mesos, what a removed framework has is free at once for the master, while its
         # containers have their grace.
         running = [
@@ -89,6 +94,10 @@ class NothingPromisedTwice(Watch):
                 f"promise 1: {machine.name} has {total.cpus} cpus and {total.mem_mib} MiB, "
                 f"{cpus} and {mem_mib} are in use"
             )
+
+
+def _ports(container: Container) -> list[str]:
+    return [value for name, value in container.spec.env if _PORT.fullmatch(name)]
 
 
 def _touched(
