@@ -97,7 +97,7 @@ class Master:
         if zk is not None:
             command += ["--zk", zk, "--zk-session-timeout", f"{LEADER_SESSION_S:g}secs"]
         if profile is not None:
-            command[1:1] = ["-m", "cProfile", "-o", str(profile)]
+            command[2:2] = ["-m", "cProfile", "-o", str(profile)]
         folder.mkdir(parents=True)
         with (folder / "log").open("wb") as out:
             self._process = subprocess.Popen(command, stdout=out, stderr=out)

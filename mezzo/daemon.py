@@ -19,7 +19,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, NoReturn
 
-from mezzo.errors import MezzoError
+from mezzo.errors import BadConfig, MezzoError
 from mezzo.log import get_logger
 
 # The pid of the process whose end is to be ours. Read once and then removed, so that what we start
@@ -27,6 +27,7 @@ from mezzo.log import get_logger
 PARENT_VARIABLE: Final = "MEZZO_PARENT_PID"
 
 FAILED: Final = 1
+WRONG_USE: Final = 2  # as click ends a command for it
 _PR_SET_PDEATHSIG: Final = 1
 _BACKOFF_MIN_S: Final = 0.2
 _BACKOFF_MAX_S: Final = 10.0
@@ -34,8 +35,11 @@ _SETTLED_S: Final = 10.0  # a child that lived so long is no crash loop
 
 
 def cli_command(*args: str) -> list[str]:
-    """The command line that runs `mezzo ARGS` with this very interpreter and installation."""
-    return [sys.executable, "-m", "mezzo.cli", *args]
+    """The command line that runs `mezzo ARGS` with this very interpreter and installation.
+
+    With -P: a folder of the name in the current directory, such as a clone has, is not meant.
+    """
+    return [sys.executable, "-P", "-m", "mezzo.cli", *args]
 
 
 def run(main: Callable[[], Coroutine[Any, Any, int]], *, name: str) -> int:
@@ -43,7 +47,8 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], *, name: str) -> int:
 
     SIGTERM and SIGINT cancel it once: its `finally` blocks are the clean stop, and the code is 0.
     The same signal again kills the process, as if nobody had listened. A MezzoError ends it with
-    one line and code 1; any other exception is a bug and leaves its traceback.
+    one line and code 1, or 2 if it is a BadConfig; any other exception is a bug and leaves its
+    traceback.
     """
     follow_parent()
     log = get_logger(name)
@@ -52,7 +57,7 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], *, name: str) -> int:
             return runner.run(_until_signal(main))
     except MezzoError as error:
         log.error("daemon.failed", error=str(error))
-        return FAILED
+        return WRONG_USE if isinstance(error, BadConfig) else FAILED
     finally:
         log.info("daemon.stopped")
 

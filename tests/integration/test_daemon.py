@@ -91,13 +91,14 @@ def test_the_code_of_main_is_that_of_the_process(
     assert child.returncode == 7
 
 
+@pytest.mark.parametrize(("error", "code"), [("MezzoError", 1), ("BadConfig", 2)])
 def test_a_mezzo_error_ends_it_with_a_line_and_without_a_traceback(
-    started: Callable[..., subprocess.Popen[str]],
+    started: Callable[..., subprocess.Popen[str]], error: str, code: int
 ) -> None:
-    raises = 'from mezzo.errors import BadConfig; raise BadConfig("no such thing")'
+    raises = f'from mezzo.errors import {error}; raise {error}("no such thing")'
     child = started(DAEMON.replace("await asyncio.Event().wait()", raises))
     printed, _ = child.communicate(timeout=WITHIN_S)
-    assert child.returncode == 1
+    assert child.returncode == code
     assert "no such thing" in printed
     assert "Traceback" not in printed
 
@@ -207,3 +208,11 @@ def test_the_environment_of_a_child_says_who_its_parent_is_only_to_it(tmp_path: 
 def test_mezzo_starts_itself_with_the_same_interpreter() -> None:
     done = subprocess.run(cli_command("version"), capture_output=True, text=True, check=True)
     assert done.stdout.startswith("mezzo ")
+
+
+def test_a_folder_of_the_name_in_the_current_directory_is_not_meant(tmp_path: Path) -> None:
+    """As in a clone, whose `mezzo/` has no cli in it."""
+    (tmp_path / "mezzo").mkdir()
+    (tmp_path / "mezzo" / "__init__.py").write_text("raise SystemExit('the wrong one')\n")
+    done = subprocess.run(cli_command("version"), cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

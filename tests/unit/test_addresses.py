@@ -41,6 +41,9 @@ def test_a_zookeeper_address_never_shows_its_password() -> None:
     with pytest.raises(BadConfig) as caught:
         parse_zk_address("zk://me:s3/cr@t:@h1:x/a")
     assert "s3" not in str(caught.value)
+    with pytest.raises(BadConfig, match="write host:port") as caught:
+        detector_for("zk//me:s3cret@h1:2181/a")
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
