@@ -22,6 +22,7 @@ from . import operator as operator_wire
 from . import relay as relay_wire
 from . import scheduler as scheduler_wire
 from .link import CHANNEL_OPTIONS, Link
+from .parts import in_parts
 
 
 class AgentLink(Link[am.AgentMessage]):
@@ -55,7 +56,7 @@ class AgentLink(Link[am.AgentMessage]):
         super().__init__(
             detector,
             open_stream=open_stream,
-            pack=lambda messages: [agent_wire.agent_batch_to_wire(messages)],
+            pack=lambda messages: in_parts(agent_wire.agent_batch_to_wire(messages), "messages"),
             on_up=on_up,
             on_message=on_message,
             on_down=on_down,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
 
@@ -25,3 +25,21 @@ def parts(entries: Iterable[M]) -> Iterator[list[M]]:
         size += entry_size
     if part:
         yield part
+
+
+def in_parts(batch: M, field: str) -> Iterator[M]:
+    """The batch itself, most often; one that is too large as several, with the entries of its
+    repeated `field` spread over them and all else in each; nothing if there are no entries."""
+    entries: Any = getattr(batch, field)
+    if not entries:
+        return
+    if batch.ByteSize() <= PART_BYTES:
+        yield batch
+        return
+    all_entries = list(entries)
+    batch.ClearField(field)
+    for part in parts(all_entries):
+        piece = type(batch)()
+        piece.CopyFrom(batch)
+        getattr(piece, field).extend(part)
+        yield piece

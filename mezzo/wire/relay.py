@@ -50,18 +50,19 @@ class Member:
 
 def to_agents(
     members: Iterable[Member],
-    batch_of: Callable[[list[am.MasterMessage]], agent_pb.MasterBatch],
+    batches_of: Callable[[list[am.MasterMessage]], Iterable[agent_pb.MasterBatch]],
 ) -> Iterator[pb.ToAgents]:
     """What waits for each of them. A member may be named more than once."""
     entries = []
     for member in dict.fromkeys(members):
-        entry = pb.ToAgents.Entry(stream=member.number)
-        if member.outbox:
-            messages, member.outbox = member.outbox, []
-            entry.batch = batch_of(messages).SerializeToString()
+        messages, member.outbox = member.outbox, []
+        batches = [batch.SerializeToString() for batch in batches_of(messages)]
+        for data in batches:
+            entries.append(pb.ToAgents.Entry(stream=member.number, batch=data))
         if member.closing:
-            entry.close = True
-        entries.append(entry)
+            if not batches:
+                entries.append(pb.ToAgents.Entry(stream=member.number))
+            entries[-1].close = True
     return (pb.ToAgents(entries=part) for part in parts(entries))
 
 

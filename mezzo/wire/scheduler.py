@@ -12,7 +12,7 @@ from mezzo.record import Record
 from mezzo.wire.v1 import scheduler_pb2 as pb
 
 from .convert import text
-from .parts import parts
+from .parts import in_parts
 from .values import CONVERTER
 
 _CALLS: Final[dict[str, type[Record]]] = {
@@ -57,22 +57,26 @@ _OPTIONAL_BODY: Final = frozenset({"REVIVE", "SUPPRESS"})
 
 
 def call_to_wire(call: m.Call, framework_id: FrameworkId | None) -> pb.Call:
-    name = _CALL_NAMES[type(call)]
-    out = pb.Call(type=name)
-    if framework_id is not None:
-        out.framework_id.value = framework_id
-    if name not in _BODILESS:
-        body = getattr(out, name.lower())
-        body.SetInParent()
-        CONVERTER.fill(call, body)
+    out = pb.Call()
+    _put_call(call, framework_id, out)
     return out
 
 
 def calls_to_wire(
     calls: Iterable[m.Call], framework_id: FrameworkId | None
 ) -> Iterator[pb.CallBatch]:
-    for part in parts(call_to_wire(call, framework_id) for call in calls):
-        yield pb.CallBatch(calls=part)
+    batch = pb.CallBatch()
+    for call in calls:
+        _put_call(call, framework_id, batch.calls.add())
+    return in_parts(batch, "calls")
+
+
+def _put_call(call: m.Call, framework_id: FrameworkId | None, out: pb.Call) -> None:
+    name = _CALL_NAMES[type(call)]
+    out.type = getattr(pb.Call, name)
+    if framework_id is not None:
+        out.framework_id.value = framework_id
+    _put_body(name, call, out)
 
 
 def call_from_wire(message: pb.Call) -> tuple[FrameworkId | None, m.Call]:
@@ -92,18 +96,23 @@ def call_type(message: pb.Call) -> str:
 
 
 def event_to_wire(event: m.Event, epoch: int) -> pb.Event:
-    name = _EVENT_NAMES[type(event)]
-    out = pb.Event(type=name, epoch=epoch)
-    if name not in _BODILESS:
-        body = getattr(out, name.lower())
-        body.SetInParent()
-        CONVERTER.fill(event, body)
+    out = pb.Event()
+    _put_event(event, epoch, out)
     return out
 
 
 def events_to_wire(events: Iterable[m.Event], epoch: int) -> Iterator[pb.EventBatch]:
-    for part in parts(event_to_wire(event, epoch) for event in events):
-        yield pb.EventBatch(events=part)
+    batch = pb.EventBatch()
+    for event in events:
+        _put_event(event, epoch, batch.events.add())
+    return in_parts(batch, "events")
+
+
+def _put_event(event: m.Event, epoch: int, out: pb.Event) -> None:
+    name = _EVENT_NAMES[type(event)]
+    out.type = getattr(pb.Event, name)
+    out.epoch = epoch
+    _put_body(name, event, out)
 
 
 def event_from_wire(message: pb.Event) -> tuple[int, m.Event] | None:
@@ -113,6 +122,13 @@ def event_from_wire(message: pb.Event) -> tuple[int, m.Event] | None:
     if kind is None:
         return None
     return message.epoch, _read(kind, name, message)  # type: ignore[return-value]
+
+
+def _put_body(name: str, record: Record, out: pb.Call | pb.Event) -> None:
+    if name not in _BODILESS:
+        body = getattr(out, name.lower())
+        body.SetInParent()
+        CONVERTER.fill(record, body)
 
 
 def _read(kind: type[Record], name: str, message: pb.Call | pb.Event) -> Record:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import itertools
 import resource
-from collections.abc import Callable, Coroutine, Hashable, Iterable
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Iterator
 from typing import Any, Final, Protocol
 
 import grpc
@@ -32,6 +32,7 @@ from . import operator as operator_wire
 from . import scheduler as scheduler_wire
 from .admission import Admission
 from .link import SERVER_OPTIONS
+from .parts import in_parts
 from .relay import Member, read_batch, to_agents
 from .stream import Stream
 
@@ -172,10 +173,10 @@ class MasterServer:
         if self._handler is not None:
             self._handler.closed(stream.conn)
 
-    def _agent_batch(self, messages: list[am.MasterMessage]) -> agent_pb.MasterBatch:
+    def _agent_batches(self, messages: list[am.MasterMessage]) -> Iterator[agent_pb.MasterBatch]:
         batch = agent_wire.master_batch_to_wire(messages, self._epoch)
         batch.streams = len(self._streams)
-        return batch
+        return in_parts(batch, "messages")
 
     async def _serve(
         self,
@@ -229,7 +230,7 @@ class _Agents(agent_pb2_grpc.AgentServicer):
                 handler.agent_said(stream.conn, agent_wire.agent_batch_from_wire(batch))
 
         server = self._server
-        await server._serve(context, lambda m: [server._agent_batch(m)] if m else [], read)
+        await server._serve(context, server._agent_batches, read)
 
 
 class _Relays(relay_pb2_grpc.RelayServicer):
@@ -248,7 +249,7 @@ class _Relays(relay_pb2_grpc.RelayServicer):
                     self._entry(handler, relay, members, entry)
 
         try:
-            await server._serve(context, lambda m: to_agents(m, server._agent_batch), read)
+            await server._serve(context, lambda m: to_agents(m, server._agent_batches), read)
         finally:
             for member in members.values():
                 server._closed(member)

@@ -34,7 +34,7 @@ from mezzo.wire import agent as agent_wire
 from mezzo.wire import operator as operator_wire
 from mezzo.wire import scheduler as scheduler_wire
 from mezzo.wire.link import grpc_target
-from mezzo.wire.parts import PART_BYTES
+from mezzo.wire.parts import PART_BYTES, in_parts
 from mezzo.wire.v1 import agent_pb2, common_pb2, operator_pb2, scheduler_pb2
 from mezzo.wire.values import CONVERTER, get_resources, put_resources
 
@@ -90,6 +90,13 @@ def test_what_a_turn_has_to_say_is_one_batch_but_none_too_large_for_a_message() 
     batches = list(scheduler_wire.calls_to_wire([large, sm.Revive(), large, large], None))
     assert [len(batch.calls) for batch in batches] == [2, 1, 1]
     assert list(scheduler_wire.events_to_wire([], 7)) == []
+    data = [am.FrameworkMessage(FrameworkId("f"), ExecutorId("e"), large.data)] * 3
+    pieces = list(in_parts(agent_wire.master_batch_to_wire(data, 5), "messages"))
+    assert [agent_wire.master_batch_from_wire(through_bytes(piece)) for piece in pieces] == [
+        (5, data[:1]),
+        (5, data[1:2]),
+        (5, data[2:]),
+    ]
 
 
 @pytest.mark.parametrize("kind", kinds(am.AgentMessage))
