@@ -5,6 +5,8 @@ Rules: Mesos `validation::task`, `validation::task::group`, `validation::executo
 
 from __future__ import annotations
 
+from math import inf
+
 from mezzo.errors import BadRequest
 from mezzo.ids import TaskId, check_user_id
 from mezzo.messages.agent import RunGroup, RunTask
@@ -299,5 +301,7 @@ def check_kill_policy(policy: KillPolicy | None) -> None:
 
 def _check_health(check: HealthCheck) -> None:
     for name in ("delay_seconds", "interval_seconds", "timeout_seconds", "grace_period_seconds"):
-        if not getattr(check, name) >= 0:
-            raise BadRequest(f"health_check: {name} can't be negative: give seconds from 0 up")
+        if not 0 <= getattr(check, name) < inf:
+            raise BadRequest(
+                f"health_check: {name} can't be negative or endless: give seconds from 0 up"
+            )

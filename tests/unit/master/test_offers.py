@@ -208,6 +208,10 @@ MIXED = Resources({Kind("cpus"): 10, Kind("cpus", revocable=True): 10})
             {"health_check": HealthCheck(HealthCheckType.TCP, interval_seconds=-1.0)},
             "health_check: interval_seconds can't be negative",
         ),
+        (
+            {"health_check": HealthCheck(HealthCheckType.TCP, delay_seconds=float("inf"))},
+            "health_check: delay_seconds can't be negative or endless",
+        ),
         ({"kill_policy": KillPolicy(-1.0)}, "kill_policy.grace_period can't be negative"),
         ({"max_completion_time": -1.0}, "max_completion_time is -1.0"),
         ({"max_completion_time": float("nan")}, "max_completion_time is nan"),
