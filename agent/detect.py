@@ -41,6 +41,8 @@ def engine_problem(url: str) -> str | None:
         elif where.scheme == "tcp" and where.hostname and where.port:
             with socket.create_connection((where.hostname, where.port), _ENGINE_WITHIN_S):
                 pass
+        elif "://" not in url:
+            return "this is no address: write unix:///path or tcp://host:port"
     except OSError as error:
         return error.strerror or str(error)
     return None

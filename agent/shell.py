@@ -88,6 +88,7 @@ class AgentShell:
         self._loop = asyncio.get_running_loop()
         self._log = get_logger("agent")
         self._exit: e.Exit | None = None
+        detector = detector_for(options.master)  # what can't work is told before anything runs
         config = options.core_config()
         check_comeback(AgentState(stored), config, options)
         self._runtimes = Runtimes(self._containerizer)
@@ -101,7 +102,7 @@ class AgentShell:
             self._core, store, self._perform, now=machine_now
         )
         self._link = AgentLink(
-            detector_for(options.master),
+            detector,
             on_up=lambda conn: self._post(e.MasterUp(conn)),
             on_messages=self._heard,
             on_down=lambda conn: self._post(e.MasterDown(conn)),

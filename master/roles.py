@@ -20,6 +20,7 @@ from . import offers, registry
 from .allocator import Quantities, Quota
 from .state import FrameworkEntry, MasterConfig, MasterState, Step
 
+WEIGHT_MAX: Final = 1e9
 TIMER_QUOTA_RECOVERY: Final = "quota recovery"
 # The writes of one call are one transaction, and that of ZooKeeper takes a megabyte.
 CALL_MAX_BYTES: Final = 900_000
@@ -90,8 +91,11 @@ def update_weights(state: MasterState, step: Step, call: m.UpdateWeights) -> m.O
     _check_each_once(info.role for info in infos)
     for info in infos:
         check_usable(state.config, info.role)
-        if not 0 < info.weight < 1e9:
-            raise BadRequest(f"the weight of role {info.role!r} is {info.weight}: give one above 0")
+        if not 0 < info.weight < WEIGHT_MAX:
+            raise BadRequest(
+                f"the weight of role {info.role!r} is {info.weight}: give one above 0 and below "
+                f"{WEIGHT_MAX:g}"
+            )
     _check_size(infos)
     changed = [info for info in infos if state.weights.get(info.role) != info.weight]
     for info in changed:

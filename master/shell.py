@@ -16,7 +16,7 @@ from typing import assert_never
 from mezzo.daemon import Sidecar, cli_command, restart_self
 from mezzo.election.base import LeaderChanged
 from mezzo.election.detector import detector_for, election_for
-from mezzo.errors import BadConfig, Fenced, StoreUnavailable
+from mezzo.errors import BadConfig, BadRequest, Fenced, StoreUnavailable
 from mezzo.ids import ConnId, FrameworkId
 from mezzo.log import get_logger
 from mezzo.messages import agent as am
@@ -53,6 +53,7 @@ from .events import (
     ToOperator,
     WhitelistChanged,
 )
+from .roles import check_role
 from .state import MasterConfig
 from .timing import Series, TimedCore, TimedStore, completed
 
@@ -92,11 +93,20 @@ class MasterOptions:
     operator_event_buffer: int = 8192
     zk_session_timeout_s: float = 10.0
 
+    def check(self) -> None:
+        """Raises BadConfig for what can't work, before anything is touched."""
+        for role in self.roles or ():
+            try:
+                check_role(role)
+            except BadRequest as error:
+                raise BadConfig(f"--roles: {error}") from error
+
 
 async def run_master(options: MasterOptions) -> int:
     """Until cancelled. A lost term replaces the process by a fresh standby."""
+    options.check()  # a standby says so at once
     if options.whitelist is not None:
-        await asyncio.to_thread(whitelist.read, options.whitelist)  # a standby says so at once
+        await asyncio.to_thread(whitelist.read, options.whitelist)
     await asyncio.to_thread(options.work_dir.mkdir, parents=True, exist_ok=True)
     where = options.zk or f"solo:{(options.work_dir / 'master.lock').resolve()}"
     follower = _Follower(where, options)

@@ -84,7 +84,7 @@ class Relay:
             self._server.add_insecure_port(address)
         except RuntimeError as error:
             raise BadConfig(
-                f"cannot listen on {address}: is it in use? give another --port"
+                f"cannot listen on {address}: is it in use, or no address of this machine?"
             ) from error
         await self._server.start()
         self._log.info("relay.started", address=address)

@@ -92,7 +92,7 @@ class MasterServer:
             bound = self._server.add_insecure_port(f"{ip}:{port}")
         except RuntimeError as error:
             raise BadConfig(
-                f"cannot listen on {ip}:{port}: is it in use? give another --port"
+                f"cannot listen on {ip}:{port}: is it in use, or no address of this machine?"
             ) from error
         await self._server.start()
         self._address = (ip, bound)

@@ -46,6 +46,18 @@ def world(tmp_path: Path) -> Iterator[World]:
     yield from agent_world(tmp_path / "agent")
 
 
+def test_an_agent_with_the_address_of_no_master_ends_at_once(tmp_path: Path) -> None:
+    master = Master()
+    try:
+        agent = Agent(master, tmp_path / "agent")
+        agent.start(master="nonsense")
+        assert agent.process is not None
+        assert agent.process.wait(30) == 2
+        assert "write host:port" in agent.log_text()
+    finally:
+        master.stop()
+
+
 def task(task_id: str, line: str, **fields: object) -> TaskInfo:
     command = CommandInfo(
         line, environment=(EnvironmentVariable("PASSWORD", "hunter2"),), user="root"
@@ -516,7 +528,7 @@ def test_a_second_agent_in_one_work_directory_is_refused(world: World) -> None:
     second = Agent(master, agent.work_dir)
     second.start()
     assert second.process is not None
-    assert second.process.wait(30) == 1
+    assert second.process.wait(30) == 2
     assert any("used by another agent" in str(line.get("error")) for line in second.logged())
 
 
@@ -529,7 +541,7 @@ def test_an_agent_with_other_resources_is_refused_unless_it_has_more(world: Worl
     more = "cpus:8;mem:4096;disk:1024;ports:[31000-32000]"
     agent.start(resources=more)
     assert agent.process is not None
-    assert agent.process.wait(30) == 1
+    assert agent.process.wait(30) == 2
     assert any("resources must be the same" in str(line.get("error")) for line in agent.logged())
     agent.start(resources=more, reconfiguration_policy="additive")
     back = master.wait_registration(times=2)

@@ -142,7 +142,7 @@ def test_sigterm_is_a_clean_stop(cluster: Cluster) -> None:
 def test_a_port_that_is_taken_is_named(cluster: Cluster) -> None:
     first = cluster.master().until_it_leads()
     second = cluster.master("--port", str(first.port), name="other")
-    assert second.wait() == 1
+    assert second.wait() == 2
     assert f"cannot listen on {first.target}" in second.log
     assert "Traceback" not in second.log
 
@@ -298,10 +298,14 @@ def test_flags_say_what_is_offered_to_whom(cluster: Cluster) -> None:
     assert "--roles" in stranger.until("error")
 
 
-def test_a_whitelist_that_is_not_there_is_named(cluster: Cluster) -> None:
-    master = cluster.master("--whitelist", "/nowhere/hosts")
-    assert master.wait() == 1
-    assert "--whitelist /nowhere/hosts" in master.log
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--whitelist", "/nowhere/hosts"), ("--roles", "ops,a b")]
+)
+def test_a_flag_that_makes_no_sense_is_named(cluster: Cluster, flag: str, value: str) -> None:
+    master = cluster.master(flag, value)
+    assert master.wait() == 2
+    assert flag in master.log
+    assert "Traceback" not in master.log
 
 
 def test_a_slow_start_is_no_reason_to_give_up(cluster: Cluster) -> None:

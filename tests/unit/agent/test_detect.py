@@ -13,6 +13,7 @@ from mezzo.agent.detect import (
     boot_id,
     check_reconfiguration,
     containerizers_of,
+    engine_problem,
     resources_of,
     without_reserve,
 )
@@ -42,6 +43,13 @@ def test_what_the_flag_names_as_zero_is_not_detected(tmp_path: Path) -> None:
     assert found.disk_mib == 0
     assert found.mem_mib == 100
     assert found.cpus > 0
+
+
+def test_an_engine_is_missed_where_nobody_answers_and_where_there_is_no_address(
+    tmp_path: Path,
+) -> None:
+    assert engine_problem(f"unix://{tmp_path}/no.sock") == "No such file or directory"
+    assert "write unix:///path" in (engine_problem("docker") or "")
 
 
 @pytest.mark.parametrize("flag", ["cpus", "cpus:x", "cpus:-1", "ports:4", "mem:[1-2]"])
