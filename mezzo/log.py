@@ -22,6 +22,14 @@ def configure(*, level: str = "info", json: bool = False, stream: TextIO | None 
     if level not in LEVELS:
         raise BadConfig(f"log level {level!r} is unknown: use one of {', '.join(LEVELS)}")
     out = stream or sys.stderr
+    _structured(level, json, out, final=True)
+    logging.basicConfig(
+        stream=out, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s"
+    )
+    logging.getLogger("kazoo").setLevel(logging.CRITICAL)  # the election reports what matters
+
+
+def _structured(level: str, json: bool, out: TextIO, *, final: bool) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -34,14 +42,14 @@ def configure(*, level: str = "info", json: bool = False, stream: TextIO | None 
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.WriteLoggerFactory(out),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=final,
     )
-    logging.basicConfig(
-        stream=out, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s"
-    )
-    logging.getLogger("kazoo").setLevel(logging.CRITICAL)  # the election reports what matters
 
 
 def get_logger(component: str) -> FilteringBoundLogger:
     """A logger whose lines carry `component`: master, agent, marathon, gateway, ..."""
     return cast("FilteringBoundLogger", structlog.get_logger(component=component))
+
+
+# For a program that does not configure them, such as a scheduler on the SDK: its stdout is its own.
+_structured("info", json=False, out=sys.stderr, final=False)

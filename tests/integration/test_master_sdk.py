@@ -212,6 +212,8 @@ def test_the_example_runs_its_commands(cluster: Cluster, master: MasterProcess) 
     assert done.returncode == 0, done.stderr
     finished = [line for line in done.stdout.splitlines() if "TASK_FINISHED" in line]
     assert len(finished) == 30
+    others = [line for line in done.stdout.splitlines() if not line.startswith("command-")]
+    assert others == [], "logs are not for stdout"
 
 
 @pytest.mark.parametrize(
