@@ -11,7 +11,10 @@ from .output import ago, amount, mib, output_option, print_json, print_table
 from .settings import duration, master_option
 
 if TYPE_CHECKING:
-    from mezzo.messages.operator import AgentView
+    from collections.abc import Iterator
+
+    from mezzo.messages.operator import Agents, AgentView
+    from mezzo.model import AgentInfo
 
 agent_argument = click.argument("agent")
 
@@ -25,13 +28,16 @@ def list_(master: str, output: str) -> None:
 
     answer = ask(master, GetAgents())
     if output == "json":
-        print_json([_json(agent) for agent in answer.agents])
+        print_json(
+            [_json(agent) for agent in answer.agents]
+            + [{**_who(info), "state": state} for info, state, _ in _absent(answer)]
+        )
         return
     rows = [
         [
             agent.agent_info.id,
             f"{agent.agent_info.hostname}:{agent.agent_info.port}",
-            _state(agent),
+            agent.condition,
             f"{amount(used.cpus)}/{amount(total.cpus)}",
             f"{mib(used.mem_mib)}/{mib(total.mem_mib)}",
             ago(agent.reregistered_time or agent.registered_time),
@@ -39,9 +45,10 @@ def list_(master: str, output: str) -> None:
         ]
         for agent in answer.agents
         for used, total in [(agent.allocated_resources, agent.total_resources)]
-    ] + [
-        [info.id, f"{info.hostname}:{info.port}", "not back yet", "-", "-", "-", "-"]
-        for info in answer.recovered_agents
+    ]
+    rows += [
+        [info.id, f"{info.hostname}:{info.port}", state, "-", "-", since, "-"]
+        for info, state, since in _absent(answer)
     ]
     print_table(
         ["AGENT", "ADDRESS", "STATE", "CPUS", "MEM", "SINCE", "VERSION"],
@@ -101,8 +108,7 @@ def reactivate(agent: str, master: str) -> None:
 def gone(agent: str, yes: bool, master: str) -> None:
     """Declare that AGENT (hostname or id) is gone for good: its tasks are over.
 
-    It can't be undone: an agent that is gone is never let in again. One that is unreachable is
-    named by its id.
+    It can't be undone: an agent that is gone is never let in again.
     """
     from mezzo.messages.operator import MarkAgentGone
 
@@ -116,21 +122,23 @@ def gone(agent: str, yes: bool, master: str) -> None:
 COMMANDS: Final = (list_, drain, deactivate, reactivate, gone)
 
 
-def _state(agent: AgentView) -> str:
-    if agent.drain_info is not None:
-        return agent.drain_info.state.lower()
-    if agent.deactivated:
-        return "deactivated"
-    return "active" if agent.active else "not connected"
+def _absent(answer: Agents) -> Iterator[tuple[AgentInfo, str, str]]:
+    """Who may come back, in which state, and since when."""
+    for info in answer.recovered_agents:
+        yield info, "not back yet", "-"
+    for lost in answer.unreachable_agents:
+        yield lost.agent_info, "unreachable", ago(lost.unreachable_time)
+
+
+def _who(info: AgentInfo) -> dict[str, object]:
+    return {"id": info.id, "hostname": info.hostname, "port": info.port}
 
 
 def _json(agent: AgentView) -> dict[str, object]:
     info = agent.agent_info
     return {
-        "id": info.id,
-        "hostname": info.hostname,
-        "port": info.port,
-        "state": _state(agent),
+        **_who(info),
+        "state": agent.condition,
         "active": agent.active,
         "deactivated": agent.deactivated,
         "version": agent.version,

@@ -102,6 +102,7 @@ def agent_id(master: str, wanted: str) -> AgentId:
 
     answer = ask(master, GetAgents())
     known = [*(agent.agent_info for agent in answer.agents), *answer.recovered_agents]
+    known += [agent.agent_info for agent in answer.unreachable_agents]
     return AgentId(_only("agents run on", wanted, [i.id for i in known if i.hostname == wanted]))
 
 

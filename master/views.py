@@ -13,6 +13,7 @@ from mezzo.messages.operator import (
     OutstandingOffers,
     State,
     Tasks,
+    UnreachableAgentView,
 )
 from mezzo.resources import Resources
 
@@ -61,11 +62,16 @@ def framework(
     )
 
 
-def agents(state: MasterState) -> Agents:
+def agents(state: MasterState, *, with_unreachable: bool = True) -> Agents:
+    """There may be a hundred thousand that are unreachable: those are for who asks."""
+    lost = state.unreachable.values() if with_unreachable else ()
     back = [a for a in state.agents.values() if a.standing is not Standing.RECOVERED]
     return Agents(
         tuple(agent(state, entry) for entry in back),
         tuple(a.info for a in state.agents.values() if a.standing is Standing.RECOVERED),
+        tuple(
+            UnreachableAgentView(each.info, each.since_s, each.record.deactivated) for each in lost
+        ),
     )
 
 
@@ -105,7 +111,7 @@ def everything(state: MasterState, *, with_offers: bool = True) -> State:
     return State(
         tasks(state),
         frameworks(state, with_offers=with_offers),
-        agents(state),
+        agents(state, with_unreachable=False),
         executors(state),
     )
 

@@ -64,7 +64,7 @@ def agent_doc(agent: AgentView) -> Json:
         "hostname": info.hostname,
         "port": info.port,
         "active": agent.active,
-        "state": agent_state(agent),
+        "state": agent.condition,
         "attributes": {each.name: each.shown for each in info.attributes},
         "since": agent.reregistered_time or agent.registered_time,
         "version": agent.version,
@@ -72,15 +72,6 @@ def agent_doc(agent: AgentView) -> Json:
         "used": amounts(agent.allocated_resources),
         "offered": amounts(agent.offered_resources),
     }
-
-
-def agent_state(agent: AgentView) -> str:
-    """What an operator did to it comes before whether it is there."""
-    if agent.drain_info is not None:
-        return agent.drain_info.state.lower()
-    if agent.deactivated:
-        return "deactivated"
-    return "active" if agent.active else "not connected"
 
 
 def framework_doc(framework: FrameworkView) -> Json:

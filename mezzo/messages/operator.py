@@ -75,6 +75,15 @@ class AgentView(Record):
     drain_info: DrainInfo | None = None
     estimated_drain_start_time: float | None = None
 
+    @property
+    def condition(self) -> str:
+        """In a word or two, for people."""
+        if self.drain_info is not None:
+            return self.drain_info.state.lower()
+        if self.deactivated:
+            return "deactivated"
+        return "active" if self.active else "not connected"
+
 
 class FrameworkView(Record):
     """One framework, as Mesos `Response.GetFrameworks.Framework`."""
@@ -104,9 +113,20 @@ class Frameworks(Record):
     completed_frameworks: tuple[FrameworkView, ...] = ()
 
 
+class UnreachableAgentView(Record):
+    """One that was given up and may come back. `unreachable_time` is seconds since 1970."""
+
+    agent_info: AgentInfo
+    unreachable_time: float
+    deactivated: bool = False
+
+
 class Agents(Record):
+    """`unreachable_agents` are in the answer to GET_AGENTS only."""
+
     agents: tuple[AgentView, ...] = ()
     recovered_agents: tuple[AgentInfo, ...] = ()
+    unreachable_agents: tuple[UnreachableAgentView, ...] = ()
 
 
 class ExecutorView(Record):

@@ -21,9 +21,9 @@ from tests.zookeeper import ZkEnsemble, free_ports
 class Mezzo:
     """The command line, told where the master is; and what runs there."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *options: str) -> None:
         self.cluster = Cluster(directory)
-        self.master = self.cluster.master().until_it_leads()
+        self.master = self.cluster.master(*options).until_it_leads()
         self.agent = self.cluster.agent(self.master.target)
         until("the agent has an id", lambda: self.agent.info.id)
         self.agent_id = str(self.agent.info.id)
@@ -65,7 +65,8 @@ def test_weights_are_set_and_listed(mezzo: Mezzo) -> None:
     refused = mezzo("weight", "set", "eng", "0")
     assert refused.exit_code == 1
     assert refused.stderr == (
-        "mezzo: the master refused: the weight of role 'eng' is 0.0: give one above 0\n"
+        "mezzo: the master refused: the weight of role 'eng' is 0.0: give one above 0 and below "
+        "1e+09\n"
     )
 
 
@@ -163,6 +164,24 @@ def test_gone_is_for_ever_and_so_it_asks(mezzo: Mezzo) -> None:
     other.stop()  # what it logs of its dismissal is not part of any output
     mezzo.cluster.agents.remove(other)
     assert [agent["id"] for agent in mezzo.json("agent", "list")] == [mezzo.agent_id]
+
+
+def test_an_unreachable_agent_is_listed_and_named_by_its_host(tmp_path: Path) -> None:
+    pings = ("--agent-ping-timeout", "1secs", "--max-agent-ping-timeouts", "1")
+    mezzo = Mezzo(tmp_path, *pings)
+    try:
+        mezzo.agent.stop()
+        mezzo.cluster.agents.remove(mezzo.agent)
+        lost = {"id": mezzo.agent_id, "hostname": mezzo.host, "port": mezzo.agent.info.port}
+        until(
+            "it is unreachable",
+            lambda: mezzo.json("agent", "list") == [{**lost, "state": "unreachable"}],
+        )
+        assert "unreachable" in mezzo("agent", "list").stdout
+        assert mezzo("agent", "gone", mezzo.host, "--yes").exit_code == 0
+        assert mezzo.json("agent", "list") == []
+    finally:
+        mezzo.cluster.end()
 
 
 def test_a_framework_is_torn_down(mezzo: Mezzo) -> None:

@@ -456,7 +456,7 @@ class Response(_message.Message):
         get_agents: Response.GetAgents
         def __init__(self, get_tasks: _Optional[_Union[Response.GetTasks, _Mapping]] = ..., get_executors: _Optional[_Union[Response.GetExecutors, _Mapping]] = ..., get_frameworks: _Optional[_Union[Response.GetFrameworks, _Mapping]] = ..., get_agents: _Optional[_Union[Response.GetAgents, _Mapping]] = ...) -> None: ...
     class GetAgents(_message.Message):
-        __slots__ = ("agents", "recovered_agents")
+        __slots__ = ("agents", "recovered_agents", "unreachable_agents")
         class Agent(_message.Message):
             __slots__ = ("agent_info", "active", "version", "pid", "registered_time", "reregistered_time", "total_resources", "allocated_resources", "offered_resources", "capabilities", "resource_providers", "deactivated", "drain_info", "estimated_drain_start_time")
             class ResourceProvider(_message.Message):
@@ -495,11 +495,22 @@ class Response(_message.Message):
             drain_info: _common_pb2.DrainInfo
             estimated_drain_start_time: _common_pb2.TimeInfo
             def __init__(self, agent_info: _Optional[_Union[_common_pb2.AgentInfo, _Mapping]] = ..., active: _Optional[bool] = ..., version: _Optional[str] = ..., pid: _Optional[str] = ..., registered_time: _Optional[_Union[_common_pb2.TimeInfo, _Mapping]] = ..., reregistered_time: _Optional[_Union[_common_pb2.TimeInfo, _Mapping]] = ..., total_resources: _Optional[_Iterable[_Union[_common_pb2.Resource, _Mapping]]] = ..., allocated_resources: _Optional[_Iterable[_Union[_common_pb2.Resource, _Mapping]]] = ..., offered_resources: _Optional[_Iterable[_Union[_common_pb2.Resource, _Mapping]]] = ..., capabilities: _Optional[_Iterable[_Union[_common_pb2.AgentInfo.Capability, _Mapping]]] = ..., resource_providers: _Optional[_Iterable[_Union[Response.GetAgents.Agent.ResourceProvider, _Mapping]]] = ..., deactivated: _Optional[bool] = ..., drain_info: _Optional[_Union[_common_pb2.DrainInfo, _Mapping]] = ..., estimated_drain_start_time: _Optional[_Union[_common_pb2.TimeInfo, _Mapping]] = ...) -> None: ...
+        class Unreachable(_message.Message):
+            __slots__ = ("agent_info", "unreachable_time", "deactivated")
+            AGENT_INFO_FIELD_NUMBER: _ClassVar[int]
+            UNREACHABLE_TIME_FIELD_NUMBER: _ClassVar[int]
+            DEACTIVATED_FIELD_NUMBER: _ClassVar[int]
+            agent_info: _common_pb2.AgentInfo
+            unreachable_time: _common_pb2.TimeInfo
+            deactivated: bool
+            def __init__(self, agent_info: _Optional[_Union[_common_pb2.AgentInfo, _Mapping]] = ..., unreachable_time: _Optional[_Union[_common_pb2.TimeInfo, _Mapping]] = ..., deactivated: _Optional[bool] = ...) -> None: ...
         AGENTS_FIELD_NUMBER: _ClassVar[int]
         RECOVERED_AGENTS_FIELD_NUMBER: _ClassVar[int]
+        UNREACHABLE_AGENTS_FIELD_NUMBER: _ClassVar[int]
         agents: _containers.RepeatedCompositeFieldContainer[Response.GetAgents.Agent]
         recovered_agents: _containers.RepeatedCompositeFieldContainer[_common_pb2.AgentInfo]
-        def __init__(self, agents: _Optional[_Iterable[_Union[Response.GetAgents.Agent, _Mapping]]] = ..., recovered_agents: _Optional[_Iterable[_Union[_common_pb2.AgentInfo, _Mapping]]] = ...) -> None: ...
+        unreachable_agents: _containers.RepeatedCompositeFieldContainer[Response.GetAgents.Unreachable]
+        def __init__(self, agents: _Optional[_Iterable[_Union[Response.GetAgents.Agent, _Mapping]]] = ..., recovered_agents: _Optional[_Iterable[_Union[_common_pb2.AgentInfo, _Mapping]]] = ..., unreachable_agents: _Optional[_Iterable[_Union[Response.GetAgents.Unreachable, _Mapping]]] = ...) -> None: ...
     class GetFrameworks(_message.Message):
         __slots__ = ("frameworks", "completed_frameworks", "recovered_frameworks")
         class Framework(_message.Message):
