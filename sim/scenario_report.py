@@ -98,11 +98,16 @@ class Summary:
         return asdict(self)
 
 
+def _resources(samples: Sequence[Sample]) -> list[str]:
+    """All that were ever used: without agents there is none at all."""
+    return list(dict.fromkeys(name for sample in samples for name in sample.used))
+
+
 def summarise(run: Run, *, since_s: float = 0.0) -> Summary:
     """`since_s`: what came or was measured before does not count (a warm-up)."""
     scenario = run.scenario
     samples = [sample for sample in run.samples if sample.at_s >= since_s]
-    names = list(samples[-1].used) if samples else []
+    names = _resources(samples)
     return Summary(
         scenario.name,
         scenario.seed,
@@ -191,7 +196,7 @@ def plot(run: Run) -> str:
         return Line(name, points, dashed=dashed)
 
     names = [plan.name for plan in scenario.frameworks]
-    resources = list(samples[-1].used) if samples else []
+    resources = _resources(samples)
     part = Axis("of the cluster", high=1.0, percent=True)
     utilisation = [line(name, [s.used.get(name, 0.0) for s in samples]) for name in resources]
     utilisation += [

@@ -7,6 +7,7 @@ import time
 import traceback
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from typing import Final
 
 import click
 
@@ -29,11 +30,14 @@ def run_seed(seed: int) -> Report | Failure:
         return Failure(seed, traceback.format_exc(), cluster.world.story())
 
 
+COUNT: Final = click.IntRange(min=1)
+
+
 @click.command()
-@click.option("--seeds", default=20, show_default=True, help="How many seeds to run.")
+@click.option("--seeds", type=COUNT, default=20, show_default=True, help="How many seeds to run.")
 @click.option("--first", default=1, show_default=True, help="The first of them.")
 @click.option("--seed", type=int, help="Run just this one and print its story.")
-@click.option("--jobs", default=2, show_default=True, help="Processes at a time.")
+@click.option("--jobs", type=COUNT, default=2, show_default=True, help="Processes at a time.")
 def main(seeds: int, first: int, seed: int | None, jobs: int) -> None:
     """Simulate clusters under faults; exit 1 if any promise was broken."""
     if seed is not None:
@@ -69,5 +73,5 @@ def _story(outcome: Report | Failure) -> str:
         )
     return (
         f"seed {outcome.seed} FAILED\n{outcome.story}\n{outcome.error}\n"
-        f"replay: python -m mezzo.sim --seed {outcome.seed}"
+        f"replay: mezzo sim seeds --seed {outcome.seed}"
     )

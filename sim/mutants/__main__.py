@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from ..seeds import COUNT
 from . import ALL, Find, hunt
 
 
@@ -20,9 +21,15 @@ def _hunt(name: str, seeds: int) -> Find:
 
 
 @click.command()
-@click.option("--seeds", default=100, show_default=True, help="How many seeds each has to survive.")
+@click.option(
+    "--seeds",
+    type=COUNT,
+    default=100,
+    show_default=True,
+    help="Seeds each has to survive.",
+)
 @click.option("--only", default="", help="Those whose area or name holds this.")
-@click.option("--jobs", default=2, show_default=True, help="Processes at a time.")
+@click.option("--jobs", type=COUNT, default=2, show_default=True, help="Processes at a time.")
 @click.option("--save", type=click.Path(dir_okay=False), help="Write the seeds there, as JSON.")
 def main(seeds: int, only: str, jobs: int, save: str | None) -> None:
     """Report which of the planted bugs the simulator finds."""

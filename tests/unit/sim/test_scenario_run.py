@@ -13,7 +13,7 @@ import pytest
 from mezzo.errors import BadConfig
 from mezzo.sim.scenario import Scenario, check
 from mezzo.sim.scenario_report import Summary, plot, summarise
-from mezzo.sim.scenario_run import Run, run
+from mezzo.sim.scenario_run import Run, Sample, run
 
 
 def scenario(*frameworks: dict[str, Any], **changes: Any) -> Scenario:
@@ -132,6 +132,14 @@ def shares(done: Run) -> dict[str, float]:
     """Mean dominant shares in the second half of a run."""
     half = [sample for sample in done.samples if sample.at_s > done.scenario.duration_s / 2]
     return {name: sum(s.share[name] for s in half) / len(half) for name in half[0].share}
+
+
+def test_what_was_used_is_told_also_if_all_agents_are_away_at_the_end() -> None:
+    done = run(scenario(endless("a")))
+    last = done.samples[-1]
+    done.samples.append(Sample(last.at_s + 1, 0, {}, {}, last.share, last.held, last.waiting))
+    assert summarise(done).used_most == {"cpus": 1.0, "mem": 0.125}
+    assert "cpus" in plot(done)
 
 
 def test_weights_divide_the_cluster() -> None:

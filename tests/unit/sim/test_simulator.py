@@ -85,7 +85,7 @@ def test_a_failure_prints_its_story_and_the_command_that_replays_it(
     result = CliRunner().invoke(main, ["--seed", "2"])
     assert result.exit_code == 1
     assert "promise 7" in result.output
-    assert "replay: python -m mezzo.sim --seed 2" in result.output
+    assert "replay: mezzo sim seeds --seed 2" in result.output
 
 
 def test_a_thousand_agents_come_back_all_at_once() -> None:
