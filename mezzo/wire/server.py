@@ -202,8 +202,8 @@ class MasterServer:
         request = next(self._requests)
         future = asyncio.get_running_loop().create_future()
         self._answers[request] = future
-        handler.operator_asked(request, call)
         try:
+            handler.operator_asked(request, call)
             return await asyncio.wait_for(future, _ANSWER_S)
         finally:
             self._answers.pop(request, None)
