@@ -36,7 +36,9 @@ from mezzo.agent.state import Identity
 from mezzo.core import CancelTimer, Output, SetTimer
 from mezzo.ids import AgentId, ConnId, IdSource
 from mezzo.messages.agent import (
+    ApplyOperation,
     KillTask,
+    OperationAcknowledged,
     Ping,
     RunTask,
     StatusUpdate,
@@ -55,7 +57,14 @@ from .process import Process
 from .watch import NOBODY
 
 _EXITS_S: Final = 20.0  # who exits is started again, within so long
-_COMMANDS: Final = (RunTask, KillTask, UpdateAcknowledged, Ping)
+_COMMANDS: Final = (
+    RunTask,
+    KillTask,
+    UpdateAcknowledged,
+    ApplyOperation,
+    OperationAcknowledged,
+    Ping,
+)
 
 
 def _repeatable(message: Any) -> float:  # noqa: ANN401

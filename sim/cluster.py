@@ -34,6 +34,7 @@ from .promises import (
     NobodyStarves,
     NothingPromisedTwice,
     NothingRunsTwice,
+    OperationsAreToldOnce,
     OperatorsAreObeyed,
     TheDeposedChangeNothing,
     WhatRunsRunsOn,
@@ -57,7 +58,7 @@ _AGENT_HAS: Final = Resources.of(cpus=6, mem=2048, disk=1000, ports=[(31000, 311
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How large a cluster is. batch, hoarders, unique: frameworks beside Marathon.
+    """How large a cluster is. batch, hoarders and so on: frameworks beside Marathon.
 
     None: the seed draws it.
     """
@@ -69,6 +70,7 @@ class Shape:
     hoarders: int | None = None
     unique: int | None = None
     gluttons: int | None = None
+    reservers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,9 @@ class Cluster(Watch):
         own_roles = world.chance(0.6)
         guaranteed = own_roles and world.chance(0.7)
         gluttons = (world.chance(0.6) and guaranteed) if shape.gluttons is None else shape.gluttons
+        # What is reserved is not there for what was guaranteed to others.
+        reserves = not guaranteed and world.chance(0.4)
+        reservers = reserves if shape.reservers is None else shape.reservers
         offer_timeout_s = rng.choice((20.0, 300.0))
         watch = self._watch = Watchers()
         self.masters = [
@@ -145,12 +150,13 @@ class Cluster(Watch):
             *[Kind.HOARDER] * hoarders,
             *[Kind.UNIQUE] * unique,
             *[Kind.GLUTTON] * gluttons,
+            *[Kind.RESERVER] * reservers,
         ]
         self.frameworks = [
             VirtualFramework(
                 self.network,
                 f"{kind}{i}",
-                kind if own_roles else "*",
+                kind if own_roles or kind is Kind.RESERVER else "*",
                 kind,
                 watch,
                 servers.get,
@@ -210,6 +216,7 @@ class Cluster(Watch):
                 NothingRunsTwice(self.agents),
                 self.survival,
                 EndsAreToldOnce(world, self.agents),
+                OperationsAreToldOnce(self.masters, self.agents),
                 TheDeposedChangeNothing(),
                 LimitsAreKept(self.admin),
                 NobodyStarves(world, self.masters, self.marathons, self.frameworks, starves_s),

@@ -1,5 +1,5 @@
 """Virtual frameworks beside Marathon: they work through small tasks, hoard offers, take all that
-they get, or keep one task of which there must never be two.
+they get, reserve, or keep one task of which there must never be two.
 
 Their cores are ours, not the SDK's: what they do is what the master's promises are measured by.
 """
@@ -12,10 +12,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 from mezzo.core import Core, Delete, Instant, Output, Put, SetTimer, TimerFired
-from mezzo.ids import ConnId, FrameworkId, IdSource, TaskId
+from mezzo.ids import AgentId, ConnId, FrameworkId, IdSource, TaskId
 from mezzo.messages.scheduler import (
     Accept,
     Acknowledge,
+    AcknowledgeOperationStatus,
     Call,
     Decline,
     Error,
@@ -27,6 +28,7 @@ from mezzo.messages.scheduler import (
     Subscribe,
     Subscribed,
     Update,
+    UpdateOperationStatus,
 )
 from mezzo.model import (
     Capability,
@@ -37,9 +39,10 @@ from mezzo.model import (
     TaskInfo,
     TaskStatus,
 )
-from mezzo.operations import Launch
+from mezzo.operations import Launch, Reserve, Unreserve
 from mezzo.record import Record, decode, encode, replace
-from mezzo.resources import Resources
+from mezzo.resources import Kind as ResourceKind
+from mezzo.resources import Reservation, Resources
 from mezzo.states import TaskState
 
 from .client import Client, Server
@@ -264,11 +267,75 @@ class UniqueCore(BatchCore):
         return state is TaskState.UNREACHABLE or super()._over(state)
 
 
+class ReserverCore(BatchCore):
+    """Reserves enough for one task, runs tasks on it now and then, and lets go of it again.
+
+    kept: `kept/<agent>`: where it has something, or has asked for it.
+    """
+
+    def __init__(
+        self, name: str, role: str, width: int, stored: Mapping[str, bytes], ids: IdSource
+    ) -> None:
+        super().__init__(name, role, width, stored, ids)
+        self.kept = {
+            AgentId(key.removeprefix("kept/")): None for key in sorted(stored) if "kept/" in key
+        }
+        self._shape = Resources(
+            {
+                ResourceKind(kind.name, (Reservation("DYNAMIC", role),)): value
+                for kind, value in SHAPE.items()
+            }
+        )
+
+    def _said(self, event: Event, now: Instant, out: Output[Any]) -> None:
+        super()._said(event, now, out)
+        if not isinstance(event, UpdateOperationStatus) or self.conn is None:
+            return
+        status = event.status
+        forgets = int(self._ids.uuid()[:8], 16) % 5 == 0  # it will be told again
+        if status.uuid is not None and status.agent_id is not None and not forgets:
+            assert status.operation_id is not None
+            ack = AcknowledgeOperationStatus(status.agent_id, status.uuid, status.operation_id)
+            out.effects.append(Say(self.conn, ack))
+
+    def _begin_anew(self, out: Output[Any]) -> None:
+        super()._begin_anew(out)
+        out.writes += [Delete(f"kept/{agent_id}") for agent_id in self.kept]
+        self.kept.clear()
+
+    def _describe(self, task_id: TaskId, work: Work) -> TaskInfo:
+        return replace(super()._describe(task_id, work), resources=self._shape)
+
+    def _offer(self, offer: Offer, now: Instant, out: Output[Any]) -> None:
+        assert self.conn is not None
+        dice = int(self._ids.uuid()[:8], 16)
+        id_, agent_id = f"op-{dice:08x}", offer.agent_id
+        operation: Reserve | Unreserve | None = None
+        if self._shape <= offer.resources:
+            if dice % 3 == 0:
+                operation = Unreserve(self._shape, id=id_)
+                if self.kept.pop(agent_id, "") is None:
+                    out.writes.append(Delete(f"kept/{agent_id}"))
+            elif dice % 3 == 1 and self.wants:
+                only = replace(offer, resources=SHAPE)  # for one task, described as reserved
+                super()._offer(only, now, out)
+                return
+        elif offer.resources >= SHAPE and not self.kept:
+            operation = Reserve(self._shape, id=id_)
+            self.kept[agent_id] = None
+            out.writes.append(Put(f"kept/{agent_id}", b"1"))
+        if operation is None:
+            out.effects.append(Say(self.conn, Decline((offer.id,), _DECLINE)))
+        else:
+            out.effects.append(Say(self.conn, Accept((offer.id,), (operation,), _DECLINE)))
+
+
 class Kind(StrEnum):
     BATCH = "batch"
     HOARDER = "hoarder"
     UNIQUE = "unique"
     GLUTTON = "glutton"
+    RESERVER = "reserver"
 
 
 class VirtualFramework:
@@ -331,6 +398,8 @@ class VirtualFramework:
                 return BatchCore(self.name, self.role, BATCH_WIDTH, stored, ids)
             case Kind.UNIQUE:
                 return UniqueCore(self.name, self.role, 1, stored, ids)
+            case Kind.RESERVER:
+                return ReserverCore(self.name, self.role, 1, stored, ids)
             case Kind.GLUTTON:
                 return GluttonCore(self.name, self.role, _ALL, stored, ids)
 

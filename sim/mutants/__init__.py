@@ -1,6 +1,6 @@
 """Mutation testing of the simulator: `python -m mezzo.sim.mutants`."""
 
-from . import agents, allocators, kernel, marathons, masters, operators
+from . import agents, allocators, conversions, kernel, marathons, masters, operators
 from .hunt import Find, hunt
 from .mutant import ALL, Mutant
 
@@ -10,6 +10,7 @@ __all__ = [
     "Mutant",
     "agents",
     "allocators",
+    "conversions",
     "hunt",
     "kernel",
     "marathons",

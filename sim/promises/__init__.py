@@ -1,4 +1,4 @@
-"""The promises of design.md section 5, each as a small checker that looks at every step."""
+"""What the cluster promises, each as a small checker that looks at every step."""
 
 from .p0_durable import WhatWasSeenIsDurable
 from .p0_operators import OperatorsAreObeyed
@@ -6,6 +6,7 @@ from .p1_nothing_twice import NothingPromisedTwice
 from .p2_runs_once import NothingRunsTwice
 from .p3_survival import WhatRunsRunsOn
 from .p4_ends_told_once import EndsAreToldOnce
+from .p4_operations import OperationsAreToldOnce
 from .p5_fencing import TheDeposedChangeNothing
 from .p7_limits import LimitsAreKept
 from .p7_no_starvation import NobodyStarves
@@ -18,6 +19,7 @@ __all__ = [
     "NobodyStarves",
     "NothingPromisedTwice",
     "NothingRunsTwice",
+    "OperationsAreToldOnce",
     "OperatorsAreObeyed",
     "TheDeposedChangeNothing",
     "WhatRunsRunsOn",

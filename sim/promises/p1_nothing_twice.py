@@ -22,6 +22,7 @@ from mezzo.master.state import AgentEntry, Standing
 from mezzo.messages.agent import Ping, Pong, ShutdownFramework
 from mezzo.messages.scheduler import Accept, Decline, Heartbeat, Offers, Rescind, Update
 from mezzo.resources import Resources
+from mezzo.states import TaskState
 
 from ..agents import VirtualAgent
 from ..containers import Container, Machine
@@ -173,6 +174,8 @@ def _check(core: MasterCore, agent: AgentEntry) -> None:
         entry.info.resources for entry in agent.tasks.values() if entry.holds_resources
     )
     total = agent.info.resources
+    if not offered + allocated <= total and offered + _certain(agent) <= total:
+        return
     if not offered + allocated <= total or offered.overlaps(allocated):
         raise Broken(f"promise 1: {agent.id} has {total}, offered {offered}, allocated {allocated}")
     free = state.allocator.available(agent.id)
@@ -181,3 +184,14 @@ def _check(core: MasterCore, agent: AgentEntry) -> None:
             f"promise 1: the allocator takes {free} of {agent.id} for free, but free is "
             f"{total - (offered + allocated)}"
         )
+
+
+def _certain(agent: AgentEntry) -> Resources:
+    """What is allocated without tasks that the agent, back from long absence, has not told of. It
+    never heard of their launch, perhaps not even of what was reserved for them: it is asked, and
+    its answer ends them."""
+    return Resources.total(
+        entry.info.resources
+        for entry in agent.tasks.values()
+        if entry.holds_resources and entry.state is not TaskState.UNREACHABLE
+    )

@@ -31,7 +31,7 @@ class LimitsAreKept(Watch):
             if isinstance(effect, ToFramework) and isinstance(effect.event, Offers)
             for offer in effect.event.offers
             for name in limits.get(offer.role, ())
-            if offer.resources.milli(name)
+            if offer.resources.filter(role="*").milli(name)  # what is reserved counts already
         }
         core = master.core
         assert core is not None
