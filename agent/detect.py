@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from mezzo.amounts import Items, Ranges, Value, from_milli, parse_value, to_milli
 from mezzo.errors import BadConfig, BadRequest
 from mezzo.model import AgentInfo, Attribute
 from mezzo.record import replace
-from mezzo.resources import Items, Kind, Ranges, Resources, Value, from_milli, parse_value, to_milli
+from mezzo.resources import Kind, Resources
 
 from .containerizer.base import Kind as Containerizer
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mezzo.amounts import Value
 from mezzo.conversions import convert
 from mezzo.core import Instant
 from mezzo.errors import BadRequest
@@ -16,7 +17,7 @@ from mezzo.ids import ConnId, FrameworkId, IdSource
 from mezzo.messages.agent import ApplyOperation, OperationAcknowledged, OperationUpdate
 from mezzo.operations import OperationRecord, OperationState, OperationStatus
 from mezzo.record import replace
-from mezzo.resources import Kind, Resources, Value
+from mezzo.resources import Kind, Resources
 
 from .config import AgentConfig
 from .events import MakeVolume, OperationOverdue, RemoveVolume, VolumeMade, VolumeRemoved

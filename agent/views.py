@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from mezzo.amounts import from_milli
 from mezzo.model import DrainConfig
-from mezzo.resources import Resources, from_milli
+from mezzo.resources import Resources
 
 from .core import AgentView
 from .launch import sandbox_path

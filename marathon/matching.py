@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mezzo.amounts import Ranges, Value, to_milli
 from mezzo.model import Attribute, Offer
-from mezzo.resources import Kind, Ranges, Resources, Value, to_milli
+from mezzo.resources import Kind, Resources
 
 from .app import App
 from .constraints import Place, satisfied

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 
+from mezzo.amounts import Ranges
 from mezzo.record import replace
-from mezzo.resources import Kind, Ranges
+from mezzo.resources import Kind
 
 from .app import App, NetworkMode
 

@@ -10,8 +10,9 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
+from mezzo.amounts import Items, Ranges, from_milli
 from mezzo.model import Attribute
-from mezzo.resources import Items, Ranges, Resources, from_milli
+from mezzo.resources import Resources
 
 from .app import (
     App,

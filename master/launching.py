@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from math import inf
 
+from mezzo.amounts import MILLI, Thousandths
 from mezzo.errors import BadRequest
 from mezzo.ids import TaskId, check_user_id
 from mezzo.messages.agent import RunGroup, RunTask
@@ -15,7 +16,7 @@ from mezzo.messages.scheduler import Update
 from mezzo.model import ContainerType, ExecutorInfo, ExecutorType, HealthCheck, KillPolicy, TaskInfo
 from mezzo.operations import Launch, LaunchGroup
 from mezzo.record import replace
-from mezzo.resources import MILLI, Resources, Thousandths
+from mezzo.resources import Resources
 from mezzo.states import Reason, TaskState
 
 from . import executors, leases

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from mezzo.amounts import from_milli
 from mezzo.core import TimerFired
 from mezzo.ids import ConnId
 from mezzo.messages import agent as am
@@ -16,7 +17,7 @@ from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
 from mezzo.model import TaskStatus
 from mezzo.record import Record
-from mezzo.resources import Resources, from_milli
+from mezzo.resources import Resources
 from mezzo.states import Reason, TaskState
 
 from .events import AgentSaid, FrameworkSaid, MasterEvent, ToAgent, ToFramework

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping
 from math import ceil
 from typing import Final
 
+from mezzo.amounts import Thousandths, from_milli
 from mezzo.errors import BadRequest
 from mezzo.ids import FrameworkId
 from mezzo.messages import operator as m
 from mezzo.record import encode
-from mezzo.resources import Kind, Resources, Thousandths, from_milli
+from mezzo.resources import Kind, Resources
 
 from . import offers, registry
 from .allocator import Quantities, Quota

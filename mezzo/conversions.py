@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple, assert_never
 
+from mezzo.amounts import Value
 from mezzo.errors import BadRequest
 from mezzo.ids import check_user_id
 from mezzo.operations import (
@@ -22,7 +23,7 @@ from mezzo.operations import (
     ShrinkVolume,
     Unreserve,
 )
-from mezzo.resources import Disk, Kind, Resources, Value
+from mezzo.resources import Disk, Kind, Resources
 
 VOLUME_SOURCES: Final = (None, "PATH", "MOUNT")
 

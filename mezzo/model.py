@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from mezzo.amounts import Thousandths
 from mezzo.ids import AgentId, ContainerId, ExecutorId, FrameworkId, OfferId, TaskId
 from mezzo.record import Record
-from mezzo.resources import Resources, Thousandths
+from mezzo.resources import Resources
 from mezzo.states import Reason, Source, TaskState
 
 # ---------------------------------------------------------------------------------- small parts

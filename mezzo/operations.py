@@ -5,10 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+from mezzo.amounts import Thousandths
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.model import ExecutorInfo, TaskInfo
 from mezzo.record import Record
-from mezzo.resources import Resources, Thousandths
+from mezzo.resources import Resources
 
 
 class Launch(Record, tag="LAUNCH", tag_field="operation"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from mezzo.amounts import Thousandths
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.master.machines import MaintenanceRecord
 from mezzo.master.records import AgentRecord, FrameworkRecord
@@ -34,7 +35,6 @@ from mezzo.messages.operator import (
 )
 from mezzo.model import DrainState, MachineId, Unavailability
 from mezzo.record import decode
-from mezzo.resources import Thousandths
 
 from .agents import VirtualAgent
 from .disk import Disk

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Protocol
 
 from mezzo.agent.events import AgentEffect, Exit, ShutdownRequested
+from mezzo.amounts import Thousandths, to_milli
 from mezzo.errors import BadConfig
 from mezzo.master.allocator import AllocatorConfig
 from mezzo.master.events import Answer, MasterEffect
@@ -20,7 +21,6 @@ from mezzo.messages.operator import (
     WeightInfo,
 )
 from mezzo.model import AgentInfo, Attribute, MasterInfo
-from mezzo.resources import Thousandths, to_milli
 from mezzo.store.memory import MemoryDisk
 
 from .agents import VirtualAgent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mezzo.resources import Thousandths
+from mezzo.amounts import Thousandths
 
 from .jobs import draw_jobs
 from .network import Network

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mezzo.amounts import Thousandths, to_milli
 from mezzo.ids import AgentId, ConnId, FrameworkId, OfferId, TaskId
 from mezzo.messages.scheduler import (
     Accept,
@@ -40,7 +41,6 @@ from mezzo.messages.scheduler import (
 )
 from mezzo.model import Capability, CommandInfo, Filters, FrameworkInfo, Offer, TaskInfo, TaskStatus
 from mezzo.operations import Launch
-from mezzo.resources import Thousandths, to_milli
 from mezzo.states import TaskState
 
 from .client import Client, Server

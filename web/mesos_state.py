@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from mezzo.amounts import Items, Ranges
 from mezzo.ids import FrameworkId
 from mezzo.messages.operator import AgentView, FrameworkView, Master
 from mezzo.model import AgentInfo, DrainInfo, Label, MasterInfo, Task, TaskStatus
-from mezzo.resources import Items, Ranges, Resources
+from mezzo.resources import Resources
 from mezzo.states import TaskState
 
 from .replica import View

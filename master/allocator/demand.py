@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from mezzo.resources import MILLI, Items, Kind, Ranges, Resources, Thousandths, Value
+from mezzo.amounts import MILLI, Items, Ranges, Thousandths, Value
+from mezzo.resources import Kind, Resources
 
 from .quantities import Ledger, quantity
 from .terms import Demand, Quantities

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from mezzo.resources import Resources, Thousandths, from_milli
+from mezzo.amounts import Thousandths, from_milli
+from mezzo.resources import Resources
 
 from .agent import NOTHING, Agent, is_for
 from .books import Books

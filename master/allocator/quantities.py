@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from mezzo.resources import MILLI, Items, Kind, Ranges, Resources, Thousandths, Value
+from mezzo.amounts import MILLI, Items, Ranges, Thousandths, Value
+from mezzo.resources import Kind, Resources
 
 Ledger = dict[str, Thousandths]
 

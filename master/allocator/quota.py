@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mezzo.resources import Resources, Thousandths
+from mezzo.amounts import Thousandths
+from mezzo.resources import Resources
 
 from .quantities import Ledger, add, nonzero
 from .terms import Quota

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from mezzo.amounts import Thousandths
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.model import Attribute, FaultDomain
 from mezzo.record import Record
-from mezzo.resources import Resources, Thousandths
+from mezzo.resources import Resources
 
 from .constraints import Constraints
 

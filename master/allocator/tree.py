@@ -11,7 +11,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from mezzo.resources import Thousandths
+from mezzo.amounts import Thousandths
 
 from .demand import Wishes
 from .quantities import Floors, Ledger, add

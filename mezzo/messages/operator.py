@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec import field
 
+from mezzo.amounts import Thousandths
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.model import (
     AgentCapability,
@@ -26,7 +27,7 @@ from mezzo.model import (
 )
 from mezzo.operations import OperationRecord
 from mezzo.record import Record
-from mezzo.resources import Resources, Thousandths
+from mezzo.resources import Resources
 from mezzo.states import TaskState
 
 # ---------------------------------------------------------------------------------- values

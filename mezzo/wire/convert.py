@@ -41,9 +41,10 @@ import msgspec
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from mezzo.amounts import checked_milli, from_milli
 from mezzo.errors import BadRequest
 from mezzo.record import Record
-from mezzo.resources import Resources, checked_milli, from_milli
+from mezzo.resources import Resources
 
 R = TypeVar("R", bound=Record)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal, cast
 
+from mezzo.amounts import Items, Ranges, Value, checked_milli, from_milli, to_milli
 from mezzo.errors import BadRequest
 from mezzo.model import (
     Attribute,
@@ -33,19 +34,7 @@ from mezzo.operations import (
     Unreserve,
 )
 from mezzo.record import replace
-from mezzo.resources import (
-    Disk,
-    DiskSource,
-    Items,
-    Kind,
-    Ranges,
-    Reservation,
-    Resources,
-    Value,
-    checked_milli,
-    from_milli,
-    to_milli,
-)
+from mezzo.resources import Disk, DiskSource, Kind, Reservation, Resources
 from mezzo.wire.v1 import common_pb2 as pb
 
 from .convert import Converter, Special, entries, text

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from mezzo.amounts import Thousandths
 from mezzo.core import Output
 from mezzo.master.events import ToFramework
 from mezzo.master.state import MasterState
 from mezzo.messages.scheduler import Offers
-from mezzo.resources import Thousandths
 
 from ..admin import Admin
 from ..masters import VirtualMaster

@@ -10,6 +10,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 from hypothesis import strategies as st
 
+from mezzo.amounts import Items, Ranges, Value
 from mezzo.model import (
     Attribute,
     AttributeConstraint,
@@ -20,16 +21,7 @@ from mezzo.model import (
 )
 from mezzo.operations import OtherOperation
 from mezzo.record import Record
-from mezzo.resources import (
-    Disk,
-    DiskSource,
-    Items,
-    Kind,
-    Ranges,
-    Reservation,
-    Resources,
-    Value,
-)
+from mezzo.resources import Disk, DiskSource, Kind, Reservation, Resources
 
 words = st.text(
     st.characters(codec="utf-8", exclude_categories=["C", "Z"], exclude_characters=",;:(){}[]*"),

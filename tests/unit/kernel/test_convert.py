@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mezzo import operations
+from mezzo.amounts import Ranges
 from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, FrameworkId, TaskId
 from mezzo.messages import agent as am
@@ -28,7 +29,7 @@ from mezzo.model import (
     TaskInfo,
 )
 from mezzo.record import Record
-from mezzo.resources import Kind, Ranges, Resources
+from mezzo.resources import Kind, Resources
 from mezzo.wire import agent as agent_wire
 from mezzo.wire import operator as operator_wire
 from mezzo.wire import scheduler as scheduler_wire

@@ -9,20 +9,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from mezzo.amounts import Items, Ranges, Value, parse_value
 from mezzo.errors import BadRequest
 from mezzo.record import decode, encode
-from mezzo.resources import (
-    Disk,
-    DiskSource,
-    Items,
-    Kind,
-    NotContained,
-    Ranges,
-    Reservation,
-    Resources,
-    Value,
-    parse_value,
-)
+from mezzo.resources import Disk, DiskSource, Kind, NotContained, Reservation, Resources
 
 from . import strategies as s
 

@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mezzo.amounts import Items, Ranges
 from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, ExecutorId, FrameworkId, OfferId, TaskId
 from mezzo.messages import agent as am
@@ -28,7 +29,7 @@ from mezzo.model import (
 )
 from mezzo.operations import Launch, LaunchGroup, OtherOperation
 from mezzo.record import Record
-from mezzo.resources import Items, Kind, Ranges, Reservation, Resources
+from mezzo.resources import Kind, Reservation, Resources
 from mezzo.states import TaskState
 from mezzo.wire import agent as agent_wire
 from mezzo.wire import operator as operator_wire

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mezzo.amounts import Ranges
 from mezzo.ids import AgentId
 from mezzo.marathon.app import (
     App,
@@ -23,7 +24,7 @@ from mezzo.marathon.matching import Match, OfferedPlace, Reason, match
 from mezzo.marathon.ports import pick_host_ports
 from mezzo.model import Attribute, FaultDomain
 from mezzo.record import replace
-from mezzo.resources import Kind, Ranges, Resources
+from mezzo.resources import Kind, Resources
 
 from .apps import app
 from .world import Agent, World
