@@ -50,6 +50,7 @@ _QUOTA_EVERY_S: Final = 20.0
 _LOOK_S: Final = 5.0
 _STABLE_LOOKS: Final = 4
 _STARVES_S: Final = 30.0
+_STEPS_MAX: Final = 1_000_000  # a hundred times what a seed takes
 _SERVICES: Final = "services"  # Marathon's role, if it has one of its own
 # 4 apps at twice their size during an upgrade, half a cpu each, for each agent.
 _UNITS_OF_APPS: Final = 8
@@ -89,7 +90,7 @@ class Cluster(Watch):
     """A run is a pure function of the seed and the shape."""
 
     def __init__(self, seed: int, shape: Shape = Shape()) -> None:
-        world = self.world = World(seed)
+        world = self.world = World(seed, steps_max=_STEPS_MAX)
         rng = world.rng
         self.network = Network(world)
         self.master_disk, self.marathon_disk = Disk(), Disk()

@@ -235,7 +235,9 @@ class BatchCore(HoarderCore):
     def _update(self, status: TaskStatus, out: Output[Any]) -> None:
         assert self.conn is not None
         if status.task_id not in self.tasks:
-            if not (status.state.terminal or status.state is TaskState.UNREACHABLE):
+            # To kill what is UNKNOWN would be answered by UNKNOWN, for ever.
+            away = status.state in (TaskState.UNREACHABLE, TaskState.UNKNOWN)
+            if not (status.state.terminal or away):
                 out.effects.append(Say(self.conn, Kill(status.task_id, status.agent_id)))
         elif self._over(status.state):
             del self.tasks[status.task_id]

@@ -7,17 +7,24 @@ import itertools
 import random
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import Any, Final
 
 START_WALL_S: Final = 1_700_000_000.0
 _STORY_LINES_MAX: Final = 2000
 
 
+class Livelock(AssertionError):
+    """The cores step on and on: they answer each other for ever."""
+
+
 class World:
     """The clock, the only source of randomness, and a bounded memory of what happened last."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, steps_max: float = inf) -> None:
+        """`steps_max`: a run that takes more, of all cores, is one that never ends."""
         self.seed = seed
+        self.steps_max = steps_max
         self.rng = random.Random(seed)
         self.now_s = 0.0
         self.steps = 0  # of all cores
@@ -43,6 +50,8 @@ class World:
                 action(*args)
             if not heap or heap[0][0] > until_s:
                 break
+            if self.steps > self.steps_max:
+                raise Livelock(f"{self.steps} steps, and no end in sight at {self.now_s:g} s")
             self.now_s, _, action, args = heapq.heappop(heap)
             action(*args)
         self.now_s = max(self.now_s, until_s)

@@ -15,11 +15,11 @@ from typing import Any, Final
 
 from mezzo.agent.events import MasterSaid
 from mezzo.core import Output, TimerFired
-from mezzo.ids import AgentId, ConnId, FrameworkId, OfferId
+from mezzo.ids import AgentId, ConnId, FrameworkId, OfferId, TaskId
 from mezzo.master.core import MasterCore
 from mezzo.master.events import AgentSaid, FrameworkSaid, StreamClosed, ToAgent, ToFramework
 from mezzo.master.state import AgentEntry, Standing
-from mezzo.messages.agent import Ping, Pong, ShutdownFramework
+from mezzo.messages.agent import AgentReregistered, Ping, Pong, ShutdownFramework
 from mezzo.messages.scheduler import Accept, Decline, Heartbeat, Offers, Rescind, Update
 from mezzo.resources import Resources
 from mezzo.states import TaskState
@@ -31,6 +31,7 @@ from ..watch import Broken, Watch
 
 _PORT: Final = re.compile(r"PORT\d+")
 _ALL_EVERY: Final = 500  # steps
+_UNTOLD: Final = frozenset({TaskState.STAGING, TaskState.UNREACHABLE})
 _QUIET_TIMERS: Final = frozenset({"heartbeat", "operator heartbeat", "views", "gc"})
 
 
@@ -41,6 +42,7 @@ class _Seen:
         self.steps = 0
         self.offers: dict[OfferId, AgentId] = {}
         self.agents: dict[ConnId, AgentId] = {}
+        self.asked: dict[tuple[FrameworkId, TaskId], None] = {}  # of agents that were away
 
 
 class NothingPromisedTwice(Watch):
@@ -64,17 +66,21 @@ class NothingPromisedTwice(Watch):
             have = self._seen[master.name] = (core, _Seen())
         seen = have[1]
         seen.steps += 1
+        for effect in output.effects:
+            if isinstance(effect, ToAgent) and isinstance(effect.message, AgentReregistered):
+                asked = effect.message.reconcile
+                seen.asked.update(((each.framework_id, each.task_id), None) for each in asked)
         touched = None if seen.steps % _ALL_EVERY == 0 else _touched(core, seen, event, output)
         if isinstance(event, StreamClosed):
             _nothing_hangs_on(core, event.conn)
         agents = core.state.agents
         if touched is None:
             for agent in agents.values():
-                _check(core, agent)
+                _check(core, agent, seen)
             return
         for agent_id in touched:
             if agent_id in agents:
-                _check(core, agents[agent_id])
+                _check(core, agents[agent_id], seen)
 
     def container_started(self, machine: Machine, container: Container) -> None:
         taken = [port for each in machine.running() for port in _ports(each)]
@@ -157,7 +163,7 @@ def _nothing_hangs_on(core: MasterCore, conn: ConnId) -> None:
         )
 
 
-def _check(core: MasterCore, agent: AgentEntry) -> None:
+def _check(core: MasterCore, agent: AgentEntry, seen: _Seen) -> None:
     state = core.state
     for offer_id in agent.offers:
         framework = state.frameworks[state.offers[offer_id].framework_id]
@@ -174,7 +180,7 @@ def _check(core: MasterCore, agent: AgentEntry) -> None:
         entry.info.resources for entry in agent.tasks.values() if entry.holds_resources
     )
     total = agent.info.resources
-    if not offered + allocated <= total and offered + _certain(agent) <= total:
+    if not offered + allocated <= total and offered + _certain(agent, seen) <= total:
         return
     if not offered + allocated <= total or offered.overlaps(allocated):
         raise Broken(f"promise 1: {agent.id} has {total}, offered {offered}, allocated {allocated}")
@@ -186,12 +192,12 @@ def _check(core: MasterCore, agent: AgentEntry) -> None:
         )
 
 
-def _certain(agent: AgentEntry) -> Resources:
-    """What is allocated without tasks that the agent, back from long absence, has not told of. It
-    never heard of their launch, perhaps not even of what was reserved for them: it is asked, and
-    its answer ends them."""
+def _certain(agent: AgentEntry, seen: _Seen) -> Resources:
+    """What is allocated without tasks that the agent, back again, has not told of. It never heard
+    of their launch, perhaps not even of what was reserved for them: it is asked, and its answer
+    ends them."""
     return Resources.total(
         entry.info.resources
-        for entry in agent.tasks.values()
-        if entry.holds_resources and entry.state is not TaskState.UNREACHABLE
+        for key, entry in agent.tasks.items()
+        if entry.holds_resources and not (key in seen.asked and entry.state in _UNTOLD)
     )

@@ -21,7 +21,7 @@ FOUND_BY: Final[dict[str, int | None]] = json.loads(
     Path(__file__).with_name("mutants.json").read_text()
 )
 OFTEN: Final = 10  # found within so many seeds
-MORE: Final = range(1, 31)  # tried if the seed of before does not find it any more
+MORE: Final = range(1, 121)  # tried if the seed of before does not find it any more
 
 
 def test_it_is_known_of_every_planted_bug_which_seed_has_found_it() -> None:

@@ -19,6 +19,7 @@ from mezzo.sim.masters import FromAgent
 REGRESSIONS = {
     1: "tasks of an agent that was back counted before the agent did",
     6: "a deployment that stops an app waited for its empty fleet",
+    477: "a framework killed what the master told UNKNOWN, which told it UNKNOWN",
     821: "a deposed Marathon subscribed and killed what its successor ran",
     986: "the same, after another sleep",
     1860: "a report from before a crash came late and brought an ended task back to life",
