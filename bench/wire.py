@@ -224,17 +224,17 @@ class World:
 
 
 def from_agent(sample: AgentMessage) -> tuple[Encode, Decode]:
-    parse = type(agent_wire.agent_batch_to_wire([sample])).FromString
+    parse = type(next(agent_wire.agent_batches_to_wire([sample]))).FromString
     return (
-        lambda record: agent_wire.agent_batch_to_wire([record]).SerializeToString(),
+        lambda record: next(agent_wire.agent_batches_to_wire([record])).SerializeToString(),
         lambda data: agent_wire.agent_batch_from_wire(parse(data))[0],
     )
 
 
 def from_master(sample: MasterMessage) -> tuple[Encode, Decode]:
-    parse = type(agent_wire.master_batch_to_wire([sample], 1)).FromString
+    parse = type(next(agent_wire.master_batches_to_wire([sample], 1, 1))).FromString
     return (
-        lambda record: agent_wire.master_batch_to_wire([record], 1).SerializeToString(),
+        lambda record: next(agent_wire.master_batches_to_wire([record], 1, 1)).SerializeToString(),
         lambda data: agent_wire.master_batch_from_wire(parse(data))[1][0],
     )
 

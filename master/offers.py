@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mezzo.core import CancelTimer, SetTimer
 from mezzo.ids import AgentId, FrameworkId, OfferId
 from mezzo.messages.scheduler import Decline, Offers, Rescind
@@ -15,6 +17,8 @@ from .state import AgentEntry, FrameworkEntry, MasterState, Step
 TIMER_ALLOCATE = "allocate"
 TIMER_CYCLE = "cycle"  # a refusal runs out, or the allocator's patience
 TIMER_OFFER = "offer"  # ("offer", offer id)
+# In one event: to encode that takes a few milliseconds, in which nobody else is served.
+OFFERS_MAX: Final = 500
 
 
 # ---------------------------------------------------------------------------------- making
@@ -45,14 +49,16 @@ def time_for_a_cycle(state: MasterState, step: Step) -> None:
 
 
 def _run_cycle(state: MasterState, step: Step) -> None:
-    """Offer what is free; all offers of one framework in one event."""
+    """Offer what is free; the offers of one framework in few events."""
     made: dict[FrameworkId, list[Offer]] = {}
     decisions = state.allocator.cycle(step.now.mono_s)
     for decision in decisions:
         if isinstance(decision, Grant):
             made.setdefault(decision.framework_id, []).append(_make(state, step, decision))
     for framework_id, offers in made.items():
-        step.to_framework(state.frameworks[framework_id], Offers(tuple(offers)))
+        for first in range(0, len(offers), OFFERS_MAX):
+            some = tuple(offers[first : first + OFFERS_MAX])
+            step.to_framework(state.frameworks[framework_id], Offers(some))
     # Last: a client may have to give an agent back of which it was just granted some more.
     for decision in decisions:
         if isinstance(decision, Withdraw):

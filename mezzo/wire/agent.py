@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Final, TypeVar
 
 from mezzo.messages import agent as m
 from mezzo.record import Record
 from mezzo.wire.v1 import agent_pb2 as pb
 
+from .parts import parts
 from .values import CONVERTER
+
+M = TypeVar("M", pb.AgentMessage, pb.MasterMessage)
 
 _AGENT: Final[dict[str, type[Record]]] = {
     "register_agent": m.RegisterAgent,
@@ -42,13 +45,9 @@ _AGENT_FIELDS: Final = {kind: name for name, kind in _AGENT.items()}
 _MASTER_FIELDS: Final = {kind: name for name, kind in _MASTER.items()}
 
 
-def agent_batch_to_wire(messages: Iterable[m.AgentMessage]) -> pb.AgentBatch:
-    batch = pb.AgentBatch()
-    for message in messages:
-        body = getattr(batch.messages.add(), _AGENT_FIELDS[type(message)])
-        body.SetInParent()
-        CONVERTER.fill(message, body)
-    return batch
+def agent_batches_to_wire(messages: Iterable[m.AgentMessage]) -> Iterator[pb.AgentBatch]:
+    for part in parts(_filled(pb.AgentMessage, _AGENT_FIELDS, messages)):
+        yield pb.AgentBatch(messages=part)
 
 
 def agent_batch_from_wire(batch: pb.AgentBatch) -> list[m.AgentMessage]:
@@ -56,18 +55,28 @@ def agent_batch_from_wire(batch: pb.AgentBatch) -> list[m.AgentMessage]:
     return _read_all(_AGENT, batch)  # type: ignore[return-value]
 
 
-def master_batch_to_wire(messages: Iterable[m.MasterMessage], epoch: int) -> pb.MasterBatch:
-    batch = pb.MasterBatch(epoch=epoch)
-    for message in messages:
-        body = getattr(batch.messages.add(), _MASTER_FIELDS[type(message)])
-        body.SetInParent()
-        CONVERTER.fill(message, body)
-    return batch
+def master_batches_to_wire(
+    messages: Iterable[m.MasterMessage], epoch: int, streams: int
+) -> Iterator[pb.MasterBatch]:
+    """`streams`: how many the master serves."""
+    for part in parts(_filled(pb.MasterMessage, _MASTER_FIELDS, messages)):
+        yield pb.MasterBatch(epoch=epoch, streams=streams, messages=part)
 
 
 def master_batch_from_wire(batch: pb.MasterBatch) -> tuple[int, list[m.MasterMessage]]:
     """The epoch and the messages. Raises BadRequest."""
     return batch.epoch, _read_all(_MASTER, batch)  # type: ignore[return-value]
+
+
+def _filled(
+    make: type[M], fields: dict[type[Record], str], messages: Iterable[Record]
+) -> Iterator[M]:
+    for message in messages:
+        out = make()
+        body = getattr(out, fields[type(message)])
+        body.SetInParent()
+        CONVERTER.fill(message, body)
+        yield out
 
 
 def _read_all(

@@ -22,7 +22,6 @@ from . import operator as operator_wire
 from . import relay as relay_wire
 from . import scheduler as scheduler_wire
 from .link import CHANNEL_OPTIONS, Link
-from .parts import in_parts
 
 
 class AgentLink(Link[am.AgentMessage]):
@@ -56,7 +55,7 @@ class AgentLink(Link[am.AgentMessage]):
         super().__init__(
             detector,
             open_stream=open_stream,
-            pack=lambda messages: in_parts(agent_wire.agent_batch_to_wire(messages), "messages"),
+            pack=agent_wire.agent_batches_to_wire,
             on_up=on_up,
             on_message=on_message,
             on_down=on_down,

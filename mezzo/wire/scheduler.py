@@ -12,7 +12,7 @@ from mezzo.record import Record
 from mezzo.wire.v1 import scheduler_pb2 as pb
 
 from .convert import text
-from .parts import in_parts
+from .parts import parts
 from .values import CONVERTER
 
 _CALLS: Final[dict[str, type[Record]]] = {
@@ -57,26 +57,19 @@ _OPTIONAL_BODY: Final = frozenset({"REVIVE", "SUPPRESS"})
 
 
 def call_to_wire(call: m.Call, framework_id: FrameworkId | None) -> pb.Call:
-    out = pb.Call()
-    _put_call(call, framework_id, out)
+    name = _CALL_NAMES[type(call)]
+    out = pb.Call(type=name)
+    if framework_id is not None:
+        out.framework_id.value = framework_id
+    _put_body(name, call, out)
     return out
 
 
 def calls_to_wire(
     calls: Iterable[m.Call], framework_id: FrameworkId | None
 ) -> Iterator[pb.CallBatch]:
-    batch = pb.CallBatch()
-    for call in calls:
-        _put_call(call, framework_id, batch.calls.add())
-    return in_parts(batch, "calls")
-
-
-def _put_call(call: m.Call, framework_id: FrameworkId | None, out: pb.Call) -> None:
-    name = _CALL_NAMES[type(call)]
-    out.type = getattr(pb.Call, name)
-    if framework_id is not None:
-        out.framework_id.value = framework_id
-    _put_body(name, call, out)
+    for part in parts(call_to_wire(call, framework_id) for call in calls):
+        yield pb.CallBatch(calls=part)
 
 
 def call_from_wire(message: pb.Call) -> tuple[FrameworkId | None, m.Call]:
@@ -96,23 +89,15 @@ def call_type(message: pb.Call) -> str:
 
 
 def event_to_wire(event: m.Event, epoch: int) -> pb.Event:
-    out = pb.Event()
-    _put_event(event, epoch, out)
+    name = _EVENT_NAMES[type(event)]
+    out = pb.Event(type=name, epoch=epoch)
+    _put_body(name, event, out)
     return out
 
 
 def events_to_wire(events: Iterable[m.Event], epoch: int) -> Iterator[pb.EventBatch]:
-    batch = pb.EventBatch()
-    for event in events:
-        _put_event(event, epoch, batch.events.add())
-    return in_parts(batch, "events")
-
-
-def _put_event(event: m.Event, epoch: int, out: pb.Event) -> None:
-    name = _EVENT_NAMES[type(event)]
-    out.type = getattr(pb.Event, name)
-    out.epoch = epoch
-    _put_body(name, event, out)
+    for part in parts(event_to_wire(event, epoch) for event in events):
+        yield pb.EventBatch(events=part)
 
 
 def event_from_wire(message: pb.Event) -> tuple[int, m.Event] | None:

@@ -32,7 +32,6 @@ from . import operator as operator_wire
 from . import scheduler as scheduler_wire
 from .admission import Admission
 from .link import SERVER_OPTIONS
-from .parts import in_parts
 from .relay import Member, read_batch, to_agents
 from .stream import Stream
 
@@ -174,9 +173,7 @@ class MasterServer:
             self._handler.closed(stream.conn)
 
     def _agent_batches(self, messages: list[am.MasterMessage]) -> Iterator[agent_pb.MasterBatch]:
-        batch = agent_wire.master_batch_to_wire(messages, self._epoch)
-        batch.streams = len(self._streams)
-        return in_parts(batch, "messages")
+        return agent_wire.master_batches_to_wire(messages, self._epoch, len(self._streams))
 
     async def _serve(
         self,
@@ -329,10 +326,15 @@ class _Schedulers(scheduler_pb2_grpc.SchedulerServicer):
     async def _wait(self, owner: tuple[str, str]) -> None:
         """Until the subscription may go on. Who gives up meanwhile has cost nobody anything."""
         loop = asyncio.get_running_loop()
-        while (wait_s := self._admission.wait_s(owner, loop.time())) > 0:
-            host, framework = owner
-            self._server._log.debug("framework.waits", framework=framework, host=host, s=wait_s)
-            await asyncio.sleep(wait_s)
+        came_s = loop.time()
+        try:
+            while (wait_s := self._admission.wait_s(owner, came_s, loop.time())) > 0:
+                host, framework = owner
+                self._server._log.debug("framework.waits", framework=framework, host=host, s=wait_s)
+                await asyncio.sleep(wait_s)
+        except asyncio.CancelledError:
+            self._admission.gave_up(owner, loop.time())
+            raise
 
 
 def _host(peer: str) -> str:

@@ -20,6 +20,7 @@ from mezzo.wire import agent as agent_wire
 from mezzo.wire import scheduler as scheduler_wire
 from mezzo.wire import server as server_module
 from mezzo.wire.admission import FREE
+from mezzo.wire.parts import PART_BYTES
 from mezzo.wire.server import MasterServer
 from mezzo.wire.v1 import (
     agent_pb2,
@@ -74,7 +75,7 @@ class Fixture:
     async def agent(self) -> tuple[ConnId, Any]:
         """An agent's stream that has said something."""
         call = self.agents.Connect()
-        await call.write(agent_wire.agent_batch_to_wire([am.Pong()]))
+        await call.write(*agent_wire.agent_batches_to_wire([am.Pong()]))
         conn, messages = await self.handler.next()
         assert messages == [am.Pong()]
         return conn, call
@@ -157,7 +158,7 @@ def test_a_bug_in_the_handler_ends_that_stream_with_an_error() -> None:
         conn, call = await f.agent()
         other, other_call = await f.agent()
         f.handler.stumble = True
-        await call.write(agent_wire.agent_batch_to_wire([am.Pong()]))
+        await call.write(*agent_wire.agent_batches_to_wire([am.Pong()]))
         assert await call.code() is grpc.StatusCode.UNKNOWN
         assert await f.handler.next() == (conn, "closed")
         f.server.send(other, PINGS[0])
@@ -283,7 +284,7 @@ def test_who_is_elected_but_has_not_read_its_store_lets_peers_wait() -> None:
         leader.append(f"127.0.0.1:{port}")
         async with grpc.aio.insecure_channel(leader[0]) as channel:
             call = agent_pb2_grpc.AgentStub(channel).Connect()  # type: ignore[no-untyped-call]
-            await call.write(agent_wire.agent_batch_to_wire([am.Pong()]))
+            await call.write(*agent_wire.agent_batches_to_wire([am.Pong()]))
             server.lead(handler, 7)
             conn, messages = await handler.next()
             assert messages == [am.Pong()]
@@ -345,7 +346,8 @@ async def relay(f: Fixture, *entries: relay_pb2.FromAgents.Entry) -> Any:
 
 
 def pong(stream: int) -> relay_pb2.FromAgents.Entry:
-    data = agent_wire.agent_batch_to_wire([am.Pong()]).SerializeToString()
+    (batch,) = agent_wire.agent_batches_to_wire([am.Pong()])
+    data = batch.SerializeToString()
     return relay_pb2.FromAgents.Entry(stream=stream, batch=data)
 
 
@@ -414,7 +416,7 @@ def test_a_crowds_messages_are_sent_in_parts() -> None:
     async def test(f: Fixture) -> None:
         call = await relay(f, *(pong(number) for number in range(10)))
         conns = [(await f.handler.next())[0] for _ in range(10)]
-        large = am.ShutdownAgent("x" * 1_000_000)
+        large = am.ShutdownAgent("x" * (PART_BYTES // 5))
         for conn in conns:
             f.server.send(conn, large)
         parts = [len((await call.read()).entries) for _ in range(3)]

@@ -37,7 +37,7 @@ def test_an_agent_that_does_not_read_is_cut_off_and_its_master_hears_so(
         running = asyncio.create_task(relay.run())
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             call = agent_pb2_grpc.AgentStub(channel).Connect()  # type: ignore[no-untyped-call]
-            await call.write(agent_wire.agent_batch_to_wire([am.Pong()]))
+            await call.write(*agent_wire.agent_batches_to_wire([am.Pong()]))
             conn, _ = await handler.next()
             feeding = asyncio.create_task(_feed(server, conn))
             assert await handler.next() == (conn, "closed")

@@ -51,9 +51,9 @@ def values(kind: type[Record]) -> st.SearchStrategy[Any]:
 def body_of(record: Record) -> Any:
     """The message that a record travels as, out of its envelope; None if it needs none."""
     if isinstance(record, get_args(am.AgentMessage)):
-        entry: Any = agent_wire.agent_batch_to_wire([record]).messages[0]
+        entry: Any = next(agent_wire.agent_batches_to_wire([record])).messages[0]
     elif isinstance(record, get_args(am.MasterMessage)):
-        entry = agent_wire.master_batch_to_wire([record], 1).messages[0]
+        entry = next(agent_wire.master_batches_to_wire([record], 1, 1)).messages[0]
     elif isinstance(record, get_args(sm.Call)):
         entry = scheduler_wire.call_to_wire(record, None)
     elif isinstance(record, get_args(sm.Event)):
@@ -209,7 +209,7 @@ def test_a_framework_that_changes_is_sent_as_it_is(change: dict[str, Any]) -> No
     task = TaskInfo("t", TaskId("t"), AgentId("a"), command=CommandInfo("true"))
     for more in ({}, change, {}, change):
         run = am.RunTask(FrameworkInfo("root", "n", FrameworkId("f"), **more), task)
-        batch = agent_wire.master_batch_to_wire([run], 1).SerializeToString()
+        batch = next(agent_wire.master_batches_to_wire([run], 1, 1)).SerializeToString()
         assert agent_wire.master_batch_from_wire(agent_pb2.MasterBatch.FromString(batch))[1] == [
             run
         ]

@@ -35,7 +35,7 @@ from mezzo.wire import agent as agent_wire
 from mezzo.wire import operator as operator_wire
 from mezzo.wire import scheduler as scheduler_wire
 from mezzo.wire.link import grpc_target
-from mezzo.wire.parts import PART_BYTES, in_parts
+from mezzo.wire.parts import PART_BYTES
 from mezzo.wire.v1 import agent_pb2, common_pb2, operator_pb2, scheduler_pb2
 from mezzo.wire.values import CONVERTER, get_resources, put_resources
 
@@ -92,7 +92,7 @@ def test_what_a_turn_has_to_say_is_one_batch_but_none_too_large_for_a_message() 
     assert [len(batch.calls) for batch in batches] == [2, 1, 1]
     assert list(scheduler_wire.events_to_wire([], 7)) == []
     data = [am.FrameworkMessage(FrameworkId("f"), ExecutorId("e"), large.data)] * 3
-    pieces = list(in_parts(agent_wire.master_batch_to_wire(data, 5), "messages"))
+    pieces = list(agent_wire.master_batches_to_wire(data, 5, 1))
     assert [agent_wire.master_batch_from_wire(through_bytes(piece)) for piece in pieces] == [
         (5, data[:1]),
         (5, data[1:2]),
@@ -105,7 +105,7 @@ def test_what_a_turn_has_to_say_is_one_batch_but_none_too_large_for_a_message() 
 @given(st.data())
 def test_everything_an_agent_says_comes_through(kind: type[Record], data: st.DataObject) -> None:
     messages = data.draw(st.lists(values(kind), min_size=1, max_size=2))
-    batch = agent_wire.agent_batch_to_wire(messages)
+    (batch,) = agent_wire.agent_batches_to_wire(messages)
     assert agent_wire.agent_batch_from_wire(through_bytes(batch)) == messages
 
 
@@ -114,7 +114,7 @@ def test_everything_an_agent_says_comes_through(kind: type[Record], data: st.Dat
 @given(st.data())
 def test_everything_a_master_says_comes_through(kind: type[Record], data: st.DataObject) -> None:
     messages = data.draw(st.lists(values(kind), min_size=1, max_size=2))
-    batch = agent_wire.master_batch_to_wire(messages, 2**40)
+    (batch,) = agent_wire.master_batches_to_wire(messages, 2**40, 3)
     assert agent_wire.master_batch_from_wire(through_bytes(batch)) == (2**40, messages)
 
 

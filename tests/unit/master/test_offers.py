@@ -9,6 +9,7 @@ import pytest
 from mezzo.core import Instant
 from mezzo.ids import AgentId, ExecutorId, OfferId
 from mezzo.master.events import AgentSaid, FrameworkSaid
+from mezzo.master.offers import OFFERS_MAX
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
@@ -443,6 +444,13 @@ def test_an_offer_that_is_held_too_long_is_rescinded_and_goes_to_others() -> Non
     world.advance(2)
     assert len(hoarder.heard(sm.Rescind)) == 1
     assert other.offer(agent)
+
+
+def test_a_framework_that_is_offered_very_much_gets_it_in_pieces(world: World) -> None:
+    for _ in range(OFFERS_MAX + 1):
+        world.agent()
+    framework = world.framework()
+    assert [len(event.offers) for event in framework.heard(sm.Offers)] == [OFFERS_MAX, 1]
 
 
 def test_who_lets_an_offer_time_out_is_not_the_first_to_get_it_again() -> None:
