@@ -66,7 +66,9 @@ def task_id(engine: docker.DockerClient) -> Iterator[str]:
     """One that is unique on the engine; its containers are removed afterwards."""
     name = unique("task")
     yield name
-    for container in engine.containers.list(all=True, filters={"label": f"mezzo.task={name}"}):
+    for container in engine.containers.list(
+        all=True, ignore_removed=True, filters={"label": f"mezzo.task={name}"}
+    ):
         container.remove(force=True, v=True)
 
 
@@ -528,7 +530,9 @@ def test_a_removed_container_leaves_its_output_in_the_sandbox(
         label = f"mezzo.task={task_id}"
 
         def left(label: str = label) -> bool:
-            return bool(engine.containers.list(all=True, filters={"label": label}))
+            return bool(
+                engine.containers.list(all=True, filters={"label": label}, ignore_removed=True)
+            )
 
         wait_until("no container", lambda left=left: not left())  # type: ignore[misc]
         sandbox = agent.work_dir / f"slaves/S1/frameworks/F1/executors/{task_id}/runs/latest"
@@ -564,7 +568,9 @@ def test_a_container_whose_output_cannot_be_saved_holds_nothing_up(
             filters = {"label": f"mezzo.task={task_id}"}
             wait_until(
                 "no container",
-                lambda filters=filters: not engine.containers.list(all=True, filters=filters),  # type: ignore[misc]
+                lambda filters=filters: (
+                    not engine.containers.list(all=True, filters=filters, ignore_removed=True)
+                ),  # type: ignore[misc]
             )
         else:
             wait_until(

@@ -199,5 +199,7 @@ def container(task_id: str, line: str, resources: Resources) -> TaskInfo:
 
 def remove(engine: docker.DockerClient, *task_ids: str) -> None:
     for task_id in task_ids:
-        for found in engine.containers.list(all=True, filters={"label": f"mezzo.task={task_id}"}):
+        for found in engine.containers.list(
+            all=True, ignore_removed=True, filters={"label": f"mezzo.task={task_id}"}
+        ):
             found.remove(force=True, v=True)

@@ -55,7 +55,11 @@ def started() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     def start(script: str, **env: str) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
         child = subprocess.Popen(
-            [sys.executable, "-c", script], stdout=pipe, text=True, env=os.environ | env
+            [sys.executable, "-c", script],
+            stdout=pipe,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | env,
         )
         all_of_them.append(child)
         return child

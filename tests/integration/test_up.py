@@ -245,7 +245,10 @@ def test_containers_run_the_demo_and_are_gone_after_ctrl_c(
     client = docker_engine.client()
 
     def in_containers() -> set[str]:
-        return {each.labels.get("mezzo.task", "") for each in client.containers.list()}
+        return {
+            each.labels.get("mezzo.task", "")
+            for each in client.containers.list(ignore_removed=True)
+        }
 
     assert tasks.keys() <= in_containers()
     for task_id, url in tasks.items():
