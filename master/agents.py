@@ -263,7 +263,10 @@ def _merge_tasks(
         if framework is None:
             dismissed[task.framework_id] = None
             continue
-        reported[(task.framework_id, task.task_id)] = None
+        key = (task.framework_id, task.task_id)
+        reported[key] = None
+        if not fresh and task.state.terminal and key not in agent.tasks:
+            continue  # acknowledged, and the agent hears of that in a moment
         _merge_task(state, step, agent, framework, task, resend=resend)
     for framework_id in dismissed:
         step.to_agent(agent, ShutdownFramework(framework_id))

@@ -286,6 +286,27 @@ def test_a_report_that_crosses_operations_on_its_stream_counts_with_them(world: 
     assert world.core.state.agents[agent.id].info.resources == agent.info.resources
 
 
+def test_a_report_that_crosses_acknowledgements_on_its_stream_brings_nothing_back(
+    world: World,
+) -> None:
+    """Simulator, seed 2552: the master waited for the operation for ever."""
+    agent, framework = pair(world)
+    info = framework.launch("t1")
+    framework.say(sm.Revive())
+    framework.operate(Reserve(of("cpus", 1), id="o"))
+    agent.update(info, framework.id, TaskState.FINISHED)
+    report = agent.report()  # sent before it heard of them
+    (status,) = statuses(framework)
+    assert status.uuid is not None
+    framework.say(sm.AcknowledgeOperationStatus(agent.id, status.uuid, "o"))
+    for update in framework.updates():
+        framework.acknowledge(update)
+    agent.say(report)
+    assert world.ask(om.GetOperations()) == om.Operations()
+    entry = world.core.state.agents[agent.id]
+    assert (entry.operations, entry.tasks) == ({}, {})
+
+
 def test_an_outcome_that_the_master_does_not_count_with_makes_it_ask(world: World) -> None:
     agent, framework = pair(world)
     agent.info = replace(agent.info, resources=ROOMY)
