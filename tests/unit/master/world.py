@@ -228,6 +228,7 @@ class Agent:
             resources=task.resources,
             role=order.role,
             executor_id=task.executor.executor_id if task.executor is not None else None,
+            unique_lease=task.unique_lease,
         )
 
     def heard(self, kind: type[R]) -> list[R]:
