@@ -161,11 +161,8 @@ def merge(
         if pending:
             _tell(state, step, record, OperationState.DROPPED, "it never reached the agent")
     for record in reported.values():
-        if (
-            not fresh
-            and record.latest_status.state.terminal
-            and record.uuid not in agent.operations
-        ):
+        over = record.latest_status.state.terminal
+        if over and not fresh and record.uuid not in agent.operations:
             continue  # acknowledged, and the agent hears of that in a moment
         framework = state.frameworks.get(record.framework_id or FrameworkId(""))
         if framework is not None:
