@@ -103,7 +103,7 @@ class Allocator:
         self._whitelist = None if hostnames is None else frozenset(hostnames)
         for agent in self._books.agents.values():
             listed = self._is_listed(agent)
-            if listed and not agent.listed:
+            if listed is not agent.listed:
                 self._agents[agent] = None
             agent.listed = listed
 
@@ -381,6 +381,7 @@ class Allocator:
         for role in self._tightened:
             out += over_limit(books, role)
         self._tightened.clear()
+        books.quotas.note_idle(self._agents)
         books.quotas.wake_for_headroom()
         self._clients.update(books.quotas.woken)
         books.quotas.woken.clear()

@@ -49,6 +49,7 @@ class Books:
             self.release(client, agent, resources)
         self.filters.clear_agent(agent)
         self._count_total(agent.total, -1)
+        self.quotas.forget_agent(agent)
         del self.agents[agent.id]
         return list(held)
 

@@ -7,12 +7,13 @@ from everybody else (Mesos `HierarchicalAllocatorProcess::__generateOffers`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from mezzo.amounts import Thousandths
 from mezzo.resources import Resources
 
-from .quantities import Ledger, add, nonzero
+from .agent import Agent
+from .quantities import Ledger, add, measure, nonzero
 from .terms import Quota
 from .tree import ClientNode
 
@@ -39,6 +40,8 @@ class Quotas:
         self._roles: dict[str, _Role] = {}
         self._total: Ledger = {}  # unreserved and firm, of all agents
         self._taken: Ledger = {}  # of it, offered or allocated
+        self._idle: Ledger = {}  # of it, free where nothing is offered: at agents that are away
+        self._idle_of: dict[Agent, Ledger] = {}
         self._required: Ledger = {}  # the headroom: by name the sum of the unmet guarantees
         self.reserved: dict[str, Ledger] = {}  # to exactly that role
         self.woken: dict[ClientNode, None] = {}  # who may get more than when it was cut short
@@ -55,6 +58,20 @@ class Quotas:
                 if not any(ledger.values()):
                     del self.reserved[kind.role]
                 self._charge(kind.role.split("/", 1)[0], {kind.name: value}, sign)
+
+    def note_idle(self, agents: Iterable[Agent]) -> None:
+        """Of all agents that changed. What is free at one that is not offered is no headroom: other
+        than in Mesos a guarantee is not kept free where nobody could have it."""
+        for agent in agents:
+            if agent.offerable and agent not in self._idle_of:
+                continue
+            add(self._idle, self._idle_of.pop(agent, {}), -1)
+            if not agent.offerable:
+                idle = self._idle_of[agent] = dict(measure(agent.free).open)
+                add(self._idle, idle)
+
+    def forget_agent(self, agent: Agent) -> None:
+        add(self._idle, self._idle_of.pop(agent, {}), -1)
 
     def charge(self, client: ClientNode, open_: Mapping[str, Thousandths], sign: int) -> None:
         """Offered or allocated; `open_`: of the unreserved and firm."""
@@ -128,7 +145,8 @@ class Quotas:
 
     def surplus(self, name: str) -> Thousandths:
         """What is free beyond the headroom; negative: guarantees exceed what is free."""
-        return self._total.get(name, 0) - self._taken.get(name, 0) - self._required.get(name, 0)
+        free = self._total.get(name, 0) - self._taken.get(name, 0) - self._idle.get(name, 0)
+        return free - self._required.get(name, 0)
 
     def over_limit(self, top: str) -> Ledger:
         """How much more is offered or allocated than the limits allow."""

@@ -302,6 +302,7 @@ class AllocatorMachine(RuleBasedStateMachine):
 
     def cycle(self) -> None:
         quotas = self.a._books.quotas
+        quotas.note_idle(self.a._agents)  # as the cycle will begin
         short = {name: min(0, quotas.surplus(name)) for name in quotas.required()}
         granted: dict[str, dict[str, int]] = {}
         for each in self.a.cycle(self.now_s):
@@ -368,9 +369,13 @@ class AllocatorMachine(RuleBasedStateMachine):
                     if where == agent_id:
                         held[client] = held.get(client, Resources()) + taken
             new.add_agent(agent_id, terms, held)
+            new.set_agent_active(agent_id, self.a._books.agents[agent_id].active)
+        new.set_whitelist(self.a._whitelist)
         for name, framework in self.terms.items():
             new.set_framework(name, framework)
         old_books, new_books = self.a._books, new._books
+        for allocator in (self.a, new):
+            allocator._books.quotas.note_idle(allocator._agents)
         assert _nonzero(old_books.tree.totals) == _nonzero(new_books.tree.totals)
         assert old_books.quotas.required() == new_books.quotas.required()
         assert old_books.quotas.reserved == new_books.quotas.reserved

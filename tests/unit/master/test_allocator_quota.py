@@ -263,6 +263,27 @@ def test_what_headroom_kept_back_is_offered_once_the_headroom_shrinks() -> None:
     assert len(cycle(a)) == 1
 
 
+@pytest.mark.parametrize("how", ["away", "not listed", "removed"])
+def test_what_is_free_where_nothing_is_offered_is_no_headroom(how: str) -> None:
+    """Simulator, seed 2067: the guarantee was kept free on a machine that was gone."""
+    a = allocator("a", roles=("r",))
+    a.set_quota("idle", Quota(cpus(cpus=1, mem=100)))
+    add(a, "s1", hostname="s1")
+    if how == "not listed":
+        a.set_whitelist(["s2"])
+    else:
+        a.set_agent_active(AgentId("s1"), False)
+    add(a, "s2", hostname="s2")
+    assert cycle(a) == [], "the guarantee is kept free there"
+    if how == "removed":
+        a.remove_agent(AgentId("s1"))
+        assert cycle(a) == []
+        return
+    a.set_whitelist(None)
+    a.set_agent_active(AgentId("s1"), True)
+    assert len(cycle(a)) == 1
+
+
 def test_headroom_is_kept_in_parts_of_agents() -> None:
     a = allocator("a", roles=("r",))
     a.set_quota("idle", Quota(cpus(cpus=1.5)))
