@@ -241,6 +241,8 @@ def _attach(state: MasterState, step: Step, agent: AgentEntry, conn: ConnId) -> 
         step.do(CloseStream(agent.conn))
     # An offer of before may count on resources that the report changes.
     offers.rescind_all_of_agent(state, step, agent)
+    if conn != agent.stream:
+        agent.settled.clear()  # an acknowledgement may have been lost with the stream before
     agent.conn = agent.stream = conn
     state.agent_of[conn] = agent.id
 

@@ -8,6 +8,7 @@ truth: of what it knows nothing, that never arrived, and a refusal makes it repo
 from __future__ import annotations
 
 import contextlib
+from typing import Final
 
 from mezzo.conversions import Exchange, convert
 from mezzo.errors import BadRequest
@@ -33,6 +34,8 @@ from mezzo.states import TaskState
 
 from . import offers
 from .state import AgentEntry, FrameworkEntry, MasterState, Standing, Step
+
+SETTLED_MAX: Final = 1000  # many more than can be on their way
 
 # ---------------------------------------------------------------------------------- beginning
 
@@ -85,6 +88,8 @@ def _forget(state: MasterState, agent: AgentEntry, record: OperationRecord) -> N
 def updated(state: MasterState, step: Step, agent: AgentEntry, message: OperationUpdate) -> None:
     """How one went. The agent repeats what has a uuid until it is acknowledged."""
     record, status = message.operation, message.status
+    if record.uuid in agent.settled:
+        return
     if not _as_expected(agent.operations.get(record.uuid), status):
         _ask_what_it_has(state, step, agent)
     if status.uuid is None or record.framework_id is None:
@@ -129,6 +134,9 @@ def acknowledge(
     step.to_agent(agent, OperationAcknowledged(uuid, call.uuid))
     if record.latest_status.state.terminal:
         _forget(state, agent, record)
+        agent.settled[uuid] = None
+        if len(agent.settled) > SETTLED_MAX:
+            del agent.settled[next(iter(agent.settled))]
 
 
 # ---------------------------------------------------------------------------------- return
@@ -161,9 +169,8 @@ def merge(
         if pending:
             _tell(state, step, record, OperationState.DROPPED, "it never reached the agent")
     for record in reported.values():
-        over = record.latest_status.state.terminal
-        if over and not fresh and record.uuid not in agent.operations:
-            continue  # acknowledged, and the agent hears of that in a moment
+        if record.uuid in agent.settled:
+            continue
         framework = state.frameworks.get(record.framework_id or FrameworkId(""))
         if framework is not None:
             _keep(agent, framework, replace(record, agent_id=agent.id))

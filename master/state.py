@@ -167,6 +167,8 @@ class AgentEntry:
     operations: dict[bytes, OperationRecord] = field(default_factory=dict)
     offers: dict[OfferId, None] = field(default_factory=dict)
     stream: ConnId = _NO_STREAM  # the newest that it has registered on, open or not
+    # Operations whose end was acknowledged on that stream: what it says of them was on its way.
+    settled: dict[bytes, None] = field(default_factory=dict)
     heard: int = 0  # the newest ping whose pong arrived
     heard_s: float = 0.0  # mono; when the last pong or registration arrived
     deactivated: bool = False  # not offered, by an operator's wish or while it drains

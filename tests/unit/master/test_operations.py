@@ -302,6 +302,8 @@ def test_a_report_that_crosses_acknowledgements_on_its_stream_brings_nothing_bac
     for update in framework.updates():
         framework.acknowledge(update)
     agent.say(report)
+    agent.say(am.OperationUpdate(*report.operations, status))  # repeated just before
+    assert statuses(framework) == []
     assert world.ask(om.GetOperations()) == om.Operations()
     entry = world.core.state.agents[agent.id]
     assert (entry.operations, entry.tasks) == ({}, {})
