@@ -53,7 +53,11 @@ def update(state: MasterState, step: Step, agent: AgentEntry, message: StatusUpd
         if status.source is Source.EXECUTOR:
             executors.seen(agent, framework.id, entry)
         set_state(state, step, entry, latest)
-        entry.forwarded = status
+        told = entry.forwarded
+        if status.state.terminal or told is None or not told.state.terminal:
+            entry.forwarded = (
+                status  # else it is late: what is awaited is the end's acknowledgement
+            )
         entry.note(status)
         step.publish(TaskUpdated(framework.id, status, entry.state))
     step.to_framework(framework, Update(status))

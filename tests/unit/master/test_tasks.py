@@ -71,6 +71,21 @@ def test_a_terminal_task_is_kept_until_it_is_acknowledged(world: World) -> None:
     assert [(t.task_id, t.state) for t in entry.completed.values()] == [("t1", S.FAILED)]
 
 
+def test_an_end_is_over_once_acknowledged_even_if_an_older_update_comes_late(
+    world: World,
+) -> None:
+    """Simulator, seed 4118: the end was awaited for ever, and its agent never drained."""
+    agent, framework = world.agent(), world.framework()
+    info = framework.launch("t1")
+    agent.update(info, framework.id, S.RUNNING)
+    late = agent.unacknowledged[(framework.id, info.task_id)]
+    end = agent.update(info, framework.id, S.KILLED)
+    agent.say(late)
+    framework.acknowledge(end)
+    assert not world.core.state.frameworks[framework.id].tasks
+    assert not world.core.state.agents[agent.id].tasks
+
+
 def test_a_late_or_wrong_ack_is_dropped_silently(world: World) -> None:
     agent, framework = world.agent(), world.framework()
     info = framework.launch("t1")

@@ -23,6 +23,7 @@ REGRESSIONS = {
     821: "a deposed Marathon subscribed and killed what its successor ran",
     986: "the same, after another sleep",
     2067: "what was guaranteed was kept free on a machine that was gone, and nowhere else",
+    4118: "an older update came after the end's, whose acknowledgement was not taken for it then",
     3404: "an operation that was told again on the way of its acknowledgement stayed for ever",
     2552: "a report that crossed an acknowledgement brought an operation back for ever",
     1860: "a report from before a crash came late and brought an ended task back to life",
