@@ -53,8 +53,8 @@ def update(state: MasterState, step: Step, agent: AgentEntry, message: StatusUpd
         if status.source is Source.EXECUTOR:
             executors.seen(agent, framework.id, entry)
         set_state(state, step, entry, latest)
-        told = entry.forwarded
-        if status.state.terminal or told is None or not told.state.terminal:
+        before = entry.forwarded
+        if status.state.terminal or before is None or not before.state.terminal:
             entry.forwarded = (
                 status  # else it is late: what is awaited is the end's acknowledgement
             )
