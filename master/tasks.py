@@ -54,10 +54,9 @@ def update(state: MasterState, step: Step, agent: AgentEntry, message: StatusUpd
             executors.seen(agent, framework.id, entry)
         set_state(state, step, entry, latest)
         before = entry.forwarded
+        # An older one may come late, while what is awaited is the acknowledgement of the end.
         if status.state.terminal or before is None or not before.state.terminal:
-            entry.forwarded = (
-                status  # else it is late: what is awaited is the end's acknowledgement
-            )
+            entry.forwarded = status
         entry.note(status)
         step.publish(TaskUpdated(framework.id, status, entry.state))
     step.to_framework(framework, Update(status))
