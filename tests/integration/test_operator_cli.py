@@ -23,9 +23,13 @@ class Mezzo:
 
     def __init__(self, directory: Path, *options: str) -> None:
         self.cluster = Cluster(directory)
-        self.master = self.cluster.master(*options).until_it_leads()
-        self.agent = self.cluster.agent(self.master.target)
-        until("the agent has an id", lambda: self.agent.info.id)
+        try:
+            self.master = self.cluster.master(*options).until_it_leads()
+            self.agent = self.cluster.agent(self.master.target)
+            until("the agent has an id", lambda: self.agent.info.id)
+        except BaseException:
+            self.cluster.end()
+            raise
         self.agent_id = str(self.agent.info.id)
         self.host = self.agent.info.hostname
 
