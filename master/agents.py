@@ -258,6 +258,7 @@ def _merge_tasks(
 ) -> tuple[KnownTask, ...]:
     """The agent's report is the truth. Returns what it lacks: launches that never arrived."""
     infos = {info.id: info for info in message.frameworks if info.id is not None}
+    agent.dismissed = False
     dismissed: dict[FrameworkId, None] = {}
     reported: dict[tuple[FrameworkId, TaskId], None] = {}
     for task in message.tasks:
@@ -271,6 +272,7 @@ def _merge_tasks(
             continue  # acknowledged, and the agent hears of that in a moment
         _merge_task(state, step, agent, framework, task, resend=resend)
     for framework_id in dismissed:
+        agent.dismissed = True
         step.to_agent(agent, ShutdownFramework(framework_id))
     missing = []
     for key in [key for key in agent.tasks if key not in reported]:
@@ -314,6 +316,7 @@ def _merge_task(
     if entry is None:
         if task.task_id in framework.tasks:
             # Its framework gave the id again while this agent was away. A task id runs once.
+            agent.dismissed = True
             step.to_agent(agent, KillTask(framework.id, task.task_id))
             return
         entry = TaskEntry(replace(task, statuses=()), task.state, statuses=list(task.statuses))

@@ -218,4 +218,5 @@ _KEYED_TIMERS: Final[Mapping[str, Callable[[MasterState, Step, Any], None]]] = {
     frameworks.TIMER_FAILOVER: frameworks.failover_due,
     inverse_offers.TIMER_INVERSE_OFFER: inverse_offers.filter_over,
     frameworks.TIMER_ADMIT: subscribing.time_to_admit,
+    draining.TIMER_ASK: draining.ask,
 }

@@ -11,6 +11,7 @@ registers. Also agents that are unreachable or not back yet can be meant: it hol
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from mezzo.errors import BadRequest
 from mezzo.ids import AgentId
@@ -26,6 +27,8 @@ from .records import AgentRecord
 from .state import AgentEntry, MasterState, Standing, Step
 
 TIMER_CHECK = "drained"  # more agents may be drained than a step can store
+TIMER_ASK = "drain ask"  # ("drain ask", agent id)
+ASK_EVERY_S: Final = 5.0
 
 # ---------------------------------------------------------------------------------- calls
 
@@ -130,12 +133,23 @@ def check(state: MasterState, step: Step) -> None:
             return
         del state.drain_checks[agent_id]
         agent = state.agents.get(agent_id)
-        if agent is not None and _is_empty(agent):
+        if agent is None or not _is_empty(agent):
+            continue
+        if agent.dismissed:
+            step.timer((TIMER_ASK, agent.id), ASK_EVERY_S)
+        else:
             _drained(state, step, agent)
 
 
+def ask(state: MasterState, step: Step, agent_id: AgentId) -> None:
+    """What is over for us may still have its grace there: have the agent report once more."""
+    agent = state.agents.get(agent_id)
+    if agent is not None and agent.dismissed and _is_empty(agent):
+        step.to_agent(agent, am.Ping(connected=False))
+
+
 def _is_empty(agent: AgentEntry) -> bool:
-    """Everything has ended there, and whoever had to know has acknowledged it."""
+    """Everything that we know of has ended there, and whoever had to know has acknowledged it."""
     draining = agent.drain is not None and agent.drain.state is DrainState.DRAINING
     known = agent.standing is not Standing.RECOVERED
     return draining and known and not agent.tasks and not agent.operations

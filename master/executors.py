@@ -115,6 +115,7 @@ def merge(
         framework = state.frameworks.get(info.framework_id or FrameworkId(""))
         if framework is None:
             # Completed meanwhile, or never known and without a task: nobody wants it.
+            agent.dismissed = True
             step.to_agent(agent, ShutdownFramework(info.framework_id or FrameworkId("")))
             continue
         key = (framework.id, info.executor_id)

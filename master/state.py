@@ -169,6 +169,9 @@ class AgentEntry:
     stream: ConnId = _NO_STREAM  # the newest that it has registered on, open or not
     # Operations whose end was acknowledged on that stream: what it says of them was on its way.
     settled: dict[bytes, None] = field(default_factory=dict)
+    # It may still run what is over for us, such as tasks of a removed framework in their grace, or
+    # of one that does not checkpoint. Only its report can tell.
+    dismissed: bool = False
     heard: int = 0  # the newest ping whose pong arrived
     heard_s: float = 0.0  # mono; when the last pong or registration arrived
     deactivated: bool = False  # not offered, by an operator's wish or while it drains

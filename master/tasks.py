@@ -201,6 +201,8 @@ def lose_on_agent(
     executors.lose_on_agent(state, step, agent, only)
     if only is None:
         operations.lose_on_agent(state, step, agent, new, message)
+    else:
+        agent.dismissed = True
     waiting = []
     state.maybe_drained(agent)
     for key in [key for key in agent.tasks if only is None or key[0] == only]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mezzo.ids import AgentId
+from mezzo.master.draining import ASK_EVERY_S
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
@@ -90,6 +91,46 @@ def test_a_busy_agent_is_drained_when_all_has_ended_and_is_acknowledged(world: W
     assert view(world, agent).drain_info == DrainInfo(DRAINED, DrainConfig(5.0))
     world.advance(100)
     assert framework.offers == {}
+
+
+def state_of(world: World, agent: Agent) -> DrainState:
+    info = view(world, agent).drain_info
+    assert info is not None
+    return info.state
+
+
+def test_an_agent_is_not_drained_before_the_tasks_of_a_removed_framework_have_ended(
+    world: World,
+) -> None:
+    """Simulator, seed 870: it counted as drained while they had their grace."""
+    agent, framework = world.agent(), world.framework()
+    framework.launch("t1")
+    world.ask(om.DrainAgent(agent.id))
+    running = dict(agent.tasks)
+    framework.say(sm.Teardown())
+    agent.tasks.update(running)
+    assert state_of(world, agent) is DRAINING
+    world.advance(ASK_EVERY_S)
+    assert agent.heard(am.ShutdownFramework) == [am.ShutdownFramework(framework.id)] * 2
+    assert state_of(world, agent) is DRAINING, "its report has it"
+    assert not agent.tasks, "by now it has ended"
+    world.advance(ASK_EVERY_S)
+    assert state_of(world, agent) is DRAINED
+
+
+def test_an_agent_that_was_away_when_a_framework_was_removed_is_drained_once_it_has_told(
+    world: World,
+) -> None:
+    agent, framework = world.agent(), world.framework()
+    framework.launch("t1")
+    agent.disconnect()
+    framework.say(sm.Teardown())
+    world.ask(om.DrainAgent(agent.id))
+    assert state_of(world, agent) is DRAINING
+    agent.reregister()
+    assert state_of(world, agent) is DRAINING
+    world.advance(ASK_EVERY_S)
+    assert state_of(world, agent) is DRAINED
 
 
 def test_an_idle_agent_is_drained_at_once_and_taken_back(world: World) -> None:

@@ -26,6 +26,7 @@ REGRESSIONS = {
     4118: "an older update came after the end's, whose acknowledgement was not taken for it then",
     3404: "an operation that was told again on the way of its acknowledgement stayed for ever",
     2552: "a report that crossed an acknowledgement brought an operation back for ever",
+    870: "an agent counted as drained while tasks of a removed framework had their grace there",
     1860: "a report from before a crash came late and brought an ended task back to life",
 }
 
