@@ -46,8 +46,7 @@ def ask(master: str, call: OperatorCall) -> Any:  # noqa: ANN401 - the answer th
 
 
 def _silence_libraries() -> None:
-    """What went wrong is raised, and told once. A log would come between: of an election on
-    stdout, where programs read JSON, of kazoo for every attempt to connect."""
+    """What went wrong is raised, and told once: a log of every attempt would come between."""
     import structlog
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

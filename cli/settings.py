@@ -136,10 +136,6 @@ def address(text: str) -> str:
 
     if text.startswith("zk://"):
         return zookeeper(text)
-    if "@" in text:
-        raise click.BadParameter(
-            "only ZooKeeper has users: write zk://[user:password@]host:port,host:port/path"
-        )
     try:
         detector_for(text)  # it does nothing before it is started
     except BadConfig as error:

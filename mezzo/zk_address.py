@@ -68,13 +68,14 @@ def parse_hosts(text: str, default_port: int | None = None) -> str:
 
 
 def _host_and_port(text: str, default_port: int | None) -> str:
-    shown = repr("***" + text[text.rindex("@") :] if "@" in text else text)  # a password, it may be
+    if "@" in text:  # not shown: before it stands a password
+        raise BadConfig("only zk://[user:password@]host:port/path has a user")
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
         host, port = text, str(default_port or "")
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host.replace(":", " ")
-    if not bare or any(c in "[]/?#@" or c.isspace() for c in bare):
-        raise BadConfig(f"{shown} is not host:port")
+    if not bare or any(c in "[]/?#" or c.isspace() for c in bare):
+        raise BadConfig(f"{text!r} is not host:port")
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise BadConfig(f"{shown} has no port from 1 to 65535")
+        raise BadConfig(f"{text!r} has no port from 1 to 65535")
     return f"{host}:{port}"

@@ -355,6 +355,10 @@ class Allocator:
         self._paused = False
 
     @property
+    def paused(self) -> bool:
+        return self._paused
+
+    @property
     def wants_cycle(self) -> bool:
         return not self._paused and bool(
             self._agents or self._clients or self._tightened or self._books.quotas.woken

@@ -88,7 +88,7 @@ class NobodyStarves(Watch):
     def wrong(self) -> str:
         cores = [master.core for master in self._masters]
         # With guarantees nothing is offered after a failover before most agents are back.
-        paused = any(core is not None and core.state.allocator._paused for core in cores)
+        paused = any(core is not None and core.state.allocator.paused for core in cores)
         if paused or self._world.now_s - self._looked_s > _LOOKS_S:
             self._quiet_since_s = self._world.now_s  # or it is the first look after faults
         self._looked_s = self._world.now_s
