@@ -9,7 +9,7 @@ carry is refused at the first, with its place, the value and the bound, and noth
     class HttpCheck(Record):
         port: Port
 
-    check("http.port", Port, 70_000)  # BadRequest: http.port is 70000: it must be a whole number ...
+    check("http.port", Port, 70_000)  # BadRequest: http.port is 70000: it must be ...
 """
 
 from __future__ import annotations
