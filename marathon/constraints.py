@@ -1,16 +1,16 @@
-"""Placement constraints (section 9): may one more instance run where this offer is?"""
+"""Placement constraints (section 9): what is one, and may one more instance run on an offer?"""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Final, Protocol
 
 from mezzo.model import Attribute
+from mezzo.units import INT32_MAX, shown
 
 from .app import Constraint, Operator
+from .patterns import matches, pattern_problem
 
 
 class Place(Protocol):
@@ -39,6 +39,64 @@ def value_at(field: str, place: Place) -> str | None:
     return None if attribute is None else attribute.shown
 
 
+# ---------------------------------------------------------------------------------- what is one
+
+_VALUES: Final[Mapping[Operator, str]] = {
+    Operator.UNIQUE: "UNIQUE does not accept a value",
+    Operator.MAX_PER: "MAX_PER requires an integer value",
+    Operator.GROUP_BY: "GROUP BY must define an integer value or else no value at all",
+    Operator.LIKE: "LIKE and UNLIKE require a non-empty, regular expression value",
+    Operator.UNLIKE: "LIKE and UNLIKE require a non-empty, regular expression value",
+    Operator.IS: "IS requires a value",
+}
+_OPERATORS: Final = (
+    "operator must be one of the following UNIQUE, CLUSTER, GROUP_BY, LIKE, MAX_PER, UNLIKE or IS"
+)
+
+
+def constraint_problem(parts: Sequence[str]) -> str | None:
+    """What is wrong with `[field, OPERATOR, value?]`; None if nothing is. Texts: section 3.3."""
+    if len(parts) not in (2, 3):
+        return "Each constraint must have either 2 or 3 fields"
+    if not parts[0]:
+        return "must not be empty"
+    if parts[1] not in Operator.__members__:
+        return _OPERATORS
+    operator, value = Operator(parts[1]), parts[2] if len(parts) == 3 else ""
+    match operator:
+        case Operator.UNIQUE:
+            return _VALUES[operator] if value else None
+        case Operator.CLUSTER:
+            return None
+        case Operator.MAX_PER:
+            return _number_problem(operator, value, least=0)
+        case Operator.GROUP_BY:
+            return _number_problem(operator, value, least=1) if value else None
+        case Operator.IS:
+            return None if value else _VALUES[operator]
+        case Operator.LIKE | Operator.UNLIKE:
+            if not value:
+                return _VALUES[operator]
+            problem = pattern_problem(value)
+            quoted = f"'{value}'" if len(value) <= _QUOTED_MAX else shown(value)
+            return problem and f"{quoted} is not a valid regular expression: it {problem}"
+
+
+_QUOTED_MAX: Final = 200
+_DIGITS_MAX: Final = len(str(INT32_MAX))
+
+
+def _number_problem(operator: Operator, text: str, *, least: int) -> str | None:
+    if not (text.isascii() and text.isdigit()):
+        return _VALUES[operator]
+    if len(text) > _DIGITS_MAX or not least <= int(text) <= INT32_MAX:
+        return f"{_VALUES[operator]}: {shown(text)} is not from {least} to {INT32_MAX}"
+    return None
+
+
+# ---------------------------------------------------------------------------------- is it met
+
+
 def satisfied(constraint: Constraint, place: Place, peers: Sequence[Place], instances: int) -> bool:
     """May one more instance run at `place`?
 
@@ -49,11 +107,6 @@ def satisfied(constraint: Constraint, place: Place, peers: Sequence[Place], inst
     if value is None:
         return constraint.operator is Operator.UNLIKE
     return _RULES[constraint.operator](constraint, value, peers, instances)
-
-
-@lru_cache(maxsize=512)
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text)
 
 
 def _values(field: str, peers: Iterable[Place]) -> list[str]:
@@ -90,11 +143,11 @@ def _max_per(constraint: Constraint, value: str, peers: Sequence[Place], instanc
 
 
 def _like(constraint: Constraint, value: str, peers: Sequence[Place], instances: int) -> bool:
-    return _pattern(constraint.value or "").fullmatch(value) is not None
+    return matches(constraint.value or "", value)
 
 
 def _unlike(constraint: Constraint, value: str, peers: Sequence[Place], instances: int) -> bool:
-    return _pattern(constraint.value or "").fullmatch(value) is None
+    return not matches(constraint.value or "", value)
 
 
 def _is(constraint: Constraint, value: str, peers: Sequence[Place], instances: int) -> bool:

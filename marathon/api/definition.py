@@ -6,8 +6,7 @@ document -> `schema.read_app` (types) -> `_modern` (old keys become new ones)
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -31,6 +30,7 @@ from ..app import (
     UnreachableStrategy,
     UpgradeStrategy,
 )
+from ..constraints import constraint_problem
 from ..render import DISABLED, definition_json
 from .errors import Violation, not_valid
 from .schema import AppDoc, HealthCheckDoc, PortMappingDoc, later_features, read_app
@@ -173,9 +173,6 @@ _NO_COMMAND: Final = (
 _PORT_INDEX: Final = (
     "Health check port indices must address an element of the ports array or container port "
     "mappings."
-)
-_OPERATORS: Final = (
-    "operator must be one of the following UNIQUE, CLUSTER, GROUP_BY, LIKE, MAX_PER, UNLIKE or IS"
 )
 
 
@@ -486,48 +483,3 @@ class _Reader:
                 f"expungeAfterSeconds, which is {expunge:g}",
             )
         return UnreachableStrategy(inactive, expunge)
-
-
-_FIELD_VALUES: Final[Mapping[Operator, str]] = {
-    Operator.UNIQUE: "UNIQUE does not accept a value",
-    Operator.MAX_PER: "MAX_PER requires an integer value",
-    Operator.GROUP_BY: "GROUP BY must define an integer value or else no value at all",
-    Operator.LIKE: "LIKE and UNLIKE require a non-empty, regular expression value",
-    Operator.UNLIKE: "LIKE and UNLIKE require a non-empty, regular expression value",
-    Operator.IS: "IS requires a value",
-}
-
-
-def constraint_problem(parts: Sequence[str]) -> str | None:
-    """What is wrong with `[field, OPERATOR, value?]`; None if nothing is."""
-    if len(parts) not in (2, 3):
-        return "Each constraint must have either 2 or 3 fields"
-    if not parts[0]:
-        return "must not be empty"
-    if parts[1] not in Operator.__members__:
-        return _OPERATORS
-    operator, value = Operator(parts[1]), parts[2] if len(parts) == 3 else ""
-    text = _FIELD_VALUES.get(operator)
-    match operator:
-        case Operator.UNIQUE:
-            return text if value else None
-        case Operator.CLUSTER:
-            return None
-        case Operator.MAX_PER:
-            return None if value.isascii() and value.isdigit() else text
-        case Operator.GROUP_BY:
-            return None if not value or _positive(value) else text
-        case Operator.IS:
-            return None if value else text
-        case Operator.LIKE | Operator.UNLIKE:
-            if not value:
-                return text
-            try:
-                re.compile(value)
-            except re.error:
-                return f"'{value}' is not a valid regular expression"
-            return None
-
-
-def _positive(text: str) -> bool:
-    return text.isascii() and text.isdigit() and int(text) > 0

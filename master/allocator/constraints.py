@@ -1,9 +1,7 @@
 """Offer constraints: which agents a framework wants to be offered in a role.
 
 An agent passes if in one of the groups all conditions hold. Rules: Mesos `OfferConstraints`
-(scheduler.proto) and `offer_constraints_filter.cpp`. Patterns come from outside and run in the
-master's only thread, so they are matched by RE2, as in Mesos: in time linear in the text, where
-Python's own `re` can be made to backtrack for ever.
+(scheduler.proto) and `offer_constraints_filter.cpp`, which match patterns by RE2, too.
 """
 
 from __future__ import annotations
@@ -11,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, Protocol
 
-import re2  # type: ignore[import-untyped]
-
 from mezzo.errors import BadRequest
 from mezzo.model import Attribute, AttributeConstraint, FaultDomain, Predicate
+from mezzo.patterns import BadPattern, compile_pattern
+from mezzo.units import shown
 
 PATTERN_MAX_BYTES: Final = 4096
 # Mesos' defaults of --offer_constraints_re2_max_mem and --offer_constraints_re2_max_program_size.
@@ -132,28 +130,13 @@ def _test(where: str, constraint: AttributeConstraint) -> _Test:
 
 
 def _pattern(where: str, text: str) -> Callable[[str], bool]:
-    if len(text.encode()) > PATTERN_MAX_BYTES:
-        raise BadRequest(
-            f"{where}: the regular expression has more than {PATTERN_MAX_BYTES} bytes: shorten it"
-        )
-    options = re2.Options()
-    options.log_errors = False
-    options.never_capture = True
-    options.max_mem = RE2_MAX_MEM_BYTES
     try:
-        pattern = re2.compile(text, options)
-    except re2.error as error:
-        raise BadRequest(
-            f"{where}: {text!r} is no regular expression of RE2's syntax: {_reason(error)}"
-        ) from None
-    if pattern.programsize > RE2_MAX_PROGRAM_SIZE:
-        raise BadRequest(
-            f"{where}: the regular expression {text!r} is too complex "
-            f"({pattern.programsize} steps, at most {RE2_MAX_PROGRAM_SIZE}): simplify it"
+        return compile_pattern(
+            text,
+            max_bytes=PATTERN_MAX_BYTES,
+            max_steps=RE2_MAX_PROGRAM_SIZE,
+            max_mem_bytes=RE2_MAX_MEM_BYTES,
         )
-    return lambda value: pattern.fullmatch(value) is not None
-
-
-def _reason(error: Exception) -> str:
-    reason = error.args[0] if error.args else ""
-    return reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+    except BadPattern as problem:
+        what = f"the regular expression {shown(text)}"
+        raise BadRequest(f"{where}: {what} {problem}") from None
