@@ -70,7 +70,7 @@ class MarathonCore:
         self._killer = Killer(self._state)
         self._launcher = Launcher(self._state, self._backoffs)
         self._deployer = Deployer(self._state, self._killer, self._launcher, self._backoffs)
-        self._health = Health(self._state, self._killer)
+        self._health = Health(self._state, self._killer, self._backoffs)
         self._updates = Updates(
             self._state,
             self._killer,

@@ -6,9 +6,11 @@ The probes themselves are made elsewhere: by the agents, or by `checker`.
 from __future__ import annotations
 
 from mezzo.model import TaskStatus
+from mezzo.states import TaskState
 
 from . import timestamps
 from .app import HealthCheck
+from .backoff import Backoffs
 from .instances import CheckState, Condition, Live
 from .killer import Killer
 from .messages import HealthResult, StartHealthCheck
@@ -18,9 +20,10 @@ from .state import State
 class Health:
     """Keeps the results, in memory only: a new leader knows nothing until the next probe."""
 
-    def __init__(self, state: State, killer: Killer) -> None:
+    def __init__(self, state: State, killer: Killer, backoffs: Backoffs) -> None:
         self._state = state
         self._killer = killer
+        self._backoffs = backoffs
 
     def start_checks(self, live: Live) -> None:
         """The instance runs: have Marathon's own checks of it made from now on."""
@@ -122,7 +125,17 @@ class Health:
             slaveId=record.agent_id,
         )
         self._state.stop_checks(live)
+        # A failure of the app, as an exit would be. Counted now and not at the end of the instance:
+        # its replacement is wanted from now on.
+        self._backoffs.failed(live.app)
+        self._state.remember_failure(live, TaskState.KILLED, unhealthy_message(live))
         self._killer.doom(live)
+
+
+def unhealthy_message(live: Live) -> str:
+    """Why an instance was killed for its health: what its checks last said."""
+    causes = [check.cause for check in live.checks if check.alive is False and check.cause]
+    return ": ".join(["killed because its health check failed", *causes[:1]])
 
 
 def _address(live: Live, check: HealthCheck) -> tuple[str, int] | None:

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from mezzo.core import Delete, Instant, Output, Put, Write
 from mezzo.ids import FrameworkId, IdSource, TaskId
-from mezzo.model import TaskStatus
 from mezzo.record import Record, decode, encode, replace
 from mezzo.states import TaskState
 
@@ -37,10 +36,6 @@ _FRAMEWORK_KEY: Final = "framework/id"
 # the smallest store takes about a megabyte.
 STEP_BYTES_MAX: Final = 400_000
 _WRITE_OVERHEAD_BYTES: Final = 256
-# What TASK state an ended instance failed with, for `lastTaskFailure`.
-_FAILED: Final = frozenset(
-    {Condition.FAILED, Condition.ERROR, Condition.GONE, Condition.DROPPED, Condition.UNKNOWN}
-)
 
 
 class StoredFramework(Record):
@@ -271,18 +266,17 @@ class State:
             live.checking = False
             self.do(StopHealthChecks(live.id))
 
-    def remember_failure(self, live: Live, condition: Condition, status: TaskStatus) -> None:
-        if condition not in _FAILED:
-            return
+    def remember_failure(self, live: Live, state: TaskState, message: str) -> None:
+        """For `lastTaskFailure`."""
         record = live.record
         self.failures[record.app_id] = TaskFailure(
             record.app_id,
             record.host,
-            status.message or "",
+            message,
             record.task_id,
             record.id,
             record.agent_id,
-            status.state,
+            state,
             record.version_ms,
             self.now.wall_s,
         )

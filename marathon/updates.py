@@ -14,7 +14,7 @@ from . import timestamps
 from .app import UnreachableStrategy
 from .backoff import Backoffs
 from .deployer import Deployer
-from .health import Health
+from .health import Health, unhealthy_message
 from .instances import Condition, Live, condition_of
 from .killer import Killer
 from .launcher import Launcher
@@ -24,6 +24,10 @@ from .state import State
 OVERDUE_TIMER: Final = "overdue"
 INACTIVE_TIMER: Final = "inactive"
 _OVERDUE_S: Final = 5.0
+# What `lastTaskFailure` tells. An exit with 0 delays the next launch, but it is no failure.
+_REMEMBERED: Final = frozenset(
+    {Condition.FAILED, Condition.ERROR, Condition.GONE, Condition.DROPPED, Condition.UNKNOWN}
+)
 
 
 class Updates:
@@ -79,12 +83,20 @@ class Updates:
         self._publish_update(live, status)
         live.state = status.state
         if not live.doomed:
-            self._state.remember_failure(live, condition, status)
-            if condition.failure:
-                self._backoffs.failed(live.app)
+            self._note_failure(live, condition, status)
         self._launcher.token_back(live)
         self._killer.ended(live)
         self._state.forget(live, condition)
+
+    def _note_failure(self, live: Live, condition: Condition, status: TaskStatus) -> None:
+        """Of an end that nobody ordered."""
+        unhealthy = condition is Condition.KILLED and status.healthy is False
+        if unhealthy or condition.failure:
+            self._backoffs.failed(live.app)
+        if unhealthy:
+            self._state.remember_failure(live, status.state, unhealthy_message(live))
+        elif condition in _REMEMBERED:
+            self._state.remember_failure(live, status.state, status.message or "")
 
     def _lives(self, live: Live, condition: Condition, status: TaskStatus) -> None:
         if status.state is not live.state and not may_move(live.state, status.state):

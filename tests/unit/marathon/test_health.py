@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from mezzo.marathon.app import (
     NetworkMode,
     PortMapping,
 )
+from mezzo.marathon.messages import Done, KillTasks, QueueRead, ReadQueue, ResetDelay
 from mezzo.messages import scheduler as m
 from mezzo.model import ContainerStatus, IpAddress, NetworkInfo
 from mezzo.states import TaskState
@@ -98,7 +100,7 @@ def test_too_many_failures_in_a_row_kill_the_instance_and_replace_it() -> None:
         world.probe(task_id, alive=False)
     assert task_id in world.running("/a")
     world.probe(task_id, alive=False)
-    world.advance(1)
+    world.advance(6)  # the backoff, and the shortest time between two revives
     assert task_id not in world.running("/a")
     assert len(world.running("/a")) == 1
     types = world.event_types()
@@ -191,3 +193,107 @@ def test_the_result_for_an_instance_that_is_gone_is_dropped() -> None:
     world.update(task_id, TaskState.FAILED)
     world.probe(task_id, alive=True)
     assert instance(task_id) not in world.shown_instances
+
+
+# ---- what a kill for its health means for the app
+
+
+def launch_times(world: World, seconds: float, check: Callable[[TaskId], None]) -> list[float]:
+    """When instances were launched, in seconds from now, if `check` is made of each every second.
+
+    It makes each instance fail by the app's fault.
+    """
+    begun_s = world.mono_s
+    times = [0.0 for _ in world.launched_ever]
+    while world.mono_s - begun_s < seconds:
+        world.advance(1)
+        times += [world.mono_s - begun_s] * (len(world.launched_ever) - len(times))
+        for task_id in world.running("/a"):
+            check(task_id)
+    return times
+
+
+def unhealthy_app(check: HealthCheck) -> World:
+    world = World.of("a")
+    world.put(app("/a", health_checks=(check,), backoff_s=5.0, backoff_factor=2.0))
+    world.run()
+    return world
+
+
+def test_kills_of_marathons_own_checks_back_off_and_are_the_last_failure() -> None:
+    """Launches at about 0, 8, 21 s: an instance lives 3 s, the delays are 5, 10, 20."""
+    world = unhealthy_app(http(grace_s=2.0, interval_s=1.0, max_consecutive_failures=2))
+    times = launch_times(world, 45, lambda task_id: world.probe(task_id, alive=False))
+    assert times == pytest.approx([0, 8, 21, 44], abs=1.1)
+    failure = world.shown_apps["/a"].last_failure
+    assert failure is not None
+    assert failure.state is TaskState.KILLED
+    assert failure.message == "killed because its health check failed: refused"
+
+
+def test_kills_of_the_agents_checks_back_off_and_are_the_last_failure() -> None:
+    check = HealthCheck(HealthProtocol.COMMAND, command="false", grace_s=0.0)
+    world = unhealthy_app(check)
+    age: dict[TaskId, int] = {}
+
+    def judge(task_id: TaskId) -> None:
+        age[task_id] = age.get(task_id, 0) + 1
+        if age[task_id] == 1:
+            world.update(task_id, TaskState.RUNNING, healthy=False, message="exited with 1")
+        if age[task_id] == 3:
+            world.update(task_id, TaskState.KILLED, healthy=False, message="killed, unhealthy")
+
+    assert launch_times(world, 45, judge) == pytest.approx([0, 8, 20, 42], abs=1.1)
+    failure = world.shown_apps["/a"].last_failure
+    assert failure is not None
+    assert failure.message == "killed because its health check failed: exited with 1"
+
+
+def test_the_delay_after_a_health_kill_is_shown_and_can_be_reset() -> None:
+    world = unhealthy_app(http(grace_s=0.0, max_consecutive_failures=1))
+    world.probe(world.running("/a")[0], alive=False)
+    read = world.ask(ReadQueue())
+    assert isinstance(read, QueueRead)
+    assert [item.delay_left_s for item in read.items] == [5.0]
+    assert world.ask(ResetDelay("/a")) == Done()
+    world.advance(1)
+    assert len(world.running("/a")) == 1
+
+
+@pytest.mark.parametrize("how", ["user", "scale", "upgrade"])
+def test_a_kill_for_another_reason_is_no_failure(how: str) -> None:
+    """Also of an instance that was unhealthy at the time."""
+    check = http(max_consecutive_failures=5)
+    world = World.of("a")
+    world.put(app("/a", 2, health_checks=(check,), backoff_s=500.0))
+    world.run()
+    for task_id in world.running("/a"):
+        world.probe(task_id, alive=True)
+        world.probe(task_id, alive=False)
+    victims = world.running("/a")
+    if how == "user":
+        world.ask(KillTasks(tuple(victims)))
+    else:
+        wanted = 1 if how == "scale" else 2
+        cmd = "new" if how == "upgrade" else "sleep 1000"
+        world.put(app("/a", wanted, cmd=cmd, health_checks=(check,), backoff_s=500.0), force=True)
+    for _ in range(4):
+        world.run()
+        for task_id in world.running("/a"):
+            world.probe(task_id, alive=True)
+    world.advance(1)
+    assert len(world.called(m.Kill)) == (1 if how == "scale" else 2)
+    assert world.shown_apps["/a"].last_failure is None
+    assert len(world.running("/a")) == (1 if how == "scale" else 2)
+
+
+def test_the_agents_word_of_bad_health_does_not_make_a_failure_of_an_ordered_kill() -> None:
+    world = World.of("a", auto_kill=False)
+    world.put(app("/a", backoff_s=500.0))
+    world.run()
+    (task_id,) = world.running("/a")
+    world.ask(KillTasks((task_id,)))
+    world.update(task_id, TaskState.KILLED, healthy=False)
+    world.advance(1)
+    assert world.shown_apps["/a"].last_failure is None
+    assert len(world.running("/a")) == 1
