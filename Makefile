@@ -4,12 +4,17 @@
 PYTHON ?= python3
 SEEDS ?= 200
 WORKERS ?= 2
+# What random tests draw: it stands in the command that make prints, and with it a failure comes again.
+DRAW ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+N ?= 20
+# Which mutants are drawn: others for each commit.
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo 1)
 BIN := .venv/bin
 
 # Programs without an ending, which ruff does not find by itself.
 PYTHON_SCRIPTS := scripts/make-base-images scripts/make-protos
 
-.PHONY: help run test lint format bench sim protos images wheelhouse clean
+.PHONY: help run test deep mutants lint format bench sim protos images wheelhouse clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +25,13 @@ run: .venv/installed ## a cluster on this machine, with a demo app; Ctrl-C ends 
 
 test: .venv/installed ## all tests, on a real Docker engine, ZooKeeper and browser
 	scripts/setup-test-host
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --hypothesis-seed=$(DRAW) $(PYTEST)
+
+deep: .venv/installed ## every property and state machine with 50 times its examples: an hour
+	$(BIN)/python -m pytest -n $(WORKERS) -m hypothesis --examples-times 50 --hypothesis-seed=$(DRAW) tests/unit $(PYTEST)
+
+mutants: .venv/installed ## plant random bugs into the cores, say who finds them: make mutants N=20
+	$(BIN)/python -m tests.mutation --count $(N) --seed $(COMMIT) --jobs $(WORKERS)
 
 lint: .venv/installed-dev ## style, types, and who may import whom
 	$(BIN)/ruff check . $(PYTHON_SCRIPTS)

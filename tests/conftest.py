@@ -2,8 +2,8 @@
 
 from hypothesis import settings
 
-pytest_plugins = ["tests.docker_engine", "tests.zookeeper"]
+pytest_plugins = ["tests.docker_engine", "tests.zookeeper", "tests.deep"]
 
 # How long an example takes is a matter of the machine and of what else it does.
-settings.register_profile("mezzo", deadline=None)
+settings.register_profile("mezzo", deadline=None, print_blob=True)
 settings.load_profile("mezzo")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
 from mezzo.ids import AgentId
-from mezzo.master import registry
+from mezzo.master import draining, registry
 from mezzo.master.records import AgentRecord
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
@@ -94,11 +94,14 @@ class DrainMachine(MasterMachine):
 
     @invariant()
     def a_drain_ends_at_once_when_all_else_has(self) -> None:
+        """Or, if the agent may still run what nobody here knows of any more, once it has told that
+        it does not: it will be asked."""
         for agent in self.state.agents.values():
-            draining = agent.drain is not None and agent.drain.state is DrainState.DRAINING
+            is_draining = agent.drain is not None and agent.drain.state is DrainState.DRAINING
             assert agent.deactivated or agent.drain is None
-            if draining and agent.connected:
-                assert agent.tasks or agent.operations
+            if is_draining and agent.connected and not (agent.tasks or agent.operations):
+                assert agent.dismissed
+                assert (draining.TIMER_ASK, agent.id) in self.world.timers
 
     @invariant()
     def gone_is_for_ever(self) -> None:
@@ -112,6 +115,7 @@ class DrainMachine(MasterMachine):
         """What drains is drained, as all has ended; the rest can be taken back."""
         self.agents = [agent for agent in self.agents if agent.id not in self.gone]
         super().teardown()
+        self.time_passes(draining.ASK_EVERY_S)
         for agent in list(self.state.agents.values()):
             if agent.connected:
                 assert agent.drain is None or agent.drain.state is DrainState.DRAINED

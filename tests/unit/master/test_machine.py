@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from mezzo.errors import BadRequest
 from mezzo.ids import ExecutorId, FrameworkId
+from mezzo.master import draining
 from mezzo.master.state import AgentEntry, MasterState, Standing
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
@@ -430,7 +431,8 @@ class MasterMachine(RuleBasedStateMachine):
     @invariant()
     def no_timer_is_left_behind(self) -> None:
         state = self.state
-        keyed: dict[str, set[Any]] = {name: set() for name in ("offer", "failover", "admit")}
+        kinds = ("offer", "failover", "admit", draining.TIMER_ASK)
+        keyed: dict[str, set[Any]] = {name: set() for name in kinds}
         for key in self.world.timers:
             if isinstance(key, tuple):
                 keyed[key[0]].add(key[1])
