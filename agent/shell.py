@@ -9,13 +9,13 @@ import os
 import random
 import signal
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final, assert_never
 
-from mezzo.core import CancelTimer, Instant, SetTimer
+from mezzo.clocks import MachineClock
+from mezzo.core import CancelTimer, SetTimer
 from mezzo.election.detector import detector_for
 from mezzo.errors import BadConfig
 from mezzo.http.server import HttpServer
@@ -51,12 +51,6 @@ REFUSED: Final = 2  # exit code: the master wants no such agent; starting again 
 _HTTP_THREADS: Final = 16
 _LAST_WORDS_S: Final = 0.2
 _LOOP_ANSWERS_S: Final = 10
-
-
-def machine_now() -> Instant:
-    """The clocks of an agent's core. `mono_s` is the age of the machine with all that it slept: the
-    keepers of unique tasks know no other clock, and a machine that sleeps loses its leases."""
-    return Instant(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME))
 
 
 async def run_agent(options: AgentOptions) -> int:
@@ -97,9 +91,11 @@ class AgentShell:
         self._http = HttpServer(api, ip=options.ip, port=options.port, threads=_HTTP_THREADS)
         self._http.start()  # before the core, because its port is part of what the master is told
         config = replace(config, info=replace(config.info, port=self._http.port))
+        # The keepers of unique tasks know no other clock: a machine that sleeps loses its leases.
+        self._clock = MachineClock()
         self._core = AgentCore(config, stored, IdSource(random.SystemRandom()))
         self._runtime: Runtime[e.AgentEvent] = Runtime(
-            self._core, store, self._perform, now=machine_now
+            self._core, store, self._perform, clock=self._clock
         )
         self._link = AgentLink(
             detector,
@@ -136,7 +132,7 @@ class AgentShell:
         if Kind.DOCKER in config.containerizers:
             await self._look_for_engine()
         cleanup = self._options.recover == "cleanup"
-        self._post(e.Started(boot_id(), cleanup, machine_now().mono_s))
+        self._post(e.Started(boot_id(), cleanup, self._clock.now().mono_s))
         if threading.current_thread() is threading.main_thread():
             # As in Mesos: this agent leaves for good, and its tasks with it.
             self._loop.add_signal_handler(signal.SIGUSR1, self._post, e.ShutdownRequested())

@@ -16,13 +16,13 @@ import asyncio
 import gc
 import heapq
 import itertools
-import time
 from collections import deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Generic, TypeVar
 
-from mezzo.core import CancelTimer, Core, Instant, SetTimer, TimerFired, Write
+from mezzo.clocks import Clock, ProcessClock
+from mezzo.core import CancelTimer, Core, SetTimer, TimerFired, Write
 from mezzo.errors import StoreUnavailable
 from mezzo.log import get_logger
 from mezzo.store.base import StateStore, write_bytes
@@ -39,11 +39,6 @@ _COMMIT_AGAIN_S: Final = 0.5
 GC_THRESHOLDS: Final = (50_000, 20, 100)
 
 
-def system_now() -> Instant:
-    """The clocks of a daemon's core, unless it needs others (see the agent's)."""
-    return Instant(time.time(), time.monotonic())
-
-
 class Runtime(Generic[E]):
     """Runs one core. `post` from any thread; `perform` is called on the loop and must not block.
 
@@ -56,16 +51,18 @@ class Runtime(Generic[E]):
         store: StateStore,
         perform: Callable[[Any], None],
         *,
-        now: Callable[[], Instant] = system_now,
+        clock: Clock | None = None,
     ) -> None:
+        """`clock`: of the core; by default a `ProcessClock`."""
+        clock = clock or ProcessClock()
         self._core = core
         self._store = store
         self._perform = perform
-        self._now = now
+        self._now = clock.now
         self._loop = asyncio.get_running_loop()
         self._inbox: deque[E | TimerFired] = deque()
         self._wake_due = False
-        self._timers = _Timers(self._loop, now, self.post)
+        self._timers = _Timers(clock, self.post)
         # Writes of steps whose commit has not been sent, with the number of the last such step.
         self._writes: deque[tuple[int, list[Write]]] = deque()
         self._steps = 0
@@ -151,11 +148,13 @@ class Runtime(Generic[E]):
 
     def _move(self) -> None:
         """Send what can go: the next commit, and effects whose writes are durable."""
-        if self._held or self._done.done():
+        if self._done.done():
             return
         try:
             effects = self._effects
-            while effects and effects[0][0] <= self._durable:
+            # `hold` counts from the next effect on: it may come from another thread, or from what
+            # an effect has caused.
+            while effects and effects[0][0] <= self._durable and not self._held:
                 effect = effects.popleft()[1]
                 if isinstance(effect, SetTimer):
                     self._timers.set(effect.key, effect.at_s)
@@ -163,6 +162,8 @@ class Runtime(Generic[E]):
                     self._timers.cancel(effect.key)
                 else:
                     self._perform(effect)
+            if self._held:
+                return
             if self._unsent is not None:
                 (group, upto), self._unsent = self._unsent, None
                 self._send(group, upto)
@@ -201,8 +202,9 @@ class Runtime(Generic[E]):
             return
         error = done.exception()
         if isinstance(error, StoreUnavailable):
-            self._log.warning("store.unavailable", error=str(error))
+            # Whatever becomes of the words about it: it is asked again.
             self._loop.call_later(_COMMIT_AGAIN_S, self._send, group, upto)
+            self._log.warning("store.unavailable", error=str(error))
             return
         self._committing = False
         if error is not None:
@@ -213,21 +215,15 @@ class Runtime(Generic[E]):
 
 
 class _Timers:
-    """Keyed timers on one handle of the loop: setting thousands costs a heap push each."""
+    """Keyed timers on one alarm of their clock: setting thousands costs a heap push each."""
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        now: Callable[[], Instant],
-        post: Callable[[TimerFired], None],
-    ) -> None:
-        self._loop = loop
-        self._now = now
+    def __init__(self, clock: Clock, post: Callable[[TimerFired], None]) -> None:
+        self._now = clock.now
+        self._alarm = clock.alarm(self._fire)
         self._post = post
         self._heap: list[tuple[float, int, Hashable]] = []
         self._live: dict[Hashable, int] = {}  # key -> the number of its valid heap entry
         self._numbers = itertools.count()
-        self._handle: asyncio.TimerHandle | None = None
         self._armed_for = float("inf")
 
     def set(self, key: Hashable, at_s: float) -> None:
@@ -246,14 +242,11 @@ class _Timers:
     def clear(self) -> None:
         self._live.clear()
         self._heap.clear()
-        if self._handle is not None:
-            self._handle.cancel()
+        self._alarm.close()
 
     def _arm(self, at_s: float) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
         self._armed_for = at_s
-        self._handle = self._loop.call_later(max(0.0, at_s - self._now().mono_s), self._fire)
+        self._alarm.set(at_s)
 
     def _fire(self) -> None:
         self._armed_for = float("inf")

@@ -107,6 +107,7 @@ class VirtualAgent:
             on_start=self._started,
             on_end=self._ended,
             observe=lambda event, output: observe(self, event, output),
+            counts_sleep=True,
         )
         self.client = Client(
             network,

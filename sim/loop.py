@@ -11,8 +11,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from math import inf
 from types import TracebackType
 from typing import Any, Final, cast
+
+from mezzo.core import Instant
 
 from .world import World
 
@@ -21,11 +24,18 @@ _LATE_S: Final = 1e-9
 
 
 class _Handle:
-    __slots__ = ("args", "callback", "cancelled")
+    """Due at `due_s` of the world, if its machine sleeps no more than the `slept_s` that were known
+    when that was reckoned; inf: its clock goes on while the machine sleeps."""
 
-    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+    __slots__ = ("args", "callback", "cancelled", "due_s", "slept_s")
+
+    def __init__(
+        self, callback: Callable[..., object], args: tuple[Any, ...], due_s: float, slept_s: float
+    ) -> None:
         self.callback = callback
         self.args = args
+        self.due_s = due_s
+        self.slept_s = slept_s
         self.cancelled = False
 
     def cancel(self) -> None:
@@ -49,14 +59,27 @@ class VirtualLoop:
         self._job = job
         self._killed = False
         self._stopped = False
+        self._asleep_at_s: float | None = None
+        self.slept_s = 0.0  # in all, of the world's time: its monotonic clock stood still
         self._backlog: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
 
     # ---- the life of the process
 
+    @property
+    def stopped(self) -> bool:
+        return self._stopped
+
     def stop_for(self, for_s: float) -> None:
+        """As by SIGSTOP: its clocks go on, and what was due meanwhile comes all at once."""
         if not self._stopped and not self._killed:
             self._stopped = True
             self._world.after(for_s, self._go_on)
+
+    def sleep_for(self, for_s: float) -> None:
+        """Its machine is suspended: the monotonic clock stands still, and so do its timers."""
+        if not self._stopped and not self._killed:
+            self._asleep_at_s = self._world.now_s
+            self.stop_for(for_s)
 
     def kill(self) -> None:
         self._killed = True
@@ -64,6 +87,9 @@ class VirtualLoop:
 
     def _go_on(self) -> None:
         self._stopped = False
+        if self._asleep_at_s is not None:
+            self.slept_s += self._world.now_s - self._asleep_at_s
+            self._asleep_at_s = None
         backlog, self._backlog = self._backlog, deque()
         for callback, args in backlog:
             self.call_soon(callback, *args)
@@ -88,14 +114,38 @@ class VirtualLoop:
     call_soon_threadsafe = call_soon
 
     def call_later(self, delay_s: float, callback: Callable[..., object], *args: Any) -> _Handle:  # noqa: ANN401
-        handle = _Handle(callback, args)
+        return self._timer(delay_s, callback, args, self.slept_s)
+
+    def call_later_awake_or_not(self, delay_s: float, callback: Callable[..., object]) -> _Handle:
+        """By the clock that goes on while the machine sleeps: what asyncio has not."""
+        return self._timer(delay_s, callback, (), inf)
+
+    def _timer(
+        self,
+        delay_s: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        slept_s: float,
+    ) -> _Handle:
+        wait_s = max(delay_s, 0.0) / self._rate + _LATE_S
+        handle = _Handle(callback, args, self._world.now_s + wait_s, slept_s)
         if not self._killed:
-            self._world.after(max(delay_s, 0.0) / self._rate + _LATE_S, self._due, handle)
+            self._world.after(wait_s, self._due, handle)
         return handle
 
     def _due(self, handle: _Handle) -> None:
         if not handle.cancelled:
-            self._call(handle.callback, handle.args)
+            self._call(self._ring, (handle,))
+
+    def _ring(self, handle: _Handle) -> None:
+        if handle.cancelled:
+            return
+        if handle.slept_s < self.slept_s:  # its clock stood still for so long
+            handle.due_s += self.slept_s - handle.slept_s
+            handle.slept_s = self.slept_s
+            self._world.after(max(0.0, handle.due_s - self._world.now_s), self._due, handle)
+        else:
+            handle.callback(*handle.args)
 
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self.as_asyncio())
@@ -125,6 +175,36 @@ class VirtualLoop:
     def running(self) -> AbstractContextManager[None]:
         """Within it `asyncio.get_running_loop` finds this loop."""
         return _Running(self.as_asyncio())
+
+
+class VirtualClock:
+    """See `mezzo.clocks.Clock`: one of a virtual process."""
+
+    def __init__(
+        self, loop: VirtualLoop, now: Callable[[], Instant], *, counts_sleep: bool
+    ) -> None:
+        self._loop = loop
+        self.now = now
+        self._counts_sleep = counts_sleep
+
+    def alarm(self, ring: Callable[[], None]) -> VirtualAlarm:
+        loop = self._loop
+        later = loop.call_later_awake_or_not if self._counts_sleep else loop.call_later
+        return VirtualAlarm(lambda at_s: later(at_s - self.now().mono_s, ring))
+
+
+class VirtualAlarm:
+    def __init__(self, begin: Callable[[float], _Handle]) -> None:
+        self._begin = begin
+        self._handle: _Handle | None = None
+
+    def set(self, at_s: float) -> None:
+        self.close()
+        self._handle = self._begin(at_s)
+
+    def close(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
 
 
 class _Running(AbstractContextManager[None]):

@@ -20,7 +20,7 @@ from mezzo.runtime import Runtime
 from mezzo.store.memory import MemoryDisk, MemoryStore
 
 from .disk import Disk, DiskFaults
-from .loop import VirtualLoop
+from .loop import VirtualClock, VirtualLoop
 from .watch import Broken
 from .world import START_WALL_S, World
 
@@ -52,7 +52,9 @@ class Process:
         on_start: Callable[[], None],
         on_end: Callable[[str], None],
         observe: Callable[[Any, Output[Any]], None],
+        counts_sleep: bool = False,
     ) -> None:
+        """`counts_sleep`: whether its monotonic clock goes on while its machine is suspended."""
         self.world = world
         self.name = name
         self.disk = disk
@@ -67,6 +69,7 @@ class Process:
         self._on_start = on_start
         self._on_end = on_end
         self._observe = observe
+        self._counts_sleep = counts_sleep
         self._life = 0  # counts starts: what an earlier life had scheduled is void
         self._mono_offset_s = 0.0
         self._store = MemoryStore(disk)
@@ -129,7 +132,10 @@ class Process:
         self.core = core
         with self._loop.running():
             runtime: Runtime[Any] = Runtime(
-                _Observed(self, core), self._store, self._let_out, now=self.now
+                _Observed(self, core),
+                self._store,
+                self._let_out,
+                clock=VirtualClock(self._loop, self.now, counts_sleep=self._counts_sleep),
             )
         runtime._log = cast(FilteringBoundLogger, _Story(world, self.name))
         self._runtime = runtime
@@ -171,9 +177,16 @@ class Process:
     def stop_for(self, for_s: float) -> None:
         """SIGSTOP, a long garbage collection, a migrated VM: it wakes and believes it is before."""
         if self._loop is not None:
-            self.world.tell(f"{self.name} sleeps for {for_s:.1f} s")
+            self.world.tell(f"{self.name} is stopped for {for_s:.1f} s")
             self._awake_since_s = max(self._awake_since_s, self.world.now_s + for_s)
             self._loop.stop_for(for_s)
+
+    def sleep_for(self, for_s: float) -> None:
+        """Its machine is suspended: as above, and one of its clocks stands still meanwhile."""
+        if self._loop is not None and not self._loop.stopped:
+            self.world.tell(f"{self.name} and its machine sleep for {for_s:.1f} s")
+            self._awake_since_s = max(self._awake_since_s, self.world.now_s + for_s)
+            self._loop.sleep_for(for_s)
 
     def hold(self) -> None:
         if self._runtime is not None:
@@ -203,9 +216,10 @@ class Process:
 
     def now(self) -> Instant:
         t = self.world.now_s
+        slept_s = 0.0 if self._counts_sleep or self._loop is None else self._loop.slept_s
         return Instant(
             START_WALL_S + t * self.wall_rate + self.wall_skew_s,
-            t * self.mono_rate + self._mono_offset_s,
+            (t - slept_s) * self.mono_rate + self._mono_offset_s,
         )
 
     def _let_out(self, effect: Any) -> None:  # noqa: ANN401

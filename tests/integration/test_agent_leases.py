@@ -60,8 +60,8 @@ def test_a_unique_task_ends_with_its_lease_and_others_run_on(world: World) -> No
 def test_agents_and_keepers_have_one_clock_also_after_the_machine_has_slept() -> None:
     """Else a keeper would find every lease older than it is, by as long as the machine slept."""
     program = (
-        "import time; from mezzo.agent.shell import machine_now; "
-        "print(machine_now().mono_s - time.clock_gettime(time.CLOCK_BOOTTIME))"
+        "import time; from mezzo.clocks import MachineClock; "
+        "print(MachineClock().now().mono_s - time.clock_gettime(time.CLOCK_BOOTTIME))"
     )
     asleep_s = "100000"
     command = ("unshare", "--time", "--boottime", asleep_s, "--fork", sys.executable, "-c", program)

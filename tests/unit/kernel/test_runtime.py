@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from mezzo.clocks import MachineClock, ProcessClock
 from mezzo.core import CancelTimer, Delete, Instant, Output, Put, SetTimer, TimerFired, Write
 from mezzo.errors import Fenced, ValueTooLarge
-from mezzo.runtime import Runtime, system_now
+from mezzo.runtime import Runtime
 from mezzo.store.memory import MemoryDisk, MemoryStore
 
 Decide = Callable[[Any], Output[Any]]
@@ -185,6 +186,33 @@ def test_writes_of_one_key_are_applied_in_the_order_of_the_steps() -> None:
 # ---- leadership
 
 
+def test_hold_counts_from_the_next_effect_on() -> None:
+    """Whether another thread calls it or an effect does."""
+
+    async def test() -> None:
+        r = Run()
+        r.store.may_commit.set()
+
+        def perform(effect: Any) -> None:
+            r._perform(effect)
+            if effect == ("e", 1):
+                r.runtime.hold()
+
+        r.runtime._perform = perform
+        for event in [("e", 0), ("e", 1), ("e", 2), ("w", 3)]:
+            r.runtime.post(event)
+        await r.until(2)
+        await r.turns()
+        assert r.done == [("e", 0), ("e", 1)]
+        assert r.disk.data == {}
+        r.runtime.release()
+        await r.until(4)
+        assert r.done == [("e", 0), ("e", 1), ("e", 2), ("w", 3)]
+        await r.stop()
+
+    run(test)
+
+
 def test_nothing_leaves_while_held_and_all_of_it_leaves_after() -> None:
     async def test() -> None:
         r = Run()
@@ -344,7 +372,7 @@ def timing(event: Any) -> Output[Any]:
 def test_timers_fire_in_the_order_of_their_times() -> None:
     async def test() -> None:
         r = Run(timing)
-        now_s = system_now().mono_s
+        now_s = ProcessClock().now().mono_s
         r.runtime.post([SetTimer("b", now_s + 0.02), SetTimer("a", now_s + 0.01)])
         r.runtime.post([SetTimer("past", now_s - 100)])
         await r.until(3)
@@ -357,7 +385,7 @@ def test_timers_fire_in_the_order_of_their_times() -> None:
 def test_a_timer_that_is_set_again_fires_once_at_its_last_time() -> None:
     async def test() -> None:
         r = Run(timing)
-        now_s = system_now().mono_s
+        now_s = ProcessClock().now().mono_s
         r.runtime.post([SetTimer("x", now_s - 1), SetTimer("x", now_s + 0.02)])
         r.runtime.post([SetTimer("y", now_s + 0.01), SetTimer("end", now_s + 0.03)])
         await r.until(3)
@@ -370,7 +398,7 @@ def test_a_timer_that_is_set_again_fires_once_at_its_last_time() -> None:
 def test_a_cancelled_timer_does_not_fire() -> None:
     async def test() -> None:
         r = Run(timing)
-        now_s = system_now().mono_s
+        now_s = ProcessClock().now().mono_s
         r.runtime.post([SetTimer("x", now_s), CancelTimer("x"), CancelTimer("unknown")])
         r.runtime.post([SetTimer("end", now_s + 0.01)])
         await r.until(1)
@@ -402,7 +430,7 @@ def test_a_timer_may_be_set_again_by_the_step_that_it_caused() -> None:
 def test_thousands_of_replaced_timers_leave_nothing_behind() -> None:
     async def test() -> None:
         r = Run(timing)
-        now_s = system_now().mono_s
+        now_s = ProcessClock().now().mono_s
         r.runtime.post([SetTimer("x", now_s + 1000 + each) for each in range(10_000)])
         r.runtime.post([SetTimer("y", now_s)])
         await r.until(1)
@@ -424,6 +452,79 @@ def test_timers_are_set_only_once_the_writes_before_them_are_durable() -> None:
         await r.until(1)
         assert r.done == [TimerFired("x")]
         await r.stop()
+
+    run(test)
+
+
+class TwoClocks:
+    """A clock that goes on while the loop's stands still: the test moves it and rings."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+        self.set_for: list[float] = []
+        self.ring: Callable[[], None] = lambda: None
+
+    def now(self) -> Instant:
+        return Instant(0.0, self.now_s)
+
+    def alarm(self, ring: Callable[[], None]) -> TwoClocks:
+        self.ring = ring
+        return self
+
+    def set(self, at_s: float) -> None:
+        self.set_for.append(at_s)
+
+    def close(self) -> None:
+        self.set_for.clear()
+
+
+def test_timers_go_by_the_clock_of_the_core_and_by_no_other() -> None:
+    async def test() -> None:
+        clock = TwoClocks()
+        core = Core(timing)
+        done: list[Any] = []
+        runtime: Runtime[Any] = Runtime(core, MemoryStore(), done.append, clock=clock)
+        running = asyncio.create_task(runtime.run())
+        runtime.post([SetTimer("early", 150.0), SetTimer("late", 900.0)])
+        while not clock.set_for:
+            await asyncio.sleep(0)
+        clock.now_s = 1000.0  # the machine has slept
+        clock.ring()
+        async with asyncio.timeout(10):
+            while len(done) < 2:
+                await asyncio.sleep(0)
+        assert done == [TimerFired("early"), TimerFired("late")]
+        runtime.stop()
+        await running
+
+    run(test)
+
+
+@pytest.mark.parametrize("clock", [ProcessClock(), MachineClock()], ids=["process", "machine"])
+def test_an_alarm_rings_at_its_time_at_once_for_the_past_and_once(
+    clock: ProcessClock | MachineClock,
+) -> None:
+    async def test() -> None:
+        rung: list[float] = []
+        heard = asyncio.Event()
+
+        def ring() -> None:
+            rung.append(clock.now().mono_s)
+            heard.set()
+
+        alarm = clock.alarm(ring)
+        for at_s in (-5.0, 0.0, clock.now().mono_s + 0.05):
+            heard.clear()
+            alarm.set(1e18)
+            alarm.set(at_s)  # it replaces what was set
+            async with asyncio.timeout(10):
+                await heard.wait()
+            assert rung[-1] >= at_s - 0.01
+        alarm.set(clock.now().mono_s + 0.01)
+        alarm.close()
+        alarm.close()
+        await asyncio.sleep(0.03)
+        assert len(rung) == 3
 
     run(test)
 

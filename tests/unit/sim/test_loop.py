@@ -31,7 +31,7 @@ class Echo:
 
 
 class Harness:
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int = 1, *, counts_sleep: bool = False) -> None:
         self.world = World(seed)
         self.disk = Disk()
         self.said: list[str] = []
@@ -45,6 +45,7 @@ class Harness:
             on_start=lambda: None,
             on_end=self.ended.append,
             observe=lambda event, output: None,
+            counts_sleep=counts_sleep,
         )
 
     def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> Echo:
@@ -114,6 +115,26 @@ def test_a_process_that_sleeps_wakes_with_its_time_gone_by() -> None:
     event, now = harness.process.core.at[-1]
     assert event == "b"
     assert now.mono_s - before.mono_s == pytest.approx(8.0)
+
+
+@pytest.mark.parametrize(("counts_sleep", "fires_s"), [(False, 20.0), (True, 12.0)])
+def test_a_machine_that_sleeps_stops_one_of_its_clocks(counts_sleep: bool, fires_s: float) -> None:
+    """And a timer is late only if it goes by that one."""
+    harness = Harness(counts_sleep=counts_sleep)
+    harness.start()
+    began_s = harness.world.now_s
+    before = harness.process.now()
+    harness.process.post(("timer", 10.0))
+    harness.world.run(began_s + 2.0)
+    harness.process.sleep_for(10.0)
+    harness.world.run(began_s + fires_s - 0.1)
+    assert "fired" not in harness.said
+    harness.world.run(began_s + fires_s + 0.1)
+    assert "fired" in harness.said
+    event, now = harness.process.core.at[-1]
+    assert event == TimerFired("t")
+    assert now.mono_s - before.mono_s == pytest.approx(fires_s if counts_sleep else 10.0)
+    assert now.wall_s - before.wall_s == pytest.approx(fires_s)
 
 
 def test_clocks_drift_and_timers_with_them() -> None:
