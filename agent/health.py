@@ -53,7 +53,8 @@ class Prober:
 
     async def _probe(self, order: ProbeHealth) -> None:
         try:
-            problem = await asyncio.wait_for(self._problem(order), order.check.timeout_seconds)
+            async with asyncio.timeout(order.check.timeout_seconds):
+                problem = await self._problem(order)
         except TimeoutError:
             problem = f"no answer within {order.check.timeout_seconds:g} s"
         except (OSError, CheckFailed) as error:

@@ -155,7 +155,8 @@ class Relay:
 
     async def _upstream(self) -> ConnId | None:
         try:
-            await asyncio.wait_for(self._up.wait(), _UPSTREAM_WITHIN_S)
+            async with asyncio.timeout(_UPSTREAM_WITHIN_S):
+                await self._up.wait()
         except TimeoutError:
             return None
         return self._conn
