@@ -17,7 +17,7 @@ from mezzo.marathon.render import task_stats_json
 from .apps import app
 from .world import World
 
-LABELS = {"tier": "web", "env": "prod", "a-b": "x"}
+LABELS = {"tier": "web", "env": "prod", "a-b": "x", "com.example.tier": "v1.2", "!!!": "a b"}
 
 
 @pytest.mark.parametrize(
@@ -28,12 +28,22 @@ LABELS = {"tier": "web", "env": "prod", "a-b": "x"}
         ("tier==web", True),
         ("tier==db", False),
         ("tier!=db", True),
-        ("nope!=x", True),
+        ("nope!=x", False),  # a label that is not there has no value to compare
         ("tier==web,env!=dev", True),
         ("tier==web, env!=prod", False),
         ("env in (prod, dev)", True),
         ("env notin (prod,dev)", False),
-        ("nope notin (x)", True),
+        ("nope notin (x)", False),
+        ("com.example.tier", True),
+        ("com.example.tier==v1.2", True),
+        (r"com\.example\.tier == v1.2", True),
+        ("comXexample.tier", False),
+        ("tier in ()", False),
+        ("tier notin ()", True),
+        ("nope notin ()", False),
+        ("env in(prod),tier!=db", True),
+        (r"\!\!\! in (x, a\ b)", True),
+        ("in", False),
         (r"a\-b==x", True),
     ],
 )
@@ -43,13 +53,23 @@ def test_label_selectors(text: str, selected: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a=", "a=b", "", "a in x", "a in (x", "a==", "==b", "a,,b", "a b"]
+    "text",
+    ["a=", "a=b", "", "a in x", "a in (x", "a==", "==b", "a,,b", "a b"]
+    + ["a in", "a in (", "a in (,)", "a in (x,)", "a some (x)", "a\\", "!a", "ä==b", "a in (x))"],
 )
 def test_a_bad_selector_is_refused(text: str) -> None:
     with pytest.raises(ApiError) as raised:
         parse_selector(text)
     assert raised.value.status == 422
     assert raised.value.body["message"].startswith("Can not parse label selector")
+
+
+def test_a_selector_takes_linear_time_and_is_shown_in_part() -> None:
+    many = ",".join(["tier==web"] * 50_000)
+    assert parse_selector(many)(LABELS)
+    with pytest.raises(ApiError) as raised:
+        parse_selector("-" * 1_000_000 + "=")
+    assert len(raised.value.body["message"]) < 400
 
 
 def attached(hub: EventHub, *types: str) -> Stream:
