@@ -32,11 +32,18 @@ from .views import CheckView, DeploymentView, InstanceView, QueueItem, Refused, 
 
 Json = dict[str, Any]
 DISABLED: Final = "disabled"
+_EXACT_MAX: Final = 2.0**53  # up to here every whole number is a float
 _HTTP: Final = (HealthProtocol.HTTP, HealthProtocol.HTTPS)
 
 
 def number(value: float) -> float:
-    return int(value) if value == int(value) else value
+    """A whole number without its fraction, any other as it is.
+
+    Any float is taken: beyond 2^53 an int would not say more, and JSON's writers end at 2^64. What
+    is no number (an agent's attribute may be nan) is written as null.
+    """
+    whole = isinstance(value, int) or value.is_integer()
+    return int(value) if whole and abs(value) <= _EXACT_MAX else value
 
 
 def _given(**fields: Any) -> Json:  # noqa: ANN401 - JSON values

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 
+import orjson
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from mezzo.marathon import timestamps
 from mezzo.marathon.api.errors import ApiError
@@ -12,7 +16,7 @@ from mezzo.marathon.api.events import UNDELIVERED_MAX, EventHub, Stream
 from mezzo.marathon.api.selector import parse_selector
 from mezzo.marathon.messages import Publish
 from mezzo.marathon.paths import absolute, below
-from mezzo.marathon.render import task_stats_json
+from mezzo.marathon.render import number, task_stats_json
 
 from .apps import app
 from .world import World
@@ -146,6 +150,28 @@ def test_times() -> None:
     assert timestamps.parse_ms("2023-11-14T22:13:20.123Z") == 1_700_000_000_123
     assert timestamps.parse_ms("2023-11-14T22:13:20Z") == 1_700_000_000_000
     assert timestamps.parse_ms("yesterday") is None
+
+
+@given(st.floats())
+@example(math.nan)
+@example(-math.inf)
+@example(253_402_300_799.9999)  # rounds into the year 10000
+def test_any_time_and_any_number_can_be_written(value: float) -> None:
+    """Agents tell some of them; a list must not fail for one row."""
+    text = timestamps.format_s(value)
+    assert len(text) == 24
+    assert timestamps.parse_ms(text) is not None
+    read = orjson.loads(orjson.dumps(number(value)))
+    assert read == (value if math.isfinite(value) else None)
+
+
+@given(st.text() | st.datetimes().map(str) | st.integers().map(str))
+@example("9999-12-31T23:59:59-23:59")
+@example("0001-01-01T00:00:00+23:59")
+@example("2021-01-01T00:00:00" + "0" * 100_000)
+def test_any_text_is_a_version_or_none(text: str) -> None:
+    moment = timestamps.parse_ms(text)
+    assert moment is None or timestamps.format_ms(moment)
 
 
 @pytest.mark.parametrize(
