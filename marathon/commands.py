@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -96,19 +97,22 @@ class Commands:
         """Each with all its service ports. Raises NoPortsLeft."""
         config, apps = self._state.config, self._state.apps
         out: dict[str, App] = {target.app.id: target.app for target in targets}
-        for target in targets:
-            if 0 not in target.app.service_ports:
-                continue
-            others = {**apps, **out}
-            others.pop(target.app.id, None)
-            taken = [port for app in others.values() for port in app.service_ports]
-            out[target.app.id] = assign_service_ports(
-                target.app,
-                apps.get(target.app.id),
-                taken,
-                config.local_port_min,
-                config.local_port_max,
+        unset = [app for app in out.values() if 0 in app.service_ports]
+        if not unset:
+            return list(out.values())
+        # How often a number is held: those that are given, and those that a 0 may keep.
+        held = Counter(port for app in {**apps, **out}.values() for port in app.service_ports)
+        for app in unset:
+            held.update(_had_ports(app, apps))
+        for app in unset:
+            for port in (*app.service_ports, *_had_ports(app, apps)):  # its own are not taken
+                held[port] -= 1
+                if not held[port]:
+                    del held[port]
+            out[app.id] = assign_service_ports(
+                app, apps.get(app.id), held, config.local_port_min, config.local_port_max
             )
+            held.update(out[app.id].service_ports)
         return list(out.values())
 
     def _delete(self, command: DeleteApp) -> Result:
@@ -139,6 +143,8 @@ class Commands:
 
     def _kill_and_scale(self, victims: list[Live], *, force: bool) -> Result:
         """The targets go down with the kills, so that nothing is replaced."""
+        if not victims:
+            return Killed(())
         fewer: dict[str, int] = {}
         for live in victims:
             app_id = live.record.app_id
@@ -225,6 +231,11 @@ class Commands:
 
     def _read_queue(self, _: ReadQueue) -> Result:
         return QueueRead(self._launcher.queue())
+
+
+def _had_ports(app: App, apps: Mapping[str, App]) -> tuple[int, ...]:
+    before = apps.get(app.id)
+    return () if before is None else before.service_ports
 
 
 def _too_large(changes: tuple[Change, ...]) -> NotValid | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Sequence
 
 from mezzo.amounts import Ranges
 from mezzo.record import replace
@@ -17,7 +17,7 @@ class NoPortsLeft(Exception):
 
 
 def assign_service_ports(
-    app: App, before: App | None, taken: Iterable[int], low: int, high: int
+    app: App, before: App | None, taken: Container[int], low: int, high: int
 ) -> App:
     """Replace each service port 0: by the number it had before, else by a free one of [low, high].
 
@@ -27,14 +27,14 @@ def assign_service_ports(
     if 0 not in wanted:
         return app
     had = before.service_ports if before is not None else ()
-    used = {*taken, *wanted}
+    used = {*wanted}
     chosen: list[int] = []
     free = iter(range(low, high + 1))
     for index, port in enumerate(wanted):
         if port == 0 and index < len(had) and had[index] not in wanted and had[index] != 0:
             port = had[index]
         elif port == 0:
-            port = next((number for number in free if number not in used), 0)
+            port = next((n for n in free if n not in used and n not in taken), 0)
             if port == 0:
                 raise NoPortsLeft
         used.add(port)
@@ -74,8 +74,9 @@ def pick_host_ports(
 ) -> tuple[tuple[int | None, ...], dict[Kind, Ranges]] | None:
     """Choose host ports out of `offered`, which is in the order of preference.
 
-    Returns the ports by index and what they take, or None if the offer lacks some. Random ones
-    start anywhere and go on one by one, so that a port that was just let go of is not met at once.
+    Returns the ports by index and what they take, or None if the offer lacks some. A number that is
+    wanted twice (for tcp and for udp) is taken once. Random ones start anywhere and go on one by
+    one, so that a port that was just let go of is not met at once.
     """
     needed = [port for port in wanted if port is not None]
     if not needed:
@@ -83,7 +84,7 @@ def pick_host_ports(
     taken: dict[int, Kind] = {}
     for port in filter(None, needed):
         kind = next((k for k, r in offered if r.covers(Ranges(((port, port),)))), None)
-        if kind is None or port in taken:
+        if kind is None:
             return None
         taken[port] = kind
     any_count = needed.count(0)

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mezzo.marathon import timestamps
+from mezzo.marathon import render, timestamps
 from mezzo.marathon.api.errors import ApiError
 from mezzo.marathon.api.events import UNDELIVERED_MAX, EventHub, Stream
 from mezzo.marathon.api.selector import parse_selector
 from mezzo.marathon.messages import Publish
 from mezzo.marathon.paths import absolute, below
-from mezzo.marathon.render import number, task_stats_json
+from mezzo.marathon.render import task_stats_json
 
 from .apps import app
 from .world import World
@@ -58,8 +58,11 @@ def test_label_selectors(text: str, selected: bool) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a=", "a=b", "", "a in x", "a in (x", "a==", "==b", "a,,b", "a b"]
-    + ["a in", "a in (", "a in (,)", "a in (x,)", "a some (x)", "a\\", "!a", "ä==b", "a in (x))"],
+    [
+        *("a=", "a=b", "", "a in x", "a in (x", "a==", "==b", "a,,b", "a b"),
+        *("a in", "a in (", "a in (,)", "a in (x,)", "a in (x))"),
+        *("a some (x)", "a\\", "!a", "ä==b"),
+    ],
 )
 def test_a_bad_selector_is_refused(text: str) -> None:
     with pytest.raises(ApiError) as raised:
@@ -161,7 +164,7 @@ def test_any_time_and_any_number_can_be_written(value: float) -> None:
     text = timestamps.format_s(value)
     assert len(text) == 24
     assert timestamps.parse_ms(text) is not None
-    read = orjson.loads(orjson.dumps(number(value)))
+    read = orjson.loads(orjson.dumps(render.number(value)))
     assert read == (value if math.isfinite(value) else None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mezzo.marathon.app import PortDefinition
 from mezzo.marathon.config import MarathonConfig
 from mezzo.marathon.messages import (
     AlreadyExists,
@@ -109,6 +110,21 @@ def test_service_ports_are_unique_in_the_tree_and_zero_keeps_the_old_one() -> No
     assert ports == [(10000,), (10001,), (10002,)]
     world.deploy(app("/b", cmd="other"))
     assert world.shown_apps["/b"].app.service_ports == (10001,)
+
+
+def test_a_port_that_a_zero_keeps_is_not_given_to_another_of_the_same_change() -> None:
+    world = World.of("a")
+    world.deploy(app("/b"))
+    world.deploy(app("/a"), app("/b", cmd="two"))
+    assert [world.shown_apps[i].app.service_ports for i in ("/a", "/b")] == [(10001,), (10000,)]
+
+
+def test_every_app_of_one_change_gets_a_port_of_its_own() -> None:
+    world = World.of("a", config=MarathonConfig(local_port_min=1, local_port_max=400))
+    many = [app(f"/{n}", port_definitions=(PortDefinition(),)) for n in range(400)]
+    result = world.put(*many)
+    assert isinstance(result, Deployed)
+    assert sorted(a.service_ports[0] for a in result.apps) == list(range(1, 401))
 
 
 def test_an_app_is_refused_when_no_service_port_is_left() -> None:

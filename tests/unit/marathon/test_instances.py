@@ -145,6 +145,14 @@ def test_unknown_ids_are_skipped() -> None:
     assert world.ask(KillTasks((TaskId("x.y"), victim))) == Killed((victim,))
 
 
+def test_scaling_by_unknown_tasks_starts_no_deployment() -> None:
+    world = World.of("a")
+    world.deploy(app("/a"))
+    before, events = dict(world.store), len(world.events)
+    assert world.ask(KillTasks((TaskId("x.y"),), scale=True)) == Killed(())
+    assert (world.store, len(world.events)) == (before, events)
+
+
 def test_kills_are_repeated_until_the_end_is_reported() -> None:
     world = World.of("a", auto_kill=False)
     world.deploy(app("/a"))

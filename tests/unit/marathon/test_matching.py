@@ -100,6 +100,25 @@ def test_required_ports_must_be_in_the_offer() -> None:
     assert try_match(taken) is Reason.PORTS
 
 
+def test_one_port_for_tcp_and_for_udp_is_taken_once() -> None:
+    both = app(
+        container=Container(
+            "DOCKER",
+            Docker("busybox"),
+            port_mappings=(
+                PortMapping(53, 31053, protocol="tcp"),
+                PortMapping(53, 31053, protocol="udp"),
+            ),
+        ),
+        networks=(Network(NetworkMode.BRIDGE),),
+        port_definitions=None,
+    )
+    found = try_match(both)
+    assert isinstance(found, Match)
+    assert found.host_ports == (31053, 31053)
+    assert found.resources.ports.pairs == ((31053, 31053),)
+
+
 def test_ports_that_are_not_required_come_out_of_the_offer() -> None:
     found = try_match(app(port_definitions=(PortDefinition(8080),)))
     assert isinstance(found, Match)
