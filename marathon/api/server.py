@@ -20,7 +20,7 @@ from .proxy import Proxy
 from .system import SystemRoutes
 from .tasks import TaskRoutes
 
-_SLASHES: Final = re.compile("/{2,}")
+_SLASHES: Final = re.compile("(?:/|%2[Ff])+")
 _PROXIED: Final = "mezzo.proxied"  # in the request's environment: the answer is another's
 
 
@@ -103,7 +103,8 @@ def _add_frame(app: Flask, node: Node) -> None:
 
 
 class _TidyPaths:
-    """Clients send `//` before ids and slashes at the end: both mean what they mean without."""
+    """Clients send `//` before ids, slashes at the end, and ids encoded as one part of the path
+    (`%2Fshop%2Fweb`, which the server leaves as it is): all mean what they mean without."""
 
     def __init__(self, app: Flask) -> None:
         self._app = app

@@ -7,6 +7,8 @@ from typing import Any
 
 from flask import Response, request
 
+from mezzo.units import shown
+
 from .. import paths
 from ..app import App
 from ..instances import Condition
@@ -16,7 +18,7 @@ from ..render import task_json
 from ..views import InstanceView
 from .errors import Violation, message, wrong_shape
 from .http import accepts, answer, body, deployment_answer, flag, text
-from .node import Term
+from .node import Term, refusal
 
 
 class TaskRoutes:
@@ -48,11 +50,11 @@ class TaskRoutes:
         if task_id is None:
             host = request.args.get("host", "*")
             tasks = [view for view in model.tasks(app_id) if host in ("*", view.host)]
-            return self._kill(tasks, lambda killed: {"tasks": killed})
+            return self._kill(tasks, lambda tasks: {"tasks": tasks})
         view = model.task(task_id)
         if view is None or view.app_id != app_id:
             raise message(404, f"Task '{task_id}' does not exist")
-        return self._kill([view], lambda killed: {"task": killed[0]})
+        return self._kill([view], lambda tasks: {"task": tasks[0]})
 
     def delete_given(self) -> Response:
         document = body()
@@ -61,10 +63,11 @@ class TaskRoutes:
             raise wrong_shape([Violation("/ids", "error.expected.jsarray")])
         for id_ in ids:
             if "." not in id_:
-                raise message(400, f"Invalid task id '{id_}'. Give ids as /v2/tasks lists them.")
+                text = f"Invalid task id {shown(id_)}. Give ids as /v2/tasks lists them."
+                raise message(400, text)
         model = self._term().model
         found = {view.task_id: view for view in map(model.task, ids) if view is not None}
-        return self._kill(list(found.values()), lambda killed: {"tasks": killed})
+        return self._kill(list(found.values()), lambda tasks: {"tasks": tasks})
 
     def _must_exist(self, app_id: str) -> None:
         if self._term().model.app(app_id) is None:
@@ -77,14 +80,16 @@ class TaskRoutes:
         if scale and wipe:
             raise message(400, "You cannot use scale and wipe at the same time.")
         model = self._term().model
-        killed = [_json(view, model) for view in views]
+        # Rendered first: what can't be told is not done.
+        told = answer(shape([_json(view, model) for view in views]))
         ids = tuple(view.task_id for view in views)
         command = KillTasks(ids, scale, flag("force"))
-        if not scale:
-            self._term().do(command, Killed)
-            return answer(shape(killed))
-        deployed = self._term().do(command, Deployed)
-        return deployment_answer(deployed)
+        result = self._term().ask(command)
+        if isinstance(result, Deployed):
+            return deployment_answer(result)
+        if isinstance(result, Killed):
+            return told
+        raise refusal(result)
 
 
 def _json(view: InstanceView, model: ReadModel) -> dict[str, Any]:

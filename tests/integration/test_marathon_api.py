@@ -55,6 +55,18 @@ def test_slashes_may_be_doubled_and_at_the_end(marathon: Marathon) -> None:
         assert marathon.get(path).json["app"]["id"] == "/slashes"
 
 
+def test_an_id_may_be_encoded_as_one_part_of_the_path(marathon: Marathon) -> None:
+    marathon.create("/coded/app", instances=0)
+    for app_id in ("%2Fcoded%2Fapp", "coded%2fapp", "/coded%2F%2Fapp", "%2f/coded/app%2F"):
+        path = f"/v2/apps/{app_id}"
+        assert marathon.get(path).json["app"]["id"] == "/coded/app"
+        assert marathon.get(f"{path}/tasks").json == {"tasks": []}
+        (version,) = marathon.get(f"{path}/versions").json["versions"]
+        assert marathon.get(f"{path}/versions/{version}").json["id"] == "/coded/app"
+        assert marathon.delete(f"/v2/queue/{app_id}/delay").status == 404
+    assert marathon.post("/v2/apps/%2Fcoded%2Fapp/restart").status == 200
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "message"),
     [
