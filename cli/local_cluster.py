@@ -16,6 +16,7 @@ from mezzo.daemon import Sidecar, cli_command
 
 from .deploy import Marathon
 from .errors import Failed
+from .handing_on import Handed
 from .http import Json, Server
 
 HOST: Final = "127.0.0.1"
@@ -26,6 +27,7 @@ PORTS_FREE_WITHIN_S: Final = 5.0
 TASKS_GONE_WITHIN_S: Final = 30.0
 CRASHES_MAX: Final = 3  # until a daemon is given up on before the cluster was ever ready
 _POLL_S: Final = 0.05
+_AGENT: Final = "agent-"  # begins the names of agents
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,9 @@ class Plan:
     master_port: int
     agent_port: int
     marathon_port: int
+    mesos_user: str
     log_level: str = "info"
+    settings: Handed = field(default_factory=dict)  # of the daemons, as variables
 
     @property
     def gateway_url(self) -> str:
@@ -107,22 +111,34 @@ class LocalCluster:
             daemon.start()
 
     def wait_until_ready(self, say: Callable[[str], None]) -> None:
-        """Until every agent and Marathon are registered. Raises Failed with the culprit's words."""
+        """Until Marathon and every agent that can start are registered.
+
+        Raises Failed, with the culprit's words, if no agent or anything else does not start.
+        """
         deadline = time.monotonic() + START_WITHIN_S
         while missing := self._missing():
             say(f"waiting for {missing}")
-            for daemon in self.daemons:
-                if len(daemon.exit_codes) >= CRASHES_MAX:
-                    raise Failed(
-                        f"{daemon.name} does not start (it ended with code "
-                        f"{daemon.exit_codes[-1]}): {self.last_words(daemon.name)}"
-                    )
+            failed = self.crashing()
+            if failed and not all(name.startswith(_AGENT) for name in failed):
+                raise Failed(next(failed[n] for n in failed if not n.startswith(_AGENT)))
+            if len(failed) == self.plan.agents:
+                raise Failed("; ".join(failed.values()))
             if time.monotonic() > deadline:
                 raise Failed(
                     f"not ready after {START_WITHIN_S:g} s, still waiting for {missing}: see "
                     f"{self.plan.directory / 'logs'}"
                 )
             time.sleep(_POLL_S)
+
+    def crashing(self) -> dict[str, str]:
+        """The daemons that end as often as they are started, and what to do about each."""
+        return {
+            daemon.name: f"{daemon.name} does not start (it ended with code "
+            f"{daemon.exit_codes[-1]}): {self.last_words(daemon.name)}. If its state is damaged, "
+            f"move {self.plan.directory / daemon.name} away: it starts with none"
+            for daemon in self.daemons
+            if len(daemon.exit_codes) >= CRASHES_MAX
+        }
 
     def tear_down(self, say: Callable[[str], None]) -> list[str]:
         """Remove all apps, shut other frameworks down; returns the ids of tasks that are left."""
@@ -162,14 +178,14 @@ class LocalCluster:
         yield self._child(
             "marathon",
             *("marathon", "--master", plan.master, "--http-port", str(plan.marathon_port)),
-            *("--mesos-leader-ui-url", f"{plan.gateway_url}/"),
+            *("--mesos-leader-ui-url", f"{plan.gateway_url}/", "--mesos-user", plan.mesos_user),
         )
         for i, (port, share) in enumerate(
             zip(plan.agent_ports(), shares(plan.agents), strict=True)
         ):
             docker = ["--docker-host", plan.docker_host] if plan.docker_host else []
             yield self._child(
-                f"agent-{i + 1}",
+                f"{_AGENT}{i + 1}",
                 *("agent", "--master", plan.master, "--port", str(port), "--resources", share),
                 *("--attributes", f"rack:rack-{i + 1}", "--containerizers", plan.containerizers),
                 *docker,
@@ -178,7 +194,13 @@ class LocalCluster:
     def _child(self, name: str, *args: str) -> Sidecar:
         common = ["--ip", HOST, "--hostname", HOST, "--log-level", self.plan.log_level]
         work_dir = ["--work-dir", str(self.plan.directory / name)]
-        return Sidecar(name, cli_command(*args, *common, *work_dir), log_file=self._log(name))
+        return Sidecar(
+            name,
+            cli_command(*args, *common, *work_dir),
+            log_file=self._log(name),
+            # All of them, because a master starts the gateway.
+            env={k: v for each in self.plan.settings.values() for k, v in each.items()},
+        )
 
     def _log(self, name: str) -> Path:
         return self.plan.directory / "logs" / f"{name}.log"
@@ -191,8 +213,9 @@ class LocalCluster:
             return "the master"
         active = {agent["port"] for agent in state["slaves"] if agent["active"]}
         agents = len(active & set(self.plan.agent_ports()))
-        if agents < self.plan.agents:
-            return f"agents ({agents} of {self.plan.agents} are registered)"
+        wanted = self.plan.agents - len(self.crashing())
+        if agents < wanted:
+            return f"agents ({agents} of {wanted} are registered)"
         if not any(
             each["name"] == "marathon" and each["connected"] for each in state["frameworks"]
         ):

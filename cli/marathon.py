@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from mezzo.users import current_user
+
 from .daemons import DIRECTORY, STATE_ROOT, made, reachable_name, serve
 from .settings import (
     PORT,
@@ -35,7 +37,10 @@ from .settings import (
 @setting("--hostname", help="Name that others reach it by.  [default: --ip]")
 @setting("--framework-name", default="marathon", help="Its name at the master.")
 @setting("--mesos-role", default="*", help="Role whose resources it is offered.")
-@setting("--mesos-user", default="root", help="User that tasks run as unless their app names one.")
+@setting(
+    "--mesos-user",
+    help="User that tasks run as unless their app names one.  [default: who runs Marathon]",
+)
 @setting(
     "--failover-timeout",
     type=duration,
@@ -78,7 +83,7 @@ def command(
     hostname: str | None,
     framework_name: str,
     mesos_role: str,
-    mesos_user: str,
+    mesos_user: str | None,
     failover_timeout: float,
     default_network_name: str | None,
     env_vars_prefix: str | None,
@@ -104,7 +109,7 @@ def command(
         hostname=reachable_name(hostname, ip),
         framework_name=framework_name,
         mesos_role=mesos_role,
-        mesos_user=mesos_user,
+        mesos_user=mesos_user or current_user(),
         failover_timeout_s=failover_timeout,
         default_network_name=default_network_name,
         env_vars_prefix=env_vars_prefix,

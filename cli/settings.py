@@ -30,26 +30,31 @@ _FILE: Final = "mezzo.config_file"  # key in ctx.meta: the path of --config
 class Setting(click.Option):
     """An option that also reads MEZZO_<COMMAND>_<NAME> and MEZZO_<NAME>."""
 
-    def variables(self, ctx: click.Context) -> tuple[str, ...]:
-        name = self.opts[0].lstrip("-").replace("-", "_").upper()
-        command = (ctx.command.name or "").upper()
-        return f"MEZZO_{command}_{name}", f"MEZZO_{name}"
+    @property
+    def key(self) -> str:
+        """Its name in files and in `mezzo up --set`: gc-delay."""
+        return self.opts[0].lstrip("-")
+
+    def variables(self, command: click.Command) -> tuple[str, ...]:
+        name = self.key.replace("-", "_").upper()
+        return f"MEZZO_{(command.name or '').upper()}_{name}", f"MEZZO_{name}"
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        variable = self._variable(ctx)
+        variable = self.variable(ctx)
         return None if variable is None else os.environ[variable]
 
     def get_error_hint(self, ctx: click.Context | None) -> str:
         if ctx is not None and self.name is not None:
             source = ctx.get_parameter_source(self.name)
             if source is ParameterSource.ENVIRONMENT:
-                return f"{self._variable(ctx)} (environment)"
+                return f"{self.variable(ctx)} (environment)"
             if source is ParameterSource.DEFAULT_MAP:
                 return f"{self.name} (in {ctx.meta.get(_FILE)})"
         return super().get_error_hint(ctx)
 
-    def _variable(self, ctx: click.Context) -> str | None:
-        return next((name for name in self.variables(ctx) if os.environ.get(name)), None)
+    def variable(self, ctx: click.Context) -> str | None:
+        """The one that counts of those that are set."""
+        return next((name for name in self.variables(ctx.command) if os.environ.get(name)), None)
 
 
 def setting(*names: str, **attributes: Any) -> Callable[[F], F]:  # noqa: ANN401 - as click.option

@@ -7,18 +7,21 @@ import fcntl
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
 import click
 
+from mezzo.users import closed_folder, current_user, switch_problem
+
 from .app import read_definition
 from .daemons import DIRECTORY
 from .deploy import Marathon, addresses, app_id, counts
 from .engine import engine_problem, image_of, image_problem
 from .errors import Failed, Wrong
+from .handing_on import handed_on, unheeded
 from .http import Json
 from .local_cluster import LocalCluster, Plan
 from .output import print_table
@@ -55,6 +58,17 @@ _WAKE_S: Final = 3600.0
 @setting("--master-port", type=PORT, default=5055, help="gRPC of the master.")
 @setting("--agent-port", type=PORT, default=5051, help="HTTP of the first agent; more follow.")
 @setting("--marathon-port", type=PORT, default=8080, help="HTTP of Marathon.")
+@setting(
+    "--mesos-user",
+    help="User that tasks run as unless their app names one.  [default: who runs this command]",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="DAEMON.NAME=VALUE",
+    help="A setting of its daemons, as agent.gc-delay=1days. MEZZO_AGENT_GC_DELAY says the same.",
+)
 @setting("--timeout", type=duration, default="5mins", help="How long the demo may take.")
 @setting(
     "--keep",
@@ -67,7 +81,9 @@ _WAKE_S: Final = 3600.0
     default="info",
     help="Of the daemons' logs in DIR/logs.",
 )
+@click.pass_context
 def command(
+    ctx: click.Context,
     agents: int,
     containerizer: str,
     docker_host: str | None,
@@ -77,6 +93,8 @@ def command(
     master_port: int,
     agent_port: int,
     marathon_port: int,
+    mesos_user: str | None,
+    settings: tuple[str, ...],
     timeout: float,
     keep: bool,
     log_level: str,
@@ -93,6 +111,9 @@ def command(
     definitions = [read_definition(file) for file in demo]
     for definition in definitions:
         app_id(str(definition.get("id", "")))
+    handed = handed_on(settings)
+    user = mesos_user or current_user()
+    _check_user(user, directory)
     containerizers = _containerizers(containerizer, docker_host)
     plan = Plan(
         directory,
@@ -103,9 +124,14 @@ def command(
         master_port=master_port,
         agent_port=agent_port,
         marathon_port=marathon_port,
+        mesos_user=user,
         log_level=log_level,
+        settings=handed,
     )
     _check_ports(plan)
+    demo_app = _first_that_can_run(plan, definitions) if definitions else None
+    for sentence in unheeded(os.environ, ctx.command):
+        click.echo(f"mezzo: {sentence}", err=True)
     # What came from the environment is in the plan; the daemons shall not read it again.
     for name in [name for name in os.environ if name.startswith("MEZZO_")]:
         del os.environ[name]
@@ -118,8 +144,8 @@ def command(
     with _alone_in(directory):
         try:
             _start(cluster)
-            if definitions:
-                _deploy(plan, definitions, timeout)
+            if demo_app is not None:
+                _deploy(plan, demo_app, timeout)
             click.echo("\nCtrl-C stops the cluster" + (", tasks run on." if keep else " and apps."))
             while True:
                 time.sleep(_WAKE_S)
@@ -147,6 +173,21 @@ def _containerizers(wanted: str, docker_host: str | None) -> str:
         raise Failed(f"{problem}: start one, name it with --docker-host, or use processes")
     click.echo(f"{problem}: tasks run as plain processes, apps with an image can't run")
     return "process"
+
+
+def _check_user(user: str, directory: Path) -> None:
+    """Can tasks run as this user, and reach their folders? Raises Wrong."""
+    try:
+        problem = switch_problem(user)
+    except ValueError as error:
+        problem = str(error)
+    if problem is not None:
+        raise Wrong(f"--mesos-user {user!r}: {problem}: choose another, or leave it out")
+    if (closed := closed_folder(directory, user)) is not None:
+        raise Wrong(
+            f"--mesos-user {user}: {closed} is closed to that user, and tasks run below it: choose "
+            "another --dir"
+        )
 
 
 def _check_ports(plan: Plan) -> None:
@@ -196,13 +237,19 @@ def _start(cluster: LocalCluster) -> None:
         ],
         empty="",
     )
+    for problem in cluster.crashing().values():
+        click.echo(f"\n{problem}.\nThe cluster runs without it.")
+    if plan.mesos_user == "root":
+        click.echo(
+            "\nTasks run as root, who can read and change everything here, this cluster's state "
+            "included:\n`mezzo up --mesos-user NAME` has them run as another user."
+        )
 
 
-def _deploy(plan: Plan, definitions: list[Json], timeout_s: float) -> None:
+def _deploy(plan: Plan, definition: Json, timeout_s: float) -> None:
     marathon = Marathon(plan.marathon_url)
+    which = app_id(str(definition["id"]))
     with live_line() as say:
-        definition = _first_that_can_run(plan, definitions, say)
-        which = app_id(str(definition["id"]))
         if marathon.find(which) is None:
             deployment = marathon.add(definition)
         else:  # from an earlier run
@@ -223,21 +270,26 @@ def _deploy(plan: Plan, definitions: list[Json], timeout_s: float) -> None:
     click.echo("  mezzo task list")
 
 
-def _first_that_can_run(plan: Plan, definitions: list[Json], say: Callable[[str], None]) -> Json:
+def _first_that_can_run(plan: Plan, definitions: list[Json]) -> Json:
+    """Found out before anything is started; an image may be pulled for it. Raises Failed."""
     problems = []
-    for definition in definitions:
-        image = image_of(definition)
-        if image is None:
-            problem = None
-        elif "docker" not in plan.containerizers:
-            problem = f"it needs the image {image}, and tasks run as plain processes"
-        else:
-            problem = image_problem(plan.docker_host, image, say)
-        if problem is None:
-            return definition
-        problems.append(f"{definition['id']}: {problem}")
-        say(problems[-1])
-    raise Failed("; ".join(problems))
+    with live_line() as say:
+        for definition in definitions:
+            image = image_of(definition)
+            if image is None:
+                return definition
+            if "docker" in plan.containerizers:
+                problem = image_problem(plan.docker_host, image, say)
+            else:
+                problem = f"it needs the image {image}, and tasks run as plain processes"
+            if problem is None:
+                return definition
+            problems.append(f"{definition['id']}: {problem}")
+            say(problems[-1])
+    raise Failed(
+        f"no demo can run here, nothing was started: {'; '.join(problems)}. Give a --demo without "
+        "an image, or none"
+    )
 
 
 def _tear_down(cluster: LocalCluster) -> None:

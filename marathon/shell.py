@@ -87,7 +87,7 @@ class MarathonOptions:
     http_port: int = 8080
     framework_name: str = "marathon"
     mesos_role: str = "*"
-    mesos_user: str = "root"
+    mesos_user: str = "root"  # of tasks whose app names none
     failover_timeout_s: float = 604800.0
     default_network_name: str | None = None
     env_vars_prefix: str | None = None

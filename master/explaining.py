@@ -5,12 +5,10 @@ The reasons are the allocator's; here it is found out who is meant.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
-from itertools import islice
 from typing import Final
 
 from mezzo.errors import BadRequest
+from mezzo.guess import near
 from mezzo.messages import operator as m
 
 from .allocator import Objection, Veto
@@ -18,8 +16,6 @@ from .state import AgentEntry, FrameworkEntry, MasterState, Standing, Step
 
 # Each may take some milliseconds of the master's time when there are a thousand frameworks.
 PAIRS_MAX: Final = 100
-_NAMES_SHOWN: Final = 5
-_COMPARED: Final = 1000
 
 
 def explain(state: MasterState, step: Step, call: m.Explain) -> m.OperatorResponse:
@@ -97,14 +93,14 @@ def _clients(
         entries = [e for e in entries if framework in (e.id, e.info.name)]
         if not entries:
             known = [name for e in state.frameworks.values() for name in (e.info.name, e.id)]
-            raise BadRequest(f"no framework is called {framework!r}{_near(framework, known)}")
+            raise BadRequest(f"no framework is called {framework!r}{near(framework, known)}")
     clients = [(entry, each) for entry in entries for each in entry.info.all_roles]
     if role is None:
         return clients
     found = [client for client in clients if client[1] == role]
     if not found:
         who = "no framework is" if framework is None else f"framework {framework!r} is not"
-        raise BadRequest(f"{who} in role {role!r}{_near(role, [each for _, each in clients])}")
+        raise BadRequest(f"{who} in role {role!r}{near(role, [each for _, each in clients])}")
     return found
 
 
@@ -121,16 +117,4 @@ def _agents(state: MasterState, agent: str | None) -> list[AgentEntry]:
             f"agent {agent!r} is unreachable: nothing of it is offered until it is back"
         )
     known = [name for entry in entries for name in (entry.info.hostname, entry.id)]
-    raise BadRequest(f"no agent is called {agent!r}{_near(agent, known)}")
-
-
-def _near(wanted: str, known: Iterable[str]) -> str:
-    """What may have been meant, as the end of a sentence."""
-    names = list(dict.fromkeys(known))
-    near = list(islice((name for name in names if wanted in name), _NAMES_SHOWN))
-    # Comparing letters takes its time.
-    near = near or get_close_matches(wanted, names[:_COMPARED], _NAMES_SHOWN)
-    if near:
-        return f": did you mean {' or '.join(near)}?"
-    some = ", ".join(names[:_NAMES_SHOWN])
-    return f": known are {some}{', ...' if len(names) > _NAMES_SHOWN else ''}" if names else ""
+    raise BadRequest(f"no agent is called {agent!r}{near(agent, known)}")

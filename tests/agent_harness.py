@@ -25,11 +25,12 @@ from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
 from mezzo.messages import agent as am
 from mezzo.model import Capability, FrameworkInfo, TaskInfo, TaskStatus
 from mezzo.states import TaskState
+from mezzo.users import current_user
 from mezzo.wire.server import MasterServer
 
 WITHIN_S = 60.0
 FRAMEWORK = FrameworkInfo(
-    user="root",
+    user=current_user(),
     name="test",
     id=FrameworkId("F1"),
     checkpoint=True,

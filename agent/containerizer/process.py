@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from mezzo.ids import ContainerId
 from mezzo.model import CommandInfo
+from mezzo.users import current_user, switch_problem
 
 from . import shim
 from .base import (
@@ -102,6 +103,12 @@ class ProcessRuntime:
         folder = self._run_root / spec.container_id
         child = None
         try:
+            if spec.user is not None and (problem := switch_problem(spec.user)) is not None:
+                raise PermissionError(
+                    f"the task wants to run as {spec.user}: {problem}. Set the user of the app or "
+                    "task, that of its framework (mezzo marathon --mesos-user), or start the agent "
+                    "as root"
+                )
             folder.mkdir(exist_ok=True)
             make_sandbox(spec.sandbox, spec.user)
             check_volumes(spec.volumes, spec.user)
@@ -181,18 +188,18 @@ class ProcessRuntime:
             "program": program,
             "argv": argv,
             "env": self._environment(spec),
-            "user": spec.user or "",
+            "user": "" if spec.user in (None, current_user()) else spec.user,
             "sandbox": spec.sandbox,
             "lease_s": spec.lease_s,
             "lease_file": str(self._lease_file),
         }
 
     def _environment(self, spec: ContainerSpec) -> dict[str, str]:
-        """Raises KeyError for an unknown user."""
         env = dict(self._base_env)
         if spec.user is not None:
-            entry = pwd.getpwnam(spec.user)
-            env |= {"HOME": entry.pw_dir, "USER": spec.user, "LOGNAME": spec.user}
+            env |= {"USER": spec.user, "LOGNAME": spec.user}
+            with contextlib.suppress(KeyError):  # our own user may have a number only
+                env["HOME"] = pwd.getpwnam(spec.user).pw_dir
         return env | dict(spec.env)
 
     # ---- the rest of the contract

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING, Final
 
 from mezzo.ids import AgentId, ExecutorId, FrameworkId, OfferId
 from mezzo.model import Capability, FrameworkInfo, InverseOffer, MasterInfo, Offer, TaskStatus
 from mezzo.operations import OperationStatus
+from mezzo.users import current_user
 
 if TYPE_CHECKING:
     from .driver import SchedulerDriver
@@ -23,7 +23,7 @@ def framework_info(
     """A FrameworkInfo with the defaults that a new framework wants: a week to come back, tasks that
     survive their agent's restart, and the modern task states."""
     return FrameworkInfo(
-        user=user or getpass.getuser(),
+        user=user or current_user(),
         name=name,
         failover_timeout=FAILOVER_TIMEOUT_S,
         checkpoint=True,

@@ -15,6 +15,7 @@ from mezzo.ids import TaskId
 from mezzo.messages import agent as am
 from mezzo.model import CommandInfo, DrainConfig, KillPolicy, TaskInfo
 from mezzo.states import Reason, TaskState
+from mezzo.users import current_user
 from tests.agent_harness import AGENT_ID, Agent, Master, agent_world, wait_until
 
 S = TaskState
@@ -27,7 +28,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def task(task_id: str, line: str, **fields: object) -> TaskInfo:
-    command = CommandInfo(line, user="root")
+    command = CommandInfo(line, user=current_user())
     return TaskInfo(task_id, TaskId(task_id), AGENT_ID, command=command, **fields)  # type: ignore[arg-type]
 
 

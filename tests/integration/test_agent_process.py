@@ -35,7 +35,9 @@ from mezzo.model import (
 from mezzo.record import replace
 from mezzo.resources import Resources
 from mezzo.states import Reason, TaskState
+from mezzo.users import current_user
 from tests.agent_harness import AGENT_ID, FRAMEWORK, Agent, Master, agent_world, wait_until
+from tests.folders import open_the_way_to
 
 S = TaskState
 World = tuple[Master, Agent]
@@ -60,7 +62,7 @@ def test_an_agent_with_the_address_of_no_master_ends_at_once(tmp_path: Path) -> 
 
 def task(task_id: str, line: str, **fields: object) -> TaskInfo:
     command = CommandInfo(
-        line, environment=(EnvironmentVariable("PASSWORD", "hunter2"),), user="root"
+        line, environment=(EnvironmentVariable("PASSWORD", "hunter2"),), user=current_user()
     )
     return TaskInfo(
         name=task_id,
@@ -150,13 +152,24 @@ def test_a_user_that_can_have_no_such_name_fails_the_launch_and_not_the_agent(wo
     master.wait_state("t2", S.FINISHED)
 
 
+@pytest.mark.parametrize("user", ["nobody-knows-me", "root"])
+def test_a_task_whose_user_cannot_be_had_is_told_what_to_do(world: World, user: str) -> None:
+    if user == "root" and os.geteuid() == 0:
+        pytest.skip("ONLY A NORMAL USER can't run tasks as root: `.ci/run` does that as well")
+    master, agent = world
+    command = CommandInfo("true", user=user)
+    master.run(TaskInfo("t1", TaskId("t1"), AGENT_ID, command=command))
+    failed = master.wait_state("t1", S.FAILED)
+    assert failed.reason is Reason.CONTAINER_LAUNCH_FAILED
+    assert f"the task wants to run as {user}: " in (failed.message or "")
+    assert "mezzo marathon --mesos-user" in (failed.message or "")
+    assert not list(agent.work_dir.glob(f"**/{user}"))
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="ONLY ROOT can run tasks as other users")
 def test_a_task_runs_as_the_user_it_names(world: World) -> None:
     master, agent = world
-    home = agent.work_dir
-    for folder in home.parents:
-        if folder.stat().st_uid == os.getuid() and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o011)
+    open_the_way_to(agent.work_dir)
     command = CommandInfo("id -un; id -Gn; echo $HOME", user="nobody")
     master.run(TaskInfo("t1", TaskId("t1"), AGENT_ID, command=command))
     master.wait_state("t1", S.FINISHED)
@@ -311,7 +324,7 @@ def test_the_tasks_of_a_framework_without_checkpoints_end_with_their_agent(world
     """Behaviour 48: it was running and is surely not now."""
     master, agent = world
     framework = FrameworkInfo(
-        user="root", name="f", id=FrameworkId("F1"), capabilities=FRAMEWORK.capabilities
+        user=current_user(), name="f", id=FrameworkId("F1"), capabilities=FRAMEWORK.capabilities
     )
     master.run(task("t1", "sleep 1000"), framework)
     running = master.wait_state("t1", S.RUNNING)

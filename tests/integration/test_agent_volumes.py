@@ -27,6 +27,7 @@ from tests.agent_harness import (
     wait_until,
 )
 from tests.docker_engine import BUSYBOX, DockerEngine
+from tests.folders import open_the_way_to
 
 S = TaskState
 World = tuple[Master, Agent]
@@ -61,7 +62,7 @@ def folders(agent: Agent) -> list[Path]:
     return list(agent.work_dir.glob("volumes/roles/ads/data/*"))
 
 
-def process(task_id: str, line: str, resources: Resources, user: str = "root") -> TaskInfo:
+def process(task_id: str, line: str, resources: Resources, user: str | None = None) -> TaskInfo:
     command = CommandInfo(line, user=user)
     return TaskInfo(task_id, TaskId(task_id), AGENT_ID, resources=resources, command=command)
 
@@ -125,9 +126,7 @@ def test_how_an_operation_went_is_told_again_until_somebody_acknowledges(world: 
 @pytest.mark.skipif(os.geteuid() != 0, reason="ONLY ROOT can run tasks as other users")
 def test_a_volume_belongs_to_the_user_of_its_task(world: World) -> None:
     master, agent = world
-    for folder in agent.work_dir.parents:
-        if folder.stat().st_uid == os.getuid() and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o011)
+    open_the_way_to(agent.work_dir)
     data = given_volume(master, "data")
     master.run(process("t1", "touch data/file", data, user="nobody"))
     master.wait_state("t1", S.FINISHED)

@@ -20,7 +20,9 @@ from typing import Any
 import psutil
 import pytest
 
+from mezzo.users import current_user
 from tests.docker_engine import PYTHON, DockerEngine
+from tests.folders import open_the_way_to
 from tests.zookeeper import free_ports
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -127,6 +129,16 @@ def demo(name: str) -> tuple[str, str]:
     return "--demo", str(EXAMPLES / f"{name}.json")
 
 
+def owners_of(task_id: str) -> set[str]:
+    """The users that its processes run as."""
+    marks = (each.info for each in psutil.process_iter(["username", "environ"]))
+    return {
+        mark["username"]
+        for mark in marks
+        if (mark["environ"] or {}).get("MESOS_TASK_ID") == task_id
+    }
+
+
 def fetch(url: str) -> str:
     with urllib.request.urlopen(url, timeout=WITHIN_S) as answer:
         text: str = answer.read().decode()
@@ -223,6 +235,45 @@ def test_a_taken_port_is_named_with_its_option(up: Up) -> None:
     assert "ended with code 1" in str(failed.value)
     assert f"port {up.ports[1]} is taken" in str(failed.value)
     assert "--marathon-port" in str(failed.value)
+
+
+def test_a_damaged_agent_is_named_and_the_others_run(up: Up) -> None:
+    damaged = up.directory / "agent-1"
+    (damaged / "meta").mkdir(parents=True)
+    (damaged / "meta/agent.db").write_bytes(b"no database" * 1000)
+    printed = up.start(*demo("hello"))
+    assert "agent-1 does not start (it ended with code 2): " in printed
+    assert "meta/agent.db as the state store: file is not a database" in printed
+    assert f"move {damaged} away" in printed
+    assert "The cluster runs without it." in printed
+    assert "/hello is deployed: 2/2 running, 2 healthy" in printed
+
+
+@pytest.mark.parametrize("daemon", ["master", "marathon"])
+def test_a_damaged_database_is_told_with_its_place(up: Up, daemon: str) -> None:
+    damaged = up.directory / daemon
+    damaged.mkdir(parents=True)
+    (damaged / f"{daemon}.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(pytest.fail.Exception) as failed:
+        up.start()
+    assert f"{daemon} does not start (it ended with code 2): " in str(failed.value)
+    assert f"{daemon}.db as the state store: file is not a database" in str(failed.value)
+    assert f"move {damaged} away" in str(failed.value)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="ONLY ROOT can choose another user")
+def test_tasks_run_as_the_user_that_was_chosen(up: Up) -> None:
+    open_the_way_to(up.directory)
+    assert "Tasks run as root" not in up.start("--mesos-user", "nobody", *demo("hello"))
+    (task, *_) = up.tasks()
+    assert owners_of(task) == {"nobody"}
+
+
+def test_tasks_run_as_who_runs_the_cluster(up: Up) -> None:
+    printed = up.start(*demo("hello"))
+    assert ("Tasks run as root" in printed) == (os.geteuid() == 0)
+    (task, *_) = up.tasks()
+    assert owners_of(task) == {current_user()}
 
 
 def test_a_second_cluster_in_one_directory_is_refused(up: Up) -> None:

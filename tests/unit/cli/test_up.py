@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mezzo.cli.handing_on import handed_on, unheeded
 from mezzo.cli.local_cluster import TASK_PORTS, Plan, shares
+from mezzo.cli.up import command
 from mezzo.resources import Resources
+from tests.folders import open_the_way_to
 
 from .conftest import Mezzo
 
@@ -23,6 +28,7 @@ def plan(agents: int, agent_port: int = 5051) -> Plan:
         master_port=5055,
         agent_port=agent_port,
         marathon_port=8080,
+        mesos_user="root",
     )
 
 
@@ -67,6 +73,90 @@ def test_docker_that_is_asked_for_and_absent_is_a_failure(mezzo: Mezzo, tmp_path
     result = mezzo("up", "--containerizer", "docker", "--docker-host", socket)
     assert result.exit_code == 1
     assert f"no Docker engine answers at {socket}" in result.stderr
+
+
+def test_a_demo_that_cannot_run_here_is_refused_before_anything_starts(
+    mezzo: Mezzo, tmp_path: Path
+) -> None:
+    (tmp_path / "demo.json").write_text('{"id": "/d", "container": {"docker": {"image": "x"}}}')
+    args = ("--containerizer", "process", "--dir", str(tmp_path / "d"))
+    result = mezzo("up", *args, "--demo", str(tmp_path / "demo.json"))
+    assert result.exit_code == 1
+    assert "nothing was started: /d: it needs the image x, and tasks run as" in result.stderr
+    assert not (tmp_path / "d").exists()
+
+
+def test_a_user_that_tasks_cannot_run_as_is_a_usage_error(mezzo: Mezzo, tmp_path: Path) -> None:
+    result = mezzo("up", "--dir", str(tmp_path / "d"), "--mesos-user", "nobody-knows-me")
+    assert result.exit_code == 2
+    assert "user 'nobody-knows-me' is unknown on this machine" in result.stderr
+    assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="ONLY ROOT can choose another user")
+def test_a_folder_that_is_closed_to_the_user_of_the_tasks_is_a_usage_error(
+    mezzo: Mezzo, tmp_path: Path
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    open_the_way_to(closed)
+    result = mezzo("up", "--dir", str(closed / "d"), "--mesos-user", "nobody")
+    assert result.exit_code == 2
+    assert f"{closed} is closed to that user" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("pair", "problem"),
+    [
+        ("agent", "is not DAEMON.NAME=VALUE"),
+        ("agnet.port=1", "there is no daemon 'agnet'"),
+        ("agent.gc-dleay=1days", "mezzo agent has no such setting: did you mean gc-delay?"),
+        ("agent.gc_delay=soon", "--set agent.gc-delay: 'soon' is no duration"),
+        ("agent.work-dir=/x", "`mezzo up` decides that itself, by --dir"),
+        ("master.zk=zk://h:1/x", "`mezzo up` decides that itself"),
+    ],
+)
+def test_a_setting_of_a_daemon_that_cannot_be_is_a_usage_error(
+    mezzo: Mezzo, tmp_path: Path, pair: str, problem: str
+) -> None:
+    result = mezzo("up", "--dir", str(tmp_path / "d"), "--set", pair)
+    assert result.exit_code == 2
+    assert problem in result.stderr
+    assert not (tmp_path / "d").exists()
+
+
+def test_settings_reach_their_daemon_and_no_address_of_another_cluster_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {
+        "MEZZO_MASTER": "zk://elsewhere:2181/mezzo",
+        "MEZZO_ZK": "zk://elsewhere:2181/mezzo",
+        "MEZZO_MASTER_ZK": "zk://elsewhere:2181/mezzo",
+        "MEZZO_OFFER_TIMEOUT": "1mins",
+        "MEZZO_AGENT_GC_DELAY": "1days",
+        "MEZZO_DOCKER_CFS": "false",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert handed_on(["agent.gc-delay=2days"]) == {
+        "master": {"MEZZO_MASTER_OFFER_TIMEOUT": "1mins"},
+        "gateway": {},
+        "marathon": {},
+        "agent": {"MEZZO_AGENT_GC_DELAY": "2days", "MEZZO_AGENT_DOCKER_CFS": "false"},
+    }
+
+
+def test_variables_that_reach_no_daemon_are_told() -> None:
+    environment = dict.fromkeys(
+        ("MEZZO_AGENT_GC_DLEAY", "MEZZO_AGENT_WORK_DIR", "MEZZO_MASTER_ZK", "MEZZO_AGENT_PORT"), "x"
+    )
+    environment |= {"MEZZO_MASTER": "x", "MEZZO_MARATHON": "x", "MEZZO_AGENT_PING_TIMEOUT": "1secs"}
+    said = list(unheeded(environment, command))
+    assert len(said) == 3
+    assert "MEZZO_AGENT_GC_DLEAY is no setting: did you mean MEZZO_AGENT_GC_DELAY" in said[0]
+    assert said[1:] == [
+        "MEZZO_AGENT_WORK_DIR is not used: `mezzo up` decides that itself, by --dir",
+        "MEZZO_MASTER_ZK is not used: `mezzo up` decides that itself",
+    ]
 
 
 def test_a_demo_that_is_no_app_is_refused_before_anything_starts(
