@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, unquote
 
 from mezzo.ids import ContainerId
 
-from .containerizer.base import Kind, Stream
+from .containerizer.base import Kind, NoLogs, Stream
 from .core import AgentView
 from .launch import kind_of, sandbox_path
 from .options import MESOS_VERSION
@@ -97,7 +97,11 @@ class AgentApi:
                 "was removed",
             )
         kind, container_id, sandbox = found
-        return self._logs_of(kind, container_id, sandbox, Stream(stream), int(offset), follow)
+        try:
+            return self._logs_of(kind, container_id, sandbox, Stream(stream), int(offset), follow)
+        except NoLogs as error:
+            status = HTTPStatus.SERVICE_UNAVAILABLE if error.away else HTTPStatus.FORBIDDEN
+            raise Refused(status, f"no {stream} of {name}: {error}") from error
 
 
 def _find(view: AgentView, name: str) -> tuple[Kind, ContainerId, str] | None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mezzo.core import Instant, Output, TimerFired
-from mezzo.ids import AgentId, FrameworkId, IdSource, TaskId
+from mezzo.ids import AgentId, ContainerId, FrameworkId, IdSource, TaskId
 from mezzo.messages.agent import (
     AgentRegistered,
     AgentReregistered,
@@ -122,6 +122,10 @@ class AgentCore:
             tasks=tuple(self._state.tasks.values()),
             remains=tuple(self._state.remains.values()),
         )
+
+    def knows(self, container_id: ContainerId) -> bool:
+        """Is it a task's, or of the remains of one? What else runs here belongs to nobody."""
+        return self._state.task_of(container_id) is not None or container_id in self._state.remains
 
     def has_forgotten(self, framework_id: FrameworkId, task_id: TaskId) -> bool:
         """True if the task's end was acknowledged: it must never be heard of again."""

@@ -18,6 +18,7 @@ from .detect import attributes_of, containerizers_of, resources_of
 MESOS_VERSION: Final = "1.11.0"
 _DOCKER_HOST: Final = "unix:///var/run/docker.sock"
 _POLICIES: Final = ("equal", "additive")
+_LAUNCHERS: Final = ("linux", "posix")
 _RECOVER: Final = ("reconnect", "cleanup")
 
 
@@ -31,6 +32,8 @@ class AgentOptions:
     docker_publish_ip: where published ports listen; as a default everywhere, but on 127.0.0.1 if
     that is all that `ip` is.
     docker_cfs: cpus of Docker tasks are a limit, not only a weight.
+    launcher: `linux` holds each process task together by a control group, and is refused where none
+    can be made; `posix` by its session alone; None: linux where that can be.
     """
 
     master: str
@@ -48,6 +51,7 @@ class AgentOptions:
     docker_remove_delay_s: float = 600.0
     gc_delay_s: float = 7 * 86400.0
     switch_user: bool = True
+    launcher: str | None = None
     recover: str = "reconnect"
     reconfiguration_policy: str = "equal"
 
@@ -62,6 +66,8 @@ class AgentOptions:
             raise BadConfig(
                 f"--reconfiguration-policy={self.reconfiguration_policy}: use equal or additive"
             )
+        if self.launcher not in (None, *_LAUNCHERS):
+            raise BadConfig(f"--launcher={self.launcher}: use linux or posix")
         if self.recover not in _RECOVER:
             raise BadConfig(f"--recover={self.recover}: use reconnect or cleanup")
         containerizers_of(self.containerizers)

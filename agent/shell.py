@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import random
+import secrets
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -32,10 +33,12 @@ from . import events as e
 from .api import AgentApi
 from .config import AgentConfig
 from .containerizer.base import ContainerRuntime, Kind, Stream
+from .containerizer.cgroups import Cgroups, usable_cgroups
 from .containerizer.docker_body import DockerSettings
 from .containerizer.process import ProcessRuntime, inherited_environment
 from .containerizer.runtimes import Runtimes
 from .containerizer.sandbox import remove_sandbox
+from .containerizer.shim import write_whole
 from .containerizer.volume import make_volume, remove_volume
 from .core import AgentCore, AgentView
 from .detect import boot_id, check_reconfiguration, engine_problem
@@ -85,6 +88,8 @@ class AgentShell:
         detector = detector_for(options.master)  # what can't work is told before anything runs
         config = options.core_config()
         check_comeback(AgentState(stored), config, options)
+        self._owner = owner_of(options.work_dir)
+        self._cgroups = cgroups_for(options.launcher, self._owner)
         self._runtimes = Runtimes(self._containerizer)
         self._prober = Prober(self._runtimes, self._post, self._crash)
         api = AgentApi(self._view, self._logs)
@@ -113,7 +118,9 @@ class AgentShell:
             case Kind.PROCESS:
                 root = self._options.work_dir.resolve() / "run"
                 env = inherited_environment(os.environ)
-                return ProcessRuntime(self._post, self._crash, root, env)
+                return ProcessRuntime(
+                    self._post, self._crash, root, env, self._core.knows, self._cgroups
+                )
 
     def _docker_settings(self) -> DockerSettings:
         return self._options.docker_settings(os.environ.get("DOCKER_HOST"))
@@ -129,6 +136,8 @@ class AgentShell:
             resources=str(config.info.resources),
             work_dir=config.work_dir,
         )
+        if Kind.PROCESS in config.containerizers:
+            self._runtimes[Kind.PROCESS]  # so that it looks for what earlier lives have left
         if Kind.DOCKER in config.containerizers:
             await self._look_for_engine()
         cleanup = self._options.recover == "cleanup"
@@ -230,8 +239,16 @@ class AgentShell:
         log_effect(self._log, effect)
 
     def _remove_sandbox(self, container_id: ContainerId, sandbox: str) -> None:
-        job = self._loop.run_in_executor(None, remove_sandbox, sandbox)
-        job.add_done_callback(lambda _: self._post(e.SandboxRemoved(container_id)))
+        def done(job: asyncio.Future[None]) -> None:
+            error = job.exception()
+            if error is None:
+                self._post(e.SandboxRemoved(container_id))
+            elif isinstance(error, OSError):  # it is tried again at the next start
+                self._log.error("sandbox.not_removed", path=sandbox, error=str(error))
+            else:
+                self._crash(error)
+
+        self._loop.run_in_executor(None, remove_sandbox, sandbox).add_done_callback(done)
 
     def _make_volume(self, path: str) -> None:
         """At once: the launch that follows needs it."""
@@ -283,3 +300,29 @@ def _only_agent_in(work_dir: Path) -> Iterator[None]:
                 f"--work-dir={work_dir} is used by another agent: give this one its own"
             ) from None
         yield
+
+
+def cgroups_for(launcher: str | None, owner: str) -> Cgroups | None:
+    """Raises BadConfig if they are asked for and can't be had."""
+    found = None if launcher == "posix" else usable_cgroups(owner)
+    if launcher == "linux" and found is None:
+        raise BadConfig(
+            "--launcher=linux: no control group can be made here, of version 2 or with a freezer: "
+            "run as root with a writable /sys/fs/cgroup, or use --launcher=posix"
+        )
+    return found
+
+
+def owner_of(work_dir: Path) -> str:
+    """What tells this agent's containers and control groups from those of others on the machine.
+
+    Beside the store and not in it: an agent that has lost its store still ends what it had.
+    """
+    path = work_dir / "owner"
+    with contextlib.suppress(FileNotFoundError):
+        known = path.read_text().strip()
+        if known.isalnum():
+            return known
+    fresh = secrets.token_hex(8)
+    write_whole(str(path), fresh + "\n")
+    return fresh

@@ -79,6 +79,12 @@ if TYPE_CHECKING:
     help="Whether process tasks run as the user that they name.",
 )
 @setting(
+    "--launcher",
+    type=click.Choice(["linux", "posix"]),
+    help="What holds a process task together: a control group, or only its session.  "
+    "[default: linux where control groups can be made]",
+)
+@setting(
     "--recover",
     type=click.Choice(["reconnect", "cleanup"]),
     default="reconnect",
@@ -109,6 +115,7 @@ def command(
     docker_remove_delay: float,
     gc_delay: float,
     switch_user: bool,
+    launcher: str | None,
     recover: str,
     reconfiguration_policy: str,
     log_level: str,
@@ -142,6 +149,7 @@ def command(
         docker_remove_delay_s=docker_remove_delay,
         gc_delay_s=gc_delay,
         switch_user=switch_user,
+        launcher=launcher,
         recover=recover,
         reconfiguration_policy=reconfiguration_policy,
     )

@@ -7,6 +7,7 @@ The master speaks the real protocol on a loop of its own, records what it hears,
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import os
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mezzo.agent.containerizer.cgroups import usable_cgroups
 from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
 from mezzo.messages import agent as am
 from mezzo.model import Capability, FrameworkInfo, TaskInfo, TaskStatus
@@ -207,6 +209,25 @@ class Agent:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(WITHIN_S)
 
+    def processes(self) -> list[int]:
+        """All that live and have a sandbox of this agent in their environment."""
+        marker = f"MESOS_DIRECTORY={self.work_dir.resolve()}/".encode()
+        return [pid for pid in pids() if alive(pid) and marker in proc_file(pid, "environ")]
+
+    def end_tasks(self) -> None:
+        """Of a stopped agent, keepers first. A test leaves nothing running."""
+        folder = f"{self.work_dir.resolve()}/run/".encode()
+        for _ in range(5):
+            keepers = [pid for pid in pids() if folder in proc_file(pid, "cmdline")]
+            for pid in keepers + self.processes():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        owner = self.work_dir / "owner"
+        groups = usable_cgroups(owner.read_text().strip()) if owner.exists() else None
+        for container_id in groups.found() if groups is not None else ():
+            assert groups is not None
+            groups.end(container_id)
+
     def logged(self) -> list[dict[str, Any]]:
         return [
             json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")
@@ -235,7 +256,26 @@ def agent_world(work_dir: Path, **options: object) -> Iterator[tuple[Master, Age
     finally:
         if agent.process is not None and agent.process.poll() is None:
             agent.stop()
+        agent.end_tasks()
         master.stop()
+
+
+def pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def proc_file(pid: int, name: str) -> bytes:
+    """Empty for a process that is gone."""
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""
+
+
+def alive(pid: int) -> bool:
+    """Also an orphan that nobody has reaped yet is dead."""
+    state = proc_file(pid, "stat").rpartition(b")")[2].split()
+    return bool(state) and state[0] not in (b"Z", b"X")
 
 
 def wait_until(what: str, condition: Callable[[], bool]) -> None:

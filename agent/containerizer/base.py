@@ -182,7 +182,8 @@ class ContainerRuntime(Protocol):
     ) -> Iterator[bytes]:
         """The output from byte `offset` on, in chunks; with `follow` until the container ends.
 
-        Called in a thread of its own, and blocks there. Empty if there is no output.
+        Called in a thread of its own, and blocks there. Empty if there is no output. Raises NoLogs
+        at once, not when the first chunk is asked for.
         """
         ...
 
@@ -193,3 +194,14 @@ class ContainerRuntime(Protocol):
 
 class CheckFailed(Exception):
     """A health check's command could not be run at all; the text says why."""
+
+
+class NoLogs(Exception):
+    """What stands where a task's output should be is not shown; the text says why.
+
+    away: that may be over in a moment, since the engine that has it does not answer.
+    """
+
+    def __init__(self, message: str, *, away: bool = False) -> None:
+        super().__init__(message)
+        self.away = away

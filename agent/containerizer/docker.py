@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import docker
@@ -30,6 +30,7 @@ from mezzo.ids import ContainerId
 from mezzo.log import get_logger
 from mezzo.model import CommandInfo
 
+from . import beneath
 from .base import (
     CheckFailed,
     ContainerAbsent,
@@ -38,6 +39,7 @@ from .base import (
     ContainerRemoved,
     ContainerSpec,
     LaunchFailed,
+    NoLogs,
     Report,
     RuntimeEvent,
     Stream,
@@ -57,7 +59,7 @@ from .docker_engine import AWAY, Closed, Engine, refusal_text
 from .docker_exec import Exec
 from .docker_options import Body
 from .kills import Kills
-from .sandbox import make_sandbox, read_file
+from .sandbox import make_sandbox, read_output
 from .volume import check_volumes
 from .workers import Workers
 
@@ -299,7 +301,7 @@ class DockerRuntime:
         """In a thread."""
         name = container_name(cid)
         try:
-            if Path(sandbox).is_dir():  # else nobody would find them
+            if os.path.isdir(sandbox):  # else nobody would find them
                 self._engine.call(lambda api: _save_logs(api, name, sandbox))
             self._engine.call(lambda api: api.remove_container(name, v=True, force=True))
         except NotFound:
@@ -333,20 +335,18 @@ class DockerRuntime:
     def logs(
         self, container_id: ContainerId, sandbox: str, stream: Stream, offset: int, follow: bool
     ) -> Iterator[bytes]:
-        saved = Path(sandbox, stream)
-        if saved.exists():
-            yield from read_file(saved, offset, lambda: False)
-            return
-        skip = offset
+        # First the engine: as long as it has the container, a file of that name is a task's own.
         try:
-            for chunk in self._engine.call_once(
+            chunks = self._engine.call_once(
                 lambda api: _log(api, container_name(container_id), stream, follow)
-            ):
-                if skip < len(chunk):
-                    yield chunk[skip:]
-                skip = max(0, skip - len(chunk))
+            )
         except NotFound:
-            return
+            return read_output(sandbox, stream, offset, lambda: False)
+        except APIError as error:
+            raise NoLogs(f"the engine has none: {refusal_text(error)}") from error
+        except (DockerException, OSError) as error:
+            raise NoLogs(f"the engine does not answer: {error}", away=True) from error
+        return _skip(chunks, offset)
 
     async def close(self) -> None:
         self._kills.clear()
@@ -366,6 +366,15 @@ def _log(api: docker.APIClient, name: str, stream: Stream, follow: bool) -> Iter
     )
 
 
+def _skip(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """All but the first `count` bytes; the end, when the engine goes away."""
+    with contextlib.suppress(*AWAY, DockerException):
+        for chunk in chunks:
+            if count < len(chunk):
+                yield chunk[count:]
+            count = max(0, count - len(chunk))
+
+
 class _NotSaved(Exception):
     """The sandbox took no logs; the text says why. Not an OSError: the engine is not away."""
 
@@ -373,12 +382,11 @@ class _NotSaved(Exception):
 def _save_logs(api: docker.APIClient, name: str, sandbox: str) -> None:
     """Each whole or not at all: a file that is there is what `logs` reads. Raises _NotSaved."""
     try:
-        for stream in Stream:
-            fresh = Path(sandbox, f".{stream}")
-            with fresh.open("wb") as file:
-                for chunk in _log(api, name, stream, follow=False):
-                    file.write(chunk)
-            fresh.rename(Path(sandbox, stream))
+        with beneath.folder(sandbox) as at:
+            for stream in Stream:
+                with beneath.whole_file(at, stream) as file:
+                    for chunk in _log(api, name, stream, follow=False):
+                        file.write(chunk)
     except RequestException:  # an OSError, too, but of the engine
         raise
     except OSError as error:

@@ -1,7 +1,8 @@
 """Tasks as plain processes in their sandbox: no engine, no image, no isolation.
 
 Each has a keeper (`shim.py`) that outlives the agent and tells the next one what became of it; its
-end is noticed at once through a pidfd. cpus and mem are accounted for but not enforced.
+end is noticed at once through a pidfd. Where the kernel's control groups can be used, each has one,
+and is ended with all that it has started. cpus and mem are accounted for but not enforced.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import contextlib
 import json
 import os
 import pwd
-import shutil
+import select
 import signal
 import subprocess
 import sys
@@ -19,13 +20,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeVar
+
+from msgspec import Meta
 
 from mezzo.ids import ContainerId
+from mezzo.log import get_logger
 from mezzo.model import CommandInfo
+from mezzo.record import Corrupt, Record, decode, replace
+from mezzo.units import INT32_MAX
 from mezzo.users import current_user, switch_problem
 
-from . import shim
+from . import beneath, shim
 from .base import (
     CheckFailed,
     ContainerAbsent,
@@ -39,13 +45,19 @@ from .base import (
     RuntimeEvent,
     Stream,
 )
+from .cgroups import Cgroups
 from .kills import Kills
-from .sandbox import make_sandbox, read_file
+from .sandbox import make_sandbox, read_output
 from .volume import check_volumes, link_volumes
 from .workers import Workers
 
 _LAUNCHES_AT_ONCE: Final = 8
 _STARTING_POLL_S: Final = 0.005
+_ENDED_WITHIN_S: Final = 10.0
+_KEPT_MAX_BYTES: Final = 1 << 20
+_SHIM: Final = (sys.executable, "-I", "-S", shim.__file__)
+_Pid = Annotated[int, Meta(gt=1, le=INT32_MAX)]  # 0 and less would mean a group, or everybody
+_R = TypeVar("_R")
 
 
 @dataclass(slots=True)
@@ -54,7 +66,7 @@ class _Process:
 
     spec: ContainerSpec
     pid: int
-    start_ticks: int
+    start_ticks: int | None
     handle: int
     child: subprocess.Popen[bytes] | None  # to be reaped, if it is our own
 
@@ -63,6 +75,8 @@ class ProcessRuntime:
     """See `ContainerRuntime`. `run_root`: folder for what the shims leave, one folder each.
 
     base_env: below the environment of each task. crash: gets what a bug in a thread raises.
+    knows: is this container one of a task, or of its remains? Asked on the loop. cgroups: those of
+    this agent, if there can be any.
     """
 
     def __init__(
@@ -71,12 +85,17 @@ class ProcessRuntime:
         crash: Callable[[BaseException], None],
         run_root: Path,
         base_env: Mapping[str, str],
+        knows: Callable[[ContainerId], bool],
+        cgroups: Cgroups | None,
     ) -> None:
         self._report = report
         self._crash = crash
         self._run_root = run_root
         self._lease_file = run_root / "lease"
         self._base_env = dict(base_env)
+        self._knows = knows
+        self._cgroups = cgroups
+        self._log = get_logger("agent")
         self._running: dict[ContainerId, _Process] = {}
         self._launching: set[ContainerId] = set()
         self._unwanted: set[ContainerId] = set()  # killed while being launched
@@ -86,6 +105,9 @@ class ProcessRuntime:
         self._workers = Workers(self._loop, "process", _LAUNCHES_AT_ONCE, self._crash)
         self._kills = Kills(self._loop, self._signal)
         self._run_root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        how = f"control groups in {self._cgroups.base}" if self._cgroups else "sessions"
+        self._log.info("process.containment", by=how)
+        self._workers.run(self._survey)
 
     # ---- launch and recovery
 
@@ -97,6 +119,41 @@ class ProcessRuntime:
     def recover(self, specs: Sequence[ContainerSpec]) -> None:
         for spec in specs:
             self._workers.run(self._recover, spec)
+
+    def _survey(self) -> None:
+        """In the pool: what runs, or has left something, from earlier lives."""
+        found = dict.fromkeys(
+            ContainerId(entry.name) for entry in os.scandir(self._run_root) if entry.is_dir()
+        )
+        if self._cgroups is not None:
+            found |= dict.fromkeys(self._cgroups.found())
+        if found:
+            self._workers.tell(self._end_strangers, list(found))
+
+    def _end_strangers(self, found: list[ContainerId]) -> None:
+        """On the loop. Of whom nobody knows nobody would ever end it."""
+        for cid in found:
+            if not self._knows(cid):
+                self._log.warning("process.unknown", container=cid, action="ended and removed")
+                self._workers.run(self._wipe_out, cid)
+
+    def _wipe_out(self, cid: ContainerId) -> None:
+        """In the pool: end it, with its keeper, and remove what the keeper has left."""
+        folder = self._run_root / cid
+        self._end_group(cid)
+        found = _look(folder)
+        if isinstance(found, _Alive):
+            if shim.start_ticks(found.pid) == found.start_ticks:
+                shim.kill_session(found.pid)
+            with contextlib.suppress(OSError):
+                _wait_ended(found.shim)
+        self._remove_folder(cid)
+
+    def _remove_folder(self, cid: ContainerId) -> None:
+        try:
+            beneath.remove_tree(str(self._run_root / cid))
+        except OSError as error:  # the next start finds it
+            self._log.error("process.not_removed", container=cid, error=str(error))
 
     def _launch(self, spec: ContainerSpec) -> None:
         """In the pool."""
@@ -115,7 +172,10 @@ class ProcessRuntime:
             link_volumes(spec.volumes, spec.sandbox)
             if spec.container_id in self._unwanted:
                 raise OSError("killed before it was started")
-            child, said = _start_shim(folder, self._task(spec))
+            task = self._task(spec)
+            if self._cgroups is not None:
+                task["cgroup"] = self._cgroups.make(spec.container_id)
+            child, said = _start_shim(folder, task)
         except KeyError:
             said = f"user {spec.user!r} is unknown on this machine".encode()
         except (OSError, ValueError) as error:  # ValueError: what is in no name, like NUL
@@ -177,7 +237,14 @@ class ProcessRuntime:
         ):
             # Somebody has killed the keeper alone: nothing may run that nobody watches.
             self._workers.run(shim.kill_session, process.pid)
+        if isinstance(event, ContainerLost) and self._cgroups is not None:
+            self._workers.run(self._end_group, cid)
         self._report(event)
+
+    def _end_group(self, cid: ContainerId) -> None:
+        """In the pool. Mostly its keeper has done so."""
+        if self._cgroups is not None and not self._cgroups.end(cid):
+            self._log.error("process.not_ended", container=cid, error="its control group is alive")
 
     def _task(self, spec: ContainerSpec) -> dict[str, Any]:
         """What the shim reads."""
@@ -190,6 +257,7 @@ class ProcessRuntime:
             "env": self._environment(spec),
             "user": "" if spec.user in (None, current_user()) else spec.user,
             "sandbox": spec.sandbox,
+            "cgroup": "",
             "lease_s": spec.lease_s,
             "lease_file": str(self._lease_file),
         }
@@ -221,7 +289,8 @@ class ProcessRuntime:
 
     def remove(self, container_id: ContainerId, sandbox: str) -> None:
         def work() -> None:
-            shutil.rmtree(self._run_root / container_id, ignore_errors=True)
+            self._end_group(container_id)
+            self._remove_folder(container_id)
             self._workers.tell(self._report, ContainerRemoved(container_id))
 
         self._workers.run(work)
@@ -235,40 +304,25 @@ class ProcessRuntime:
         if process is None:
             raise CheckFailed("the task does not run")
         spec = process.spec
-        extra = {v.name: v.value or "" for v in command.environment}
-        program, argv = program_of(command)
         try:
-            if spec.user is not None and os.geteuid() == 0:
-                # By the shim, because the agent must not fork as itself (Popen with `user` would):
-                # libraries in it, gRPC above all, do not survive that.
-                argv = [
-                    sys.executable,
-                    "-I",
-                    "-S",
-                    shim.__file__,
-                    "--as",
-                    spec.user,
-                    program,
-                    *argv,
-                ]
-                program = sys.executable
-            child = subprocess.Popen(
-                argv,
-                executable=program,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                cwd=spec.sandbox,
-                env=self._environment(spec) | extra,
-                start_new_session=True,
-            )
-        except (OSError, KeyError) as error:
+            task = self._task(replace(spec, command=command))
+            task["env"] = self._environment(spec) | {
+                v.name: v.value or "" for v in command.environment
+            }
+            if self._cgroups is not None:
+                task["cgroup"] = str(self._cgroups.base / container_id)
+            # Kept like a task, so that nothing of it lives on; and by another process, because the
+            # agent must not fork as itself (Popen with `user` would): gRPC does not survive that.
+            # Its environment is the check's own: in a keeper that is root, LD_PRELOAD would be too.
+            child = _start_beside(task)
+        except (OSError, KeyError, ValueError) as error:
             raise CheckFailed(str(error)) from error
         try:
             await self._end_of(child)
         finally:
             if child.poll() is None:
-                os.killpg(child.pid, signal.SIGKILL)
+                child.terminate()
+                self._workers.run(_reap, child)
         return child.wait()
 
     async def _end_of(self, child: subprocess.Popen[bytes]) -> None:
@@ -287,7 +341,7 @@ class ProcessRuntime:
         def alive() -> bool:
             return follow and container_id in self._running
 
-        return read_file(Path(sandbox, stream), offset, alive)
+        return read_output(sandbox, stream, offset, alive)
 
     async def close(self) -> None:
         for process in self._running.values():
@@ -314,11 +368,10 @@ class _Absent:
     """No shim has ever got as far as running the program."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Alive:
-    shim: int
-    pid: int
-    start_ticks: int
+class _Alive(Record):
+    shim: _Pid
+    pid: _Pid
+    start_ticks: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,12 +381,12 @@ class _Over:
 
 def _look(folder: Path) -> _Absent | _Alive | _Over:
     while True:
-        process = _read_json(folder / "pid")
+        process = _read(folder, "pid", _Alive)
         if (folder / "exit").exists():
             return _Over()
         held = _lock_held(folder)
         if held and process is not None:
-            return _Alive(process["shim"], process["pid"], process["start_ticks"])
+            return process
         if not held:
             # Looked at again: a shim may have come to its end since.
             was_there = (folder / "pid").exists() or (folder / "exit").exists()
@@ -341,32 +394,63 @@ def _look(folder: Path) -> _Absent | _Alive | _Over:
         time.sleep(_STARTING_POLL_S)  # the program is being started this very moment
 
 
+class _Exit(Record):
+    """Exactly one of them."""
+
+    code: int | None = None
+    signal: int | None = None
+    error: str | None = None
+
+
 def _how_it_ended(cid: ContainerId, folder: Path) -> ContainerExited | LaunchFailed | ContainerLost:
-    ended = _read_json(folder / "exit")
-    if ended is None:
+    ended = _read(folder, "exit", _Exit)
+    if ended is None or ended == _Exit():
         return ContainerLost(cid, "the keeper of the task is gone and left no exit status")
-    if "error" in ended:
-        return LaunchFailed(cid, ended["error"])
-    return ContainerExited(cid, ended.get("code"), ended.get("signal"))
+    if ended.error is not None:
+        return LaunchFailed(cid, ended.error)
+    return ContainerExited(cid, ended.code, ended.signal)
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def _read(folder: Path, name: str, kind: type[_R]) -> _R | None:
+    """What a keeper has left; None if nothing, or if a task has put something else in its place.
+
+    For a task that runs as the agent's own user can.
+    """
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except FileNotFoundError:
+        with beneath.folder(str(folder)) as at, open(beneath.open_regular(at, name), "rb") as file:
+            return decode(kind, file.read(_KEPT_MAX_BYTES))
+    except (OSError, Corrupt):
         return None
-    return content
 
 
 def _lock_held(folder: Path) -> bool:
     try:
         lock = os.open(folder / "lock", os.O_RDWR)
-    except FileNotFoundError:
+    except OSError:
         return False
     try:
         return shim.lock_held(lock)
     finally:
         os.close(lock)  # also gives back the lock, if it was free
+
+
+def _wait_ended(pid: int) -> None:
+    """Of a keeper, which ends after its program, unless it hangs. Raises OSError if it is gone."""
+    handle = os.pidfd_open(pid)
+    try:
+        if not select.select([handle], [], [], _ENDED_WITHIN_S)[0]:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+    finally:
+        os.close(handle)
+
+
+def _reap(check: subprocess.Popen[bytes]) -> None:
+    """One that was told to end."""
+    try:
+        check.wait(_ENDED_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        check.kill()
+        check.wait()
 
 
 def _open_handle(pid: int) -> int | None:
@@ -381,7 +465,7 @@ def _start_shim(folder: Path, task: dict[str, Any]) -> tuple[subprocess.Popen[by
     ready, said = os.pipe()
     try:
         child = subprocess.Popen(
-            [sys.executable, "-I", "-S", shim.__file__, folder, str(said)],
+            [*_SHIM, folder, str(said)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -403,6 +487,22 @@ def _start_shim(folder: Path, task: dict[str, Any]) -> tuple[subprocess.Popen[by
         except BrokenPipeError:
             pass  # it died at once: it will have said nothing
         return child, pipe.read()
+
+
+def _start_beside(task: dict[str, Any]) -> subprocess.Popen[bytes]:
+    """Raises OSError, ValueError."""
+    with open(os.memfd_create("check"), "w+b") as stdin:  # a pipe might be too small for it
+        stdin.write(json.dumps(task).encode())
+        stdin.seek(0)
+        return subprocess.Popen(
+            [*_SHIM, "--beside"],
+            stdin=stdin,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            env={},
+            start_new_session=True,
+        )
 
 
 def inherited_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
-import shutil
 import time
 from collections.abc import Callable, Iterator
+from io import FileIO
 from pathlib import Path
 from typing import Final
+
+from . import beneath
+from .base import NoLogs, Stream
 
 _CHUNK_BYTES: Final = 64 * 1024
 _FOLLOW_EVERY_S: Final = 0.2  # somebody is watching a file; nothing tells us when it grows
@@ -19,22 +23,26 @@ def make_sandbox(path: str, user: str | None) -> None:
 
     Raises OSError, and KeyError for a user that this machine does not know.
     """
-    folder = Path(path)
-    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    made = Path(path)
+    made.mkdir(mode=0o750, parents=True, exist_ok=True)
     if user is not None and os.geteuid() == 0:
         entry = pwd.getpwnam(user)
-        os.chown(folder, entry.pw_uid, entry.pw_gid)
-    link = folder.with_name("latest")
-    fresh = folder.with_name(f".latest-{folder.name}")
+        with beneath.folder(path) as opened:
+            os.fchown(opened, entry.pw_uid, entry.pw_gid)
+    link = made.with_name("latest")
+    fresh = made.with_name(f".latest-{made.name}")
     fresh.unlink(missing_ok=True)
-    fresh.symlink_to(folder.name)
+    fresh.symlink_to(made.name)
     fresh.rename(link)
 
 
 def remove_sandbox(path: str) -> None:
-    """Remove it, and the folders above that it leaves empty, up to the framework's. No error."""
+    """Remove it, and the folders above that it leaves empty, up to the framework's.
+
+    Raises OSError if something of it can't be removed.
+    """
     folder = Path(path)
-    shutil.rmtree(folder, ignore_errors=True)
+    beneath.remove_tree(path)
     link = folder.with_name("latest")
     if link.is_symlink() and not link.exists():
         link.unlink(missing_ok=True)
@@ -45,21 +53,39 @@ def remove_sandbox(path: str) -> None:
             return  # other tasks are in there
 
 
-def read_file(path: Path, offset: int, follow: Callable[[], bool]) -> Iterator[bytes]:
-    """A file's bytes from `offset` on, in chunks; more as it grows, as long as `follow()`.
+def read_output(
+    sandbox: str, stream: Stream, offset: int, follow: Callable[[], bool]
+) -> Iterator[bytes]:
+    """A stream's bytes from `offset` on, in chunks; more as it grows, as long as `follow()`.
 
-    Empty if there is no such file.
+    Without, what was there when it was asked for, however fast it grows. Empty if there is no such
+    file. Raises NoLogs at once, and not when the first chunk is asked for.
     """
     try:
-        file = path.open("rb")
+        with beneath.folder(sandbox) as at:
+            opened = beneath.open_regular(at, stream)
     except FileNotFoundError:
-        return
-    with file:
-        file.seek(offset)
+        return iter(())
+    except beneath.Foreign as error:
+        raise NoLogs(str(error)) from error
+    except OSError as error:
+        raise NoLogs(f"{stream} can't be read: {error.strerror}") from error
+    # The file object is closed with whatever holds it, also if nobody ever asks for a chunk.
+    return _chunks(open(opened, "rb", buffering=0), offset, follow)
+
+
+def _chunks(file: FileIO, offset: int, follow: Callable[[], bool]) -> Iterator[bytes]:
+    with file, contextlib.suppress(OSError):  # a place beyond any file, a failing disk: the end
         while True:
             last = not follow()  # asked before reading: what it wrote until then is not missed
-            while chunk := file.read(_CHUNK_BYTES):
+            size = os.fstat(file.fileno()).st_size
+            if not last and size < offset:
+                offset = 0  # somebody has cut it off: what comes now is new
+            while chunk := os.pread(file.fileno(), _CHUNK_BYTES, offset):
+                offset += len(chunk)
                 yield chunk
+                if last and offset >= size:
+                    return
             if last:
                 return
             time.sleep(_FOLLOW_EVERY_S)

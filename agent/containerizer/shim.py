@@ -2,12 +2,15 @@
 
     python -I -S shim.py RUN_DIR READY_FD < TASK
 
-TASK is JSON: {"program": "", "argv": [], "env": {}, "user": "", "sandbox": "", "lease_s": null,
-"lease_file": ""}. With a number as `lease_s` the program is killed so many seconds after the uptime
-of the machine that `lease_file` tells, which the agent writes as long as it hears from a master.
+TASK is JSON: {"program": "", "argv": [], "env": {}, "user": "", "sandbox": "", "cgroup": "",
+"lease_s": null, "lease_file": ""}. With a number as `lease_s` the program is killed so many seconds
+after the uptime of the machine that `lease_file` tells, which the agent writes as long as it hears
+from a master.
 
-It runs the program in the sandbox, in a session of its own, and leaves in RUN_DIR what an agent
-needs to find the task again:
+It runs the program in the sandbox, in a session of its own, and in the control group if one is
+named. Whatever leaves that session is given to this shim when its parent ends, so nothing of the
+task outlives the program, and nothing leaves unseen. In RUN_DIR lies what an agent needs to find
+the task again:
 
 lock   held as long as this shim lives; the kernel lets go of it, whatever ends the shim
 pid    JSON: the shim's and the program's process ids, and when the latter started
@@ -16,8 +19,8 @@ exit   JSON: {"code": n}, {"signal": n} or {"error": text}; written whole or not
 Who holds no `lock` and finds neither `pid` nor `exit` knows that the task has never run. A second
 shim for the same RUN_DIR does nothing: a task never runs twice.
 
-With `--as USER PROGRAM ARGV...` instead it becomes that user and then the program: a check beside
-the task.
+`shim.py --beside < TASK` runs a check beside a task, as the same user, in the same control group,
+ends with its status, and lets nothing of it live on. SIGTERM ends both.
 
 Only the standard library, and little of it: the start of this file is on the path of every launch.
 """
@@ -26,6 +29,7 @@ import fcntl
 import json
 import os
 import signal
+import stat
 import sys
 import time
 
@@ -72,14 +76,23 @@ def start_ticks(pid: int) -> int | None:
     return None if stat is None else int(stat[19])
 
 
-def kill_all(belongs: "Callable[[list[str]], bool]") -> None:
-    """SIGKILL every process whose `process_stat` belongs, until none is alive, for 5 s at most."""
+def kill_all(
+    belongs: "Callable[[list[str]], bool]", bury: "Callable[[int], bool]" = lambda _: False
+) -> None:
+    """SIGKILL every process whose `process_stat` belongs, until none is alive, for 5 s at most.
+
+    bury: reap one that has ended; False if it is not ours to be reaped.
+    """
     found, rounds = True, 500
     while found and rounds:
         found, rounds = False, rounds - 1
         for name in os.listdir("/proc"):
-            stat = process_stat(int(name)) if name.isdigit() else None
-            if stat is None or stat[0] in "ZX" or not belongs(stat):
+            state = process_stat(int(name)) if name.isdigit() else None
+            if state is None or not belongs(state):
+                continue
+            if state[0] in "ZX":
+                # Seen once more if it is ours: what it did last may have been to fork.
+                found = bury(int(name)) or found
                 continue
             try:
                 os.kill(int(name), signal.SIGKILL)
@@ -100,14 +113,84 @@ def kill_session(session: int) -> None:
 def kill_family(session: int) -> None:
     """Everything of the program's session, and what has left it but was given to us to raise."""
     me = os.getpid()
-    kill_all(lambda stat: int(stat[3]) == session or int(stat[1]) == me)
+
+    def bury(pid: int) -> bool:
+        if pid == session:
+            return False  # its number is to stay taken for a while
+        try:
+            return os.waitpid(pid, os.WNOHANG)[0] == pid
+        except ChildProcessError:
+            return False
+
+    kill_all(lambda stat: int(stat[3]) == session or int(stat[1]) == me, bury)
 
 
 def adopt_orphans() -> None:
     """From now on we are the parent of every descendant whose own one ends: none escapes us."""
-    import ctypes  # takes longer to import than all the rest: so only once the program runs
+    try:
+        # What ctypes is made of: thirty times sooner there than all of it.
+        import _ctypes
 
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        libc = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # as ctypes does
+        _ctypes.call_function(_ctypes.dlsym(libc, "prctl"), (PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+    except (ImportError, AttributeError):  # another Python than CPython
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_cgroup(path: str) -> bool:
+    """SIGKILL all that is in the control group, however fast it forks, for 5 s at most; remove it.
+
+    False if something is left of it.
+    """
+    rounds = 500
+    while rounds and os.path.isdir(path):
+        rounds -= 1
+        groups = [group for group, _, _ in os.walk(path, topdown=False)]
+        try:
+            _kill_in(path, groups)
+            for group in groups:
+                os.rmdir(group)
+        except OSError:
+            time.sleep(0.01)  # what has been killed is in it for a moment more
+    if os.path.isdir(path):
+        return False
+    remove_empty_groups(os.path.dirname(path))
+    return True
+
+
+def remove_empty_groups(path: str) -> None:
+    """This one, and then those above it, as long as nothing is in them."""
+    try:
+        while True:
+            os.rmdir(path)
+            path = os.path.dirname(path)
+    except OSError:
+        pass  # others are in there
+
+
+def _kill_in(path: str, groups: "list[str]") -> None:
+    """The kernel kills all at once, or they are frozen first, since a frozen one can't fork."""
+    if os.path.exists(path + "/cgroup.kill"):
+        _write(path + "/cgroup.kill", "1")
+        return
+    old = os.path.exists(path + "/freezer.state")  # version 1
+    file = path + ("/freezer.state" if old else "/cgroup.freeze")
+    _write(file, "FROZEN" if old else "1")
+    for group in groups:
+        with open(group + "/cgroup.procs") as members:
+            for pid in members.read().split():
+                try:  # noqa: SIM105 - contextlib takes too long to import
+                    os.kill(int(pid), signal.SIGKILL)
+                except ProcessLookupError:
+                    pass  # it ended by itself
+    _write(file, "THAWED" if old else "0")
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w") as file:
+        file.write(text)
 
 
 def lease_left(lease_s: float, lease_file: str) -> float:
@@ -123,15 +206,45 @@ def lease_left(lease_s: float, lease_file: str) -> float:
 def keep_lease(pid: int, lease_s: float, lease_file: str) -> None:
     """Have the program killed when its lease is over. A living agent is sooner, and more polite."""
 
+    alarm_in = boottime_alarm()
+
     def look(*_: object) -> None:
         left = lease_left(lease_s, lease_file)
         if left > 0:
-            signal.setitimer(signal.ITIMER_REAL, left)
+            alarm_in(left)
         else:
             os.kill(pid, signal.SIGKILL)  # its family follows as after any end
 
     signal.signal(signal.SIGALRM, look)
     look()
+
+
+def boottime_alarm() -> "Callable[[float], None]":
+    """Something that asks for a SIGALRM in so many seconds, those counted that the machine sleeps.
+
+    setitimer(2) and its like do not count these.
+    """
+    import ctypes  # slow, but only unique tasks need it, and by now they run
+
+    class Timespec(ctypes.Structure):
+        _fields_ = [("s", ctypes.c_long), ("ns", ctypes.c_long)]
+
+    class Itimerspec(ctypes.Structure):
+        _fields_ = [("interval", Timespec), ("value", Timespec)]
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    timer = ctypes.c_void_p()
+    if libc.timer_create(time.CLOCK_BOOTTIME, None, ctypes.byref(timer)) != 0:
+        raise OSError(ctypes.get_errno(), "timer_create")
+
+    def alarm_in(seconds: float) -> None:
+        # A century is enough, and what nobody's time_t overflows.
+        nanoseconds = max(1, int(min(seconds, 3e9) * 1e9))
+        spec = Itimerspec(Timespec(0, 0), Timespec(*divmod(nanoseconds, 1_000_000_000)))
+        if libc.timer_settime(timer, 0, ctypes.byref(spec), None) != 0:
+            raise OSError(ctypes.get_errno(), "timer_settime")
+
+    return alarm_in
 
 
 def wait_for(pid: int) -> "os.waitid_result":
@@ -156,6 +269,20 @@ def become(user: str) -> None:
     os.setuid(entry.pw_uid)
 
 
+def open_output(name: str, at: int) -> int:
+    """For appending, in the sandbox, which others of the task's user may write to as well.
+
+    Never blocks and follows no link. Raises OSError.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    guards = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+    output = os.open(name, flags | guards, 0o644, dir_fd=at)
+    if not stat.S_ISREG(os.fstat(output).st_mode):
+        raise OSError(0, "it is no regular file", name)
+    os.set_blocking(output, True)
+    return output
+
+
 def spawn(task: "dict[str, Any]") -> int:
     """Start the program; its pid once it is executing. Raises OSError if it can't be."""
     program, user, sandbox = task["program"], task["user"], task["sandbox"]
@@ -164,20 +291,25 @@ def spawn(task: "dict[str, Any]") -> int:
     if pid == 0:
         try:
             os.setsid()
+            if task["cgroup"]:
+                _write(task["cgroup"] + "/cgroup.procs", "0")
             for ending in ENDING_SIGNALS:
                 signal.signal(ending, signal.SIG_DFL)
             os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
             if user:
                 become(user)
+            home = os.open(sandbox, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             for number, name in ((1, "stdout"), (2, "stderr")):
-                path = os.path.join(sandbox, name)
-                os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), number)
-            os.chdir(sandbox)
+                os.dup2(open_output(name, home), number)
+            os.fchdir(home)
             os.execvpe(program, task["argv"], task["env"])
         except KeyError:
-            os.write(report, f"user {user!r} is unknown on this machine".encode())
+            os.write(report, f"user {user!r} is unknown on this machine".encode("utf-8", "replace"))
         except OSError as error:
-            os.write(report, f"{error.filename or program}: {error.strerror}".encode())
+            text = f"{error.filename or program}: {error.strerror}"
+            os.write(report, text.encode("utf-8", "replace"))
+        except Exception as error:  # noqa: BLE001 - silence would mean that it runs
+            os.write(report, f"{program}: {error}".encode("utf-8", "replace"))
         finally:
             os._exit(127)
     os.close(report)
@@ -185,7 +317,7 @@ def spawn(task: "dict[str, Any]") -> int:
         message = pipe.read()
     if message:
         os.waitpid(pid, 0)
-        raise OSError(message.decode())
+        raise OSError(message.decode("utf-8", "replace"))
     return pid
 
 
@@ -204,9 +336,12 @@ def main(run_dir: str, ready: int) -> int:
         return ALREADY_RAN
     for ending in ENDING_SIGNALS:  # the task is stopped, not its keeper
         signal.signal(ending, signal.SIG_IGN)
+    adopt_orphans()  # before there is one
     try:
         pid = spawn(task)
     except OSError as error:
+        if task["cgroup"]:
+            end_cgroup(task["cgroup"])
         write_whole(exit_file, json.dumps({"error": str(error)}))
         os.write(ready, str(error).encode())
         return NOT_STARTED
@@ -217,12 +352,13 @@ def main(run_dir: str, ready: int) -> int:
     except BrokenPipeError:
         pass  # the agent has gone; the next one finds the pid file
     os.close(ready)
-    adopt_orphans()
     # Not reaped before the exit file is there: until then nobody else can get its pid.
     if task["lease_s"] is not None:
         keep_lease(pid, task["lease_s"], task["lease_file"])
     ended = wait_for(pid)
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    if task["cgroup"]:
+        end_cgroup(task["cgroup"])
     kill_family(pid)
     how = "code" if ended.si_code == os.CLD_EXITED else "signal"
     write_whole(exit_file, json.dumps({how: ended.si_status}))
@@ -230,8 +366,35 @@ def main(run_dir: str, ready: int) -> int:
     return 0
 
 
+def beside() -> int:
+    """Run a check; its exit status, or 128 and the signal that ended it, as shells say."""
+    task = json.load(sys.stdin)
+    adopt_orphans()
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setsid()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+            if task["cgroup"]:
+                _write(task["cgroup"] + "/cgroup.procs", "0")
+            os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+            if task["user"]:
+                become(task["user"])
+            os.chdir(task["sandbox"])
+            os.execvpe(task["program"], task["argv"], task["env"])
+        finally:
+            os._exit(127)
+
+    def give_up(*_: object) -> None:
+        kill_family(pid)
+
+    signal.signal(signal.SIGTERM, give_up)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+    ended = wait_for(pid)
+    kill_family(pid)
+    return ended.si_status + (0 if ended.si_code == os.CLD_EXITED else 128)
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "--as":  # no keeper: only become another user and then the program
-        become(sys.argv[2])
-        os.execvp(sys.argv[3], sys.argv[4:])
-    sys.exit(main(sys.argv[1], int(sys.argv[2])))
+    sys.exit(beside() if sys.argv[1] == "--beside" else main(sys.argv[1], int(sys.argv[2])))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from . import beneath
 from .base import Mount
 
 
@@ -18,17 +19,7 @@ def make_volume(path: str) -> None:
 
 def remove_volume(path: str, *, whole: bool) -> None:
     """Remove all that is in it and, if `whole`, itself. Raises OSError; what is gone is gone."""
-    folder = Path(path)
-    if not folder.exists():
-        return
-    if whole:
-        shutil.rmtree(folder)
-        return
-    for entry in folder.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
+    beneath.remove_tree(path, whole=whole)
 
 
 def check_volumes(volumes: Iterable[Mount], user: str | None) -> None:
@@ -38,20 +29,42 @@ def check_volumes(volumes: Iterable[Mount], user: str | None) -> None:
     data were lost. Raises KeyError for a user that this machine does not know.
     """
     for mount in volumes:
-        if not os.path.isdir(mount.path):
+        try:
+            # Its parent is no task's. A link: an operator may have named one as a disk's root.
+            opened = os.open(mount.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
             raise OSError(
                 f"the folder {mount.path} of the persistent volume at {mount.container_path} is "
                 "missing: bring it back, or destroy the volume"
-            )
-        if user is not None and os.geteuid() == 0:
-            entry = pwd.getpwnam(user)
-            os.chown(mount.path, entry.pw_uid, entry.pw_gid)
+            ) from None
+        try:
+            if user is not None and os.geteuid() == 0:
+                entry = pwd.getpwnam(user)
+                os.fchown(opened, entry.pw_uid, entry.pw_gid)
+        finally:
+            os.close(opened)
 
 
 def link_volumes(volumes: Iterable[Mount], sandbox: str) -> None:
     """Show them to a process, in its sandbox. Raises OSError if something else is there."""
     for mount in volumes:
-        link = Path(sandbox, mount.container_path)
-        if not (link.is_symlink() and os.readlink(link) == mount.path):
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(mount.path)
+        *parents, name = [part for part in mount.container_path.split("/") if part] or ["."]
+        try:
+            # Not through a link: what lies in another volume was made by earlier tasks.
+            with beneath.folder(sandbox) as at, beneath.made_folder(at, parents) as parent:
+                _link(mount.path, name, parent)
+        except OSError as error:
+            raise OSError(
+                f"the volume at {mount.container_path} can't be shown in the sandbox "
+                f"({error.strerror or error}): give it a place of its own, in no other volume"
+            ) from error
+
+
+def _link(target: str, name: str, at: int) -> None:
+    try:
+        os.symlink(target, name, dir_fd=at)
+    except FileExistsError:
+        with contextlib.suppress(OSError):
+            if os.readlink(name, dir_fd=at) == target:
+                return
+        raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from mezzo.messages import agent as am
 from mezzo.model import CommandInfo, DrainConfig, KillPolicy, TaskInfo
 from mezzo.states import Reason, TaskState
 from mezzo.users import current_user
-from tests.agent_harness import AGENT_ID, Agent, Master, agent_world, wait_until
+from tests.agent_harness import AGENT_ID, Agent, Master, agent_world, alive, wait_until
 
 S = TaskState
 World = tuple[Master, Agent]
@@ -41,13 +42,6 @@ def run(master: Master, info: TaskInfo) -> int:
     return status.executor_pid
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
-
-
 def test_a_unique_task_ends_with_its_lease_and_others_run_on(world: World) -> None:
     master, _ = world
     other = run(master, task("other", "sleep 1000"))
@@ -68,6 +62,20 @@ def test_agents_and_keepers_have_one_clock_also_after_the_machine_has_slept() ->
     command = ("unshare", "--time", "--boottime", asleep_s, "--fork", sys.executable, "-c", program)
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert abs(float(run.stdout)) < float(asleep_s) / 2
+
+
+def test_the_alarm_of_a_keeper_counts_what_the_machine_sleeps(world: World) -> None:
+    """No test can suspend a machine, but the kernel tells by which clock an alarm goes off."""
+    master, agent = world
+    master.run(task("t1", "sleep 1000", unique_lease=100.0))
+    running = master.wait_state("t1", S.RUNNING).container_status
+    assert running is not None
+    pid_file = agent.work_dir / f"run/{running.container_id}/pid"
+    timers = Path(f"/proc/{json.loads(pid_file.read_text())['shim']}/timers")
+    wait_until("its alarm is set", lambda: "ClockID" in timers.read_text())
+    assert f"ClockID: {time.CLOCK_BOOTTIME}" in timers.read_text()
+    master.kill("t1")
+    master.wait_state("t1", S.KILLED)
 
 
 def test_the_keeper_ends_a_unique_task_whose_agent_is_dead(world: World) -> None:

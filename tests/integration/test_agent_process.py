@@ -6,6 +6,7 @@ import contextlib
 import http.server
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -36,7 +37,17 @@ from mezzo.record import replace
 from mezzo.resources import Resources
 from mezzo.states import Reason, TaskState
 from mezzo.users import current_user
-from tests.agent_harness import AGENT_ID, FRAMEWORK, Agent, Master, agent_world, wait_until
+from tests.agent_harness import (
+    AGENT_ID,
+    FRAMEWORK,
+    Agent,
+    Master,
+    agent_world,
+    alive,
+    pids,
+    proc_file,
+    wait_until,
+)
 from tests.folders import open_the_way_to
 
 S = TaskState
@@ -77,14 +88,6 @@ def task(task_id: str, line: str, **fields: object) -> TaskInfo:
 def sandbox(agent: Agent, task_id: str) -> Path:
     work_dir = agent.work_dir
     return work_dir / f"slaves/S1/frameworks/F1/executors/{task_id}/runs/latest"
-
-
-def alive(pid: int) -> bool:
-    """Also an orphan that nobody has reaped yet is dead."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
 
 
 def test_a_task_runs_in_its_sandbox_with_its_environment_and_finishes(world: World) -> None:
@@ -566,3 +569,162 @@ def test_an_idle_agent_takes_little_memory(world: World) -> None:
     assert agent.process is not None
     used = psutil.Process(agent.process.pid).memory_info().rss / 2**20
     assert used < 60, f"{used:.0f} MiB"
+
+
+# ---------------------------------------------------------------------------------- hostile tasks
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="ONLY ROOT has files that a task may not read")
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ln -sf /etc/shadow stdout",
+        "ln -sf /proc/self/environ stdout",
+        "rm stdout; mkfifo stdout",
+        "rm stdout; ln -s stdout stdout",
+        "rm stdout; mkdir stdout",
+    ],
+)
+def test_the_output_of_a_hostile_task_is_refused_at_once_and_others_are_served(
+    world: World, line: str
+) -> None:
+    master, agent = world
+    open_the_way_to(agent.work_dir)
+    command = CommandInfo(f"{line}; touch done; sleep 1000", user="nobody")
+    master.run(TaskInfo("t1", TaskId("t1"), AGENT_ID, command=command))
+    master.wait_state("t1", S.RUNNING)
+    wait_until("it is hostile", (sandbox(agent, "t1") / "done").exists)
+    for query in ("", "?offset=1", "?follow=true", *[""] * 20):  # more than there are threads
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            agent.get(f"/containers/t1/logs{query}")
+        assert refused.value.code == 403
+        assert b"only regular files are read" in refused.value.read()
+    assert agent.get("/health") == b""
+    master.kill("t1")
+    master.wait_state("t1", S.KILLED)
+
+
+@pytest.mark.parametrize("launcher", [None, "posix"])
+def test_nothing_is_left_of_tasks_that_daemonize_and_exit(
+    tmp_path: Path, launcher: str | None
+) -> None:
+    for master, agent in agent_world(tmp_path / "agent", launcher=launcher):
+        ids = [f"t{n}" for n in range(20)]
+        for task_id in ids:
+            master.run(task(task_id, f"{sys.executable} -I -S -c '{DAEMON}'"))
+        for task_id in ids:
+            master.wait_state(task_id, S.FINISHED)
+        wait_until("nothing is left", lambda agent=agent: not agent.processes())  # type: ignore[misc]
+        assert groups_of(agent) == []
+
+
+def test_a_fork_bomb_is_ended_as_a_whole(world: World) -> None:
+    master, agent = world
+    bomb = "import os\nfor _ in range(6): os.fork()\nwhile True:\n  if not os.fork(): os._exit(0)"
+    master.run(task("t1", f"{sys.executable} -I -S -c '{bomb}'", kill_policy=KillPolicy(0.1)))
+    master.wait_state("t1", S.RUNNING)
+    wait_until("it forks", lambda: len(agent.processes()) > 30)
+    master.kill("t1")
+    master.wait_state("t1", S.KILLED)
+    wait_until("nothing is left", lambda: not agent.processes())
+    assert groups_of(agent) == []
+
+
+def test_nothing_of_a_check_lives_on(world: World) -> None:
+    master, agent = world
+    daemon = CommandInfo("setsid sleep 1000 & true")
+    check = quick_check(HealthCheckType.COMMAND, command=daemon)
+    master.run(task("t1", "exec sleep 1000", health_check=check))
+    master.wait("healthy", lambda heard: any(s.healthy for s in heard.updates("t1")))
+    wait_until("all but the task has ended", lambda: len(agent.processes()) == 1)
+    master.kill("t1")
+    master.wait_state("t1", S.KILLED)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="ONLY ROOT can be somebody else")
+def test_a_check_gives_its_environment_to_nobody_but_itself(world: World) -> None:
+    """Its keeper is root until it has become the task's user: no library of a task is loaded."""
+    master, agent = world
+    command = CommandInfo(
+        "exec sleep 1000",
+        environment=(EnvironmentVariable("LD_PRELOAD", "/no/such/library.so"),),
+        user="root",
+    )
+    check = quick_check(HealthCheckType.COMMAND, command=CommandInfo("sleep 1000"))
+    check = replace(check, timeout_seconds=30)
+    master.run(TaskInfo("t1", TaskId("t1"), AGENT_ID, command=command, health_check=check))
+    master.wait_state("t1", S.RUNNING)
+
+    def keepers() -> list[int]:
+        return [pid for pid in pids() if is_keeper(pid)]
+
+    def is_keeper(pid: int) -> bool:
+        stat = shim.process_stat(pid)
+        mine = stat is not None and agent.process is not None and int(stat[1]) == agent.process.pid
+        return mine and b"--beside" in proc_file(pid, "cmdline")
+
+    wait_until("the check runs", lambda: bool(keepers()))
+    assert [proc_file(pid, "environ") for pid in keepers()] == [b""]
+    master.kill("t1")
+    master.wait_state("t1", S.KILLED)
+
+
+@pytest.mark.parametrize("launcher", [None, "posix"])
+def test_an_agent_that_has_lost_its_store_ends_what_it_does_not_know(
+    tmp_path: Path, launcher: str | None
+) -> None:
+    for master, agent in agent_world(tmp_path / "agent", launcher=launcher):
+        master.run(task("t1", "sleep 1000"))
+        master.wait_state("t1", S.RUNNING)
+        agent.crash()
+        shutil.rmtree(agent.work_dir / "meta")
+        agent.start()
+        master.wait_registration(times=2)
+        wait_until("nothing runs", lambda agent=agent: not agent.processes())  # type: ignore[misc]
+        left = agent.work_dir / "run"
+        wait_until("no folder is left", lambda left=left: not any(left.iterdir()))  # type: ignore[misc]
+        assert groups_of(agent) == []
+        assert [line for line in agent.logged() if line["event"] == "process.unknown"]
+
+
+def test_what_a_task_has_written_in_the_place_of_its_keeper_is_no_end_and_no_fault(
+    world: World,
+) -> None:
+    """It can, if it runs as the agent's own user."""
+    master, agent = world
+    for task_id in ("t1", "t2"):
+        master.run(task(task_id, "sleep 1000"))
+    cids = {}
+    for task_id in ("t1", "t2"):
+        status = master.wait_state(task_id, S.RUNNING).container_status
+        assert status is not None
+        cids[task_id] = status.container_id
+    keeper = json.loads((agent.work_dir / f"run/{cids['t1']}/pid").read_text())["shim"]
+    agent.crash()
+    os.kill(keeper, signal.SIGKILL)
+    (agent.work_dir / f"run/{cids['t1']}/exit").write_text("garbage")
+    agent.start()
+    failed = master.wait_state("t1", S.FAILED)
+    assert failed.reason is Reason.EXECUTOR_TERMINATED
+    master.kill("t2")
+    master.wait_state("t2", S.KILLED)
+
+
+def groups_of(agent: Agent) -> list[Path]:
+    """Its control groups, where it has some."""
+    contained = [line["by"] for line in agent.logged() if line["event"] == "process.containment"]
+    base = Path(contained[-1].rpartition(" ")[2])
+    return [entry for entry in base.glob("*") if entry.is_dir()]
+
+
+DAEMON = """
+import os, sys, time
+for _ in range(2):
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+os.closerange(0, 100)
+if os.fork() == 0:
+    os.fork()
+time.sleep(1000)
+"""
