@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import field
 
 from mezzo.record import Record
+from mezzo.units import WallMillis
 
 SINGLE_INSTANCE_LABEL: Final = "MARATHON_SINGLE_INSTANCE_APP"
 
@@ -168,10 +169,10 @@ class App(Record):
     kill_grace_s: float | None = None
     unreachable: UnreachableStrategy | None = UnreachableStrategy()  # None: "disabled"
     kill_selection: KillSelection = KillSelection.YOUNGEST_FIRST
-    version_ms: int = 0
-    last_scaling_ms: int = 0
+    version_ms: WallMillis = 0
+    last_scaling_ms: WallMillis = 0
     # Also the identity of the configuration: instances launched with another one are outdated.
-    last_config_change_ms: int = 0
+    last_config_change_ms: WallMillis = 0
 
     @property
     def network_mode(self) -> NetworkMode:

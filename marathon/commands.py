@@ -14,6 +14,7 @@ from .deployer import Deployer
 from .instances import Live
 from .killer import Killer
 from .launcher import Launcher
+from .loading import APP, app_problem
 from .messages import (
     AlreadyExists,
     ApiRequest,
@@ -23,6 +24,7 @@ from .messages import (
     DeleteApp,
     Deployed,
     Done,
+    DropAside,
     Killed,
     KillTasks,
     Locked,
@@ -65,6 +67,7 @@ class Commands:
             CancelDeployment: self._cancel,
             ResetDelay: self._reset_delay,
             ReadQueue: self._read_queue,
+            DropAside: self._drop_aside,
         }
 
     def on_request(self, request: ApiRequest) -> None:
@@ -81,6 +84,8 @@ class Commands:
                 return AlreadyExists(f"An app with id [{target.app.id}] already exists.")
             if target.based_on is not None and (have is None or have.version_ms != target.based_on):
                 return Stale()
+            if why := app_problem(target.app):
+                return NotValid("/", f"{target.app.id} can't be stored: {why}")
         try:
             targets = self._with_ports(command.targets)
         except NoPortsLeft:
@@ -88,7 +93,9 @@ class Commands:
             return NotValid("/", f"no service port between {low} and {high} is left")
         version = self._state.next_version()
         changes = tuple(
-            Change(app.id, apps.get(app.id), _versioned(app, apps.get(app.id), version))
+            Change(
+                app.id, self._state.last_known(app.id), _versioned(app, apps.get(app.id), version)
+            )
             for app in targets
         )
         return self._deploy(changes, version, force=command.force, origin=command.origin)
@@ -116,7 +123,7 @@ class Commands:
         return list(out.values())
 
     def _delete(self, command: DeleteApp) -> Result:
-        app = self._state.apps.get(command.app_id)
+        app = self._state.last_known(command.app_id)
         if app is None:
             return NotFound(f"App '{command.app_id}' does not exist")
         changes = (Change(app.id, app, None),)
@@ -219,7 +226,11 @@ class Commands:
         back = tuple(
             Change(change.app_id, apps.get(change.app_id), change.original)
             for change in plan.changes
+            if change.original is None or change.original.version_ms > 0
         )
+        if not back:  # nobody knows what there was before: see State.last_known
+            self._deployer.cancel(plan)
+            return Done()
         return self._deploy(back, self._state.next_version(), force=True)
 
     # ---- the queue
@@ -231,6 +242,17 @@ class Commands:
 
     def _read_queue(self, _: ReadQueue) -> Result:
         return QueueRead(self._launcher.queue())
+
+    # ---- what was set aside
+
+    def _drop_aside(self, command: DropAside) -> Result:
+        aside = self._state.aside.get(command.key)
+        if aside is None:
+            return NotFound(f"No record '{command.key}' is set aside.")
+        self._state.delete(command.key)
+        if aside.kind == APP and aside.app_id is not None:
+            self._deployer.kill_surplus(aside.app_id)  # it is gone now: its instances may end
+        return Done()
 
 
 def _had_ports(app: App, apps: Mapping[str, App]) -> tuple[int, ...]:

@@ -29,6 +29,7 @@ from .messages import (
     Abort,
     ApiRequest,
     Call,
+    CallRefused,
     Effect,
     Event,
     HealthResult,
@@ -49,6 +50,7 @@ EXPUNGE_TIMER: Final = "expunge"
 _OVERDUE_INITIAL_S: Final = 30.0
 # What a master tells a framework whose time was over: its id can't be used any more.
 _REMOVED: Final = "removed"
+_ACCEPT: Final = "ACCEPT"
 
 
 class MarathonCore:
@@ -232,10 +234,22 @@ class MarathonCore:
             case m.InverseOffers() | m.RescindInverseOffer():
                 pass  # advice only: what has to leave an agent is drained by the master
             case m.Answered(call=call, refusal=refusal):
-                if refusal is not None:  # what it was to do is not done: begin anew
-                    self._state.do(Abort(f"the master refuses a {call} call: {refusal}"))
+                if refusal is not None:
+                    self._refused(conn, call, refusal)
             case _:
                 assert_never(event)
+
+    def _refused(self, conn: ConnId, call: str, why: str) -> None:
+        """A call was not carried out. Which object it was for, and what of it is there, the master
+        tells: a launch that came to nothing is answered as one, and backs off. Kills and
+        acknowledgements are repeated anyway.
+        """
+        if self._subscribed is None:  # it was the subscription: without one nothing works
+            self._state.do(Abort(f"the master refuses a {call} call: {why}"))
+            return
+        self._state.do(CallRefused(call, why))
+        if call == _ACCEPT:
+            self._updates.ask_for_launches(conn)
 
     def _subscribed_to(self, conn: ConnId, event: m.Subscribed) -> None:
         kind = "registered" if self._state.framework_id is None else "reregistered"

@@ -226,6 +226,9 @@ class Deployer:
         return self._scale(app, needs_ready=work.needs_ready)
 
     def _maintain(self, app_id: str, app: App | None) -> None:
+        if self._state.is_aside(app_id):
+            self._surplus_due.pop(app_id, None)
+            return  # nobody knows what it should be
         due = app_id in self._surplus_due and self._all_confirmed(app_id)
         if due:
             del self._surplus_due[app_id]
@@ -256,8 +259,13 @@ class Deployer:
     def _want_up_to_target(self, app: App) -> None:
         total = self._state.fleet(app.id).total
         # A doomed one is replaced while it ends, unless there may never be two.
-        have = total.alive if app.single_instance else total.active
-        self._launcher.want(app, app.instances - have)
+        self._launcher.want(app, app.instances - self._counted(app, total))
+
+    def _counted(self, app: App, tally: Tally) -> int:
+        """How many of the app's instances keep others from being launched."""
+        if not app.single_instance:
+            return tally.active
+        return tally.alive + self._state.aside_instances(app.id)
 
     def _kill_down_to(self, app: App) -> None:
         fleet = self._state.fleet(app.id)
@@ -288,7 +296,7 @@ class Deployer:
         self._kill_surplus_of_new(app)
         new = fleet.of(config)
         old = _minus(fleet.total, new)
-        missing = app.instances - (new.alive if app.single_instance else new.active)
+        missing = app.instances - self._counted(app, new)
         room = bounds.max_capacity - old.alive - new.alive
         self._launcher.want(app, min(missing, room))
         return (

@@ -11,6 +11,7 @@ from mezzo.ids import AgentId, TaskId
 from mezzo.model import Attribute, IpAddress, TaskStatus
 from mezzo.record import Record
 from mezzo.states import Reason, TaskState
+from mezzo.units import Count, Port, WallMillis, WallSeconds
 
 from . import paths
 from .app import App, KillSelection
@@ -111,18 +112,18 @@ class Instance(Record):
 
     id: str
     app_id: str
-    version_ms: int
-    config_ms: int
+    version_ms: WallMillis
+    config_ms: WallMillis
     agent_id: AgentId
     host: str
-    staged_at: float
-    incarnation: int = 1
+    staged_at: WallSeconds
+    incarnation: Count = 1
     role: str = "*"
     region: str | None = None
     zone: str | None = None
     attributes: tuple[Attribute, ...] = ()
-    host_ports: tuple[int | None, ...] = ()
-    container_ports: tuple[int, ...] = ()
+    host_ports: tuple[Port | None, ...] = ()
+    container_ports: tuple[Port, ...] = ()
     doomed: bool = False
 
     @property

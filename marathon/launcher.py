@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from mezzo.core import SetTimer
 from mezzo.ids import ConnId, OfferId
 from mezzo.messages.scheduler import Accept, Decline, Revive, Suppress
 from mezzo.model import Filters, Offer, TaskInfo
 from mezzo.operations import Launch
+from mezzo.record import encode
+from mezzo.resources import Resources
 
 from .app import App
 from .backoff import Backoffs
@@ -18,7 +20,7 @@ from .constraints import Place
 from .instances import Instance, Live, new_instance_id
 from .matching import Match, OfferedPlace, Reason, match
 from .messages import Call, Launched
-from .state import State
+from .state import DATA_ERRORS, State
 from .taskinfo import make_task, resolve_container_ports
 from .views import QueueItem, Refused
 
@@ -29,6 +31,7 @@ DELAY_TIMER: Final = "launch-delay"
 # waits so long. The long gap (`min_revive_offers_s`) is for demand that had its revive: a user who
 # posts a second app must not wait for it.
 FRESH_REVIVE_GAP_S: Final = 0.1
+_RECORD_MAX_BYTES: Final = 64 * 1024  # of an instance; far from what a store takes
 # Come back at the next allocation: what was refused could have been used but for a limit of ours.
 _AT_ONCE: Final = Filters(refuse_seconds=0.0)
 
@@ -57,6 +60,14 @@ class Demand:
         self.last_unused_at = at
         self.refused_in_all[reason] = self.refused_in_all.get(reason, 0) + 1
         self.last_refused[offer.agent_id] = Refused(offer, reason, at)
+
+
+class _Fit(NamedTuple):
+    """An instance that could be launched. data: its record as it is stored."""
+
+    record: Instance
+    data: bytes
+    task: TaskInfo
 
 
 class Launcher:
@@ -124,6 +135,7 @@ class Launcher:
                 demand.last_unused_at,
                 dict(demand.refused_in_all),
                 tuple(demand.last_refused.values()),
+                self._state.faults.get(demand.app.id),
             )
             for demand in self._demands.values()
         )
@@ -171,15 +183,16 @@ class Launcher:
                 if self._tokens <= 0 or len(tasks) >= limit or state.full:
                     held_back = True
                     break
-                found = match(app, place, left, self._peers(app), state.rng)
-                if isinstance(found, Reason):
+                fit = self._fit(app, offer, place, left)
+                if isinstance(fit, Reason):
                     if len(tasks) == before:
-                        demand.refused(offer, found, state.now.wall_s)
+                        demand.refused(offer, fit, state.now.wall_s)
                     break
-                tasks.append(self._launch(demand, offer, place, found))
-                left = left - found.resources
+                tasks.append(self._launch(demand, fit))
+                left = left - fit.task.resources
             if len(tasks) > before:
                 demand.used(state.now.wall_s)
+                state.absolve(app.id)
                 # Whoever got something goes behind those who wait.
                 if (again := self._demands.pop(app.id, None)) is not None and again.count > 0:
                     self._demands[app.id] = again
@@ -194,8 +207,17 @@ class Launcher:
             if live.alive and live.record.config_ms == app.last_config_change_ms
         ]
 
-    def _launch(self, demand: Demand, offer: Offer, place: OfferedPlace, found: Match) -> TaskInfo:
-        state, app = self._state, demand.app
+    def _fit(self, app: App, offer: Offer, place: OfferedPlace, left: Resources) -> _Fit | Reason:
+        """One more instance of the app on what is left of an offer. Changes nothing."""
+        try:
+            found = match(app, place, left, self._peers(app), self._state.rng)
+            return found if isinstance(found, Reason) else self._made(app, offer, place, found)
+        except DATA_ERRORS as error:
+            self._state.blame(app.id, "placing it", error)
+            return Reason.FAULT
+
+    def _made(self, app: App, offer: Offer, place: OfferedPlace, found: Match) -> _Fit:
+        state = self._state
         record = Instance(
             id=new_instance_id(app.id, state.ids.uuid()),
             app_id=app.id,
@@ -211,12 +233,23 @@ class Launcher:
             host_ports=found.host_ports,
             container_ports=resolve_container_ports(app, found.host_ports),
         )
-        live = state.launch(record, app)
+        data = encode(record)
+        if len(data) > _RECORD_MAX_BYTES:
+            raise ValueError(
+                f"the record of an instance has {len(data)} bytes, more than {_RECORD_MAX_BYTES}: "
+                f"the attributes of agent {offer.agent_id} are too large"
+            )
+        task = make_task(app, record, found.resources, state.config.env_vars_prefix)
+        return _Fit(record, data, task)
+
+    def _launch(self, demand: Demand, fit: _Fit) -> TaskInfo:
+        app, record = demand.app, fit.record
+        live = self._state.launch(record, app, fit.data)
         live.has_token = True
         self._tokens -= 1
         demand.count -= 1
-        state.do(Launched(app.id, record.task_id, record.agent_id))
-        return make_task(app, record, found.resources, state.config.env_vars_prefix)
+        self._state.do(Launched(app.id, record.task_id, record.agent_id))
+        return fit.task
 
     # ---- timers
 

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     GPUS = "InsufficientGpus"
     PORTS = "InsufficientPorts"
     SCARCE = "DeclinedScarceResources"
+    FAULT = "AppFault"  # the app's data makes no sense; the queue's item tells what was wrong
 
 
 _SCALARS = (("cpus", Reason.CPUS), ("mem", Reason.MEM), ("disk", Reason.DISK))

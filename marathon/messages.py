@@ -10,7 +10,7 @@ from mezzo.messages import scheduler
 from mezzo.record import Record
 
 from .app import App, HealthCheck
-from .views import AppView, DeploymentView, InstanceView, QueueItem
+from .views import AppView, Aside, DeploymentView, InstanceView, QueueItem
 
 # ---------------------------------------------------------------------------------- commands
 
@@ -74,8 +74,21 @@ class ReadQueue(Record):
     pass
 
 
+class DropAside(Record):
+    """Delete a record that was set aside. What runs because of it may be ended then."""
+
+    key: str
+
+
 Command = (
-    ChangeApps | DeleteApp | RestartApp | KillTasks | CancelDeployment | ResetDelay | ReadQueue
+    ChangeApps
+    | DeleteApp
+    | RestartApp
+    | KillTasks
+    | CancelDeployment
+    | ResetDelay
+    | ReadQueue
+    | DropAside
 )
 
 # ---------------------------------------------------------------------------------- results
@@ -239,6 +252,28 @@ class ShowDeployment(Record):
     view: DeploymentView | None
 
 
+class ShowAside(Record):
+    """A stored record was set aside. aside None: it is gone."""
+
+    key: str
+    aside: Aside | None
+
+
+class Faulted(Record):
+    """The data of one app made something impossible. news: the last time it was something else."""
+
+    app_id: str
+    fault: str
+    news: bool
+
+
+class CallRefused(Record):
+    """The master did not carry out a call of this kind. For the log: what follows is ordered."""
+
+    call: str
+    reason: str
+
+
 class Launched(Record):
     """For the log: a launch leaves with the call that follows."""
 
@@ -267,6 +302,9 @@ Effect = (
     | ShowApp
     | ShowInstance
     | ShowDeployment
+    | ShowAside
+    | Faulted
+    | CallRefused
     | Launched
     | Ready
     | Abort

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from mezzo.record import Record, replace
+from mezzo.units import WallMillis
 
 from .app import App
 
@@ -40,7 +41,7 @@ class Deployment(Record):
     """A plan. Stored until it ends, so that the next leader can go on with it."""
 
     id: str
-    version_ms: int
+    version_ms: WallMillis
     steps: tuple[Step, ...]
     changes: tuple[Change, ...]
 

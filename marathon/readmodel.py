@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .instances import Condition
-from .messages import ShowApp, ShowDeployment, ShowInstance
+from .loading import APP
+from .messages import ShowApp, ShowAside, ShowDeployment, ShowInstance
 from .paths import below
-from .views import AppView, DeploymentView, InstanceView
+from .views import AppView, Aside, DeploymentView, InstanceView
 
 
 @dataclass(slots=True)
@@ -48,8 +49,9 @@ class ReadModel:
         self._by_id: dict[str, InstanceView] = {}  # by task id and by instance id
         self._deployments: dict[str, DeploymentView] = {}
         self._locks: dict[str, str] = {}  # the deployment that holds an app
+        self._aside: dict[str, Aside] = {}  # by key
 
-    def apply(self, effect: ShowApp | ShowInstance | ShowDeployment) -> None:
+    def apply(self, effect: ShowApp | ShowInstance | ShowDeployment | ShowAside) -> None:
         match effect:
             case ShowApp(app_id, None):
                 self._apps.pop(app_id, None)
@@ -57,6 +59,10 @@ class ReadModel:
                 self._apps[app_id] = app
             case ShowInstance(app_id, instance_id, view):
                 self._show_instance(app_id, instance_id, view)
+            case ShowAside(key, None):
+                self._aside.pop(key, None)
+            case ShowAside(key, Aside() as aside):
+                self._aside[key] = aside
             case ShowDeployment(deployment_id, None):
                 gone = self._deployments.pop(deployment_id, None)
                 for app_id in gone.plan.app_ids if gone else ():
@@ -115,6 +121,14 @@ class ReadModel:
 
     def deployments(self) -> list[DeploymentView]:
         return list(self._deployments.values())
+
+    def aside(self) -> list[Aside]:
+        """The stored records that could not be loaded, in the order of their keys."""
+        return sorted(list(self._aside.values()), key=lambda aside: aside.key)
+
+    def aside_app(self, app_id: str) -> Aside | None:
+        """Of an app that can't be shown since its record could not be loaded."""
+        return self._aside.get(f"{APP}/{app_id}")
 
     def lock(self, app_id: str) -> str | None:
         """The deployment that holds the app."""

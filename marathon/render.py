@@ -28,7 +28,7 @@ from .instances import Condition
 from .matching import Reason
 from .planner import Action, Deployment, Step
 from .timestamps import format_ms, format_s
-from .views import CheckView, DeploymentView, InstanceView, QueueItem, Refused, TaskFailure
+from .views import Aside, CheckView, DeploymentView, InstanceView, QueueItem, Refused, TaskFailure
 
 Json = dict[str, Any]
 DISABLED: Final = "disabled"
@@ -362,11 +362,23 @@ def event_value(value: object) -> object:
 # ---------------------------------------------------------------------------------- the queue
 
 
+def aside_json(aside: Aside) -> Json:
+    return {
+        "key": aside.key,
+        "kind": aside.kind,
+        **_given(appId=aside.app_id),
+        "reason": aside.reason,
+        "bytes": aside.size_bytes,
+    }
+
+
 def queue_item_json(item: QueueItem, *, with_offers: bool) -> Json:
-    last = {reason: 0 for reason in Reason}
+    # A reason that clients don't know is told where it was one.
+    reasons = [r for r in Reason if r is not Reason.FAULT or r in item.refused_in_all]
+    last = dict.fromkeys(reasons, 0)
     for refused in item.last_refused:
         last[Reason(refused.reason)] += 1
-    in_all = {reason: item.refused_in_all.get(reason, 0) for reason in Reason}
+    in_all = {reason: item.refused_in_all.get(reason, 0) for reason in reasons}
     return {
         "count": item.count,
         **({} if item.app.role == "*" else {"role": item.app.role}),
@@ -375,6 +387,7 @@ def queue_item_json(item: QueueItem, *, with_offers: bool) -> Json:
             "overdue": item.delay_left_s <= 0,
         },
         "since": format_s(item.since),
+        **_given(fault=item.fault),
         "app": app_json(item.app),
         "processedOffersSummary": {
             "processedOffersCount": item.processed,

@@ -36,8 +36,10 @@ from .core import MarathonCore
 from .messages import (
     Abort,
     Call,
+    CallRefused,
     Effect,
     Event,
+    Faulted,
     HealthResult,
     Launched,
     LinkDown,
@@ -48,6 +50,7 @@ from .messages import (
     Registered,
     Reply,
     ShowApp,
+    ShowAside,
     ShowDeployment,
     ShowInstance,
     Started,
@@ -55,6 +58,7 @@ from .messages import (
     StopHealthChecks,
 )
 from .planner import Deployment
+from .state import DATA_ERRORS
 
 _ABDICATE_AFTER_S: Final = 0.5
 # Threads that answer HTTP, beside those that event streams may hold.
@@ -238,14 +242,26 @@ class MarathonShell:
         match effect:
             case ShowApp() | ShowInstance() | ShowDeployment():
                 self._term.model.apply(effect)
+            case ShowAside(key, aside):
+                self._term.model.apply(effect)
+                if aside is not None:
+                    self._log.error(
+                        "record.set_aside", key=key, app=aside.app_id, reason=aside.reason
+                    )
             case Reply(request_id, result):
                 self._term.replied(request_id, result)
             case Call(conn, call):
                 self._link.send(conn, call)
                 self._count_call(call)
             case Publish():
-                self._term.hub.publish(effect)
-                self._log_event(effect)
+                self._publish(effect)
+            case Faulted(app_id, fault, news):
+                self._metrics.count("marathon.apps.faults.counter")
+                if news:
+                    self._log.error("app.fault", app=app_id, fault=fault)
+            case CallRefused(call, reason):
+                self._metrics.count("marathon.mesos.calls.refused.counter")
+                self._log.warning("call.refused", call=call, reason=reason)
             case Registered(framework_id):
                 self._registered(framework_id)
             case StartHealthCheck():
@@ -260,6 +276,17 @@ class MarathonShell:
                 self.runtime.stop(MezzoError(f"the master refuses this framework: {reason}"))
             case _:
                 raise AssertionError(f"the runtime performs {effect!r}")
+
+    def _publish(self, event: Publish) -> None:
+        try:
+            self._term.hub.publish(event)
+        except DATA_ERRORS as error:  # what it tells of can't be rendered: that is only its loss
+            app_id = event.fields.get("appId") or event.fields.get("runSpecId")
+            self._metrics.count("marathon.events.unrenderable.counter")
+            self._log.error(
+                "event.unrenderable", event_type=event.type, app=app_id, error=str(error)
+            )
+        self._log_event(event)
 
     def _registered(self, framework_id: FrameworkId) -> None:
         self._term.framework_id = framework_id
@@ -317,6 +344,7 @@ class MarathonShell:
             "marathon.instances.staged.gauge",
             lambda: sum(model.counts(view.app.id).staged for view in model.apps()),
         )
+        gauge("marathon.quarantine.gauge", lambda: len(model.aside()))
         gauge("marathon.http.event-streams.active", lambda: self._term.hub.count)
         gauge("marathon.leadership.duration.gauge.seconds", lambda: time.monotonic() - started_s)
         gauge("marathon.uptime.gauge.seconds", lambda: time.monotonic() - self._node.started_s)

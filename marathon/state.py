@@ -1,7 +1,13 @@
 """The state of a term and the only ways to change it: each writes, counts and shows the change.
 
 Keys in the store: `app/<id>`, `appversion/<id>@<version>`, `instance/<id>`, `deployment/<id>`,
-`framework/id`.
+`framework/id`. How they are read is `loading`.
+
+One app's data hurts only that app. The border: a function that is given an object's data and
+changes none of the tables here (matching an offer, making a task) may fail by that data with a
+`DATA_ERRORS`; whoever calls it catches exactly these around exactly that, and hands them to
+`State.blame`. What is in the tables has passed the checks of its door (`loading`, `Commands`), so
+past them an exception, also a KeyError, is a broken invariant: a bug, and it ends the process.
 """
 
 from __future__ import annotations
@@ -11,19 +17,23 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from mezzo.core import Delete, Instant, Output, Put, Write
+from mezzo.errors import MezzoError
 from mezzo.ids import FrameworkId, IdSource, TaskId
-from mezzo.record import Record, decode, encode, replace
+from mezzo.record import encode, replace
 from mezzo.states import TaskState
 
-from . import timestamps
+from . import paths, timestamps
 from .app import App
 from .config import MarathonConfig
 from .instances import CheckState, Condition, Fleet, Instance, Live
+from .loading import APP, DEPLOYMENT, FRAMEWORK_KEY, INSTANCE, VERSION, StoredFramework, load
 from .messages import (
     Effect,
+    Faulted,
     Publish,
     Registered,
     ShowApp,
+    ShowAside,
     ShowDeployment,
     ShowInstance,
     StopHealthChecks,
@@ -31,15 +41,20 @@ from .messages import (
 from .planner import Deployment
 from .views import AppView, CheckView, DeploymentView, InstanceView, TaskFailure
 
-_FRAMEWORK_KEY: Final = "framework/id"
+# What an object's data can make a function raise that only computes with it.
+DATA_ERRORS: Final = (
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    ValueError,
+    RecursionError,
+    MezzoError,
+)
+_FAULT_MAX: Final = 300  # characters
 # What one step may write before it has to stop and go on in another: a step is one transaction, and
 # the smallest store takes about a megabyte.
 STEP_BYTES_MAX: Final = 400_000
 _WRITE_OVERHEAD_BYTES: Final = 256
-
-
-class StoredFramework(Record):
-    id: FrameworkId
 
 
 class State:
@@ -54,49 +69,32 @@ class State:
         self.now = Instant(0.0, 0.0)
         self.output: Output[Effect] = Output()
         self._written_bytes = 0
-        self.framework_id: FrameworkId | None = None
-        self.apps: dict[str, App] = {}
-        self.versions: dict[str, dict[int, App]] = {}  # by app, oldest first
+        loaded = load(stored)
+        self.framework_id = loaded.framework_id
+        self.apps = loaded.apps
+        self.versions = loaded.versions
+        self.plans = loaded.plans  # those that were running when the last term ended
+        self.aside = loaded.aside
+        self.faults: dict[str, str] = {}  # by app
         self.fleets: dict[str, Fleet] = {}
         self.by_task: dict[TaskId, Live] = {}
         self.by_id: dict[str, Live] = {}
         self.failures: dict[str, TaskFailure] = {}
-        self.plans: list[Deployment] = []  # those that were running when the last term ended
         # What the end of the step looks at: apps to balance, pictures to renew.
         self.unbalanced: dict[str, None] = {}
         self._shown_apps: dict[str, None] = {}
         self._shown_instances: dict[str, Live] = {}
-        self._load(stored)
-
-    def _load(self, stored: Mapping[str, bytes]) -> None:
-        versions: list[App] = []
-        instances: list[Instance] = []
-        for key, value in stored.items():
-            match key.partition("/")[0]:
-                case "app":
-                    app = decode(App, value)
-                    self.apps[app.id] = app
-                case "appversion":
-                    versions.append(decode(App, value))
-                case "instance":
-                    instances.append(decode(Instance, value))
-                case "deployment":
-                    self.plans.append(decode(Deployment, value))
-                case "framework":
-                    self.framework_id = decode(StoredFramework, value).id
-        self.plans.sort(key=lambda plan: (plan.version_ms, plan.id))
-        for app in sorted(versions, key=lambda app: app.version_ms):
-            self.versions.setdefault(app.id, {})[app.version_ms] = app
-        for record in sorted(instances, key=lambda record: (record.staged_at, record.id)):
+        for record in loaded.instances:
             self._adopt(record)
 
     def _adopt(self, record: Instance) -> None:
         """An instance of the term before: what it does now the master will tell."""
-        kept = self.versions.get(record.app_id, {})
-        app = kept.get(record.version_ms) or self.apps.get(record.app_id)
+        app = self.apps.get(record.app_id)
+        if not self.is_aside(record.app_id):
+            app = self.versions.get(record.app_id, {}).get(record.version_ms) or app
         live = Live(
             record,
-            # An app that is gone with its versions: what is left of it is only to be killed.
+            # Without its definition it can only be kept as it is, or killed.
             app or App(record.app_id),
             Condition.PROVISIONED,
             TaskState.STAGING,
@@ -127,34 +125,79 @@ class State:
         return self._written_bytes >= STEP_BYTES_MAX
 
     def put(self, key: str, value: object) -> None:
-        data = encode(value)
+        self.put_bytes(key, encode(value))
+
+    def put_bytes(self, key: str, data: bytes) -> None:
         self._written_bytes += len(data)
         self._write(Put(key, data))
+        self._no_more_aside(key)
 
     def delete(self, key: str) -> None:
         self._write(Delete(key))
+        self._no_more_aside(key)
 
     def _write(self, write: Write) -> None:
         self._written_bytes += 3 * len(write.key) + _WRITE_OVERHEAD_BYTES
         self.output.writes.append(write)
+
+    # ---- what was set aside
+
+    def is_aside(self, app_id: str) -> bool:
+        """The app's record could not be loaded. Its tasks go on as they are."""
+        return f"{APP}/{app_id}" in self.aside
+
+    def aside_instances(self, app_id: str) -> int:
+        """So many of the app's instances could not be loaded. They may run."""
+        return sum(key.startswith(_key_head(app_id)) for key in self.aside)
+
+    def last_known(self, app_id: str) -> App | None:
+        """The app; of one that was set aside its newest readable version, or a bare one."""
+        if not self.is_aside(app_id):
+            return self.apps.get(app_id)
+        kept = self.versions.get(app_id, {})
+        return kept[max(kept)] if kept else App(app_id)
+
+    def _no_more_aside(self, key: str) -> None:
+        """The record was replaced or deleted."""
+        if self.aside.pop(key, None) is not None:
+            self.do(ShowAside(key, None))
+            for app_id in self.apps:
+                if key.startswith(_key_head(app_id)):
+                    self.unbalanced[app_id] = None
+
+    # ---- data that makes something impossible
+
+    def blame(self, app_id: str, doing: str, error: Exception) -> None:
+        """What was tried for the app failed by its data: see DATA_ERRORS."""
+        fault = f"{doing} fails: {type(error).__name__}: {error}"[:_FAULT_MAX]
+        news = self.faults.get(app_id) != fault
+        if news:
+            self.faults[app_id] = fault
+            self._shown_apps[app_id] = None
+        self.do(Faulted(app_id, fault, news))
+
+    def absolve(self, app_id: str) -> None:
+        """It works now, or the data is another."""
+        if self.faults.pop(app_id, None) is not None:
+            self._shown_apps[app_id] = None
 
     # ---- the framework
 
     def set_framework_id(self, framework_id: FrameworkId) -> None:
         if framework_id != self.framework_id:
             self.framework_id = framework_id
-            self.put(_FRAMEWORK_KEY, StoredFramework(framework_id))
+            self.put(FRAMEWORK_KEY, StoredFramework(framework_id))
         self.do(Registered(framework_id))
 
     def still_ours(self) -> None:
         """Store the framework's id once more: what this step does leaves only if that is not
         fenced, so one that was deposed while it slept takes nothing over from its successor."""
         if self.framework_id is not None:
-            self.put(_FRAMEWORK_KEY, StoredFramework(self.framework_id))
+            self.put(FRAMEWORK_KEY, StoredFramework(self.framework_id))
 
     def forget_framework_id(self) -> None:
         self.framework_id = None
-        self.delete(_FRAMEWORK_KEY)
+        self.delete(FRAMEWORK_KEY)
 
     # ---- apps
 
@@ -165,11 +208,12 @@ class State:
 
     def put_app(self, app: App) -> None:
         self.apps[app.id] = app
-        self.put(f"app/{app.id}", app)
+        self.absolve(app.id)
+        self.put(f"{APP}/{app.id}", app)
         kept = self.versions.setdefault(app.id, {})
         if app.version_ms not in kept:
             kept[app.version_ms] = app
-            self.put(f"appversion/{app.id}@{app.version_ms}", app)
+            self.put(f"{VERSION}/{app.id}@{app.version_ms}", app)
             self._prune_versions(app.id, kept)
         self.app_changed(app.id)
 
@@ -181,17 +225,20 @@ class State:
         used = {live.record.version_ms for live in self.fleet(app_id).instances.values()}
         for version in [v for v in kept if v not in used][:surplus]:
             del kept[version]
-            self.delete(f"appversion/{app_id}@{version}")
+            self.delete(f"{VERSION}/{app_id}@{version}")
 
     def remove_app(self, app_id: str) -> None:
         """The app is no more; its versions stay until its instances are gone."""
-        del self.apps[app_id]
-        self.delete(f"app/{app_id}")
+        self.apps.pop(app_id, None)  # unless it was set aside
+        self.absolve(app_id)
+        self.delete(f"{APP}/{app_id}")
         self.app_changed(app_id)
 
     def forget_versions(self, app_id: str) -> None:
         for version in self.versions.pop(app_id, {}):
-            self.delete(f"appversion/{app_id}@{version}")
+            self.delete(f"{VERSION}/{app_id}@{version}")
+        for key in [k for k, a in self.aside.items() if a.kind == VERSION and a.app_id == app_id]:
+            self.delete(key)
         self.failures.pop(app_id, None)
 
     def app_changed(self, app_id: str) -> None:
@@ -206,11 +253,12 @@ class State:
 
     # ---- instances
 
-    def launch(self, record: Instance, app: App) -> Live:
+    def launch(self, record: Instance, app: App, data: bytes) -> Live:
+        """data: the stored form of the record."""
         live = Live(record, app, Condition.PROVISIONED, TaskState.STAGING, since=self.now.wall_s)
         live.checks = [CheckState() for _ in app.health_checks]
         self._index(live)
-        self.put(f"instance/{record.id}", record)
+        self.put_bytes(f"{INSTANCE}/{record.id}", data)
         self.changed(live)
         return live
 
@@ -242,7 +290,7 @@ class State:
 
     def store_doom(self, live: Live) -> None:
         live.record = replace(live.record, doomed=True)
-        self.put(f"instance/{live.id}", live.record)
+        self.put(f"{INSTANCE}/{live.id}", live.record)
 
     def forget(self, live: Live, condition: Condition) -> None:
         """The instance has ended, or is given up."""
@@ -256,7 +304,7 @@ class State:
         del self.by_id[live.id]
         if not fleet.instances and app_id not in self.apps:
             del self.fleets[app_id]
-        self.delete(f"instance/{live.id}")
+        self.delete(f"{INSTANCE}/{live.id}")
         self.unbalanced[app_id] = None
         self._shown_instances[live.id] = live
         self._publish_condition(live)
@@ -297,10 +345,10 @@ class State:
     # ---- deployments
 
     def put_deployment(self, plan: Deployment) -> None:
-        self.put(f"deployment/{plan.id}", plan)
+        self.put(f"{DEPLOYMENT}/{plan.id}", plan)
 
     def delete_deployment(self, plan: Deployment) -> None:
-        self.delete(f"deployment/{plan.id}")
+        self.delete(f"{DEPLOYMENT}/{plan.id}")
         self.do(ShowDeployment(plan.id, None))
 
     def show_deployment(self, view: DeploymentView) -> None:
@@ -313,6 +361,8 @@ class State:
             self.app_changed(app_id)
         for live in self.by_id.values():
             self._shown_instances[live.id] = live
+        for key, aside in self.aside.items():
+            self.do(ShowAside(key, aside))
 
     def show_changes(self) -> None:
         """Renew the pictures of what this step has changed, once each."""
@@ -321,13 +371,18 @@ class State:
             view = None
             if app is not None:
                 kept = tuple(self.versions.get(app_id, {}).values())
-                view = AppView(app, kept, self.failures.get(app_id))
+                view = AppView(app, kept, self.failures.get(app_id), self.faults.get(app_id))
             self.do(ShowApp(app_id, view))
         for live in self._shown_instances.values():
             view_ = _picture(live) if live.id in self.by_id else None
             self.do(ShowInstance(live.record.app_id, live.id, view_))
         self._shown_apps.clear()
         self._shown_instances.clear()
+
+
+def _key_head(app_id: str) -> str:
+    """How the keys of the app's instances begin."""
+    return f"{INSTANCE}/{paths.underscored(app_id)}.instance-"
 
 
 def _picture(live: Live) -> InstanceView:

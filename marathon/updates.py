@@ -18,6 +18,7 @@ from .health import Health, unhealthy_message
 from .instances import Condition, Live, condition_of
 from .killer import Killer
 from .launcher import Launcher
+from .loading import INSTANCE
 from .messages import Call
 from .state import State
 
@@ -66,17 +67,23 @@ class Updates:
             self._state.do(Call(conn, ack))
 
     def _on_unknown(self, conn: ConnId, status: TaskStatus, condition: Condition) -> None:
-        """A task that is none of ours any more (or never was) must not run."""
+        """A task that is none of ours any more (or never was) must not run.
+
+        Unless its record was set aside: then it goes on until that is deleted, or to its end.
+        """
+        instance_id = status.task_id.rpartition("._app.")[0] or str(status.task_id)
+        key = f"{INSTANCE}/{instance_id}"
         if condition.terminal:
             if status.uuid is not None:
-                instance_id = str(status.task_id).rpartition("._app.")[0] or str(status.task_id)
+                if key in self._state.aside:
+                    self._state.delete(key)
                 self._state.publish(
                     "unknown_instance_terminated_event",
                     instanceId=instance_id,
                     runSpecId="/" + instance_id.partition(".")[0].replace("_", "/"),
                     condition=condition.value,
                 )
-        elif not condition.unreachable:
+        elif not condition.unreachable and key not in self._state.aside:
             self._state.do(Call(conn, Kill(status.task_id, status.agent_id)))
 
     def _ended(self, live: Live, condition: Condition, status: TaskStatus) -> None:
@@ -208,6 +215,8 @@ class Updates:
         for live in list(self._state.by_id.values()):
             if not live.condition.starting or live.unsure:
                 continue
+            if self._state.is_aside(live.record.app_id):
+                continue
             if live.condition is Condition.PROVISIONED:
                 limit_s = config.task_launch_confirm_timeout_s
             else:
@@ -217,6 +226,16 @@ class Updates:
         self._state.do(SetTimer(OVERDUE_TIMER, self._state.now.mono_s + _OVERDUE_S))
 
     # ---- reconciliation
+
+    def ask_for_launches(self, conn: ConnId) -> None:
+        """A launch may never have come to the master: ask for all that nothing was heard of."""
+        tasks = tuple(
+            ReconcileTask(live.record.task_id, live.record.agent_id)
+            for live in self._state.by_id.values()
+            if live.condition is Condition.PROVISIONED
+        )
+        if tasks:
+            self._state.do(Call(conn, Reconcile(tasks)))
 
     def reconcile(self, conn: ConnId) -> None:
         """Ask for what we know of, and then for whatever else the master knows of us."""

@@ -64,11 +64,22 @@ class TaskFailure(Record):
 
 
 class AppView(Record):
-    """An app with its kept versions, oldest first."""
+    """An app with its kept versions, oldest first. fault: what its data made impossible."""
 
     app: App
     versions: tuple[App, ...] = ()
     last_failure: TaskFailure | None = None
+    fault: str | None = None
+
+
+class Aside(Record):
+    """A stored record that could not be loaded. app_id: whose it is, as far as its key tells."""
+
+    key: str
+    kind: str
+    app_id: str | None
+    reason: str
+    size_bytes: int
 
 
 class DeploymentView(Record):
@@ -100,3 +111,4 @@ class QueueItem(Record):
     last_unused_at: float | None
     refused_in_all: dict[str, int]  # by reason
     last_refused: tuple[Refused, ...]  # of each agent the last
+    fault: str | None = None  # as in AppView

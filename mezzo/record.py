@@ -73,5 +73,5 @@ def decode(kind: type[R], data: bytes) -> R:
     """
     try:
         return _decoder(kind).decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Corrupt(f"stored bytes are no {kind.__name__}: {error}") from error

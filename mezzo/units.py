@@ -47,6 +47,7 @@ Int64 = Annotated[int, Meta(ge=-INT64_MAX - 1, le=INT64_MAX)]
 Port = Annotated[int, Meta(ge=0, le=PORT_MAX)]
 Seconds = Annotated[float, Meta(ge=0, le=SECONDS_MAX)]
 WallSeconds = Annotated[float, Meta(ge=0, le=SECONDS_MAX)]  # since 1970, UTC
+WallMillis = Annotated[int, Meta(ge=0, le=SECONDS_MAX * 1000)]  # likewise
 Amount = Annotated[float, Meta(ge=0, le=AMOUNT_MAX)]  # cpus in cores, mem and disk in MiB
 Ratio = Annotated[float, Meta(ge=0, le=1)]
 # A number that only has to be one: neither infinite nor nan.

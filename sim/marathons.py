@@ -14,8 +14,10 @@ from mezzo.marathon.messages import (
     Abort,
     ApiRequest,
     Call,
+    CallRefused,
     Command,
     Effect,
+    Faulted,
     HealthResult,
     Launched,
     LinkDown,
@@ -27,6 +29,7 @@ from mezzo.marathon.messages import (
     Reply,
     Result,
     ShowApp,
+    ShowAside,
     ShowDeployment,
     ShowInstance,
     Started,
@@ -134,6 +137,8 @@ class VirtualMarathon(Candidate):
                 self._probes.pop(instance_id, None)
             case Publish() | ShowApp() | ShowInstance() | ShowDeployment() | Launched() | Ready():
                 pass  # nobody looks
+            case ShowAside() | Faulted() | CallRefused():
+                pass
             case Abort(reason=reason):
                 self.process.crash(reason)
             case SetTimer() | CancelTimer():

@@ -44,6 +44,8 @@ def app_info(view: AppView, model: ReadModel, parts: frozenset[str]) -> dict[str
         info["tasks"] = [task_json(task, app) for task in model.tasks(app.id)]
     if "lastTaskFailure" in parts and view.last_failure is not None:
         info["lastTaskFailure"] = failure_json(view.last_failure)
+    if view.fault is not None:
+        info["fault"] = view.fault
     if "taskStats" in parts:
         info["taskStats"] = task_stats_json(app, model.tasks(app.id), time.time())
     return info

@@ -23,6 +23,7 @@ from ..messages import (
     Stale,
     Target,
 )
+from ..readmodel import ReadModel
 from ..render import app_json
 from ..timestamps import format_ms, parse_ms
 from ..views import AppView
@@ -127,9 +128,10 @@ class AppRoutes:
         return answer({"app": app_info(self._view(app_id), model, parts)})
 
     def _view(self, app_id: str) -> AppView:
-        view = self._term().model.app(app_id)
+        model = self._term().model
+        view = model.app(app_id)
         if view is None:
-            raise message(404, f"App '{app_id}' does not exist")
+            raise message(404, f"App '{app_id}' does not exist{_aside(model, app_id)}")
         return view
 
     def _versions(self, app_id: str) -> Response:
@@ -183,6 +185,16 @@ class AppRoutes:
 
     def _location(self, app_id: str) -> dict[str, str]:
         return {"Location": f"http://{self._node.address}/v2/apps{app_id}"}
+
+
+def _aside(model: ReadModel, app_id: str) -> str:
+    aside = model.aside_app(app_id)
+    if aside is None:
+        return ""
+    return (
+        f": its stored definition can't be read ({aside.reason}). Its tasks go on. PUT the app "
+        "anew, or DELETE it with its tasks"
+    )
 
 
 def _old(view: AppView, version: str) -> App:

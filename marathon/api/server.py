@@ -49,6 +49,7 @@ def _add_routes(app: Flask, node: Node, term: Callable[[], Term]) -> None:
         ("/v2/deployments/<deployment_id>", system.cancel, delete),
         ("/v2/queue", system.queue, get),
         ("/v2/queue/<path:app_id>/delay", system.reset_delay, delete),
+        ("/v2/quarantine", system.quarantine, ["GET", "DELETE"]),
         ("/v2/info", system.info, get),
         ("/v2/leader", system.leader, ["GET", "DELETE"]),
         ("/v2/events", system.events, get),

@@ -10,8 +10,16 @@ from flask import Response, request
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from ..messages import CancelDeployment, Deployed, Done, QueueRead, ReadQueue, ResetDelay
-from ..render import deployment_json, queue_item_json
+from ..messages import (
+    CancelDeployment,
+    Deployed,
+    Done,
+    DropAside,
+    QueueRead,
+    ReadQueue,
+    ResetDelay,
+)
+from ..render import aside_json, deployment_json, queue_item_json
 from .errors import message
 from .http import accepts, answer, deployment_answer, flag, text
 from .node import Node, Term
@@ -45,6 +53,21 @@ class SystemRoutes:
 
     def reset_delay(self, app_id: str) -> Response:
         self._term().do(ResetDelay(f"/{app_id}"), Done)
+        return Response(status=204)
+
+    # ---- stored records that could not be loaded
+
+    def quarantine(self) -> Response:
+        """The list, or the end of one record: `?key=`, since a key may hold two slashes in a row,
+        of which paths keep one.
+        """
+        term = self._term()
+        if request.method != "DELETE":
+            return answer({"quarantine": [aside_json(each) for each in term.model.aside()]})
+        key = request.args.get("key")
+        if not key:
+            raise message(400, "Say which record: ?key=KEY, as /v2/quarantine lists it.")
+        term.do(DropAside(key), Done)
         return Response(status=204)
 
     # ---- Marathon itself

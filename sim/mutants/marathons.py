@@ -48,8 +48,8 @@ def nobody_notes_why_an_offer_was_not_used(original: Any) -> Any:
 
 @mutant("marathon", State, "launch")
 def an_instance_is_launched_but_not_stored(original: Any) -> Any:
-    def launch(self: Any, record: Any, app: Any) -> Any:
-        live = original(self, record, app)
+    def launch(self: Any, record: Any, app: Any, data: bytes) -> Any:
+        live = original(self, record, app, data)
         self.output.writes.pop()
         return live
 

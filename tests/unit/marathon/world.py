@@ -27,6 +27,7 @@ from mezzo.marathon.messages import (
     DeleteApp,
     Deployed,
     Event,
+    Faulted,
     HealthResult,
     LinkDown,
     LinkUp,
@@ -37,6 +38,7 @@ from mezzo.marathon.messages import (
     Reply,
     Result,
     ShowApp,
+    ShowAside,
     ShowDeployment,
     ShowInstance,
     Started,
@@ -44,7 +46,7 @@ from mezzo.marathon.messages import (
     StopHealthChecks,
     Target,
 )
-from mezzo.marathon.views import AppView, DeploymentView, InstanceView
+from mezzo.marathon.views import AppView, Aside, DeploymentView, InstanceView
 from mezzo.messages import scheduler as m
 from mezzo.model import Attribute, FaultDomain, Offer, TaskInfo, TaskStatus
 from mezzo.operations import Launch
@@ -120,6 +122,8 @@ class World:
         self.shown_apps: dict[str, AppView] = {}
         self.shown_instances: dict[str, InstanceView] = {}
         self.shown_deployments: dict[str, DeploymentView] = {}
+        self.shown_aside: dict[str, Aside] = {}
+        self.faults: list[Faulted] = []
         self.aborted: str | None = None
         self.registered: FrameworkId | None = None
         self.core = MarathonCore(self.config, dict(self.store), IdSource(rng), rng)
@@ -192,6 +196,10 @@ class World:
                 _show(self.shown_instances, instance_id, view)
             case ShowDeployment(deployment_id, view):
                 _show(self.shown_deployments, deployment_id, view)
+            case ShowAside(key, aside):
+                _show(self.shown_aside, key, aside)
+            case Faulted():
+                self.faults.append(effect)
             case Abort(reason):
                 self.aborted = reason
             case Registered(framework_id):
