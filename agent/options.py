@@ -54,6 +54,7 @@ class AgentOptions:
     launcher: str | None = None
     recover: str = "reconnect"
     reconfiguration_policy: str = "equal"
+    http_allowed_hosts: tuple[str, ...] = ()  # names that it is asked by, besides this machine's
 
     def check(self) -> None:
         """Raises BadConfig for what can't work, before anything is touched."""

@@ -19,6 +19,7 @@ from mezzo.clocks import MachineClock
 from mezzo.core import CancelTimer, SetTimer
 from mezzo.election.detector import detector_for
 from mezzo.errors import BadConfig
+from mezzo.http.guard import hosts_of_machine
 from mezzo.http.server import HttpServer
 from mezzo.ids import ConnId, ContainerId, IdSource
 from mezzo.log import get_logger
@@ -51,7 +52,7 @@ from .state import AgentState
 __all__ = ["AgentOptions", "run_agent"]
 
 REFUSED: Final = 2  # exit code: the master wants no such agent; starting again is of no use
-_HTTP_THREADS: Final = 16
+_HTTP_THREADS: Final = 8  # answers at the same time
 _LAST_WORDS_S: Final = 0.2
 _LOOP_ANSWERS_S: Final = 10
 
@@ -93,7 +94,14 @@ class AgentShell:
         self._runtimes = Runtimes(self._containerizer)
         self._prober = Prober(self._runtimes, self._post, self._crash)
         api = AgentApi(self._view, self._logs)
-        self._http = HttpServer(api, ip=options.ip, port=options.port, threads=_HTTP_THREADS)
+        self._http = HttpServer(
+            api,
+            ip=options.ip,
+            port=options.port,
+            threads=_HTTP_THREADS,
+            hosts=hosts_of_machine(options.ip, config.info.hostname, *options.http_allowed_hosts),
+            urgent=("/health",),
+        )
         self._http.start()  # before the core, because its port is part of what the master is told
         config = replace(config, info=replace(config.info, port=self._http.port))
         # The keepers of unique tasks know no other clock: a machine that sleeps loses its leases.

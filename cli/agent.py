@@ -16,6 +16,7 @@ from .settings import (
     daemon_options,
     duration,
     fault_domain,
+    http_allowed_hosts_option,
     ip_option,
     master_option,
     setting,
@@ -96,6 +97,7 @@ if TYPE_CHECKING:
     default="equal",
     help="What may have changed since the last run: nothing, or there may be more of everything.",
 )
+@http_allowed_hosts_option
 @daemon_options
 @click.pass_context
 def command(
@@ -118,6 +120,7 @@ def command(
     launcher: str | None,
     recover: str,
     reconfiguration_policy: str,
+    http_allowed_hosts: tuple[str, ...],
     log_level: str,
     log_json: bool,
 ) -> None:
@@ -152,6 +155,7 @@ def command(
         launcher=launcher,
         recover=recover,
         reconfiguration_policy=reconfiguration_policy,
+        http_allowed_hosts=http_allowed_hosts,
     )
     serve("agent", lambda: run_agent(options), log_level=log_level, log_json=log_json)
 

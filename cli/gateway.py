@@ -8,6 +8,7 @@ from .daemons import serve
 from .settings import (
     PORT,
     daemon_options,
+    http_allowed_hosts_option,
     ip_option,
     master_option,
     setting,
@@ -22,9 +23,10 @@ from .settings import (
 @setting(
     "--threads",
     type=click.IntRange(4, 4096),
-    default=64,
-    help="Answers at the same time; an open page takes one.",
+    default=16,
+    help="Answers at the same time. An open page takes none.",
 )
+@http_allowed_hosts_option
 @zk_session_timeout_option
 @daemon_options
 def command(
@@ -32,6 +34,7 @@ def command(
     ip: str,
     port: int,
     threads: int,
+    http_allowed_hosts: tuple[str, ...],
     zk_session_timeout: float,
     log_level: str,
     log_json: bool,
@@ -44,6 +47,11 @@ def command(
     from mezzo.web.shell import GatewayOptions, run_gateway
 
     options = GatewayOptions(
-        master, ip=ip, port=port, threads=threads, zk_session_timeout_s=zk_session_timeout
+        master,
+        ip=ip,
+        port=port,
+        threads=threads,
+        http_allowed_hosts=http_allowed_hosts,
+        zk_session_timeout_s=zk_session_timeout,
     )
     serve("gateway", lambda: run_gateway(options), log_level=log_level, log_json=log_json)

@@ -13,6 +13,7 @@ from .settings import (
     PORT,
     daemon_options,
     duration,
+    http_allowed_hosts_option,
     ip_option,
     master_option,
     setting,
@@ -72,6 +73,7 @@ from .settings import (
     default=100,
     help="More than so many at a time are refused.",
 )
+@http_allowed_hosts_option
 @zk_session_timeout_option
 @daemon_options
 def command(
@@ -93,6 +95,7 @@ def command(
     max_instances_per_offer: int,
     launch_tokens: int,
     max_running_deployments: int,
+    http_allowed_hosts: tuple[str, ...],
     zk_session_timeout: float,
     log_level: str,
     log_json: bool,
@@ -119,6 +122,7 @@ def command(
         max_instances_per_offer=max_instances_per_offer,
         launch_tokens=launch_tokens,
         max_running_deployments=max_running_deployments,
+        http_allowed_hosts=http_allowed_hosts,
         zk_session_timeout_s=zk_session_timeout,
     )
     serve("marathon", lambda: run_marathon(options), log_level=log_level, log_json=log_json)

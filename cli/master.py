@@ -14,6 +14,7 @@ from .settings import (
     duration,
     fault_domain,
     fraction,
+    http_allowed_hosts_option,
     ip_option,
     names,
     percentage,
@@ -168,6 +169,7 @@ if TYPE_CHECKING:
     default=8192,
     help="Events that are kept for operator streams that break.",
 )
+@http_allowed_hosts_option
 @zk_session_timeout_option
 @daemon_options
 def command(
@@ -200,6 +202,7 @@ def command(
     allocator_recovery_timeout: float,
     max_operator_event_stream_subscribers: int,
     operator_event_buffer: int,
+    http_allowed_hosts: tuple[str, ...],
     zk_session_timeout: float,
     log_level: str,
     log_json: bool,
@@ -244,6 +247,7 @@ def command(
         require_agent_domain=require_agent_domain,
         max_operator_event_stream_subscribers=max_operator_event_stream_subscribers,
         operator_event_buffer=operator_event_buffer,
+        http_allowed_hosts=http_allowed_hosts,
         zk_session_timeout_s=zk_session_timeout,
     )
     serve("master", lambda: run_master(options), log_level=log_level, log_json=log_json)

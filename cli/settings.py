@@ -169,6 +169,14 @@ master_option = setting(
     help="Where the leading master is: host:port, zk://host:port,host:port/path or "
     "solo:/path/of/lock.",
 )
+http_allowed_hosts_option = setting(
+    "--http-allowed-hosts",
+    type=names,
+    default="",
+    show_default=False,
+    help="More names that its HTTP is asked by, between commas, e.g. of a balancer in front; * is "
+    "any. This machine's own names and addresses are known.",
+)
 ip_option = setting("--ip", default="127.0.0.1", help="Address to listen on.")
 zk_session_timeout_option = setting(
     "--zk-session-timeout", type=duration, default="10secs", help="ZooKeeper session."

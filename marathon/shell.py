@@ -15,7 +15,8 @@ from mezzo.election.base import LeaderChanged
 from mezzo.election.detector import detector_for, election_for
 from mezzo.errors import Fenced, MezzoError, StoreUnavailable
 from mezzo.frameworks.sdk.link import SchedulerLink
-from mezzo.http.server import HttpServer
+from mezzo.http.guard import hosts_of_machine
+from mezzo.http.server import HttpServer, raise_open_files
 from mezzo.ids import ConnId, FrameworkId, IdSource
 from mezzo.log import get_logger
 from mezzo.messages import scheduler as m
@@ -23,6 +24,7 @@ from mezzo.runtime import Runtime
 from mezzo.store.base import StateStore
 from mezzo.store.open import open_store
 from mezzo.term import LeadershipLost, lead
+from mezzo.units import BODY_MAX_BYTES
 from mezzo.zk_address import LATCH_PREFIX, parse_zk_address
 
 from .api.definition import Rules
@@ -61,8 +63,7 @@ from .planner import Deployment
 from .state import DATA_ERRORS
 
 _ABDICATE_AFTER_S: Final = 0.5
-# Threads that answer HTTP, beside those that event streams may hold.
-_HTTP_THREADS: Final = 24
+_HTTP_THREADS: Final = 24  # answers at the same time
 _LOGGED: Final[Mapping[str, str]] = {
     "app_terminated_event": "app.terminated",
     "deployment_success": "deployment.succeeded",
@@ -101,7 +102,8 @@ class MarathonOptions:
     max_instances_per_offer: int = 5
     launch_tokens: int = 100
     max_running_deployments: int = 100
-    event_streams_max: int = 40
+    event_streams_max: int = 4096
+    http_allowed_hosts: tuple[str, ...] = ()  # names that it is asked by, besides this machine's
     zk_session_timeout_s: float = 10.0
 
 
@@ -151,11 +153,15 @@ async def _serve(options: MarathonOptions, stop_leading: asyncio.Event) -> tuple
         http_settings={"http_port": options.http_port, "https_port": 8443},
         abdicate=abdicate,
     )
+    raise_open_files()  # every listener is one
     server = HttpServer(
         make_api(node),
         ip=options.ip,
         port=options.http_port,
-        threads=_HTTP_THREADS + options.event_streams_max,
+        threads=_HTTP_THREADS,
+        hosts=hosts_of_machine(options.ip, options.hostname, *options.http_allowed_hosts),
+        urgent=("/ping",),
+        body_max_bytes=BODY_MAX_BYTES,
     )
     await asyncio.to_thread(server.start)
     if options.http_port == 0:

@@ -71,6 +71,7 @@ class MasterOptions:
     zk: str | None = None  # zk://h1:p,h2:p/path; None: this master is the only one
     work_dir: Path = Path(".mezzo/master")
     gateway_port: int | None = 5050  # None: no gateway beside this master
+    http_allowed_hosts: tuple[str, ...] = ()  # that the gateway is asked by, besides this machine's
     agent_ping_timeout_s: float = 15.0
     max_agent_ping_timeouts: int = 5
     agent_reregister_timeout_s: float = 600.0
@@ -326,7 +327,10 @@ def _gateway(options: MasterOptions, port: int) -> Sidecar | None:
     master = options.zk or f"{_reachable_ip(options)}:{port}"
     sidecar = Sidecar(
         "gateway",
-        cli_command("gateway", "--ip", options.ip, "--port", str(options.gateway_port)),
+        cli_command(
+            *("gateway", "--ip", options.ip, "--port", str(options.gateway_port)),
+            *("--http-allowed-hosts", ",".join((options.hostname, *options.http_allowed_hosts))),
+        ),
         env={"MEZZO_GATEWAY_MASTER": master},  # an address may hold a password: not for `ps`
     )
     sidecar.start()

@@ -13,10 +13,11 @@ from werkzeug.exceptions import HTTPException
 
 from mezzo import __version__
 from mezzo.errors import MezzoError
+from mezzo.http.forward import NotForwarded
 from mezzo.metrics import CONTENT_TYPE, REGISTRY, exposition
 
 from . import marathon
-from .feed import Feed, TooMany
+from .feed import Feed
 from .follower import Follower
 from .mesos_state import MESOS_VERSION, state_json
 
@@ -30,6 +31,8 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+_EVENTS: Final = "text/event-stream"
+_KEPT: Final = frozenset({"content-type", "content-encoding", "location"})  # of Marathon's fields
 _REQUESTS: Final = Counter(
     "mezzo_gateway_requests",
     "Answers by endpoint and status",
@@ -69,22 +72,24 @@ def make_app(follower: Follower, feed: Feed) -> Flask:
 
     @app.get("/events")
     def events() -> Response:
-        try:
-            frames = feed.stream()
-        except TooMany as error:
-            return _problem(503, str(error))
-        return Response(
-            frames, content_type="text/event-stream", headers={"Cache-Control": "no-store"}
-        )
+        headers = {"Cache-Control": "no-store"}
+        body = b"" if request.method == "HEAD" else feed.stream()
+        return Response(body, headers=headers, mimetype=_EVENTS, direct_passthrough=True)
 
     @app.get("/marathon/v2/<path:path>")
     def marathon_api(path: str) -> Response:
-        if path.split("/", 1)[0] not in marathon.READABLE:
+        target = request.environ["REQUEST_URI"].removeprefix("/marathon")
+        if not marathon.readable(target):
             return _problem(404, f"/v2/{path} is not served here: ask Marathon itself")
         view, _ = follower.read()
-        query = f"?{request.query_string.decode('latin-1')}" if request.query_string else ""
-        answer = marathon.get(marathon.marathon_url(view), f"/v2/{path}{query}")
-        return Response(answer.body, answer.status, content_type=answer.content_type)
+        via = request.headers.get(marathon.VIA, "")
+        reply = marathon.get(marathon.marathon_url(view), target, via)
+        kept = [each for each in reply.fields if each[0].lower() in _KEPT]
+        return Response(reply.body, reply.status, headers=kept)
+
+    @app.errorhandler(NotForwarded)
+    def not_forwarded(error: NotForwarded) -> Response:
+        return _problem(error.status, str(error))
 
     @app.errorhandler(MezzoError)
     def unavailable(error: MezzoError) -> Response:

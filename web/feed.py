@@ -7,38 +7,31 @@ event: status     data: {"problem": null or why the data is not up to date}
 
 from __future__ import annotations
 
-import queue
 import threading
-from collections.abc import Iterator
 from typing import Any, Final
 
 import orjson
+
+from mezzo.http.stream import Stream
 
 from .follower import Follower, NoLeader
 from .live import EMPTY, Documents, change, documents
 
 _GAP_S: Final = 0.2
 _HEARTBEAT_S: Final = 10.0
-_UNDELIVERED_MAX: Final = 100
+_HEARTBEAT: Final = b": still here\n\n"
 _IDLE_S: Final = 3600.0
-
-Frames = queue.Queue[bytes | None]  # None: it is over
-
-
-class TooMany(Exception):
-    """All threads that may serve pages are taken."""
 
 
 class Feed:
-    """`start` it; every page iterates over `stream()`."""
+    """`start` it; every page gets a `stream()`."""
 
-    def __init__(self, follower: Follower, *, streams_max: int) -> None:
+    def __init__(self, follower: Follower) -> None:
         self._follower = follower
-        self._streams_max = streams_max
         self._lock = threading.Lock()  # guards all that follows
         self._shown: Documents = EMPTY
         self._problem: str | None = None
-        self._pages: list[Frames] = []
+        self._pages: dict[Stream, None] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._publish, name="feed", daemon=True)
 
@@ -49,44 +42,31 @@ class Feed:
         """End all streams. The follower must be stopped first or soon: it wakes the thread."""
         self._stopping.set()
         with self._lock:
-            for page in self._pages:
-                page.put(None)
-            self._pages = []
+            pages, self._pages = self._pages, {}
+        for page in pages:
+            page.close()
 
     @property
     def open_streams(self) -> int:
         with self._lock:
             return len(self._pages)
 
-    def stream(self) -> Iterator[bytes]:
-        """The frames of one page. Raises TooMany at once, not when the iteration starts."""
-        frames: Frames = queue.Queue()
+    def stream(self) -> Stream:
+        """The events of one page, which sees all first and then what changes."""
+        page = Stream(_HEARTBEAT, _HEARTBEAT_S, lambda: self._forget(page))
         with self._lock:
-            if len(self._pages) >= self._streams_max or self._stopping.is_set():
-                raise TooMany(
-                    f"{len(self._pages)} pages are open, which is the most this gateway serves: "
-                    "close some, or start it with more --threads"
-                )
             self._refresh()
-            frames.put(_frame("snapshot", change(EMPTY, self._shown)))
-            frames.put(_frame("status", {"problem": self._problem}))
-            self._pages.append(frames)
-        return self._iterate(frames)
+            page.push(_frame("snapshot", change(EMPTY, self._shown)))
+            page.push(_frame("status", {"problem": self._problem}))
+            if self._stopping.is_set():
+                page.close()
+            else:
+                self._pages[page] = None
+        return page
 
-    def _iterate(self, frames: Frames) -> Iterator[bytes]:
-        try:
-            while True:
-                try:
-                    frame = frames.get(timeout=_HEARTBEAT_S)
-                except queue.Empty:
-                    frame = b": still here\n\n"  # fails when the page has gone
-                if frame is None:
-                    return
-                yield frame
-        finally:
-            with self._lock:
-                if frames in self._pages:
-                    self._pages.remove(frames)
+    def _forget(self, page: Stream) -> None:
+        with self._lock:
+            self._pages.pop(page, None)
 
     def _publish(self) -> None:
         version = 0
@@ -113,12 +93,8 @@ class Feed:
             self._send(_frame("status", {"problem": problem}))
 
     def _send(self, frame: bytes) -> None:
-        for page in tuple(self._pages):
-            if page.qsize() >= _UNDELIVERED_MAX:
-                page.put(None)  # it reads too slowly: it may come again, and starts anew
-                self._pages.remove(page)
-            else:
-                page.put(frame)
+        for page in self._pages:
+            page.push(frame)  # who reads too slowly is cut off, may come again and starts anew
 
 
 def _frame(event: str, data: dict[str, Any]) -> bytes:

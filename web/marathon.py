@@ -5,29 +5,26 @@ Where Marathon is, it says itself: the `webui_url` that it registered with at th
 
 from __future__ import annotations
 
-import http.client
-from typing import Final, NamedTuple
+import uuid
+from typing import Final
 from urllib.parse import urlsplit
 
 from mezzo.errors import MezzoError
+from mezzo.http.forward import NotForwarded, Patience, Reply, exchange, next_via
 
 from .replica import View
 
 FRAMEWORK_NAME: Final = "marathon"
 # What the page reads. Anything else of Marathon is not this gateway's to hand out.
 READABLE: Final = frozenset({"apps", "deployments", "queue", "info"})
-_TIMEOUT_S: Final = 5.0
-_ANSWER_MAX_BYTES: Final = 64 * 1024 * 1024
+_PATIENCE: Final = Patience(connect_s=5.0, answer_s=10.0)
+# Tells a Marathon that names this very gateway as its address.
+_OWN_NAME: Final = f"gateway-{uuid.uuid4().hex[:12]}"
+VIA: Final = "Via"
 
 
 class NoMarathon(MezzoError):
-    """No Marathon is registered, or it does not answer."""
-
-
-class Answer(NamedTuple):
-    status: int
-    content_type: str
-    body: bytes
+    """No Marathon is registered."""
 
 
 def marathon_url(view: View) -> str:
@@ -39,22 +36,23 @@ def marathon_url(view: View) -> str:
     raise NoMarathon("no Marathon is connected to the master: start one with `mezzo marathon`")
 
 
-def get(base_url: str, path_and_query: str) -> Answer:
-    """One GET, redirects not followed. Raises NoMarathon when it can't be reached."""
-    url = urlsplit(base_url)
-    if url.scheme != "http" or not url.hostname:
-        raise NoMarathon(f"Marathon registered with {base_url!r}, which is no http address")
-    connection = http.client.HTTPConnection(url.hostname, url.port or 80, timeout=_TIMEOUT_S)
+def readable(target: str) -> bool:
+    """Is this target of Marathon (`/v2/...`, still encoded) one that the page reads?"""
+    path = target.partition("?")[0]
+    return path.startswith("/v2/") and path.split("/")[2] in READABLE
+
+
+def get(base_url: str, target: str, via: str) -> Reply:
+    """One GET; the target goes on as it came. Raises NoMarathon, NotForwarded."""
     try:
-        connection.request(
-            "GET", f"{url.path}{path_and_query}", headers={"Accept": "application/json"}
-        )
-        response = connection.getresponse()
-        body = response.read(_ANSWER_MAX_BYTES + 1)
-    except (OSError, http.client.HTTPException) as error:
-        raise NoMarathon(f"Marathon at {base_url} does not answer: {error}") from error
-    finally:
-        connection.close()
-    if len(body) > _ANSWER_MAX_BYTES:
-        raise NoMarathon(f"Marathon's answer has more than {_ANSWER_MAX_BYTES} bytes")
-    return Answer(response.status, response.headers.get_content_type(), body)
+        url = urlsplit(base_url)
+        host, port = url.hostname, url.port or 80
+    except ValueError:
+        host, port = None, 0
+    if not host or url.scheme != "http" or not url.path.isascii():
+        raise NoMarathon(f"Marathon registered with {base_url!r}, which is no http address")
+    fields = [("Accept", "application/json"), (VIA, next_via(via, _OWN_NAME))]
+    try:
+        return exchange(host, port, "GET", f"{url.path}{target}", fields, b"", _PATIENCE)
+    except NotForwarded as error:
+        raise NotForwarded(error.status, f"Marathon at {base_url}: {error}") from error

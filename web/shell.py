@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import dataclass
 
 from mezzo.election.detector import detector_for
-from mezzo.http.server import HttpServer
+from mezzo.http.guard import hosts_of_machine
+from mezzo.http.server import HttpServer, raise_open_files
 from mezzo.log import get_logger
 from mezzo.metrics import REGISTRY
 
@@ -18,13 +19,15 @@ from .follower import Follower
 
 @dataclass(frozen=True, slots=True)
 class GatewayOptions:
-    """master: where the leader is found, as for `detector_for`. threads: answers and open pages
-    at the same time; a quarter of them is kept from pages."""
+    """master: where the leader is found, as for `detector_for`. threads: answers at the same time;
+    an open page takes none. http_allowed_hosts: names that it is asked by, besides this machine's.
+    """
 
     master: str
     ip: str = "127.0.0.1"
     port: int = 5050
-    threads: int = 64
+    threads: int = 16
+    http_allowed_hosts: tuple[str, ...] = ()
     zk_session_timeout_s: float = 10.0
 
 
@@ -35,13 +38,15 @@ class Gateway:
         """Raises BadConfig if `master` is no address."""
         detector = detector_for(options.master, session_timeout_s=options.zk_session_timeout_s)
         self._follower = Follower(detector)
-        self._feed = Feed(self._follower, streams_max=max(1, options.threads * 3 // 4))
+        self._feed = Feed(self._follower)
         self._collector = ClusterCollector(self._follower, self._feed)
         self._server = HttpServer(
             make_app(self._follower, self._feed),
             ip=options.ip,
             port=options.port,
             threads=options.threads,
+            hosts=hosts_of_machine(options.ip, *options.http_allowed_hosts),
+            urgent=("/health",),
         )
 
     def start(self) -> int:
@@ -61,6 +66,7 @@ class Gateway:
 
 async def run_gateway(options: GatewayOptions) -> int:
     """Serve until cancelled. Raises BadConfig and, when the port is taken, MezzoError."""
+    raise_open_files()  # every open page is one
     gateway = Gateway(options)
     port = gateway.start()
     get_logger("gateway").info("gateway.started", ip=options.ip, port=port)

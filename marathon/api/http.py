@@ -8,6 +8,8 @@ from typing import Any, Final
 import orjson
 from flask import Response, request
 
+from mezzo.units import json_depth_problem
+
 from ..messages import Deployed
 from ..timestamps import format_ms
 from .errors import not_json
@@ -30,9 +32,12 @@ def flag(name: str, *, default: bool = False) -> bool:
 
 
 def body() -> Any:  # noqa: ANN401 - any JSON
-    """The request's JSON. Raises ApiError (400)."""
+    """The request's JSON. Raises ApiError (400), also if it is nested too deeply."""
+    data = request.get_data()
+    if (problem := json_depth_problem(data)) is not None:
+        raise not_json(f"the document {problem}")
     try:
-        return orjson.loads(request.get_data())
+        return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise not_json(str(error)) from None
 

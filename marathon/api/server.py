@@ -9,7 +9,7 @@ from typing import Any, Final
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from mezzo.http.server import WsgiApp
+from mezzo.http.wsgi import WsgiApp
 from mezzo.log import get_logger
 
 from .apps import AppRoutes

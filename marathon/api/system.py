@@ -117,12 +117,10 @@ class SystemRoutes:
     def events(self) -> Response:
         if "text/event-stream" not in request.headers.get("Accept", ""):
             return text("ask with the header Accept: text/event-stream", 405)
-        hub = self._term().hub
+        if request.method == "HEAD":
+            return Response(content_type="text/event-stream")
         types = frozenset(request.args.getlist("event_type"))
-        stream = hub.attach(types, request.remote_addr or "unknown")
+        stream = self._term().hub.attach(types, request.remote_addr or "unknown")
         if stream is None:
             raise message(503, "Too many event streams are open: close some, or retry later.")
-        response = Response(stream.frames(), content_type="text/event-stream")
-        # Whatever ends the request (the client above all) ends the stream.
-        response.call_on_close(lambda: hub.detach(stream))
-        return response
+        return Response(stream, content_type="text/event-stream", direct_passthrough=True)

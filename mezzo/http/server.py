@@ -1,67 +1,298 @@
-"""A WSGI application on cheroot, in threads of its own."""
+"""One HTTP port: all its connections on an event loop in a thread of its own, answers in workers.
+
+A connection costs a few kilobytes and no thread: slow, idle and streaming clients cost nobody else
+an answer. The loop parses and judges; a worker sees a request only once it is there as a whole.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import resource
+import socket
 import threading
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from typing import Any, Final
-
-from cheroot import wsgi
+from email.utils import formatdate
+from functools import partial
+from typing import Final
 
 from mezzo.errors import MezzoError
 from mezzo.log import get_logger
 
-WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+from . import limits
+from .connection import EVICTABLE, Connection, State
+from .guard import Hosts
+from .request import Head
+from .workers import Workers
+from .wsgi import Answer, Peer, Piece, Rest, WsgiApp, ask
 
-_BACKLOG: Final = 128
-_KEEP_ALIVE_S: Final = 10
+_BACKLOG: Final = 1024
+# Answers to "are you alive?" have workers of their own: they come also when all others are busy.
+_URGENT_THREADS: Final = 2
+# Evicted at once when a place is needed: looking for them costs more than the place.
+_EVICTED_SHARE: Final = 0.02
 
 
 class HttpServer:
-    """Serves `app` from `start` to `stop`.
+    """Serves `app` from `start` to `stop`."""
 
-    `threads` bounds the requests that are answered at the same time: cheroot's pool does not grow,
-    and every open stream holds a thread. What exceeds it waits for its turn.
-    """
+    def __init__(
+        self,
+        app: WsgiApp,
+        *,
+        ip: str,
+        port: int,
+        threads: int,
+        hosts: Hosts,
+        urgent: Iterable[str] = (),
+        body_max_bytes: int = limits.BODY_MAX_BYTES,
+    ) -> None:
+        """Port 0 picks a free one. Nothing is bound before `start`.
 
-    def __init__(self, app: WsgiApp, *, ip: str, port: int, threads: int) -> None:
-        """Port 0 picks a free one. Nothing is bound before `start`."""
-        self._ip = ip
-        self._server = wsgi.Server(
-            (ip, port),
-            app,
-            numthreads=threads,
-            request_queue_size=_BACKLOG,
-            timeout=_KEEP_ALIVE_S,
-            shutdown_timeout=1,
-        )
-        self._server.error_log = _log_error  # type: ignore[method-assign]
-        self._thread = threading.Thread(target=self._server.serve, name="http", daemon=True)
+        threads: answers at the same time, at most; threads start as they are needed. hosts: whom a
+        request may be meant for. urgent: paths that are answered also when all threads are busy.
+        """
+        self._app = app
+        self._address = (ip, port)
+        self.hosts = hosts
+        self.body_max_bytes = body_max_bytes
+        self._urgent = frozenset(urgent)
+        self._workers = Workers("http", threads, limits.QUEUE_MAX)
+        self._urgent_workers = Workers("http urgent", _URGENT_THREADS, limits.QUEUE_MAX)
+        self._connections: dict[Connection, None] = {}
+        self._most = connections_max()
+        self._streams = 0
+        self._held_bytes = 0
+        self._date = (0, "")
+        self._stopping = False
+        self._socket: socket.socket | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._inbox: deque[Callable[[], None]] = deque()
+        self._awake = False
+        self._thread = threading.Thread(target=self._serve, name="http", daemon=True)
 
     @property
     def port(self) -> int:
         """The port that is bound, once started."""
-        return int(self._server.bind_addr[1])
+        if self._socket is None:
+            return self._address[1]
+        return int(self._socket.getsockname()[1])
 
     def start(self) -> None:
         """Bind and serve. Raises MezzoError if the address can't be had."""
+        ip, port = self._address
         try:
-            self._server.prepare()
+            self._socket = _listening(ip, port)
         except OSError as error:
-            ip, port = self._server.bind_addr
             raise MezzoError(
                 f"cannot listen on {ip}:{port} ({error.strerror or error}): "
                 "choose another address or port, or stop what uses it"
             ) from error
+        self._loop = _new_loop()
         self._thread.start()
 
     def stop(self) -> None:
-        """Close the port; open streams are cut off."""
-        self._server.stop()
-        if self._thread.ident is not None:
+        """Close the port. Answers that are under way may still get out, streams are cut off."""
+        if self._loop is not None and self._thread.is_alive():
+            self._post(partial(setattr, self, "_stopping", True))
+            self._post(self._loop.stop)
             self._thread.join()
+        self._workers.stop()
+        self._urgent_workers.stop()
+
+    # ---- the thread of the loop
+
+    def _serve(self) -> None:
+        loop, sock = self._loop, self._socket
+        assert loop is not None
+        assert sock is not None
+        asyncio.set_event_loop(loop)
+        listening = loop.run_until_complete(
+            loop.create_server(lambda: Connection(self), sock=sock, backlog=_BACKLOG)
+        )
+        loop.call_later(limits.SWEEP_S, self._sweep)
+        try:
+            while not self._stopping:
+                loop.run_forever()
+            listening.close()
+            loop.run_until_complete(self._finish())
+        finally:
+            loop.close()
+
+    async def _finish(self) -> None:
+        for connection in tuple(self._connections):
+            if connection.state in (State.READING, State.STREAMING):
+                connection.evict()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limits.STOP_S):
+                while self._connections:
+                    await asyncio.sleep(0.02)
+        for connection in tuple(self._connections):
+            connection.evict()
+        await asyncio.sleep(0)
+
+    def _sweep(self) -> None:
+        assert self._loop is not None
+        now = self.now()
+        for connection in tuple(self._connections):
+            if connection.deadline_s <= now:
+                connection.expire(now)
+            elif connection.state is State.STREAMING:
+                connection.beat(now)
+        self._loop.call_later(limits.SWEEP_S, self._sweep)
+
+    def _post(self, action: Callable[[], None]) -> None:
+        """Have the loop's thread do it. From any thread; many at a time wake it once."""
+        self._inbox.append(action)
+        if not self._awake:
+            self._awake = True
+            assert self._loop is not None
+            with contextlib.suppress(RuntimeError):  # it is closed: nobody waits for it
+                self._loop.call_soon_threadsafe(self._do_posted)
+
+    def _do_posted(self) -> None:
+        self._awake = False  # before looking: what comes from now on wakes it again
+        while self._inbox:
+            self._inbox.popleft()()
+
+    # ---- for connections
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def date(self) -> str:
+        second = int(time.time())
+        if self._date[0] != second:
+            self._date = (second, formatdate(second, usegmt=True))
+        return self._date[1]
+
+    def opened(self, connection: Connection) -> None:
+        if len(self._connections) >= self._most:
+            self._make_room()
+        if len(self._connections) >= self._most:
+            connection.evict()
+        self._connections[connection] = None
+
+    def closed(self, connection: Connection) -> None:
+        self._connections.pop(connection, None)
+
+    def held(self, change_bytes: int) -> None:
+        self._held_bytes += change_bytes
+        if change_bytes > 0 and self._held_bytes > limits.HELD_MAX_BYTES:
+            self._relieve()
+
+    def crowded(self) -> bool:
+        """Is all that may be held in hands that can't be told to let go?"""
+        return self._held_bytes > limits.HELD_MAX_BYTES
+
+    def answer(self, head: Head, body: bytes, peer: Peer, done: Callable[[Answer], None]) -> bool:
+        """False: too many wait already. done: on the loop."""
+
+        def job() -> None:
+            answer = ask(self._app, head, body, peer)
+            self._post(lambda: done(answer))
+
+        workers = self._urgent_workers if head.path in self._urgent else self._workers
+        return workers.submit(job)
+
+    def go_on(self, rest: Rest, done: Callable[[Piece | None], None]) -> None:
+        """done: on the loop, with None if the application failed."""
+
+        def job() -> None:
+            piece: Piece | None = None
+            try:
+                piece = rest.piece()
+            except Exception as error:  # noqa: BLE001 - one answer's bug is that answer's
+                get_logger("http").error("answer.failed", exc_info=error)
+            self._post(lambda: done(piece))
+
+        self._workers.submit(job, anyway=True)
+
+    def let_go(self, job: Callable[[], None]) -> None:
+        """What an application wants done at the end of an answer."""
+
+        def careful() -> None:
+            try:
+                job()
+            except Exception as error:  # noqa: BLE001 - one answer's bug is that answer's
+                get_logger("http").error("answer.failed", exc_info=error)
+
+        self._workers.submit(careful, anyway=True)
+
+    def may_stream(self) -> bool:
+        streams = sum(each.state is State.STREAMING for each in self._connections)
+        return streams < self._most * limits.STREAMS_SHARE
+
+    def waker(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """`wake` for any thread."""
+        return partial(self._post, wake)
+
+    def later(self, delay_s: float, action: Callable[[], None]) -> None:
+        assert self._loop is not None
+        self._loop.call_later(delay_s, action)
+
+    # ---- when there is too much
+
+    def _make_room(self) -> None:
+        """Let go of those who have kept a place for longest without having asked for anything, of
+        the address that has most of them. Who waits for us (an answer, a stream) stays."""
+        waiting = [each for each in self._connections if each.state in EVICTABLE]
+        if not waiting:
+            return
+        ((heaviest, _),) = Counter(each.peer.ip for each in waiting).most_common(1)
+        theirs = sorted(
+            (each for each in waiting if each.peer.ip == heaviest), key=lambda each: each.since_s
+        )
+        for connection in theirs[: max(1, int(self._most * _EVICTED_SHARE))]:
+            self._connections.pop(connection)
+            connection.evict()
+
+    def _relieve(self) -> None:
+        """Let go of those who hold most, until it is enough."""
+        waiting = [each for each in self._connections if each.state in EVICTABLE]
+        for connection in sorted(waiting, key=lambda each: -each.held_bytes):
+            if self._held_bytes <= limits.HELD_MAX_BYTES * 3 // 4:
+                return
+            connection.evict()
 
 
-def _log_error(msg: str = "", level: int = 20, traceback: bool = False) -> None:
-    del traceback  # a client that went away is no bug; the application logs its own errors
-    get_logger("http").debug("http.problem", message=msg, level=level)
+def connections_max() -> int:
+    """Each is an open file, and the process needs others."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(16, min(limits.CONNECTIONS_MAX, files // 2))
+
+
+def raise_open_files() -> None:
+    """As many as the system allows. Not in a process that starts programs of others: it is theirs,
+    too, and some still count their files with select()."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _listening(ip: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        ip, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6 and ip == "::":
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # "all addresses"
+        sock.bind(address)
+        sock.listen(_BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

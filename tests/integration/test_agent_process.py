@@ -492,8 +492,15 @@ def test_an_ended_task_is_cleaned_away_after_its_time(tmp_path: Path) -> None:
         home = work_dir / "slaves/S1/frameworks/F1"
         wait_until("no sandbox", lambda home=home: not home.exists())  # type: ignore[misc]
         assert list((work_dir / "run").iterdir()) == []
-        with pytest.raises(urllib.error.HTTPError):
-            agent.get("/containers/t1/logs")
+
+        def forgotten(agent: Agent = agent) -> bool:  # once the core has heard that it is gone
+            try:
+                agent.get("/containers/t1/logs")
+            except urllib.error.HTTPError as error:
+                return error.code == 404
+            return False
+
+        wait_until("no logs", forgotten)
 
 
 def test_sigterm_leaves_the_tasks_and_sigusr1_takes_them_along(world: World) -> None:

@@ -26,7 +26,7 @@ BANNED = {
         "tempfile",
         "time",
     ),
-    *("cheroot", "docker", "flask", "google", "grpc", "kazoo", "psutil", "structlog"),
+    *("docker", "flask", "google", "grpc", "kazoo", "psutil", "structlog"),
 }
 # Of these, names that need no outside world.
 PURE_PARTS = {"random": {"Random"}, "uuid": {"UUID"}, "signal": {"Signals"}}

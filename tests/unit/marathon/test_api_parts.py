@@ -10,9 +10,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mezzo.http.limits import STREAM_MAX_FRAMES
+from mezzo.http.stream import Stream
 from mezzo.marathon import render, timestamps
 from mezzo.marathon.api.errors import ApiError
-from mezzo.marathon.api.events import UNDELIVERED_MAX, EventHub, Stream
+from mezzo.marathon.api.events import EventHub
 from mezzo.marathon.api.selector import parse_selector
 from mezzo.marathon.messages import Publish
 from mezzo.marathon.paths import absolute, below
@@ -80,14 +82,15 @@ def test_a_selector_takes_linear_time_and_is_shown_in_part() -> None:
 
 
 def attached(hub: EventHub, *types: str) -> Stream:
+    """A stream that has read of its own coming."""
     stream = hub.attach(frozenset(types), "1.2.3.4")
     assert stream is not None
+    stream.take()
     return stream
 
 
 def received(stream: Stream) -> list[dict[str, object]]:
-    stream.close()
-    data = b"".join(stream.frames()).decode().split("\r\n")
+    data = stream.take()[0].decode().split("\r\n")
     return [json.loads(line.removeprefix("data: ")) for line in data if line.startswith("data: ")]
 
 
@@ -109,9 +112,8 @@ def test_a_frame_is_one_line_of_json_with_type_and_time() -> None:
     hub = EventHub(10)
     stream = attached(hub)
     hub.publish(Publish("a_event", 1_700_000_000.5, {"x": "a\nb"}))
-    stream.close()
-    assert b"".join(stream.frames()) == (
-        b"\r\nevent: a_event\r\n"
+    assert stream.take()[0] == (
+        b"event: a_event\r\n"
         b'data: {"eventType":"a_event","timestamp":"2023-11-14T22:13:20.500Z","x":"a\\nb"}\r\n\r\n'
     )
 
@@ -120,8 +122,7 @@ def test_others_hear_of_a_stream_that_comes_and_goes() -> None:
     """Behaviour 107."""
     hub = EventHub(10)
     first = attached(hub)
-    second = attached(hub)
-    hub.detach(second)
+    attached(hub).ended()
     kinds = [(event["eventType"], event["remoteAddress"]) for event in received(first)]
     assert kinds == [
         ("event_stream_attached", "1.2.3.4"),
@@ -129,13 +130,31 @@ def test_others_hear_of_a_stream_that_comes_and_goes() -> None:
     ]
 
 
+def test_a_new_stream_hears_of_its_own_coming_before_anything_else() -> None:
+    hub = EventHub(10)
+    every = hub.attach(frozenset(), "1.2.3.4")
+    named = hub.attach(frozenset({"a_event"}), "1.2.3.5")
+    assert every is not None
+    assert named is not None
+    hub.publish(Publish("a_event", 0.0, {}))
+    assert [(event["eventType"], event.get("remoteAddress")) for event in received(every)] == [
+        ("event_stream_attached", "1.2.3.4"),
+        ("event_stream_attached", "1.2.3.5"),
+        ("a_event", None),
+    ]
+    assert [event["eventType"] for event in received(named)] == ["a_event"]
+
+
 def test_a_reader_that_stops_reading_is_cut_off() -> None:
     """Behaviour 110."""
     hub = EventHub(10)
-    stream = attached(hub)
-    for number in range(UNDELIVERED_MAX + 10):
+    stream, other = attached(hub), attached(hub)
+    stream.stalled = True
+    for number in range(STREAM_MAX_FRAMES + 10):
         hub.publish(Publish("a_event", 0.0, {"n": number}))
-    assert list(stream.frames()) == [b"\r\n"]
+    assert stream.cut
+    assert stream.take() == (b"", True)
+    assert not other.cut
 
 
 def test_the_end_of_a_term_closes_all_streams_and_takes_no_more() -> None:
@@ -144,7 +163,7 @@ def test_the_end_of_a_term_closes_all_streams_and_takes_no_more() -> None:
     stream = attached(hub)
     assert hub.attach(frozenset(), "x") is None  # too many
     hub.close()
-    assert list(stream.frames()) == [b"\r\n"]
+    assert stream.take() == (b"", True)
     assert hub.attach(frozenset(), "x") is None
 
 
