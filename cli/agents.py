@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from .context import master_option
 from .operator import agent_id, ask
-from .output import ago, amount, mib, output_option, print_json, print_table
-from .settings import duration, master_option
+from .output import ago, amount, confirm, echo, mib, output_option, print_json, print_table
+from .settings import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +75,7 @@ def drain(agent: str, max_grace_period: float | None, mark_gone: bool, master: s
     found = agent_id(master, agent)
     ask(master, DrainAgent(found, max_grace_period, mark_gone))
     then = "then it is gone" if mark_gone else "`mezzo agent list` shows when it is drained"
-    click.echo(f"agent {found} drains; {then}")
+    echo(f"agent {found} drains; {then}")
 
 
 @click.command("deactivate")
@@ -86,7 +87,7 @@ def deactivate(agent: str, master: str) -> None:
 
     found = agent_id(master, agent)
     ask(master, DeactivateAgent(found))
-    click.echo(f"agent {found} is not offered any more")
+    echo(f"agent {found} is not offered any more")
 
 
 @click.command("reactivate")
@@ -98,7 +99,7 @@ def reactivate(agent: str, master: str) -> None:
 
     found = agent_id(master, agent)
     ask(master, ReactivateAgent(found))
-    click.echo(f"agent {found} is offered again")
+    echo(f"agent {found} is offered again")
 
 
 @click.command("gone")
@@ -114,9 +115,9 @@ def gone(agent: str, yes: bool, master: str) -> None:
 
     found = agent_id(master, agent)
     if not yes:
-        click.confirm(f"agent {found} can never come back; go on?", abort=True)
+        confirm(f"agent {found} can never come back; go on?")
     ask(master, MarkAgentGone(found))
-    click.echo(f"agent {found} is gone")
+    echo(f"agent {found} is gone")
 
 
 COMMANDS: Final = (list_, drain, deactivate, reactivate, gone)

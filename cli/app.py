@@ -11,10 +11,11 @@ from typing import Any, Final, TypeVar
 import click
 
 from . import files
+from .context import marathon_option
 from .deploy import Marathon, addresses, app_id, counts
 from .errors import Wrong
-from .http import Json, marathon_option
-from .output import amount, mib, output_option, print_json, print_table
+from .http import Json
+from .output import amount, echo, mib, output_option, print_json, print_table
 from .reasons import why_waiting
 from .settings import duration
 
@@ -105,20 +106,20 @@ def show(app: str, marathon: str, output: str) -> None:
     if output == "json":
         print_json({"app": found, "queue": item})
         return
-    click.echo(f"{which}: {counts(found)}")
-    click.echo(f"  runs       {_what_runs(found)}")
-    click.echo(f"  resources  {amount(found['cpus'])} CPUs, {mib(found['mem'])} each")
-    click.echo(f"  version    {found['version']}")
+    echo(f"{which}: {counts(found)}")
+    echo(f"  runs       {_what_runs(found)}")
+    echo(f"  resources  {amount(found['cpus'])} CPUs, {mib(found['mem'])} each")
+    echo(f"  version    {found['version']}")
     for key in sorted(found.get(_SECRETIVE, {})):
-        click.echo(f"  env        {key}")
+        echo(f"  env        {key}")
     for reason in why_waiting(item):
-        click.echo(f"  waiting    {reason}")
+        echo(f"  waiting    {reason}")
     if failure := found.get("lastTaskFailure"):
-        click.echo(
+        echo(
             f"  last failure  {failure['timestamp']} {failure['state']} on {failure['host']}: "
             f"{failure['message']}"
         )
-    click.echo()
+    echo()
     print_table(
         ["TASK", "STATE", "HEALTH", "ADDRESS", "STARTED"],
         [
@@ -226,13 +227,13 @@ def _finish(
     done: str,
 ) -> None:
     if detach:
-        click.echo(f"{which}: deployment {deployment}" if deployment else f"{which}: no change")
+        echo(f"{which}: deployment {deployment}" if deployment else f"{which}: no change")
         return
     server.wait(deployment, which, timeout_s)
     app = server.find(which)
-    click.echo(f"{which} {done}: {counts(app)}" if app else f"{which} {done}")
+    echo(f"{which} {done}: {counts(app)}" if app else f"{which} {done}")
     for address in addresses(app) if app else []:
-        click.echo(f"  {address}")
+        echo(f"  {address}")
 
 
 def _value(text: str) -> object:

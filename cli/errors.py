@@ -6,6 +6,8 @@ from typing import IO, Any, Final
 
 import click
 
+from .output import plain
+
 EXIT_CODES: Final = """\b
 Exit codes:
   0  it worked
@@ -20,7 +22,7 @@ class Failed(click.ClickException):
     exit_code = 1
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"mezzo: {self.format_message()}", file=file, err=file is None)
+        click.echo(f"mezzo: {plain(self.format_message())}", file=file, err=file is None)
 
 
 class Wrong(Failed):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .context import master_option
 from .operator import ask, resources_text
 from .output import output_option, print_json, print_table
-from .settings import master_option
 
 if TYPE_CHECKING:
     from mezzo.messages.operator import Explanation, Objection

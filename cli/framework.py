@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from .http import gateway_option, gateway_server
+from .context import gateway_option, master_option
+from .http import gateway_server
 from .operator import ask, framework_id
-from .output import ago, amount, mib, output_option, print_json, print_table
-from .settings import master_option
+from .output import ago, amount, confirm, echo, mib, output_option, print_json, print_table
 
 
 @click.group("framework")
@@ -54,6 +54,6 @@ def teardown(framework: str, yes: bool, master: str) -> None:
 
     found = framework_id(master, framework)
     if not yes:
-        click.confirm(f"all tasks of framework {found} will be killed; go on?", abort=True)
+        confirm(f"all tasks of framework {framework} ({found}) will be killed; go on?")
     ask(master, TeardownFramework(found))
-    click.echo(f"framework {found} is torn down")
+    echo(f"framework {found} is torn down")

@@ -7,12 +7,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from typing import Any, Final
-from urllib.parse import urlsplit
-
-import click
 
 from .errors import Failed, Unreachable
-from .settings import setting
 
 Json = dict[str, Any]
 
@@ -28,27 +24,6 @@ class HttpError(Failed):
         super().__init__(message)
         self.status = status
         self.body = body
-
-
-def url(text: str) -> str:
-    """Option type: `http://host:port` or `host:port`; no slash at its end."""
-    full = text.rstrip("/") if "://" in text else f"http://{text.rstrip('/')}"
-    try:
-        parts = urlsplit(full)
-        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        fits = False
-    if not fits:
-        raise click.BadParameter(f"{text!r} is no address: write http://host:port")
-    return full
-
-
-marathon_option = setting(
-    "--marathon", type=url, default="http://127.0.0.1:8080", help="Where Marathon is."
-)
-gateway_option = setting(
-    "--gateway", type=url, default="http://127.0.0.1:5050", help="Where a gateway is."
-)
 
 
 class Server:

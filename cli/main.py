@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import click
 
+from mezzo import __version__
 from mezzo.errors import BadConfig, MezzoError
 
 from .errors import EXIT_CODES, Failed, Wrong
@@ -37,6 +38,7 @@ _COMMANDS: Final = {
     "gateway": Lazy("gateway", "Run a gateway: HTTP endpoints and the web page of a cluster."),
     "relay": Lazy("relay", "Run a relay: a rack's agents over one stream."),
     "sim": Lazy("sim", "Simulate clusters: scenarios of your own, or faults at random."),
+    "context": Lazy("contexts", "Look at the clusters that are known, and choose one."),
     "version": Lazy("version", "Print the version."),
 }
 
@@ -82,8 +84,14 @@ class LazyGroup(click.Group):
         "max_content_width": 100,
     },
 )
-def cli() -> None:
-    pass
+@click.option(
+    "--context",
+    envvar="MEZZO_CONTEXT",
+    help="The cluster that is meant, by its name: see `mezzo context list`.",
+)
+@click.version_option(__version__, message="mezzo %(version)s")
+def cli(context: str | None) -> None:
+    del context  # options that say where a server is look for it: mezzo.cli.context
 
 
 def main() -> None:

@@ -13,10 +13,11 @@ import msgspec
 from mezzo.record import Record
 
 from . import files
+from .context import master_option
 from .errors import Failed, Wrong
 from .operator import ask
-from .output import output_option, print_json, print_table
-from .settings import duration, master_option
+from .output import echo, output_option, print_json, print_table
+from .settings import duration
 
 if TYPE_CHECKING:
     from mezzo.messages.operator import MaintenanceSchedule, MaintenanceWindow
@@ -112,7 +113,7 @@ def plan(machines: tuple[str, ...], in_s: float, for_s: float | None, master: st
         )
     window = MaintenanceWindow(_machines(machines), Unavailability(time.time() + in_s, for_s))
     ask(master, UpdateMaintenanceSchedule(MaintenanceSchedule((*known, window))))
-    click.echo(f"maintenance of {', '.join(machines)} is planned")
+    echo(f"maintenance of {', '.join(machines)} is planned")
 
 
 @command.command("set")
@@ -124,7 +125,7 @@ def set_(file: Path, master: str) -> None:
 
     schedule = _read(file)
     ask(master, UpdateMaintenanceSchedule(schedule))
-    click.echo(f"{len(schedule.windows)} windows are planned")
+    echo(f"{len(schedule.windows)} windows are planned")
 
 
 @command.command("status")
@@ -156,7 +157,7 @@ def start(machines: tuple[str, ...], master: str) -> None:
     from mezzo.messages.operator import StartMaintenance
 
     ask(master, StartMaintenance(_machines(machines)))
-    click.echo(f"{', '.join(machines)}: down")
+    echo(f"{', '.join(machines)}: down")
 
 
 @command.command("stop")
@@ -167,7 +168,7 @@ def stop(machines: tuple[str, ...], master: str) -> None:
     from mezzo.messages.operator import StopMaintenance
 
     ask(master, StopMaintenance(_machines(machines)))
-    click.echo(f"{', '.join(machines)}: up")
+    echo(f"{', '.join(machines)}: up")
 
 
 def _machines(names: tuple[str, ...]) -> tuple[MachineId, ...]:

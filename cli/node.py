@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from .http import Json, gateway_option, gateway_server
+from .context import gateway_option
+from .http import Json, gateway_server
 from .output import ago, amount, mib, output_option, print_json, print_table
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from .context import master_option
 from .operator import ask, resources_text
 from .output import output_option, print_json, print_table
-from .settings import master_option
 
 
 @click.group("offer")

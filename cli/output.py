@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -19,17 +20,45 @@ output_option: Final = click.option(
 )
 
 
+# What a terminal would obey instead of showing it, or show in another order than it is: control
+# characters, escapes, ends of lines, marks for the direction of text.
+_OBEYED: Final = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def plain(text: str) -> str:
+    """One line for a terminal, whatever a task, a peer or a file has put into it: as Python would
+    write it, an escape becomes four characters."""
+    return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def echo(text: str = "", *, err: bool = False) -> None:
+    """Print one line. Commands print what they have got from elsewhere in no other way."""
+    click.echo(plain(text), err=err)
+
+
+def warn(text: str) -> None:
+    """Something that does not keep the command from doing what it was asked for."""
+    echo(f"mezzo: {text}", err=True)
+
+
+def confirm(question: str) -> None:
+    """Ends the command unless the answer is yes."""
+    click.confirm(plain(question), abort=True)
+
+
 _PIPE_WIDTH: Final = 10_000  # no line is wrapped for a program
 
 
 def print_json(data: Any) -> None:  # noqa: ANN401 - JSON
-    click.echo(json.dumps(data, indent=2))
+    click.echo(json.dumps(data, indent=2))  # which escapes all but ASCII
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
     """A plain table, or the sentence `empty`. Never wrapped when it goes into a pipe."""
     if not rows:
-        click.echo(empty)
+        echo(empty)
         return
     from rich.console import Console
     from rich.table import Table
@@ -38,8 +67,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in columns:
         table.add_column(name, overflow="fold", no_wrap=name == columns[0])
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))  # Text: names may hold [markup]
+    for row in rows:  # Text: names may hold [markup]
+        table.add_row(*(Text(plain(str(cell))) for cell in row))
     Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
 
 

@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 
-import click
+from .output import echo, plain
 
 
 @contextlib.contextmanager
@@ -19,7 +19,7 @@ def live_line() -> Iterator[Callable[[str], None]]:
             nonlocal last
             if text != last:
                 last = text
-                click.echo(text, err=True)
+                echo(text, err=True)
 
         yield say
         return
@@ -27,4 +27,4 @@ def live_line() -> Iterator[Callable[[str], None]]:
     from rich.markup import escape
 
     with Console(stderr=True, highlight=False).status("") as status:
-        yield lambda text: status.update(escape(text))
+        yield lambda text: status.update(escape(plain(text)))

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .context import master_option
 from .errors import Wrong
 from .operator import amounts_json, amounts_text, ask
-from .output import output_option, print_json, print_table
-from .settings import master_option
+from .output import echo, output_option, print_json, print_table
 
 if TYPE_CHECKING:
     from mezzo.messages.operator import QuotaConfig
@@ -58,7 +58,7 @@ def set_(role: str, guarantee: str, limit: str, force: bool, master: str) -> Non
     if not config.guarantees and not config.limits:
         raise Wrong(f"give --guarantee or --limit; `mezzo quota remove {role}` removes it")
     ask(master, UpdateQuota((config,), force))
-    click.echo(f"quota of role {role} is set")
+    echo(f"quota of role {role} is set")
 
 
 @command.command("remove")
@@ -69,7 +69,7 @@ def remove(role: str, master: str) -> None:
     from mezzo.messages.operator import RemoveQuota
 
     ask(master, RemoveQuota(role))
-    click.echo(f"quota of role {role} is removed")
+    echo(f"quota of role {role} is removed")
 
 
 def _amounts(option: str, text: str) -> dict[str, int]:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import click
 from click.core import ParameterSource
@@ -59,7 +60,8 @@ class Setting(click.Option):
 
 def setting(*names: str, **attributes: Any) -> Callable[[F], F]:  # noqa: ANN401 - as click.option
     """As `click.option`, with the sources of `Setting`; defaults are shown."""
-    return click.option(*names, cls=Setting, **({"show_default": True} | attributes))
+    given: dict[str, Any] = {"cls": Setting, "show_default": True}
+    return click.option(*names, **(given | attributes))
 
 
 def duration(text: str) -> float:
@@ -146,6 +148,19 @@ def address(text: str) -> str:
     except BadConfig as error:
         raise click.BadParameter(str(error)) from error
     return text
+
+
+def url(text: str) -> str:
+    """Option type: `http://host:port` or `host:port`; no slash at its end."""
+    full = text.rstrip("/") if "://" in text else f"http://{text.rstrip('/')}"
+    try:
+        parts = urlsplit(full)
+        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise click.BadParameter(f"{text!r} is no address: write http://host:port")
+    return full
 
 
 def zookeeper(text: str) -> str:

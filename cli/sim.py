@@ -12,7 +12,7 @@ import click
 from mezzo.sim.seeds import main as seeds
 
 from .errors import Failed
-from .output import output_option, print_json, print_table
+from .output import echo, output_option, print_json, print_table
 
 if TYPE_CHECKING:
     from mezzo.sim.scenario_report import Spread, Summary
@@ -118,7 +118,7 @@ def omega(
         outcomes.append(outcome)
         plain = dataclasses.asdict(outcome)
         rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in plain.items()}
-        click.echo(json.dumps(rounded))
+        echo(json.dumps(rounded))
     if plot is not None:
         _write(plot, draw(outcomes))
 
@@ -131,30 +131,30 @@ def _write(path: Path, text: str) -> None:
 
 
 def _print(summary: Summary) -> None:
-    click.echo(
+    echo(
         f"{summary.scenario}: {_time(summary.duration_s)} in virtual time, "
         f"{summary.agents} agents at the end, seed {summary.seed}, {summary.steps:,} steps"
     )
     for name, part in summary.used.items():
         offered = summary.offered.get(name, 0.0)
         most = summary.used_most[name]
-        click.echo(
+        echo(
             f"{name:<11} {_percent(part)} used (at most {_percent(most)}), "
             f"{_percent(offered)} offered and not answered"
         )
     fairness = summary.fairness
     if fairness.jain_mean is None or fairness.gap_mean is None:
-        click.echo("fairness    nothing to compare: never did two frameworks wait at once")
+        echo("fairness    nothing to compare: never did two frameworks wait at once")
     else:
-        click.echo(
+        echo(
             f"fairness    Jain's index {fairness.jain_mean:.2f}, gap of dominant shares "
             f"{_percent(fairness.gap_mean)}, in the {_percent(fairness.moments)} of the time in "
             "which two frameworks or more waited"
         )
     if summary.faults:
         struck = ", ".join(f"{kind} {count}" for kind, count in sorted(summary.faults.items()))
-        click.echo(f"faults      {struck}")
-    click.echo()
+        echo(f"faults      {struck}")
+    echo()
     print_table(
         ["FRAMEWORK", "JOBS", "PLACED", "DONE", "ABANDONED", "BUSY"],
         [
@@ -163,7 +163,7 @@ def _print(summary: Summary) -> None:
         ],
         empty="no frameworks",
     )
-    click.echo()
+    echo()
     print_table(
         ["A JOB WAITS", "MEDIAN", "P90", "P99", "UNTIL"],
         [
@@ -176,7 +176,7 @@ def _print(summary: Summary) -> None:
         ],
         empty="no frameworks",
     )
-    click.echo()
+    echo()
     print_table(
         ["FRAMEWORK", "ROLE", "OFFERS", "USED", "DECLINED", "RESCINDED", "TASKS", "LOST", "MISSED"],
         [

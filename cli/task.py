@@ -7,8 +7,9 @@ from urllib.parse import quote
 
 import click
 
+from .context import gateway_option
 from .errors import Failed
-from .http import HttpError, Json, Server, gateway_option, gateway_server
+from .http import HttpError, Json, Server, gateway_server
 from .output import ago, amount, mib, output_option, print_json, print_table
 
 

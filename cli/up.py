@@ -17,6 +17,7 @@ import click
 from mezzo.users import closed_folder, current_user, switch_problem
 
 from .app import read_definition
+from .context import FOLDER, LOCK, Context, name_for, publish, withdraw
 from .daemons import DIRECTORY
 from .deploy import Marathon, addresses, app_id, counts
 from .engine import engine_problem, image_of, image_problem
@@ -24,11 +25,13 @@ from .errors import Failed, Wrong
 from .handing_on import handed_on, unheeded
 from .http import Json
 from .local_cluster import LocalCluster, Plan
-from .output import print_table
+from .output import echo, print_table, warn
 from .progress import live_line
 from .settings import LOG_LEVEL, PORT, duration, setting
 
 _WAKE_S: Final = 3600.0
+_LOCK_TRIES: Final = 5
+_LOCK_EVERY_S: Final = 0.1
 
 
 @click.command("up")
@@ -48,6 +51,7 @@ _WAKE_S: Final = 3600.0
     default=Path(".mezzo"),
     help="Where all state and logs are kept.",
 )
+@setting("--name", help="Of its context, for `mezzo --context`.  [default: that of a folder]")
 @setting(
     "--demo",
     type=click.Path(path_type=Path),
@@ -93,6 +97,7 @@ def command(
     master_port: int,
     agent_port: int,
     marathon_port: int,
+    name: str | None,
     mesos_user: str | None,
     settings: tuple[str, ...],
     timeout: float,
@@ -131,7 +136,7 @@ def command(
     _check_ports(plan)
     demo_app = _first_that_can_run(plan, definitions) if definitions else None
     for sentence in unheeded(os.environ, ctx.command):
-        click.echo(f"mezzo: {sentence}", err=True)
+        warn(sentence)
     # What came from the environment is in the plan; the daemons shall not read it again.
     for name in [name for name in os.environ if name.startswith("MEZZO_")]:
         del os.environ[name]
@@ -141,21 +146,23 @@ def command(
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     cluster = LocalCluster(plan)
-    with _alone_in(directory):
+    with _alone_in(directory), _known_as(plan, name) as context:
         try:
             _start(cluster)
+            _publish(context)
             if demo_app is not None:
                 _deploy(plan, demo_app, timeout)
-            click.echo("\nCtrl-C stops the cluster" + (", tasks run on." if keep else " and apps."))
+            echo()
+            echo("Ctrl-C stops the cluster" + (", tasks run on." if keep else " and apps."))
             while True:
                 time.sleep(_WAKE_S)
         except KeyboardInterrupt:
-            click.echo()
+            echo()
             if not keep:
                 _tear_down(cluster)
         finally:
             cluster.stop()
-    click.echo("stopped" if not keep else f"stopped; tasks run on, the state is in {directory}")
+    echo("stopped" if not keep else f"stopped; tasks run on, the state is in {directory}")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -171,7 +178,7 @@ def _containerizers(wanted: str, docker_host: str | None) -> str:
         return "docker,process"
     if wanted == "docker":
         raise Failed(f"{problem}: start one, name it with --docker-host, or use processes")
-    click.echo(f"{problem}: tasks run as plain processes, apps with an image can't run")
+    echo(f"{problem}: tasks run as plain processes, apps with an image can't run")
     return "process"
 
 
@@ -203,11 +210,19 @@ def _alone_in(directory: Path) -> Iterator[None]:
     """Two clusters in one directory would be one broken cluster. Raises Failed."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        lock = os.open(directory / "up.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        lock = os.open(directory / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise Failed(f"cannot write to {directory} ({error.strerror}): choose --dir") from error
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for tries_left in reversed(range(_LOCK_TRIES)):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:  # by a command, for a moment, that wants to know who runs
+                if not tries_left:
+                    raise
+                time.sleep(_LOCK_EVERY_S)
+            else:
+                break
     except BlockingIOError:
         os.close(lock)
         raise Failed(f"a `mezzo up` is running in {directory}: stop it, or use --dir") from None
@@ -217,6 +232,37 @@ def _alone_in(directory: Path) -> Iterator[None]:
         os.close(lock)
 
 
+@contextlib.contextmanager
+def _known_as(plan: Plan, name: str | None) -> Iterator[Context]:
+    """The cluster's context, which lasts as long as its daemons run. Raises Wrong."""
+    context = Context(
+        name_for(plan.directory, name),
+        directory=str(plan.directory),
+        marathon=plan.marathon_url,
+        gateway=plan.gateway_url,
+        master=plan.master,
+    )
+    withdraw(plan.directory)  # of a run that was killed
+    try:
+        yield context
+    finally:
+        withdraw(plan.directory)
+
+
+def _publish(context: Context) -> None:
+    problem = publish(context)
+    here = Path(context.directory)
+    echo()
+    if here.name == FOLDER:
+        echo(f"Commands in {here.parent} and below mean this cluster;")
+    if problem is None:
+        echo(
+            f"elsewhere `mezzo --context {context.name} ...` does, or MEZZO_CONTEXT={context.name}."
+        )
+    else:
+        warn(f"elsewhere it is not found by its name ({problem}): name --marathon and --master")
+
+
 def _start(cluster: LocalCluster) -> None:
     plan = cluster.plan
     begun_s = time.monotonic()
@@ -224,7 +270,8 @@ def _start(cluster: LocalCluster) -> None:
         say("starting")
         cluster.start()
         cluster.wait_until_ready(say)
-    click.echo(f"The cluster is ready after {time.monotonic() - begun_s:.1f} s.\n")
+    echo(f"The cluster is ready after {time.monotonic() - begun_s:.1f} s.")
+    echo()
     ports = plan.agent_ports()
     print_table(
         ["PART", "ADDRESS"],
@@ -238,12 +285,13 @@ def _start(cluster: LocalCluster) -> None:
         empty="",
     )
     for problem in cluster.crashing().values():
-        click.echo(f"\n{problem}.\nThe cluster runs without it.")
+        echo()
+        echo(f"{problem}.")
+        echo("The cluster runs without it.")
     if plan.mesos_user == "root":
-        click.echo(
-            "\nTasks run as root, who can read and change everything here, this cluster's state "
-            "included:\n`mezzo up --mesos-user NAME` has them run as another user."
-        )
+        echo()
+        echo("Tasks run as root, who can read and change everything here, this cluster's state")
+        echo("included: `mezzo up --mesos-user NAME` has them run as another user.")
 
 
 def _deploy(plan: Plan, definition: Json, timeout_s: float) -> None:
@@ -257,17 +305,15 @@ def _deploy(plan: Plan, definition: Json, timeout_s: float) -> None:
         if deployment is not None:
             marathon.wait_quietly(deployment, which, timeout_s, say)
     app = marathon.app(which)
-    click.echo(f"{which} is deployed: {counts(app)}")
+    echo(f"{which} is deployed: {counts(app)}")
     where = addresses(app)
-    if plan.marathon_port != 8080 or plan.gateway_port != 5050:
-        click.echo("\nFor the commands in another terminal:")
-        click.echo(f"  export MEZZO_MARATHON={plan.marathon_url} MEZZO_GATEWAY={plan.gateway_url}")
-    click.echo("\nTry:")
+    echo()
+    echo("Try:")
     if where:
-        click.echo(f"  curl http://{where[0]}/")
-    click.echo(f"  mezzo app scale {which} {app['instances'] + 2}")
-    click.echo(f"  mezzo app show {which}")
-    click.echo("  mezzo task list")
+        echo(f"  curl http://{where[0]}/")
+    echo(f"  mezzo app scale {which} {app['instances'] + 2}")
+    echo(f"  mezzo app show {which}")
+    echo("  mezzo task list")
 
 
 def _first_that_can_run(plan: Plan, definitions: list[Json]) -> Json:
@@ -298,8 +344,8 @@ def _tear_down(cluster: LocalCluster) -> None:
         with live_line() as say:
             left = cluster.tear_down(say)
         if left:
-            click.echo(f"tasks that still run: {', '.join(left)}", err=True)
+            echo(f"tasks that still run: {', '.join(left)}", err=True)
     except Failed as error:
-        click.echo(f"mezzo: apps could not be stopped: {error.format_message()}", err=True)
+        warn(f"apps could not be stopped: {error.format_message()}")
     except KeyboardInterrupt:
-        click.echo("apps are left as they are", err=True)
+        echo("apps are left as they are", err=True)

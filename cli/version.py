@@ -6,8 +6,10 @@ import click
 
 from mezzo import __version__
 
+from .output import echo
+
 
 @click.command("version")
 def command() -> None:
     """Print the version."""
-    click.echo(f"mezzo {__version__}")
+    echo(f"mezzo {__version__}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from .context import master_option
 from .operator import ask
-from .output import output_option, print_json, print_table
-from .settings import master_option
+from .output import echo, output_option, print_json, print_table
 
 
 @click.group("weight")
@@ -44,4 +44,4 @@ def set_(role: str, weight: float, master: str) -> None:
     from mezzo.messages.operator import UpdateWeights, WeightInfo
 
     ask(master, UpdateWeights((WeightInfo(weight, role),)))
-    click.echo(f"role {role} has weight {weight:g}")
+    echo(f"role {role} has weight {weight:g}")

@@ -42,11 +42,8 @@ class Up:
     @property
     def env(self) -> dict[str, str]:
         plain = {name: text for name, text in os.environ.items() if not name.startswith("MEZZO_")}
-        return plain | {
-            "MEZZO_GATEWAY": f"127.0.0.1:{self.ports[0]}",
-            "MEZZO_MARATHON": f"127.0.0.1:{self.ports[1]}",
-            "PYTHONUNBUFFERED": "1",
-        }
+        state = self.directory.parent / "state"
+        return plain | {"XDG_STATE_HOME": str(state), "PYTHONUNBUFFERED": "1"}
 
     def start(self, *args: str) -> str:
         """Returns what it printed when it was ready for Ctrl-C."""
@@ -99,12 +96,18 @@ class Up:
         assert self.process.stdout is not None
         self.process.stdout.close()
 
-    def mezzo(self, *args: str) -> str:
+    def mezzo(self, *args: str, cwd: Path | None = None, code: int = 0) -> str:
+        """A command in another terminal; nothing tells it where the cluster is but its context."""
         done = subprocess.run(
-            [*MEZZO, *args], env=self.env, capture_output=True, text=True, timeout=WITHIN_S
+            [*MEZZO, *args],
+            cwd=cwd or self.directory.parent,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=WITHIN_S,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert done.returncode == code, done.stderr
+        return done.stdout or done.stderr
 
     def tasks(self) -> dict[str, str]:
         """Address of each running task of the demo, by id."""
@@ -119,7 +122,7 @@ class Up:
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[Up]:
     """Not started yet, with plain processes for tasks."""
-    running = Up(tmp_path / "cluster", ("--agents", "2", "--containerizer", "process"))
+    running = Up(tmp_path / ".mezzo", ("--agents", "2", "--containerizer", "process"))
     yield running
     if running.process is not None and running.process.poll() is None:
         running.stop()
@@ -274,6 +277,47 @@ def test_tasks_run_as_who_runs_the_cluster(up: Up) -> None:
     assert ("Tasks run as root" in printed) == (os.geteuid() == 0)
     (task, *_) = up.tasks()
     assert owners_of(task) == {current_user()}
+
+
+def test_every_command_finds_the_cluster_of_its_folder_and_others_by_name(
+    up: Up, tmp_path: Path
+) -> None:
+    printed = up.start("--name", "mine")
+    assert f"Commands in {tmp_path} and below mean this cluster" in printed
+    below, elsewhere = tmp_path / "a/b", tmp_path.parent
+    below.mkdir(parents=True)
+    for args in (
+        ("app", "list"),
+        ("node", "list"),
+        ("task", "list"),
+        ("framework", "list"),
+        ("offer", "list"),
+        ("explain",),
+        ("role", "list"),
+        ("agent", "list"),
+        ("quota", "get"),
+        ("weight", "list"),
+        ("maintenance", "status"),
+    ):
+        up.mezzo(*args, cwd=below)
+        up.mezzo("--context", "mine", *args, cwd=elsewhere)
+    listed = up.mezzo("context", "list", cwd=elsewhere)
+    assert "mine" in listed
+    assert "running" in listed
+    up.mezzo("context", "use", "mine")
+    assert "marathon" in up.mezzo("framework", "list", cwd=elsewhere)
+    assert up.stop()[0] == 0
+    assert "there is no context 'mine'" in up.mezzo("--context", "mine", "app", "list", code=2)
+
+
+def test_a_context_that_a_crash_has_left_behind_is_told(up: Up) -> None:
+    up.start()
+    up.kill_everything()
+    said = up.mezzo("app", "list", code=3)
+    assert "does not run any more" in said
+    assert f"mezzo up --dir {up.directory}" in said
+    up.start()
+    assert "no apps" in up.mezzo("app", "list")
 
 
 def test_a_second_cluster_in_one_directory_is_refused(up: Up) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -16,8 +17,10 @@ Mezzo = Callable[..., Result]
 
 
 @pytest.fixture
-def mezzo(monkeypatch: pytest.MonkeyPatch) -> Mezzo:
+def mezzo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Mezzo:
     """`mezzo("app", "list")`, without the caller's own settings; `env` and `stdin` by keyword."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))  # no clusters of the caller
+    monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("MEZZO_")]:
         monkeypatch.delenv(name)
 
