@@ -233,14 +233,19 @@ class World:
     # ---- the master's part
 
     def connect(self, *, epoch: int | None = None) -> None:
-        self._conns += 1
         self.epoch = epoch or self.epoch
+        subscribe = self.link_up()
+        self.suppressed = bool(subscribe.suppressed_roles)
+        self.say(m.Subscribed(subscribe.framework_info.id or FrameworkId("F-0000")))
+
+    def link_up(self) -> m.Subscribe:
+        """A stream to the master that has not answered yet."""
+        self._conns += 1
         self.conn = ConnId(self._conns)
         self.step(LinkUp(self.conn))
         subscribe = self.calls[-1]
         assert isinstance(subscribe, m.Subscribe)
-        self.suppressed = bool(subscribe.suppressed_roles)
-        self.say(m.Subscribed(subscribe.framework_info.id or FrameworkId("F-0000")))
+        return subscribe
 
     def disconnect(self) -> None:
         assert self.conn is not None
