@@ -39,6 +39,7 @@ from .messages import (
     Ready,
     Registered,
     Reply,
+    StandBy,
     Started,
 )
 from .state import State
@@ -48,6 +49,8 @@ RECONCILE_TIMER: Final = "reconcile"
 SCALE_TIMER: Final = "scale-check"
 EXPUNGE_TIMER: Final = "expunge"
 _OVERDUE_INITIAL_S: Final = 30.0
+# What a master tells one whose framework another scheduler has subscribed.
+_FAILED_OVER: Final = "failed over"
 # What a master tells a framework whose time was over: its id can't be used any more.
 _REMOVED: Final = "removed"
 _ACCEPT: Final = "ACCEPT"
@@ -226,9 +229,7 @@ class MarathonCore:
                     message=data.decode(errors="replace"),
                 )
             case m.Error(message):
-                if _REMOVED in message.lower():
-                    self._state.forget_framework_id()
-                self._state.do(Abort(message))
+                self._disowned(message)
             case m.Rescind() | m.Heartbeat() | m.UpdateOperationStatus():
                 pass  # offers are used at once, the link notices silence, no operation has an id
             case m.InverseOffers() | m.RescindInverseOffer():
@@ -238,6 +239,15 @@ class MarathonCore:
                     self._refused(conn, call, refusal)
             case _:
                 assert_never(event)
+
+    def _disowned(self, why: str) -> None:
+        """The master ends our stream for good."""
+        if _FAILED_OVER in why.lower():
+            self._state.do(StandBy(why))
+            return
+        if _REMOVED in why.lower():
+            self._state.forget_framework_id()
+        self._state.do(Abort(why))
 
     def _refused(self, conn: ConnId, call: str, why: str) -> None:
         """A call was not carried out. Which object it was for, and what of it is there, the master

@@ -286,6 +286,14 @@ class Ready(Record):
     """What was stored has been shown: users may be answered."""
 
 
+class StandBy(Record):
+    """Another scheduler of this framework has come after us: our term is over, whether or not the
+    election has told it yet. Begin anew as a standby.
+    """
+
+    reason: str
+
+
 class Abort(Record):
     """The master will not have us: end the process."""
 
@@ -307,6 +315,7 @@ Effect = (
     | CallRefused
     | Launched
     | Ready
+    | StandBy
     | Abort
     | SetTimer
     | CancelTimer

@@ -55,6 +55,7 @@ from .messages import (
     ShowAside,
     ShowDeployment,
     ShowInstance,
+    StandBy,
     Started,
     StartHealthCheck,
     StopHealthChecks,
@@ -278,6 +279,8 @@ class MarathonShell:
                 self._log.info("instance.launched", app=app_id, task=task_id, agent=agent_id)
             case Ready():
                 self._node.term = self._term
+            case StandBy(reason):
+                self.runtime.stop(LeadershipLost(f"another has taken over: {reason}"))
             case Abort(reason):
                 self.runtime.stop(MezzoError(f"the master refuses this framework: {reason}"))
             case _:

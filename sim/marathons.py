@@ -32,6 +32,7 @@ from mezzo.marathon.messages import (
     ShowAside,
     ShowDeployment,
     ShowInstance,
+    StandBy,
     Started,
     StartHealthCheck,
     StopHealthChecks,
@@ -139,7 +140,7 @@ class VirtualMarathon(Candidate):
                 pass  # nobody looks
             case ShowAside() | Faulted() | CallRefused():
                 pass
-            case Abort(reason=reason):
+            case Abort(reason=reason) | StandBy(reason=reason):
                 self.process.crash(reason)
             case SetTimer() | CancelTimer():
                 raise AssertionError("the process sets timers itself")

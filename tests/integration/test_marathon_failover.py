@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from mezzo.frameworks.sdk.driver import SchedulerDriver
+from mezzo.frameworks.sdk.scheduler import Scheduler
+from mezzo.ids import FrameworkId
+from mezzo.model import FrameworkInfo
 from tests.marathon_cluster import Cluster, Marathon, run_cluster, wait_for
 from tests.zookeeper import ZkEnsemble
 
@@ -84,6 +88,31 @@ def test_abdication_restarts_the_process_as_a_standby(cluster: Cluster) -> None:
     marathon.kill()
 
 
+def test_a_marathon_whose_framework_was_failed_over_stands_by(cluster: Cluster) -> None:
+    """F17: the successor's subscription may be heard of before the lost session. The process is
+    the same, and since here nobody else is elected it leads again.
+    """
+    marathon = cluster.marathon("rival")
+    marathon.create("/stays")
+    tasks = marathon.settled("/stays", 1)
+    assert marathon.process is not None
+    framework_id = FrameworkId(marathon.get("/v2/info").json["frameworkId"])
+    info = FrameworkInfo("nobody", "marathon", framework_id, failover_timeout=1000)
+    rival = SchedulerDriver(Scheduler(), info, cluster.master)
+    rival.start()
+    log = marathon.directory / f"{marathon.port}.log"
+    try:
+        wait_for(lambda: "Framework failed over" in log.read_text(), "word of the rival")
+        rival.join()  # failed over in its turn
+    finally:
+        rival.stop(failover=True)
+    assert marathon.settled("/stays", 1) == tasks
+    assert marathon.process.poll() is None
+    assert "daemon.restarting" in log.read_text()
+    assert "daemon.failed" not in log.read_text()
+    marathon.kill()
+
+
 def check_standby(leader: Marathon, standby: Marathon) -> None:
     """Behaviours 111, 116, 117."""
     answer = wait_for(
@@ -139,3 +168,37 @@ def test_marathons_elect_a_leader_in_zookeeper(cluster: Cluster, zk: ZkEnsemble)
     wait_for(lambda: first.get("/v2/leader").json.get("leader") == first.address, "way back")
     assert first.settled("/shared", 1) == tasks
     first.kill()
+
+
+@pytest.mark.zookeeper
+def test_a_marathon_that_slept_through_its_deposition_stands_by(
+    cluster: Cluster, zk: ZkEnsemble
+) -> None:
+    """F17: it wakes to a lost session, a fenced store and a framework that was failed over, in any
+    order; whichever it meets first, the process goes on as a standby.
+    """
+    first = cluster.marathon("sleeper-1", zk=zk.url())
+    first.create("/shared")
+    tasks = first.settled("/shared", 1)
+    second = cluster.marathon("sleeper-2", zk=zk.url())
+    assert first.process is not None
+    first.process.send_signal(signal.SIGSTOP)
+    try:
+        # The session lasts ten seconds.
+        wait_for(
+            lambda: second.get("/v2/leader").json.get("leader") == second.address, "takeover", 60
+        )
+        assert second.settled("/shared", 1) == tasks
+    finally:
+        first.process.send_signal(signal.SIGCONT)
+    wait_for(
+        lambda: first.get("/ping").headers["X-Marathon-Leader"] == f"http://{second.address}",
+        "answer by way of the former leader",
+    )
+    assert first.process.poll() is None
+    log = (first.directory / f"{first.port}.log").read_text()
+    assert "daemon.restarting" in log
+    assert "daemon.failed" not in log
+    assert second.settled("/shared", 1) == tasks
+    first.kill()
+    second.kill()

@@ -368,6 +368,15 @@ def test_a_removed_framework_is_forgotten_and_the_process_ends() -> None:
     assert "framework/id" not in world.store
 
 
+def test_a_framework_that_was_failed_over_is_its_successors() -> None:
+    """Deposed, whatever the election says: the process stands by, and the id stays."""
+    world = World.of("a")
+    world.say(m.Error("Framework failed over"))
+    assert world.stands_by
+    assert world.aborted is None
+    assert "framework/id" in world.store
+
+
 def test_a_launch_that_never_left_is_replaced_after_reconciliation() -> None:
     """The process died between the write and the ACCEPT: the master says it is gone."""
     world = World.of("a")

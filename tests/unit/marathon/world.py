@@ -41,6 +41,7 @@ from mezzo.marathon.messages import (
     ShowAside,
     ShowDeployment,
     ShowInstance,
+    StandBy,
     Started,
     StartHealthCheck,
     StopHealthChecks,
@@ -125,6 +126,7 @@ class World:
         self.shown_aside: dict[str, Aside] = {}
         self.faults: list[Faulted] = []
         self.aborted: str | None = None
+        self.stands_by = False
         self.registered: FrameworkId | None = None
         self.core = MarathonCore(self.config, dict(self.store), IdSource(rng), rng)
         self.step(Started())
@@ -202,6 +204,8 @@ class World:
                 self.faults.append(effect)
             case Abort(reason):
                 self.aborted = reason
+            case StandBy():
+                self.stands_by = True
             case Registered(framework_id):
                 self.registered = framework_id
 
