@@ -1,20 +1,49 @@
 """An app definition, complete and valid: the noun of this package.
 
 How JSON becomes one is `api.definition`; how it goes back is `render`. Units: cpus in cores, mem
-and disk in MiB, times in seconds, versions in milliseconds since 1970.
+and disk in MiB, times in seconds, versions in milliseconds since 1970. The types carry the bounds:
+those of the API's documents and of what is stored are these.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import field
+from msgspec import Meta, field
 
 from mezzo.record import Record
-from mezzo.units import WallMillis
+from mezzo.units import (
+    AMOUNT_MAX,
+    INT32_MAX,
+    Amount,
+    Count,
+    Growth,
+    Name,
+    Port,
+    Ratio,
+    Seconds,
+    ShortSeconds,
+    Text,
+    VariableName,
+    WallMillis,
+)
 
 SINGLE_INSTANCE_LABEL: Final = "MARATHON_SINGLE_INSTANCE_APP"
+
+Cpus = Annotated[float, Meta(ge=0.001, le=AMOUNT_MAX)]
+# A check that runs more often would measure little but itself.
+Interval = Annotated[float, Meta(ge=0.1, le=INT32_MAX)]
+Timeout = Annotated[float, Meta(ge=0.001, le=INT32_MAX)]
+# It becomes a name of DNS and of a variable. Rule: Marathon, RAML `LegacyName`.
+PortName = Annotated[
+    str, Meta(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
+]
+NetworkName = Annotated[
+    str, Meta(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*\Z")
+]
+Labels = Annotated[dict[Name, Text], Meta(max_length=10_000)]
+Variables = Annotated[dict[VariableName, Text], Meta(max_length=10_000)]
 
 
 class Operator(StrEnum):
@@ -28,9 +57,9 @@ class Operator(StrEnum):
 
 
 class Constraint(Record):
-    field: str
+    field: Name
     operator: Operator
-    value: str | None = None
+    value: Text | None = None
 
 
 class PortDefinition(Record):
@@ -38,10 +67,10 @@ class PortDefinition(Record):
     host port.
     """
 
-    port: int = 0
+    port: Port = 0
     protocol: str = "tcp"
-    name: str | None = None
-    labels: dict[str, str] = field(default_factory=dict)
+    name: PortName | None = None
+    labels: Labels = field(default_factory=dict)
 
 
 class NetworkMode(StrEnum):
@@ -52,35 +81,35 @@ class NetworkMode(StrEnum):
 
 class Network(Record):
     mode: NetworkMode
-    name: str | None = None
-    labels: dict[str, str] = field(default_factory=dict)
+    name: NetworkName | None = None
+    labels: Labels = field(default_factory=dict)
 
 
 class PortMapping(Record):
     """A container's port. `host_port`: None publishes nothing, 0 takes one of the offer."""
 
-    container_port: int = 0
-    host_port: int | None = None
-    service_port: int = 0
+    container_port: Port = 0
+    host_port: Port | None = None
+    service_port: Port = 0
     protocol: str = "tcp"
-    name: str | None = None
-    labels: dict[str, str] = field(default_factory=dict)
-    network_names: tuple[str, ...] = ()
+    name: PortName | None = None
+    labels: Labels = field(default_factory=dict)
+    network_names: tuple[NetworkName, ...] = ()
 
 
 class HostVolume(Record):
-    container_path: str
-    host_path: str
+    container_path: Name
+    host_path: Name
     mode: str  # RO or RW
 
 
 class Parameter(Record):
-    key: str
-    value: str
+    key: Name
+    value: Text
 
 
 class Docker(Record):
-    image: str
+    image: Name
     force_pull_image: bool = False
     privileged: bool = False
     parameters: tuple[Parameter, ...] = ()
@@ -113,27 +142,27 @@ class HealthProtocol(StrEnum):
 
 class HealthCheck(Record):
     protocol: HealthProtocol = HealthProtocol.HTTP
-    path: str | None = None
-    port_index: int | None = None
-    port: int | None = None
-    command: str | None = None
-    grace_s: float = 300.0
-    interval_s: float = 60.0
-    timeout_s: float = 20.0
-    delay_s: float = 15.0
-    max_consecutive_failures: int = 3
+    path: Name | None = None
+    port_index: Count | None = None
+    port: Port | None = None
+    command: Text | None = None
+    grace_s: ShortSeconds = 300.0
+    interval_s: Interval = 60.0
+    timeout_s: Timeout = 20.0
+    delay_s: ShortSeconds = 15.0
+    max_consecutive_failures: Count = 3
     ignore_http_1xx: bool = False
     ip_protocol: str = "IPv4"
 
 
 class UpgradeStrategy(Record):
-    minimum_health_capacity: float = 1.0
-    maximum_over_capacity: float = 1.0
+    minimum_health_capacity: Ratio = 1.0
+    maximum_over_capacity: Ratio = 1.0
 
 
 class UnreachableStrategy(Record):
-    inactive_after_s: float = 0.0
-    expunge_after_s: float = 0.0
+    inactive_after_s: Seconds = 0.0
+    expunge_after_s: Seconds = 0.0
 
 
 class KillSelection(StrEnum):
@@ -143,14 +172,14 @@ class KillSelection(StrEnum):
 
 class App(Record):
     id: str
-    cmd: str | None = None
-    args: tuple[str, ...] = ()
-    user: str | None = None
-    env: dict[str, str] = field(default_factory=dict)
-    instances: int = 1
-    cpus: float = 1.0
-    mem: float = 128.0
-    disk: float = 0.0
+    cmd: Text | None = None
+    args: tuple[Text, ...] = ()
+    user: Name | None = None
+    env: Variables = field(default_factory=dict)
+    instances: Count = 1
+    cpus: Cpus = 1.0
+    mem: Amount = 128.0
+    disk: Amount = 0.0
     executor: str = ""
     constraints: tuple[Constraint, ...] = ()
     # None with container networks, whose ports are the container's port mappings.
@@ -160,13 +189,13 @@ class App(Record):
     container: Container | None = None
     health_checks: tuple[HealthCheck, ...] = ()
     upgrade_strategy: UpgradeStrategy = UpgradeStrategy()
-    labels: dict[str, str] = field(default_factory=dict)
-    accepted_resource_roles: tuple[str, ...] | None = None
+    labels: Labels = field(default_factory=dict)
+    accepted_resource_roles: tuple[Name, ...] | None = None
     role: str = "*"
-    backoff_s: float = 1.0
-    backoff_factor: float = 1.15
-    max_launch_delay_s: float = 300.0
-    kill_grace_s: float | None = None
+    backoff_s: ShortSeconds = 1.0
+    backoff_factor: Growth = 1.15
+    max_launch_delay_s: ShortSeconds = 300.0
+    kill_grace_s: Seconds | None = None
     unreachable: UnreachableStrategy | None = UnreachableStrategy()  # None: "disabled"
     kill_selection: KillSelection = KillSelection.YOUNGEST_FIRST
     version_ms: WallMillis = 0

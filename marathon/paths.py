@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from mezzo.units import ID_MAX_BYTES, INT32_MAX
+
 ROOT: Final = "/"
 SEGMENT_PATTERN: Final = (
     r"(([a-z0-9]|[a-z0-9][a-z0-9\-]*[a-z0-9])\.)*([a-z0-9]|[a-z0-9][a-z0-9\-]*[a-z0-9])|(\.|\.\.)"
@@ -12,6 +14,9 @@ SEGMENT_PATTERN: Final = (
 PATH_PATTERN: Final = rf"^{SEGMENT_PATTERN}$"
 RESERVED: Final = ("restart", "tasks", "versions", ".", "..")
 _SEGMENT: Final = re.compile(SEGMENT_PATTERN)
+# An app's id is the head of its tasks' ids: `shop_web.instance-<uuid>._app.<incarnation>`.
+_UUID_CHARS: Final = 36
+APP_ID_MAX: Final = ID_MAX_BYTES - len(f".instance-._app.{INT32_MAX}") - _UUID_CHARS
 
 
 def absolute(path: str, base: str = ROOT) -> str:
@@ -30,6 +35,10 @@ def problems(path: str) -> list[str]:
     segments = [segment for segment in path.split("/") if segment]
     if not segments:
         return ["must not be root"]
+    if (length := len(underscored(path))) > APP_ID_MAX:
+        # No pattern is tried on what may be megabytes.
+        why = f"the id of a task is made of it and has at most {ID_MAX_BYTES} bytes"
+        return [f"must have at most {APP_ID_MAX} characters, not {length}: {why}"]
     found = []
     if not all(_SEGMENT.fullmatch(segment) for segment in segments):
         found.append(f"must fully match regular expression '{PATH_PATTERN}'")

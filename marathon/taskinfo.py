@@ -13,6 +13,7 @@ from .app import App, Container, HealthCheck, HealthProtocol, NetworkMode
 from .instances import Instance
 
 _LABEL_MAX: Final = 512
+_LABEL_PREFIX: Final = "MARATHON_APP_LABEL_"
 _NOT_ENV: Final = re.compile(r"[^A-Z0-9_]")
 # The agent kills a task at so many failures; Marathon's 0 means never.
 _NEVER: Final = 2**31 - 1
@@ -110,12 +111,33 @@ def _label_environment(labels: dict[str, str]) -> dict[str, str]:
     names: list[str] = []
     env: dict[str, str] = {}
     for key, value in labels.items():
-        if len(key) >= _LABEL_MAX or len(value) >= _LABEL_MAX:
-            continue
-        name = _env_name(key)
-        names.append(name)
-        env[f"MARATHON_APP_LABEL_{name}"] = value
+        if (name := label_variable(key, value)) is not None:
+            names.append(name.removeprefix(_LABEL_PREFIX))
+            env[name] = value
     return {"MARATHON_APP_LABELS": " ".join(names), **env}
+
+
+def label_variable(key: str, value: str) -> str | None:
+    """The variable that tells a label; None for long ones, which have none."""
+    if len(key) >= _LABEL_MAX or len(value) >= _LABEL_MAX:
+        return None
+    return _LABEL_PREFIX + _env_name(key)
+
+
+def port_name_variables(app: App) -> list[tuple[int, str]]:
+    """By port index: the variable that tells a port by its name."""
+    return [(i, f"PORT_{_env_name(name)}") for i, name in enumerate(app.port_names) if name]
+
+
+def port_number_variables(app: App) -> list[tuple[int, str]]:
+    """By port index: the variable that tells a port by the number that was asked for."""
+    return [(i, f"PORT_{port}") for i, port in enumerate(_requested(app)) if port]
+
+
+def _requested(app: App) -> tuple[int, ...]:
+    if app.network_mode is NetworkMode.HOST:
+        return app.service_ports
+    return tuple(mapping.container_port for mapping in app.port_mappings)
 
 
 def _env_name(text: str) -> str:
@@ -124,10 +146,7 @@ def _env_name(text: str) -> str:
 
 def _port_environment(app: App, instance: Instance) -> dict[str, str]:
     env = {"HOST": instance.host}
-    if app.network_mode is NetworkMode.HOST:
-        requested = app.service_ports
-    else:
-        requested = tuple(mapping.container_port for mapping in app.port_mappings)
+    requested = _requested(app)
     published: list[int] = []
     for index, (host_port, container_port, wanted, name) in enumerate(
         zip(

@@ -50,10 +50,45 @@ WallSeconds = Annotated[float, Meta(ge=0, le=SECONDS_MAX)]  # since 1970, UTC
 WallMillis = Annotated[int, Meta(ge=0, le=SECONDS_MAX * 1000)]  # likewise
 Amount = Annotated[float, Meta(ge=0, le=AMOUNT_MAX)]  # cpus in cores, mem and disk in MiB
 Ratio = Annotated[float, Meta(ge=0, le=1)]
+# What Marathon's API takes as a whole number of 32 bits: 68 years.
+ShortSeconds = Annotated[float, Meta(ge=0, le=INT32_MAX)]
+# What delays grow by. From the largest on, the first failure leads to the longest of delays.
+Growth = Annotated[float, Meta(ge=1, le=INT32_MAX)]
 # A number that only has to be one: neither infinite nor nan.
 _FLOAT_MAX: Final = 1.7976931348623157e308
 _ENDLESS: Final = 1e300
 Finite = Annotated[float, Meta(ge=-_FLOAT_MAX, le=_FLOAT_MAX)]
+
+# The longest text that Linux gives a program, with the NUL that ends it (MAX_ARG_STRLEN).
+ARGUMENT_MAX_BYTES: Final = 128 * 1024 - 1
+# An argument, the value of a variable or of a label: C ends a text at the first NUL.
+Text = Annotated[
+    str,
+    Meta(
+        max_length=ARGUMENT_MAX_BYTES,
+        pattern=r"\A[^\x00]*\Z",
+        description="must not hold a NUL character",
+    ),
+]
+# What is written on one line: a user, an image, a path, the key of a label.
+Name = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=1024,
+        pattern=r"\A[^\x00-\x1f\x7f]*\Z",
+        description="must not hold control characters",
+    ),
+]
+VariableName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=1024,
+        pattern=r"\A[^=\x00-\x1f\x7f]*\Z",
+        description="must not hold '=' or control characters",
+    ),
+]
 
 # ---------------------------------------------------------------------------------- asking
 
@@ -83,11 +118,12 @@ def problem(kind: Any, value: Any) -> str | None:
 
 def _text_problem(meta: Meta, value: str) -> str | None:
     if meta.min_length is not None and len(value) < meta.min_length:
-        return f"must have at least {meta.min_length} characters"
+        least = meta.min_length
+        return "must not be empty" if least == 1 else f"must have at least {least} characters"
     if meta.max_length is not None and len(value) > meta.max_length:
-        return f"must have at most {meta.max_length} characters"
+        return f"must have at most {meta.max_length} characters, not {len(value)}"
     if meta.pattern is not None and re.search(meta.pattern, value) is None:
-        return f"must match {meta.pattern}"
+        return meta.description or f"must match {meta.pattern}"
     return None
 
 

@@ -32,7 +32,6 @@ from .definition import changed_app, new_app
 from .errors import Violation, message, not_valid, wrong_shape
 from .http import answer, body, deployment_answer, deployment_header, flag
 from .node import Node, Term, refusal
-from .schema import without_nulls
 from .selector import parse_selector
 from .tasks import TaskRoutes
 
@@ -174,12 +173,14 @@ class AppRoutes:
         before = view.app
         if not flag("partialUpdate", default=True):
             return Target(new_app(document, rules, app_id=app_id), before.version_ms)
-        document = without_nulls(document)
-        if isinstance(document, dict) and "version" in document:
-            if set(document) - {"version", "id"}:
+        version = document.get("version") if isinstance(document, dict) else None
+        if version is not None:
+            if any(document[key] is not None for key in set(document) - {"version", "id"}):
                 text = "The 'version' field may only be combined with the 'id' field."
                 raise not_valid([Violation("/", text)])
-            old = _old(view, str(document["version"]))
+            if not isinstance(version, str):
+                raise wrong_shape([Violation("/version", "error.expected.jsstring")])
+            old = _old(view, version)
             return Target(replace(old, role=before.role), before.version_ms)
         return Target(changed_app(document, before, rules), before.version_ms)
 

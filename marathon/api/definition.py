@@ -1,16 +1,20 @@
 """From an app's document to an `App`: old forms, defaults, rules (3.2, 3.3, 3.4).
 
-document -> `schema.read_app` (types) -> `_modern` (old keys become new ones)
+document -> `shape.read` (types and bounds) -> `_modern` (old keys become new ones)
          -> laid over the present definition, if partial -> `_Reader` (defaults and rules)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
-from .. import paths
+from mezzo.ids import AgentId
+from mezzo.units import ARGUMENT_MAX_BYTES, PORT_MAX
+
+from .. import paths, taskinfo
 from ..app import (
     SINGLE_INSTANCE_LABEL,
     App,
@@ -31,12 +35,22 @@ from ..app import (
     UpgradeStrategy,
 )
 from ..constraints import constraint_problem
+from ..instances import Instance, new_instance_id
 from ..render import DISABLED, definition_json
-from .errors import Violation, not_valid
-from .schema import AppDoc, HealthCheckDoc, PortMappingDoc, later_features, read_app
-
-Doc = dict[str, Any]
-T = TypeVar("T")
+from .errors import Violation, not_valid, wrong_shape
+from .schema import (
+    AppDoc,
+    ContainerDoc,
+    DockerDoc,
+    HealthCheckDoc,
+    IpAddressDoc,
+    Mode,
+    NetworkDoc,
+    PortDefinitionDoc,
+    PortMappingDoc,
+    later_features,
+)
+from .shape import Json, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,36 +62,58 @@ class Rules:
     bridge_name: str = "mesos-bridge"
 
 
-def new_app(document: Any, rules: Rules, *, app_id: str | None = None) -> App:  # noqa: ANN401
+def new_app(document: Json, rules: Rules, *, app_id: str | None = None) -> App:
     """A complete definition. app_id: from the path; it wins over the document's.
 
     Raises ApiError (422).
     """
-    return _finish(_modern(_read(document, app_id), rules), rules)
+    draft = _read(document, rules)
+    if app_id is not None:
+        draft.doc.id = app_id
+    return _finish(draft, rules)
 
 
-def changed_app(document: Any, before: App, rules: Rules) -> App:  # noqa: ANN401 - any JSON
+def changed_app(document: Json, before: App, rules: Rules) -> App:
     """`before` with the values that are given in place of its own; nothing is merged deeper."""
-    update = _modern(_read(document, before.id), rules)
-    merged = definition_json(before) | update
-    if "networks" in update or "container" in update:
-        _drop_other_ports(merged, update)
-    return _finish(merged, rules)
+    update = _read(document, rules)
+    doc = read(AppDoc, definition_json(before)).value
+    for key in update.given - {"id"}:
+        setattr(doc, key, getattr(update.doc, key))
+    _drop_other_ports(doc, update.given)
+    return _finish(_Draft(doc, update.given, update.violations), rules)
 
 
-def _read(document: Any, app_id: str | None) -> Doc:  # noqa: ANN401 - any JSON
+def unknown_keys(document: Json) -> list[str]:
+    """Paths of keys that nobody knows, each with what may be meant. They are dropped."""
+    return read(AppDoc, document).found.unknown
+
+
+@dataclass(slots=True)
+class _Draft:
+    """given: the keys that the document says something about, old ones translated."""
+
+    doc: AppDoc
+    given: set[str]
+    violations: list[Violation]
+
+
+def _read(document: Json, rules: Rules) -> _Draft:
     later = later_features(document)
     if later:
         raise not_valid(later)
-    doc = read_app(document)
-    if app_id is not None:
-        doc["id"] = app_id
-    return doc
+    reading = read(AppDoc, document)
+    if reading.found.wrong:
+        raise wrong_shape(reading.found.wrong + reading.found.out_of_bounds)
+    draft = _Draft(reading.value, set(reading.given), list(reading.found.out_of_bounds))
+    _modern(draft, rules)
+    return draft
 
 
-def _finish(doc: Doc, rules: Rules) -> App:
-    reader = _Reader(AppDoc.model_validate(doc), rules)
+def _finish(draft: _Draft, rules: Rules) -> App:
+    reader = _Reader(draft.doc, rules, draft.violations)
     app = reader.app()
+    if not reader.violations:
+        reader.check_task(app)
     if reader.violations:
         raise not_valid(reader.violations)
     return app
@@ -86,89 +122,110 @@ def _finish(doc: Doc, rules: Rules) -> App:
 # ---------------------------------------------------------------------------------- old forms
 
 
-_DOCKER_NETWORKS: Final = {"HOST": "host", "BRIDGE": "container/bridge", "USER": "container"}
+_DOCKER_NETWORKS: Final[Mapping[str, Mode]] = {
+    "HOST": "host",
+    "BRIDGE": "container/bridge",
+    "USER": "container",
+}
 
 
-def _modern(doc: Doc, rules: Rules) -> Doc:
-    """Old keys become new ones. Raises ApiError where both are given."""
-    doc = dict(doc)
-    wrong: list[Violation] = []
-    docker: Doc = (doc.get("container") or {}).get("docker") or {}
-    address = doc.pop("ipAddress", None)
-    if "network" in docker and "networks" in doc:
+def _modern(draft: _Draft, rules: Rules) -> None:
+    """Old keys become new ones. Raises ApiError where both are given, and differ."""
+    doc, wrong = draft.doc, list[Violation]()
+    docker = doc.container.docker if doc.container is not None else None
+    if docker is not None and docker.network is not None and doc.networks is not None:
         text = "must not specify both container.docker.network and networks"
         wrong.append(Violation("/container/docker/network", text))
-    if address is not None and "networks" in doc:
+    if doc.ipAddress is not None and doc.networks is not None:
         wrong.append(Violation("/ipAddress", "must not specify both networks and ipAddress"))
-    if address is not None and (doc.get("ports") or doc.get("portDefinitions")):
+    if doc.ipAddress is not None and (doc.ports or doc.portDefinitions):
         wrong.append(Violation("/", "cannot specify both an IP address and port"))
-    if "ports" in doc and "portDefinitions" in doc:
+    definitions = doc.portDefinitions
+    if not (doc.ports is None or definitions is None) and doc.ports != [
+        d.port for d in definitions
+    ]:
         wrong.append(Violation("/", "cannot specify both ports and port definitions"))
-    if docker.get("network") == "NONE":
-        wrong.append(Violation("/container/docker/network", "error.unknown.enum.literal"))
     if wrong:
-        raise not_valid(wrong)
-    if address is not None:
-        _modern_address(doc, address, rules)
-    if docker:
-        _modern_docker(doc, docker)
-    ports = doc.pop("ports", None)
-    if ports is not None and _all_host(doc.get("networks")):
-        doc["portDefinitions"] = [{"port": port} for port in ports]
-    return doc
+        raise not_valid(wrong + draft.violations)
+    if doc.ipAddress is not None:
+        _modern_address(draft, doc.ipAddress, rules)
+    if docker is not None:
+        _modern_docker(draft, docker)
+    _modern_ports(draft)
 
 
-def _modern_address(doc: Doc, address: Doc, rules: Rules) -> None:
-    name = address.get("networkName")
-    if name == rules.bridge_name:
-        doc["networks"] = [{"mode": "container/bridge", "labels": address.get("labels", {})}]
+def _modern_address(draft: _Draft, address: IpAddressDoc, rules: Rules) -> None:
+    doc = draft.doc
+    if address.networkName == rules.bridge_name:
+        network = NetworkDoc("container/bridge", labels=address.labels)
     else:
-        network: Doc = {"mode": "container", "labels": address.get("labels", {})}
-        doc["networks"] = [network | ({} if name is None else {"name": name})]
-    discovered = (address.get("discovery") or {}).get("ports") or []
-    container = dict(doc.get("container") or {})
-    if discovered and not container.get("portMappings"):
-        container["portMappings"] = [
-            {"containerPort": port["number"], **{k: v for k, v in port.items() if k != "number"}}
+        network = NetworkDoc("container", address.networkName, address.labels)
+    doc.networks = [network]
+    draft.given.add("networks")
+    discovered = address.discovery.ports if address.discovery is not None else []
+    if discovered and not (doc.container is not None and doc.container.portMappings):
+        doc.container = doc.container or ContainerDoc()
+        doc.container.portMappings = [
+            PortMappingDoc(port.number, protocol=port.protocol, name=port.name, labels=port.labels)
             for port in discovered
         ]
-        doc["container"] = container
+        draft.given.add("container")
 
 
-def _modern_docker(doc: Doc, docker: Doc) -> None:
-    docker = dict(docker)
-    container = dict(doc["container"])
-    network = docker.pop("network", None)
-    mappings = docker.pop("portMappings", None)
-    if network is not None and "networks" not in doc:
-        doc["networks"] = [{"mode": _DOCKER_NETWORKS[network]}]
-    if mappings is not None and "portMappings" not in container:
-        # With host networking they never meant anything, and old clients send them empty.
-        container["portMappings"] = mappings
-    doc["container"] = container | {"docker": docker}
+def _modern_docker(draft: _Draft, docker: DockerDoc) -> None:
+    doc = draft.doc
+    assert doc.container is not None
+    if docker.network is not None and doc.networks is None:
+        doc.networks = [NetworkDoc(_DOCKER_NETWORKS[docker.network])]
+        draft.given.add("networks")
+        if docker.network != "HOST":
+            _forget_definitions(draft)
+    if docker.portMappings is not None and doc.container.portMappings is None:
+        doc.container.portMappings = docker.portMappings
 
 
-def _drop_other_ports(merged: Doc, update: Doc) -> None:
+def _modern_ports(draft: _Draft) -> None:
+    doc = draft.doc
+    if doc.ports is None:
+        return
+    if not _all_host(doc.networks):
+        _forget_definitions(draft)
+    elif doc.portDefinitions is None:
+        doc.portDefinitions = [PortDefinitionDoc(port) for port in doc.ports]
+        draft.given.add("portDefinitions")
+
+
+def _forget_definitions(draft: _Draft) -> None:
+    """Up to 1.4 Marathon wrote the service ports as definitions, too, whatever the network."""
+    draft.doc.portDefinitions = None
+    draft.given.discard("portDefinitions")
+
+
+def _drop_other_ports(doc: AppDoc, given: set[str]) -> None:
     """Who changes the kind of network need not also take back the ports of the old kind."""
-    if _all_host(merged.get("networks")):
-        container = merged.get("container")
-        if container and "container" not in update:
-            merged["container"] = {k: v for k, v in container.items() if k != "portMappings"}
-    elif "portDefinitions" not in update:
-        merged.pop("portDefinitions", None)
-        if "requirePorts" not in update:
-            merged["requirePorts"] = False
+    if not given & {"networks", "container"}:
+        return
+    if _all_host(doc.networks):
+        if doc.container is not None and "container" not in given:
+            doc.container.portMappings = None
+    elif "portDefinitions" not in given:
+        doc.portDefinitions = None
+        if "requirePorts" not in given:
+            doc.requirePorts = False
 
 
-def _all_host(networks: Any) -> bool:  # noqa: ANN401 - a document's list
-    return all(network.get("mode", "container") == "host" for network in networks or ())
+def _all_host(networks: Sequence[NetworkDoc] | None) -> bool:
+    return all(network.mode == "host" for network in networks or ())
 
 
 # ---------------------------------------------------------------------------------- rules
 
-_PORT_MAX: Final = 65535
 _NO_COMMAND: Final = (
     "AppDefinition must either contain one of 'cmd' or 'args', and/or a 'container'."
+)
+_EMPTY_COMMAND: Final = (
+    "must not be empty: leave it out, or give null, for an image's own command; to take an app's "
+    "command away, send the whole app with ?partialUpdate=false"
 )
 _PORT_INDEX: Final = (
     "Health check port indices must address an element of the ports array or container port "
@@ -182,7 +239,7 @@ class _Reader:
 
     doc: AppDoc
     rules: Rules
-    violations: list[Violation] = field(default_factory=list)
+    violations: list[Violation]
 
     def app(self) -> App:
         doc = self.doc
@@ -197,10 +254,10 @@ class _Reader:
             args=tuple(doc.args),
             user=doc.user,
             env=doc.env,
-            instances=self._least("/instances", doc.instances, 0),
-            cpus=self._least("/cpus", doc.cpus, 0.001),
-            mem=self._least("/mem", doc.mem, 0),
-            disk=self._least("/disk", doc.disk, 0),
+            instances=doc.instances,
+            cpus=doc.cpus,
+            mem=doc.mem,
+            disk=doc.disk,
             constraints=self._constraints(),
             port_definitions=self._port_definitions(networks),
             require_ports=doc.requirePorts and networks[0].mode is NetworkMode.HOST,
@@ -211,9 +268,9 @@ class _Reader:
             labels=doc.labels,
             accepted_resource_roles=tuple(doc.acceptedResourceRoles) or None,
             role=self._role(),
-            backoff_s=self._least("/backoffSeconds", doc.backoffSeconds, 0),
-            backoff_factor=self._least("/backoffFactor", doc.backoffFactor, 1),
-            max_launch_delay_s=self._least("/maxLaunchDelaySeconds", doc.maxLaunchDelaySeconds, 0),
+            backoff_s=doc.backoffSeconds,
+            backoff_factor=doc.backoffFactor,
+            max_launch_delay_s=doc.maxLaunchDelaySeconds,
             kill_grace_s=doc.taskKillGracePeriodSeconds,
             unreachable=self._unreachable(),
             kill_selection=KillSelection(doc.killSelection),
@@ -224,18 +281,16 @@ class _Reader:
     def _wrong(self, path: str, error: str) -> None:
         self.violations.append(Violation(path, error))
 
-    def _least(self, path: str, value: T, least: float) -> T:
-        if value < least:  # type: ignore[operator]
-            self._wrong(path, f"error.min: must be at least {least}")
-        return value
-
     # ---- the whole
 
     def _check_whole(self, app: App) -> None:
         has_image = app.container is not None and app.container.docker is not None
-        cmd, args = bool(app.cmd), bool(app.args)
-        if (cmd and args) or not (cmd or args or has_image):
+        if app.cmd is not None and not app.cmd.strip():
+            self._wrong("/cmd", _EMPTY_COMMAND)
+        elif (app.cmd is not None and app.args) or not (app.cmd or app.args or has_image):
             self._wrong("/", _NO_COMMAND)
+        if app.args and not has_image and not app.args[0]:
+            self._wrong("/args(0)", "must not be empty: it is the program")
         if app.single_instance and app.instances > 1:
             self._wrong("/instances", "Single instance app may only have one instance")
         by_agent = [check for check in app.health_checks if check.protocol.by_agent]
@@ -243,11 +298,31 @@ class _Reader:
             self._wrong("/", "AppDefinition can contain at most one Mesos health check")
         count = len(app.service_ports)
         for check in app.health_checks:
-            if check.port_index is not None and not 0 <= check.port_index < count:
+            if check.port_index is not None and check.port_index >= count:
                 self._wrong("/", _PORT_INDEX)
                 break
-        if app.kill_grace_s is not None and app.kill_grace_s < 0:
-            self._wrong("/taskKillGracePeriodSeconds", "error.min: must be at least 0")
+        self._check_variables(app)
+
+    def _check_variables(self, app: App) -> None:
+        """No variable of a task is lost because another label or port has the same."""
+        labels = Counter(taskinfo.label_variable(*label) for label in app.labels.items())
+        for name, count in labels.items():
+            if name is not None and count > 1:
+                self._wrong("/labels", f"{count} of them become the variable {name}: rename some")
+        numbers: dict[str, set[int]] = {}
+        for index, name in taskinfo.port_number_variables(app):
+            numbers.setdefault(name, set()).add(index)
+        for index, name in taskinfo.port_name_variables(app):
+            if index not in (others := numbers.get(name, {index})):
+                path = f"{_ports_path(app)}({index})/name"
+                self._wrong(path, f"becomes {name}, the variable of port {min(others)}: rename it")
+
+    def check_task(self, app: App) -> None:
+        """Can a program be given all that a task of this app is given?"""
+        for path, text in _arguments(app):
+            if (size := len(text.encode())) > ARGUMENT_MAX_BYTES:
+                most = f"at most {ARGUMENT_MAX_BYTES} can be given to a program"
+                self._wrong(path, f"takes {size} bytes in a task: {most}")
 
     def _role(self) -> str:
         role = self.doc.role or self.rules.role
@@ -305,9 +380,8 @@ class _Reader:
         if docs is None:
             return (PortDefinition(name="default"),)
         self._unique_names("/portDefinitions", [doc.name for doc in docs])
-        self._unique_ports("/portDefinitions", [(doc.port, doc.protocol) for doc in docs])
-        for index, doc in enumerate(docs):
-            self._port(f"/portDefinitions({index})/port", doc.port)
+        # Whatever their protocols: what an offer holds are numbers.
+        self._unique_ports("/portDefinitions", [(doc.port, "any") for doc in docs])
         return tuple(PortDefinition(doc.port, doc.protocol, doc.name, doc.labels) for doc in docs)
 
     def _port_mappings(self, networks: Sequence[Network]) -> tuple[PortMapping, ...] | None:
@@ -325,26 +399,18 @@ class _Reader:
         self._unique_names(path, [doc.name for doc in docs])
         taken = [(doc.hostPort or 0, doc.protocol) for doc in docs]
         self._unique_ports(path, taken)
-        return tuple(self._port_mapping(f"{path}({i})", doc, bridge) for i, doc in enumerate(docs))
-
-    def _port_mapping(self, path: str, doc: PortMappingDoc, bridge: bool) -> PortMapping:
-        host_port = 0 if doc.hostPort is None and bridge else doc.hostPort
-        self._port(f"{path}/containerPort", doc.containerPort)
-        self._port(f"{path}/hostPort", host_port or 0)
-        self._port(f"{path}/servicePort", doc.servicePort)
-        return PortMapping(
-            doc.containerPort,
-            host_port,
-            doc.servicePort,
-            doc.protocol,
-            doc.name,
-            doc.labels,
-            tuple(doc.networkNames),
+        return tuple(
+            PortMapping(
+                doc.containerPort,
+                0 if doc.hostPort is None and bridge else doc.hostPort,
+                doc.servicePort,
+                doc.protocol,
+                doc.name,
+                doc.labels,
+                tuple(doc.networkNames),
+            )
+            for doc in docs
         )
-
-    def _port(self, path: str, port: int) -> None:
-        if not 0 <= port <= _PORT_MAX:
-            self._wrong(path, f"must be between 0 and {_PORT_MAX}")
 
     def _unique_names(self, path: str, names: Iterable[str | None]) -> None:
         given = [name for name in names if name]
@@ -369,13 +435,8 @@ class _Reader:
         if kind == "DOCKER" and (docker is None or not docker.image):
             self._wrong("/container/docker/image", "must not be empty")
         for index, volume in enumerate(doc.volumes):
-            path = f"/container/volumes({index})"
-            for name, value in (
-                ("containerPath", volume.containerPath),
-                ("hostPath", volume.hostPath),
-            ):
-                if not value:
-                    self._wrong(f"{path}/{name}", "must not be empty")
+            if volume.hostPath is None:
+                self._wrong(f"/container/volumes({index})/hostPath", "must not be empty")
         return Container(
             kind,
             None
@@ -386,7 +447,7 @@ class _Reader:
                 docker.privileged,
                 tuple(Parameter(p.key, p.value) for p in docker.parameters),
             ),
-            tuple(HostVolume(v.containerPath, v.hostPath, v.mode) for v in doc.volumes),
+            tuple(HostVolume(v.containerPath, v.hostPath or "", v.mode) for v in doc.volumes),
             mappings,
         )
 
@@ -405,20 +466,6 @@ class _Reader:
             self._wrong(f"{path}/command", "is only allowed with the protocol COMMAND")
         if doc.port is not None and doc.portIndex is not None:
             self._wrong(path, "HealthCheck must specify either a port or a portIndex")
-        for name, value in (
-            ("gracePeriodSeconds", doc.gracePeriodSeconds),
-            ("delaySeconds", doc.delaySeconds),
-            ("maxConsecutiveFailures", doc.maxConsecutiveFailures),
-        ):
-            self._least(f"{path}/{name}", value, 0)
-        for name, value in (
-            ("intervalSeconds", doc.intervalSeconds),
-            ("timeoutSeconds", doc.timeoutSeconds),
-        ):
-            if value <= 0:
-                self._wrong(f"{path}/{name}", "must be greater than 0")
-        if doc.port is not None:
-            self._port(f"{path}/port", doc.port)
         port_index = doc.portIndex
         if port_index is None and doc.port is None and not by_command:
             port_index = 0
@@ -460,9 +507,8 @@ class _Reader:
             ("minimumHealthCapacity", doc.minimumHealthCapacity),
             ("maximumOverCapacity", doc.maximumOverCapacity),
         ):
-            highest = 0 if single else 1
-            if not 0 <= value <= highest:
-                text = f"got {value}, expected between 0.0 and {highest}.0"
+            if single and value > 0:
+                text = f"got {value}, expected between 0.0 and 0.0"
                 self._wrong(f"/upgradeStrategy/{name}", text)
         return UpgradeStrategy(doc.minimumHealthCapacity, doc.maximumOverCapacity)
 
@@ -474,12 +520,44 @@ class _Reader:
             assert doc == DISABLED
             return None
         inactive, expunge = doc.inactiveAfterSeconds, doc.expungeAfterSeconds
-        path = "/unreachableStrategy"
-        self._least(f"{path}/inactiveAfterSeconds", inactive, 0)
         if inactive > expunge:
             self._wrong(
-                path,
+                "/unreachableStrategy",
                 f"inactiveAfterSeconds ({inactive:g}) must be less or equal to "
                 f"expungeAfterSeconds, which is {expunge:g}",
             )
         return UnreachableStrategy(inactive, expunge)
+
+
+# ---------------------------------------------------------------------------------- a task of it
+
+
+def _ports_path(app: App) -> str:
+    host = app.network_mode is NetworkMode.HOST
+    return "/portDefinitions" if host else "/container/portMappings"
+
+
+def _arguments(app: App) -> Iterator[tuple[str, str]]:
+    """Every text that a program of the app is started with, and where in the document it is."""
+    if app.cmd is not None:
+        yield "/cmd", app.cmd
+    for index, argument in enumerate(app.args):
+        yield f"/args({index})", argument
+    ports = len(app.service_ports)
+    instance = Instance(
+        id=new_instance_id(app.id, _SOME_UUID),
+        app_id=app.id,
+        version_ms=0,
+        config_ms=0,
+        agent_id=AgentId("agent"),
+        host="host",
+        staged_at=0,
+        host_ports=(PORT_MAX,) * ports,
+        container_ports=(PORT_MAX,) * ports,
+    )
+    for name, value in taskinfo.task_environment(app, instance, None).items():
+        path = f"/env/{name}" if name in app.env else "/labels" if "LABEL" in name else "/"
+        yield path, f"{name}={value}"
+
+
+_SOME_UUID: Final = "00000000-0000-0000-0000-000000000000"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+VIOLATIONS_MAX: Final = 100
+_PATH_MAX: Final = 300
 
 
 class ApiError(Exception):
@@ -32,19 +35,26 @@ def not_json(parser_text: str) -> ApiError:
     return ApiError(400, {"message": "Invalid JSON", "details": parser_text})
 
 
-def wrong_shape(violations: Iterable[Violation]) -> ApiError:
+def wrong_shape(violations: Sequence[Violation]) -> ApiError:
     return ApiError(422, {"message": "Invalid JSON", "details": _details(violations)})
 
 
-def not_valid(violations: Iterable[Violation]) -> ApiError:
+def not_valid(violations: Sequence[Violation]) -> ApiError:
     return ApiError(422, {"message": "Object is not valid", "details": _details(violations)})
 
 
-def _details(violations: Iterable[Violation]) -> list[dict[str, Any]]:
+def _details(violations: Sequence[Violation]) -> list[dict[str, Any]]:
+    """By path. Paths hold what a client has sent, so there are only so many, of so many letters."""
     by_path: dict[str, list[str]] = {}
-    for violation in violations:
-        by_path.setdefault(violation.path, []).append(violation.error)
+    for violation in violations[:VIOLATIONS_MAX]:
+        by_path.setdefault(_shortened(violation.path), []).append(violation.error)
+    if (more := len(violations) - VIOLATIONS_MAX) > 0:
+        by_path.setdefault("/", []).append(f"and {more} more")
     return [{"path": path, "errors": errors} for path, errors in by_path.items()]
+
+
+def _shortened(path: str) -> str:
+    return path if len(path) <= _PATH_MAX else f"{path[:_PATH_MAX]}…"
 
 
 def locked(deployment_ids: Iterable[str]) -> ApiError:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from mezzo.marathon.api.definition import Rules, changed_app, new_app
+from mezzo.ids import AgentId
+from mezzo.marathon.api.definition import Rules, changed_app, new_app, unknown_keys
 from mezzo.marathon.api.errors import ApiError
 from mezzo.marathon.app import App, NetworkMode, UnreachableStrategy, UpgradeStrategy
+from mezzo.marathon.instances import Instance, new_instance_id
 from mezzo.marathon.planner import same_configuration
 from mezzo.marathon.render import app_json
 from mezzo.record import replace
@@ -184,6 +188,62 @@ SEVERAL = (
             "/portDefinitions",
             "Ports must be unique.",
         ),
+        (  # an offer holds numbers, whatever is spoken there
+            {"portDefinitions": [{"port": 80}, {"port": 80, "protocol": "udp"}]},
+            "/portDefinitions",
+            "Ports must be unique.",
+        ),
+        ({"ports": [80, 80]}, "/portDefinitions", "Ports must be unique."),
+        ({"ports": [80], "portDefinitions": [{"port": 81}]}, "/", "cannot specify both ports"),
+        ({"cmd": ""}, "/cmd", "must not be empty"),
+        ({"cmd": " \n"}, "/cmd", "must not be empty"),
+        ({"cmd": "", "args": ["x"]}, "/cmd", "must not be empty"),
+        ({"cmd": "", "container": BRIDGED}, "/cmd", "must not be empty"),
+        ({"cmd": None, "args": ["", "x"]}, "/args(0)", "must not be empty"),
+        ({"portDefinitions": [{"name": "HTTP"}]}, "/portDefinitions(0)/name", "must match ^[a-z0"),
+        (
+            {"portDefinitions": [{"name": "a" * 64}]},
+            "/portDefinitions(0)/name",
+            "must have at most 63 characters, not 64",
+        ),
+        ({"labels": {"a.b": "1", "A-b": "2"}}, "/labels", "2 of them become the variable MARATHON"),
+        (
+            {"portDefinitions": [{"port": 81, "name": "80"}, {"port": 80}]},
+            "/portDefinitions(0)/name",
+            "becomes PORT_80, the variable of port 1: rename it",
+        ),
+        ({"env": {"": "x"}}, "/env/", "must not be empty"),
+        ({"env": {"A=B": "x"}}, "/env/A=B", "must not hold '=' or control characters"),
+        ({"env": {"A\0": "x"}}, "/env/A\0", "must not hold '=' or control characters"),
+        ({"env": {"A": "\0"}}, "/env/A", "must not hold a NUL character"),
+        ({"env": {"A": "x" * 131_070}}, "/env/A", "takes 131072 bytes in a task: at most 131071"),
+        ({"env": {"A": "ä" * 70_000}}, "/env/A", "takes 140002 bytes in a task"),
+        ({"cmd": "x" * 131_072}, "/cmd", "must have at most 131071 characters, not 131072"),
+        (
+            {"labels": {f"{n:05}" + "x" * 500: "" for n in range(300)}},
+            "/labels",
+            "takes 151819 bytes in a task",
+        ),
+        ({"cmd": "a\0b"}, "/cmd", "must not hold a NUL character"),
+        ({"user": ""}, "/user", "must not be empty"),
+        ({"user": "a\nb"}, "/user", "must not hold control characters"),
+        (
+            {"container": {"type": "DOCKER", "docker": {"image": "a b"}}},
+            "/container/docker/image",
+            "must not hold spaces or control characters",
+        ),
+        ({"healthChecks": [{"path": "/ HTTP/1.1\r\nX: y"}]}, "/healthChecks(0)/path", "must not "),
+        ({"healthChecks": [{}] * 51}, "/healthChecks", "must have at most 50 entries, not 51"),
+        ({"networks": [{"name": f"n{n}"} for n in range(3000)]}, "/networks", "must have at most "),
+        ({"env": {f"A{n}": "" for n in range(10_001)}}, "/env", "must have at most 10000 entries"),
+        ({"ports": [0] * 1001}, "/ports", "must have at most 1000 entries, not 1001"),
+        (
+            {"id": "/q/" + "x" * 260},
+            "/id",
+            "must have at most 193 characters, not 262: the id of a task is made of it",
+        ),
+        ({"id": "/x" * 120}, "/id", "must have at most 193 characters, not 239"),
+        ({"id": "/" + "x" * 1_000_000 + "!"}, "/id", "must have at most 193 characters"),
         (  # 14
             {"container": BRIDGED | {"portMappings": [{"containerPort": 80}]}},
             "/container/portMappings",
@@ -347,6 +407,152 @@ def test_what_this_version_cannot_do_is_refused_not_ignored(
     document: dict[str, Any], path: str
 ) -> None:
     assert list(refused(**document)) == [path]
+
+
+# ---------------------------------------------------------------------------------- bounds
+
+INT32 = 2**31 - 1
+
+
+def nested(path: str, value: Any) -> tuple[dict[str, Any], str]:
+    """A document with the value at `a.b` or `a[].b`, and the place as errors name it."""
+    for key in reversed(path.split(".")):
+        value = {key.removesuffix("[]"): [value] if key.endswith("[]") else value}
+    return value, "/" + path.replace(".", "/").replace("[]", "(0)")
+
+
+@pytest.mark.parametrize(
+    ("path", "low", "high"),
+    [
+        ("instances", 0, INT32),
+        ("cpus", 0.001, 1e12),
+        ("mem", 0, 1e12),
+        ("disk", 0, 1e12),
+        ("backoffSeconds", 0, INT32),
+        ("backoffFactor", 1, INT32),
+        ("maxLaunchDelaySeconds", 0, INT32),
+        ("taskKillGracePeriodSeconds", 0, 9223372036),
+        ("upgradeStrategy.minimumHealthCapacity", 0, 1),
+        ("upgradeStrategy.maximumOverCapacity", 0, 1),
+        ("unreachableStrategy.expungeAfterSeconds", 0, 9223372036),
+        ("healthChecks[].gracePeriodSeconds", 0, INT32),
+        ("healthChecks[].intervalSeconds", 0.1, INT32),
+        ("healthChecks[].timeoutSeconds", 0.001, INT32),
+        ("healthChecks[].delaySeconds", 0, INT32),
+        ("healthChecks[].maxConsecutiveFailures", 0, INT32),
+        ("healthChecks[].port", 1, 65535),
+        ("ports[]", 0, 65535),
+        ("portDefinitions[].port", 0, 65535),
+    ],
+)
+def test_numbers_are_taken_up_to_their_bounds_and_refused_beyond(
+    path: str, low: float, high: float
+) -> None:
+    for value in (low, high, float(high)):
+        document, _ = nested(path, value)
+        app = read(**document)
+        assert new_app(json.loads(json.dumps(app_json(app))), RULES) == app
+    for value in (low - 1, high + 1, 10 * high, -1e300, 1e300, 1e30, 2**63, 10**400):
+        document, place = nested(path, value)
+        assert place in refused(**document), value
+    for value in (math.nan, math.inf, -math.inf, True, "1", [], {}):
+        document, place = nested(path, value)
+        assert place in str(refused(**document)), value
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    found = refused(cpus=0, mem=-1, instances=1e300, constraints=[["hostname", "NEAR"]], cmd="")
+    assert set(found) == {"/cpus", "/mem", "/instances", "/constraints(0)", "/cmd"}
+    found = refused(cpus="0", mem=-1, networks=[{"mode": "x"}, {"name": 1}])
+    assert set(found) == {"/cpus", "/mem", "/networks(0)/mode", "/networks(1)/name"}
+
+
+def test_an_answer_is_short_whatever_was_wrong() -> None:
+    found = refused(env={f"{'x' * 5000}{n}": 1 for n in range(9000)})
+    assert len(json.dumps(found)) < 50_000
+    assert found["/"] == ["and 17900 more"]
+
+
+def test_the_longest_id_makes_the_id_of_a_task() -> None:
+    app = read(id="/q/" + "x" * 191)
+    record = Instance(new_instance_id(app.id, str(UUID(int=0))), app.id, 0, 0, AgentId("a"), "h", 0)
+    assert len(replace(record, incarnation=INT32).task_id) == 255
+
+
+def test_a_command_of_the_image_is_run_without_one() -> None:
+    docker = {"type": "DOCKER", "docker": {"image": "x"}}
+    assert new_app({"id": "/a", "cmd": None, "container": docker}, RULES).cmd is None
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"ipAddress": None, "labels": {}, "uris": [], "fetch": [], "dependencies": []},
+        {"requirePorts": False, "acceptedResourceRoles": [], "storeUrls": []},
+    ],
+)
+def test_what_marathon_up_to_1_4_wrote_is_read(more: dict[str, Any]) -> None:
+    """It told the service ports twice, beside all newer forms."""
+    both = {"ports": [10500], "portDefinitions": [{"port": 10500, "protocol": "tcp", "labels": {}}]}
+    assert read(**both, **more).service_ports == (10500,)
+    assert read(ports=[], portDefinitions=[], **more).service_ports == ()
+    docker = {"image": "x", "network": "BRIDGE", "portMappings": [{"containerPort": 80}]}
+    bridged = read(**both, container={"type": "DOCKER", "docker": docker}, **more)
+    assert [mapping.container_port for mapping in bridged.port_mappings] == [80]
+    assert bridged.port_definitions is None
+    definitions = {"portDefinitions": [{"port": 10000}]}
+    assert read(**definitions, container={"type": "DOCKER", "docker": docker}, **more) == read(
+        container={"type": "DOCKER", "docker": docker}
+    )
+
+
+def test_one_host_port_of_a_bridge_may_be_for_tcp_and_for_udp() -> None:
+    def mappings(*protocols: str) -> list[dict[str, Any]]:
+        return [{"containerPort": 53, "hostPort": 31053, "protocol": p} for p in protocols]
+
+    network = [{"mode": "container/bridge"}]
+    app = read(container=BRIDGED | {"portMappings": mappings("tcp", "udp")}, networks=network)
+    assert [m.host_port for m in app.port_mappings] == [31053, 31053]
+    found = refused(container=BRIDGED | {"portMappings": mappings("tcp", "tcp")}, networks=network)
+    assert found == {"/container/portMappings": ["Ports must be unique."]}
+
+
+def test_a_port_may_be_called_by_its_number() -> None:
+    network = [{"mode": "container/bridge"}]
+    mappings = [{"containerPort": 80, "name": "80"}, {"containerPort": 81, "name": "http"}]
+    read(container=BRIDGED | {"portMappings": mappings}, networks=network)
+
+
+# ---------------------------------------------------------------------------------- unknown keys
+
+
+def test_unknown_keys_are_named_with_what_may_be_meant() -> None:
+    document = {
+        "id": "/a",
+        "instnces": 2,
+        "cmd": "x",
+        "surprise": {"deep": [[1]]},
+        "container": {"docker": {"image": "x", "imgae": "y"}, "volumes": [{"mod": "RO"}]},
+        "healthChecks": [{"intervallSeconds": 3}],
+        "comment": None,
+    }
+    assert unknown_keys(document) == [
+        "/instnces (did you mean instances?)",
+        "/surprise",
+        "/container/docker/imgae (did you mean image?)",
+        "/container/volumes(0)/mod (did you mean mode?)",
+        "/healthChecks(0)/intervallSeconds (did you mean intervalSeconds?)",
+    ]
+    assert len(unknown_keys({str(n): 1 for n in range(1000)})) == 20
+    assert unknown_keys([document]) == []
+
+
+def test_what_a_client_sends_back_is_not_unknown() -> None:
+    """Whole answers are sent back, and old clients know keys that are gone."""
+    old = ("uris", "fetch", "storeUrls", "dependencies", "tty", "executor", "residency")
+    told = ("version", "versionInfo", "tasks", "tasksRunning", "deployments", "lastTaskFailure")
+    assert unknown_keys(app_json(read()) | {key: [1] for key in (*old, *told)}) == []
 
 
 # ---------------------------------------------------------------------------------- changes

@@ -54,7 +54,7 @@ def test_no_step_writes_more_than_a_store_takes_at_once() -> None:
 def test_a_change_that_no_store_takes_is_refused() -> None:
     world = World.of("a")
     stored = dict(world.store)
-    result = world.put(app("/a", env={"BLOB": "x" * 500_000}))
+    result = world.put(app("/a", env={f"BLOB{n}": "x" * 100_000 for n in range(5)}))
     assert isinstance(result, NotValid)
     assert "make the definitions smaller" in result.error
     assert world.store == stored
