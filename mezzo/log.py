@@ -1,17 +1,27 @@
-"""Structured logs: fixed event names, the same keys everywhere (framework, offer, task, agent)."""
+"""Structured logs: fixed event names, the same keys everywhere (framework, offer, task, agent).
+
+A log line is told, never more: whatever is wrong with it, with its values or with where it goes,
+the caller does not notice.
+"""
 
 from __future__ import annotations
 
+import atexit
 import logging
 import sys
-from typing import TextIO, cast
+from collections.abc import Callable, MutableMapping
+from json import dumps
+from typing import Any, Final, TextIO, cast
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
 from mezzo.errors import BadConfig
+from mezzo.log_output import LogOutput, keep_standard_descriptors, one_line, shown
 
 LEVELS = ("debug", "info", "warning", "error")
+# What the lines carry by themselves, or what is shown over several lines.
+_TAKEN: Final = frozenset({"event", "level", "timestamp", "exception", "stack"})
 
 
 def configure(*, level: str = "info", json: bool = False, stream: TextIO | None = None) -> None:
@@ -21,29 +31,83 @@ def configure(*, level: str = "info", json: bool = False, stream: TextIO | None 
     """
     if level not in LEVELS:
         raise BadConfig(f"log level {level!r} is unknown: use one of {', '.join(LEVELS)}")
-    out = stream or sys.stderr
+    keep_standard_descriptors()
+    out = LogOutput(stream or sys.stderr, _notice if json else None)
+    atexit.register(out.flush)
     _structured(level, json, out, final=True)
     logging.basicConfig(
-        stream=out, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s"
+        stream=cast(TextIO, out),
+        level=logging.WARNING,
+        format="%(levelname)s %(name)s %(message)s",
     )
+    logging.raiseExceptions = False  # it would print, and that may wait
     logging.getLogger("kazoo").setLevel(logging.CRITICAL)  # the election reports what matters
 
 
-def _structured(level: str, json: bool, out: TextIO, *, final: bool) -> None:
+def _notice(count: int, why: str) -> str:
+    return dumps({"event": "log.lines_missing", "level": "warning", "count": count, "why": why})
+
+
+def _structured(level: str, json: bool, out: LogOutput, *, final: bool) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer()
+            structlog.processors.JSONRenderer(default=shown)
             if json
             else structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=28),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(out),
+        wrapper_class=_careful(level, json),
+        logger_factory=lambda *_: out,
         cache_logger_on_first_use=final,
     )
+
+
+def _careful(level: str, json: bool) -> type[structlog.BoundLoggerBase]:
+    """A logger class whose methods never raise. What is below `level` costs nothing."""
+
+    def tell(name: str) -> Callable[..., None]:
+        def method(self: structlog.BoundLoggerBase, event: str, /, **facts: Any) -> None:  # noqa: ANN401
+            try:
+                if not _TAKEN.isdisjoint(facts):
+                    facts = {f"{k}_" if k in _TAKEN else k: v for k, v in facts.items()}
+                if not json:  # whose renderer escapes by itself
+                    _keep_to_a_line(facts)
+                self._proxy_to_logger(name, event, **facts)
+            except Exception as error:  # noqa: BLE001 - a log never raises
+                _tell_roughly(self, name, event, facts, error)
+
+        return method
+
+    def nothing(self: structlog.BoundLoggerBase, event: str, /, **facts: object) -> None:
+        pass
+
+    told = LEVELS[LEVELS.index(level) :]
+    methods = {name: tell(name) if name in told else nothing for name in LEVELS}
+    return type("CarefulLogger", (structlog.BoundLoggerBase,), methods)
+
+
+def _keep_to_a_line(facts: MutableMapping[str, Any]) -> None:
+    for key, value in facts.items():
+        if isinstance(value, str) and not value.isprintable():
+            facts[key] = one_line(value)
+
+
+def _tell_roughly(
+    logger: structlog.BoundLoggerBase,
+    name: str,
+    event: str,
+    facts: MutableMapping[str, Any],
+    error: Exception,
+) -> None:
+    """The line could not be made: a key that means something else, a value that can't be shown."""
+    try:
+        rough = {f"{key}_": one_line(shown(value)) for key, value in facts.items()}
+        logger._proxy_to_logger(name, one_line(str(event)), **rough, log_error=shown(error))
+    except Exception:  # noqa: BLE001 - nobody is left to be told
+        pass
 
 
 def get_logger(component: str) -> FilteringBoundLogger:
@@ -52,4 +116,4 @@ def get_logger(component: str) -> FilteringBoundLogger:
 
 
 # For a program that does not configure them, such as a scheduler on the SDK: its stdout is its own.
-_structured("info", json=False, out=sys.stderr, final=False)
+_structured("info", json=False, out=LogOutput(sys.stderr), final=False)
