@@ -21,6 +21,7 @@ from typing import IO, Any, Final, NoReturn
 
 from mezzo.errors import BadConfig, MezzoError
 from mezzo.log import get_logger
+from mezzo.log_files import rotate
 
 # The pid of the process whose end is to be ours. Read once and then removed, so that what we start
 # (tasks above all) does not inherit it.
@@ -31,6 +32,7 @@ WRONG_USE: Final = 2  # as click ends a command for it
 _PR_SET_PDEATHSIG: Final = 1
 _BACKOFF_MIN_S: Final = 0.2
 _BACKOFF_MAX_S: Final = 10.0
+_LOOK_AT_LOG_S: Final = 5.0
 _SETTLED_S: Final = 10.0  # a child that lived so long is no crash loop
 
 
@@ -109,7 +111,8 @@ class Sidecar:
         log_file: Path | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        """`log_file` is appended to and gets stdout and stderr, which are ours without it.
+        """`log_file` is appended to and gets stdout and stderr, which are ours without it. It and
+        its older ones (`log_files.rotate`) are bounded.
 
         `env` is added to our environment.
         """
@@ -140,6 +143,10 @@ class Sidecar:
     def start(self) -> None:
         _running.append(self)
         self._thread.start()
+        if self._log_file is not None:
+            threading.Thread(
+                target=self._bound_log, args=(self._log_file,), name=f"log {self.name}", daemon=True
+            ).start()
 
     def stop(self, grace_s: float = 10.0) -> None:
         """SIGTERM, SIGKILL after `grace_s`; returns when it is gone. May be called again."""
@@ -182,6 +189,10 @@ class Sidecar:
             if self._stopping.wait(backoff_s):
                 return
             backoff_s = min(backoff_s * 2, _BACKOFF_MAX_S)
+
+    def _bound_log(self, log_file: Path) -> None:
+        while not self._stopping.wait(_LOOK_AT_LOG_S):
+            rotate(log_file)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         out: IO[bytes] | None = None
