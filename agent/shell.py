@@ -28,6 +28,7 @@ from mezzo.record import replace
 from mezzo.runtime import Runtime
 from mezzo.store.base import StateStore
 from mezzo.store.open import open_store
+from mezzo.term import opened
 from mezzo.wire.clients import AgentLink
 
 from . import events as e
@@ -67,8 +68,7 @@ async def run_agent(options: AgentOptions) -> int:
     with _only_agent_in(options.work_dir):
         store = open_store(f"sqlite:{options.work_dir.resolve()}/meta/agent.db")
         try:
-            await asyncio.to_thread(store.open_term)
-            stored = await asyncio.to_thread(store.load)
+            _, stored = await opened(store, get_logger("agent"))
             shell = AgentShell(options, store, stored)
             return await shell.run()
         finally:

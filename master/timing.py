@@ -80,8 +80,8 @@ class TimedStore:
         self.max_value_bytes = store.max_value_bytes
         self.max_commit_bytes = store.max_commit_bytes
 
-    def open_term(self, token: str | None = None) -> int:
-        return self._store.open_term(token)
+    def open_term(self, token: str | None = None, *, at_least: int = 1) -> int:
+        return self._store.open_term(token, at_least=at_least)
 
     def load(self) -> dict[str, bytes]:
         return self._store.load()

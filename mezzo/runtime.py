@@ -33,6 +33,10 @@ E = TypeVar("E")
 _EVENTS_PER_TURN: Final = 500
 _STALE_MIN: Final = 64
 _COMMIT_AGAIN_S: Final = 0.5
+# A core that can't let anything out still hears and decides, and what it decides waits in memory.
+# Beyond this a fresh start is better: a standby takes no streams, so that its peers wait outside.
+# Nothing is lost by it, for nothing of what waits has been seen by anybody.
+_WAITING_MAX: Final = 200_000
 # A core's state is millions of long-lived objects without cycles, and most of what a step makes
 # dies with it: looking for cycles as often as Python does by default cost a master of ten thousand
 # agents a fifth of its time.
@@ -106,13 +110,18 @@ class Runtime(Generic[E]):
     # ---- the loop's side
 
     async def run(self) -> None:
-        """Step until `stop`. Raises what a step, an effect or a commit raised."""
+        """Step until `stop`. Raises what a step, an effect or a commit raised.
+
+        A commit may be under way on return: `StateStore.close` ends or awaits it.
+        """
         gc.set_threshold(*GC_THRESHOLDS)
         try:
             await self._done
         finally:
             self._timers.clear()
-            self._committer.shutdown(wait=True, cancel_futures=True)
+            # Not waited for: a commit may hang for as long as its store has patience, and the loop
+            # is needed. Whoever closes the store ends it.
+            self._committer.shutdown(wait=False, cancel_futures=True)
 
     def _finish(self, error: BaseException | None) -> None:
         if not self._done.done():
@@ -204,6 +213,9 @@ class Runtime(Generic[E]):
         if isinstance(error, StoreUnavailable):
             # Whatever becomes of the words about it: it is asked again.
             self._loop.call_later(_COMMIT_AGAIN_S, self._send, group, upto)
+            waiting = len(self._effects) + len(self._inbox)
+            if waiting > _WAITING_MAX:
+                self._finish(StoreUnavailable(f"{error}; meanwhile {waiting} effects wait"))
             self._log.warning("store.unavailable", error=str(error))
             return
         self._committing = False

@@ -21,8 +21,8 @@ class StateStore(Protocol):
     """Durable ``key -> bytes`` of one daemon, with one owner at a time.
 
     The owner is whoever opened the latest term. Terms are numbered by the epoch, which only grows.
-    Every call blocks; a handle is used by one thread at a time. Use: `open_term`, `load`, then
-    `commit` as often as needed, `close`.
+    Every call blocks; a handle is used by one thread at a time, but for `close`. Use: `open_term`,
+    `load`, then `commit` as often as needed, `close`.
 
     max_value_bytes: the largest value of one `Put`.
     max_commit_bytes: the largest sum of `write_bytes` over the writes of one commit.
@@ -31,8 +31,10 @@ class StateStore(Protocol):
     max_value_bytes: int
     max_commit_bytes: int
 
-    def open_term(self, token: str | None = None) -> int:
-        """Take ownership and return the new epoch, >= 1, which is durable when this returns.
+    def open_term(self, token: str | None = None, *, at_least: int = 1) -> int:
+        """Take ownership and return the new epoch, which is durable when this returns.
+
+        It is greater than any before of this store, and `at_least` as great as that.
 
         From then on every commit of an older owner raises Fenced. `token` is what `Elected`
         brought: if that candidate is gone meanwhile, Fenced is raised and nothing is changed, so
@@ -57,7 +59,11 @@ class StateStore(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of files and connections. What was committed stays, and so does the epoch."""
+        """Let go of files and connections. What was committed stays, and so does the epoch.
+
+        From any thread: a call that waits for the store elsewhere is ended (StoreUnavailable), one
+        that is being carried out may be awaited.
+        """
         ...
 
 

@@ -40,12 +40,11 @@ class MemoryStore:
         self.max_value_bytes = self._disk.max_value_bytes
         self.max_commit_bytes = self._disk.max_commit_bytes
 
-    def open_term(self, token: str | None = None) -> int:
+    def open_term(self, token: str | None = None, *, at_least: int = 1) -> int:
         disk = self._reach()
         if token is not None and disk.candidates is not None and token not in disk.candidates:
             raise Fenced(disk.epoch + 1)
-        disk.epoch += 1
-        self._epoch = disk.epoch
+        self._epoch = disk.epoch = max(disk.epoch + 1, at_least)
         return self._epoch
 
     def load(self) -> dict[str, bytes]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,6 +33,7 @@ from kazoo.exceptions import (
     RolledBackError,
     RuntimeInconsistency,
 )
+from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.interfaces import IAsyncResult
 
 from ..core import Put, Write
@@ -43,6 +45,7 @@ from .zk_read import UNKNOWN_REQUEST, read_async
 
 T = TypeVar("T")
 
+_GLANCE_S: Final = 0.25  # how long a wait may hide that we are to close
 _READ_AHEAD: Final = 256  # requests on their way at a time while everything is read
 _READ_TOGETHER: Final = 100  # nodes of one request
 _ROOT_BYTES_MAX: Final = 100  # so that base.write_bytes bounds what a write takes on the wire
@@ -89,6 +92,7 @@ class ZooKeeperStore:
         self._root = address.path
         self._epoch_path = f"{address.path}/epoch"
         self._patience_s = patience_s
+        self._closing = threading.Event()
         self._deadline = 0.0  # of the call that is under way
         self._handle = secrets.token_hex(8)
         self._mark = _Mark(0, self._handle, 0)  # of our latest transaction that was carried out
@@ -99,7 +103,7 @@ class ZooKeeperStore:
         self._client = make_client(address, session_timeout_s, public=False)
         self._connected = self._client.start_async()
 
-    def open_term(self, token: str | None = None) -> int:
+    def open_term(self, token: str | None = None, *, at_least: int = 1) -> int:
         self._in_doubt = self._nodes = None
         self._number = 0
         tried: list[_Mark] = []
@@ -109,7 +113,8 @@ class ZooKeeperStore:
             current, version = self._read_mark()
             if current in tried:  # its answer was lost
                 return tried[tried.index(current)], version
-            mark = _Mark(current.epoch + 1 if current else 1, self._handle, 0)
+            epoch = max(current.epoch + 1 if current else 1, at_least)
+            mark = _Mark(epoch, self._handle, 0)
             tried.append(mark)
             txn = self._client.transaction()
             if token is not None:
@@ -173,6 +178,7 @@ class ZooKeeperStore:
                     self._settle(sent)
                     return None
                 case NodeExistsError() | NoNodeError():
+                    self._settle(sent)  # the mark is gone, too, where ZooKeeper came back empty
                     self._nodes = None  # our nodes were edited by hand: look what is there
                     return None
                 case error:
@@ -181,6 +187,7 @@ class ZooKeeperStore:
         self._patiently(attempt)
 
     def close(self) -> None:
+        self._closing.set()
         close_client(self._client)
 
     def _transaction(
@@ -282,7 +289,11 @@ class ZooKeeperStore:
         return None
 
     def _answer(self, asked: IAsyncResult[T]) -> T:
-        return asked.get(timeout=max(0.0, self._deadline - time.monotonic()))
+        """Raises one of LOST_CONTACT at our deadline, or soon after we are to close."""
+        while not asked.wait(min(_GLANCE_S, max(0.0, self._deadline - time.monotonic()))):
+            if self._closing.is_set() or time.monotonic() >= self._deadline:
+                raise KazooTimeoutError
+        return asked.get()
 
     def _answer_if_there(self, asked: IAsyncResult[T]) -> T | None:
         try:
@@ -309,7 +320,8 @@ class ZooKeeperStore:
         """Call `attempt` until it returns something; over again whenever the contact was lost."""
         self._deadline = time.monotonic() + self._patience_s
         while True:
-            if self._connected.wait(max(0.0, self._deadline - time.monotonic())):
+            left_s = max(0.0, self._deadline - time.monotonic())
+            if self._connected.wait(min(_GLANCE_S, left_s)):
                 try:
                     if (result := attempt()) is not None:
                         return result
@@ -320,6 +332,8 @@ class ZooKeeperStore:
                         f"{self._address}: ZooKeeper refuses access to these nodes: give the "
                         "credentials that made them, zk://user:password@host:port/path"
                     ) from e
+            if self._closing.is_set():
+                raise StoreUnavailable(f"{self._address} is not used any more: it was closed")
             if time.monotonic() >= self._deadline:
                 raise StoreUnavailable(
                     f"{self._address} did not answer for {self._patience_s:g} s: see whether a "

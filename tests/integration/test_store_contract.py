@@ -82,6 +82,21 @@ def test_what_was_committed_is_loaded_by_the_next_owner_in_the_order_of_keys(
     assert list(heir.load().items()) == [("a/1", b"one"), ("b/2", b"2")]
 
 
+def test_an_epoch_is_as_great_as_asked_and_always_greater_than_before(
+    open_handle: Opener, store: StateStore
+) -> None:
+    far = 2**53
+    assert store.open_term(at_least=1) == 2
+    heir = open_handle()
+    assert heir.open_term(at_least=far) == far
+    assert open_handle().open_term(at_least=far) == far + 1
+    last = open_handle()
+    assert last.open_term(at_least=5) == far + 2
+    last.commit([Put("a/1", b"x")])
+    with pytest.raises(Fenced):
+        heir.commit([Put("a/1", b"y")])
+
+
 def test_an_owner_that_never_loaded_replaces_and_deletes_what_is_there(
     open_handle: Opener, store: StateStore
 ) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -97,3 +101,96 @@ def test_a_damaged_file_is_said_to_be_so_and_not_waited_for(tmp_path: Path) -> N
         store.load()
     assert not isinstance(raised.value, StoreUnavailable)
     store.close()
+
+
+# ---- a disk that is full, for a while
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of one megabyte."""
+    if os.geteuid() != 0:
+        pytest.skip("ONLY ROOT may mount the file system of a megabyte that this needs")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Until not a byte more fits."""
+    ballast = disk / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+    return ballast
+
+
+def test_a_full_disk_is_waited_for_and_nothing_is_lost_or_done_by_halves(small_disk: Path) -> None:
+    store = SqliteStore(small_disk / "state.db")
+    store.open_term()
+    store.commit([Put("a/1", b"before")])
+    ballast = fill(small_disk)
+    writes = [Put(f"b/{number}", b"x" * 1000) for number in range(100)]
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable, match="disk is full"):
+            store.commit(writes)
+    assert store.load() == {"a/1": b"before"}
+    ballast.unlink()
+    store.commit(writes)
+    store.commit([Put("a/1", b"after")])
+    store.close()
+    again = SqliteStore(small_disk / "state.db")
+    assert len(again.load()) == 101
+    assert again.load()["a/1"] == b"after"
+    again.close()
+
+
+def test_a_disk_that_is_full_at_the_start_is_waited_for_as_well(small_disk: Path) -> None:
+    ballast = fill(small_disk)
+    store = SqliteStore(small_disk / "state.db")
+    with pytest.raises(StoreUnavailable, match="disk is full"):
+        store.open_term()
+    ballast.unlink()
+    assert store.open_term() == 1
+    store.commit([Put("a/1", b"x")])
+    assert store.load() == {"a/1": b"x"}
+    store.close()
+
+
+def test_a_full_disk_without_root_by_the_limit_of_the_database(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "state.db")
+    store.open_term()
+    assert store._db is not None
+    store._db.execute("PRAGMA max_page_count = 10")
+    with pytest.raises(StoreUnavailable, match="disk is full"):
+        store.commit([Put("a/1", b"x" * 100_000)])
+    store._db.execute("PRAGMA max_page_count = 1000")
+    store.commit([Put("a/1", b"x" * 100_000)])
+    store.close()
+
+
+def test_a_store_that_waits_for_another_process_can_be_closed(tmp_path: Path) -> None:
+    """Else nobody who was told to stop could, for as long as its patience lasts."""
+    path = tmp_path / "state.db"
+    store = SqliteStore(path, patience_s=600.0)
+    store.open_term()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    ended: list[Exception] = []
+
+    def commit() -> None:
+        try:
+            store.commit([Put("a/1", b"x")])
+        except StoreUnavailable as error:
+            ended.append(error)
+
+    waiting = threading.Thread(target=commit)
+    waiting.start()
+    store.close()
+    waiting.join(10)
+    assert ended
+    other.close()
+    with pytest.raises(StoreUnavailable, match="is closed"):
+        store.commit([])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -258,3 +259,49 @@ def test_without_servers_the_store_is_unavailable_and_works_again_when_they_are_
     store.commit([Put("a/2", b"after")])
     assert store.load() == {"a/1": b"before", "a/2": b"after"}
     store.close()
+
+
+def test_who_finds_zookeeper_emptied_is_fenced_and_does_not_ask_for_ever(
+    zk: ZkEnsemble, client: KazooClient
+) -> None:
+    address = parse_zk_address(zk.url())
+    store = zk_store(str(address))
+    store.open_term(at_least=1000)
+    store.commit([Put("a/1", b"x")])
+    client.delete(address.path, recursive=True)
+    with pytest.raises(Fenced):
+        store.commit([Put("a/1", b"y")])
+    heir = zk_store(str(address))
+    assert heir.open_term(at_least=2000) == 2000
+    assert heir.load() == {}
+    with pytest.raises(Fenced):
+        store.commit([Put("a/1", b"y")])
+    store.close()
+    heir.close()
+
+
+@pytest.mark.parametrize("where", ["before it was ever reached", "in a commit"])
+def test_a_store_that_waits_for_its_servers_can_be_closed(zk: ZkEnsemble, where: str) -> None:
+    address = parse_zk_address(zk.url())
+    with ZkProxy(zk.hosts) as proxy:
+        if where != "in a commit":
+            proxy.refuse()
+        store = zk_store(f"zk://{proxy.host_port}{address.path}", patience_s=600.0)
+        if where == "in a commit":
+            store.open_term()
+            proxy.refuse()
+        ended: list[Exception] = []
+
+        def wait() -> None:
+            try:
+                store.commit([]) if where == "in a commit" else store.open_term()
+            except StoreUnavailable as error:
+                ended.append(error)
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        began_s = time.monotonic()
+        store.close()
+        waiting.join(20)
+        assert ended
+        assert time.monotonic() - began_s < 10

@@ -11,7 +11,7 @@ import pytest
 
 from mezzo.clocks import MachineClock, ProcessClock
 from mezzo.core import CancelTimer, Delete, Instant, Output, Put, SetTimer, TimerFired, Write
-from mezzo.errors import Fenced, ValueTooLarge
+from mezzo.errors import Fenced, StoreUnavailable, ValueTooLarge
 from mezzo.runtime import Runtime
 from mezzo.store.memory import MemoryDisk, MemoryStore
 
@@ -565,16 +565,39 @@ def test_a_flood_of_events_leaves_turns_to_the_loop() -> None:
     run(test)
 
 
-def test_cancelling_ends_the_run_after_the_commit_in_flight() -> None:
+def test_cancelling_ends_the_run_at_once_and_the_commit_in_flight_is_left_to_its_store() -> None:
     async def test() -> None:
         r = Run()
         r.runtime.post(("w", 1))
         await r.until_commit_is_asked()
         r.task.cancel()
-        threading.Timer(0.05, r.store.may_commit.set).start()
         with pytest.raises(asyncio.CancelledError):
             await r.task
+        assert r.disk.data == {}
+        r.store.may_commit.set()
+        async with asyncio.timeout(10):
+            while not r.store.groups:
+                await asyncio.sleep(0.01)
         assert r.disk.data == {"k/1": b"v"}
         assert r.done == []
+
+    run(test)
+
+
+def test_too_much_that_waits_for_a_store_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fresh start as a standby takes no streams: the peers wait outside, not in memory."""
+    monkeypatch.setattr("mezzo.runtime._WAITING_MAX", 100)
+
+    async def test() -> None:
+        r = Run()
+        r.store.may_commit.set()
+        r.disk.reachable = False
+        r.runtime.post(("w", 1))
+        for number in range(200):
+            r.runtime.post(("e", number))
+        with pytest.raises(StoreUnavailable, match="effects wait"):
+            await r.task
+        assert r.done == []
+        assert r.disk.data == {}
 
     run(test)

@@ -80,7 +80,9 @@ def test_a_candidate_touches_nothing_until_it_is_elected() -> None:
         assert disk.epoch == 0
         assert term.began == []
         await term.elected()
-        assert term.began == [(1, {"k/a": b"1"})]
+        ((epoch, stored),) = term.began
+        assert epoch == disk.epoch
+        assert stored == {"k/a": b"1"}
         term.task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await term.task
@@ -96,7 +98,9 @@ def test_a_term_fences_the_one_before() -> None:
         (await first.elected()).post("one")
         assert await first.done.get() == "one"
         await second.elected()
-        assert second.began == [(2, {"seen/one": b""})]
+        ((epoch, stored),) = second.began
+        assert epoch > first.began[0][0]
+        assert stored == {"seen/one": b""}
         assert first.runtime is not None
         first.runtime.post("late")
         with pytest.raises(Fenced):
@@ -117,6 +121,82 @@ def test_a_candidate_that_is_gone_cannot_begin_a_term() -> None:
             await term.task
         assert disk.epoch == 7
         assert term.began == []
+
+    run(test)
+
+
+def test_an_epoch_is_newer_than_all_before_also_where_the_store_was_lost() -> None:
+    """Wiped, or brought back from a copy: agents and frameworks would refuse an older one."""
+
+    async def test() -> None:
+        disk = MemoryDisk()
+        first = Term(disk)
+        (await first.elected()).post("one")
+        assert await first.done.get() == "one"
+        await asyncio.sleep(0.002)
+        disk.data.clear()
+        disk.epoch = 0
+        second = Term(disk)
+        await second.elected()
+        assert second.began[0][0] > first.began[0][0]
+        for term in (first, second):
+            term.task.cancel()
+
+    run(test)
+
+
+def test_a_store_that_does_not_answer_is_waited_for_by_who_is_elected() -> None:
+    async def test() -> None:
+        disk = MemoryDisk(reachable=False)
+        term = Term(disk)
+        await term.say(Elected(None))
+        async with asyncio.timeout(10):
+            while len(asyncio.all_tasks()) < 2:
+                await asyncio.sleep(0)
+        assert not term.task.done()
+        disk.reachable = True
+        async with asyncio.timeout(10):
+            await term._leading.wait()
+        term.task.cancel()
+
+    run(test)
+
+
+def test_who_is_deposed_while_the_store_does_not_answer_ends() -> None:
+    async def test() -> None:
+        term = Term(MemoryDisk(reachable=False))
+        await term.say(Elected(None))
+        await term.say(Lost())
+        with pytest.raises(LeadershipLost):
+            await term.task
+        assert term.began == []
+
+    run(test)
+
+
+def test_a_doubt_that_comes_while_another_is_cleared_holds() -> None:
+    async def test() -> None:
+        term = Term(MemoryDisk())
+        runtime = await term.elected()
+        await term.say(Doubt())
+        runtime.post("held")
+        say = term.election.say
+        assert say is not None
+        releasing = runtime.release
+
+        def release() -> None:
+            say(Doubt())  # from the election's thread, at the worst moment
+            releasing()
+
+        runtime.release = release  # type: ignore[method-assign]
+        say(Confirmed())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert (runtime.held, term.done.empty()) == (True, True)
+        runtime.release = releasing  # type: ignore[method-assign]
+        say(Confirmed())
+        assert await term.done.get() == "held"
+        term.task.cancel()
 
     run(test)
 
