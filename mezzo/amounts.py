@@ -5,25 +5,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple, TypeGuard
+from typing import Annotated, Final, NamedTuple, TypeGuard
+
+from msgspec import Meta
 
 from mezzo.errors import BadRequest
+from mezzo.units import AMOUNT_MAX, INT64_MAX, shown
 
 # ---------------------------------------------------------------------------------- scalars
 
 MILLI: Final = 1000
-Thousandths = int  # a scalar: 1.5 cpus are 1500; mem and disk in thousandths of a MiB
+# The most that a sum over a cluster may come to: a double still counts in ones there, and an int64
+# holds its thousandths. What one machine has is bounded by `units.Amount`.
+SUM_MAX: Final = 2**53
+# A scalar: 1.5 cpus are 1500; mem and disk in thousandths of a MiB.
+Thousandths = Annotated[int, Meta(ge=0, le=SUM_MAX * MILLI)]
 
 
 def to_milli(amount: float) -> Thousandths:
     """Fixed point as Mesos has it: `round(x * 1000)`."""
-    return round(amount * MILLI)
+    if amount <= AMOUNT_MAX:
+        return round(amount * MILLI)
+    # Here the product has no thousandths any more, but the number itself has.
+    above, below = amount.as_integer_ratio()
+    return (above * MILLI * 2 + below) // (below * 2)
 
 
 def checked_milli(name: str, amount: float) -> Thousandths:
     """As `to_milli`. Raises BadRequest, naming `name`, for what is no amount."""
-    if not 0 <= amount < 1e15:  # also refuses nan
-        raise BadRequest(f"{name} is {amount}: it must be a number from 0 up")
+    if not 0 <= amount <= SUM_MAX:  # also refuses nan
+        raise BadRequest(f"{name} is {amount}: it must be a number from 0 up to {SUM_MAX:g}")
     return to_milli(amount)
 
 
@@ -34,6 +45,10 @@ def from_milli(milli: Thousandths) -> float:
 
 # ---------------------------------------------------------------------------------- ranges, sets
 
+# So many ranges or members one value may have. Every second port of a machine is half of it; to
+# compare two such values takes milliseconds, and a loop that compares them does nothing else.
+PARTS_MAX: Final = 65_536
+
 
 class Ranges(NamedTuple):
     """Sorted, merged, inclusive ranges of whole numbers. Make them with `Ranges.of`."""
@@ -42,16 +57,36 @@ class Ranges(NamedTuple):
 
     @staticmethod
     def of(pairs: Iterable[tuple[int, int]]) -> Ranges:
-        """Normalise. Raises BadRequest on a range that ends before it begins."""
+        """Normalise. Raises BadRequest on a range that ends before it begins, and for what is out
+        of bounds."""
+        ranges = Ranges._merged(pairs)
+        ranges.check()
+        return ranges
+
+    @staticmethod
+    def _merged(pairs: Iterable[tuple[int, int]]) -> Ranges:
         merged: list[tuple[int, int]] = []
         for begin, end in sorted(pairs):
             if begin > end:
-                raise BadRequest(f"range {begin}-{end} ends before it begins: swap the numbers")
+                raise BadRequest(
+                    f"range {shown(begin)}-{shown(end)} ends before it begins: swap the numbers"
+                )
             if merged and begin <= merged[-1][1] + 1:
                 merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
             else:
                 merged.append((begin, end))
         return Ranges(tuple(merged))
+
+    def check(self) -> None:
+        """Raise BadRequest for numbers that are no int64 from 0 up, and for too many ranges."""
+        pairs = self.pairs
+        if pairs and not (pairs[0][0] >= 0 and pairs[-1][1] <= INT64_MAX):
+            raise BadRequest(
+                f"ranges from {shown(pairs[0][0])} to {shown(pairs[-1][1])}: their numbers must be "
+                f"from 0 to {INT64_MAX}"
+            )
+        if len(pairs) > PARTS_MAX:
+            raise BadRequest(f"{len(pairs)} ranges are given: a value can have {PARTS_MAX}")
 
     @property
     def size(self) -> int:
@@ -62,7 +97,7 @@ class Ranges(NamedTuple):
             yield from range(begin, end + 1)
 
     def union(self, other: Ranges) -> Ranges:
-        return Ranges.of((*self.pairs, *other.pairs))
+        return Ranges._merged((*self.pairs, *other.pairs))
 
     def minus(self, other: Ranges) -> Ranges:
         if not other.pairs:
@@ -105,17 +140,30 @@ class Items(NamedTuple):
 
     @staticmethod
     def of(members: Iterable[str]) -> Items:
+        """Normalise. Raises BadRequest for too many members."""
+        items = Items._sorted(members)
+        items.check()
+        return items
+
+    @staticmethod
+    def _sorted(members: Iterable[str]) -> Items:
         return Items(tuple(sorted(set(members))))
+
+    def check(self) -> None:
+        """Raise BadRequest for too many members."""
+        if len(self.members) > PARTS_MAX:
+            raise BadRequest(f"a set has {len(self.members)} members: it can have {PARTS_MAX}")
 
     @property
     def size(self) -> int:
         return len(self.members)
 
     def union(self, other: Items) -> Items:
-        return Items.of((*self.members, *other.members))
+        return Items._sorted((*self.members, *other.members))
 
     def minus(self, other: Items) -> Items:
-        return Items(tuple(m for m in self.members if m not in other.members))
+        theirs = set(other.members)
+        return Items(tuple(m for m in self.members if m not in theirs))
 
     def covers(self, other: Items) -> bool:
         return set(self.members) >= set(other.members)
@@ -125,6 +173,19 @@ class Items(NamedTuple):
 
 
 Value = int | Ranges | Items
+
+
+def check_value(name: str, value: Value) -> None:
+    """Raise BadRequest, naming `name`, for a value that no message and no store can carry."""
+    if type(value) is int:
+        if not 0 <= value <= SUM_MAX * MILLI:
+            raise BadRequest(f"{name} is {shown(value)} thousandths: give 0 to {SUM_MAX * MILLI}")
+    elif isinstance(value, (Ranges, Items)):
+        try:
+            value.check()
+        except BadRequest as error:
+            raise BadRequest(f"{name}: {error}") from None
+
 
 # ---------------------------------------------------------------------------------- algebra
 
@@ -184,7 +245,8 @@ def is_scalar(value: object) -> TypeGuard[int]:
 
 # ---------------------------------------------------------------------------------- texts
 
-_RANGE: Final = re.compile(r"\s*(\d+)\s*-\s*(\d+)\s*")
+_RANGE: Final = re.compile(r"\s*(\d+)\s*-\s*(\d+)\s*", re.ASCII)
+_DIGITS_MAX: Final = 30  # of thousands of digits Python itself makes an error that says less
 
 
 def parse_value(name: str, raw: str) -> Value:
@@ -195,6 +257,8 @@ def parse_value(name: str, raw: str) -> Value:
             match = _RANGE.fullmatch(part)
             if match is None:
                 raise BadRequest(f"{name}: {part!r} is no range: write e.g. [31000-32000]")
+            if len(match[1]) > _DIGITS_MAX or len(match[2]) > _DIGITS_MAX:
+                raise BadRequest(f"{name}: {shown(part)}: numbers must be from 0 to {INT64_MAX}")
             pairs.append((int(match[1]), int(match[2])))
         return Ranges.of(pairs)
     if raw.startswith("{") and raw.endswith("}"):

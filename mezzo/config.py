@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mezzo.errors import BadConfig
+from mezzo.units import Seconds, problem, shown
 
 _UNITS_S: Final = {
     "ns": 1e-9,
@@ -33,13 +34,17 @@ _DURATION: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)?\s*")
 def parse_duration(text: str) -> float:
     """Seconds out of Mesos' form: number and ns, us, ms, secs, mins, hrs, days, weeks.
 
-    A bare number is seconds. Raises BadConfig.
+    A bare number is seconds. Raises BadConfig, also beyond what the wire's durations hold.
     """
     match = _DURATION.fullmatch(text)
     unit = match[2] if match else None
     if match is None or (unit is not None and unit not in _UNITS_S):
-        raise BadConfig(f"{text!r} is no duration: write e.g. 15secs, 10mins, 1weeks")
-    return float(match[1]) * (_UNITS_S[unit] if unit else 1.0)
+        raise BadConfig(f"{shown(text)} is no duration: write e.g. 15secs, 10mins, 1weeks")
+    seconds = float(match[1]) * (_UNITS_S[unit] if unit else 1.0)
+    why = problem(Seconds, seconds)
+    if why is not None:
+        raise BadConfig(f"{shown(text)} is {seconds:g} seconds: it {why}")
+    return seconds
 
 
 def read_config_file(path: Path, daemon: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ MezzoError
 ├── BadRequest          the caller sent something wrong; nothing was changed
 │   └── BadConfig       a flag, an environment variable or a configuration file is wrong
 ├── NotLeader           this process is a standby
+├── Unencodable         a message that the wire can't carry; it was not sent
 └── StoreError
     ├── Fenced          another leader has taken over: this process must end
     ├── StoreUnavailable  the store does not answer; it may come back
@@ -27,6 +28,16 @@ class BadConfig(BadRequest):
 
 class Conflict(BadRequest):
     """What is there now does not allow it; later it may."""
+
+
+class Unencodable(MezzoError):
+    """A record holds what its message can't: nothing of it was sent. `path`: the fields that lead
+    there, beginning with the record's type."""
+
+    def __init__(self, why: str, path: tuple[str, ...] = ()) -> None:
+        super().__init__(f"{'.'.join(path) or 'it'} {why}")
+        self.why = why
+        self.path = path
 
 
 class NotLeader(MezzoError):

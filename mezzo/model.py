@@ -14,6 +14,8 @@ from mezzo.ids import AgentId, ContainerId, ExecutorId, FrameworkId, OfferId, Ta
 from mezzo.record import Record
 from mezzo.resources import Resources
 from mezzo.states import Reason, Source, TaskState
+from mezzo.units import Count, Finite, Seconds, Serial, UInt32, WallSeconds
+from mezzo.units import Port as PortNumber
 
 # ---------------------------------------------------------------------------------- small parts
 
@@ -68,8 +70,8 @@ class DockerNetwork(StrEnum):
 
 
 class PortMapping(Record):
-    host_port: int
-    container_port: int
+    host_port: PortNumber
+    container_port: PortNumber
     protocol: str | None = None  # tcp (default) or udp
 
 
@@ -118,13 +120,13 @@ class HealthCheckType(StrEnum):
 
 
 class HttpCheck(Record):
-    port: int
+    port: PortNumber
     scheme: str | None = None  # http (default) or https, whose certificate is not checked
     path: str | None = None
 
 
 class TcpCheck(Record):
-    port: int
+    port: PortNumber
 
 
 class HealthCheck(Record):
@@ -134,19 +136,19 @@ class HealthCheck(Record):
     command: CommandInfo | None = None
     http: HttpCheck | None = None
     tcp: TcpCheck | None = None
-    delay_seconds: float = 15.0
-    interval_seconds: float = 10.0
-    timeout_seconds: float = 20.0
-    consecutive_failures: int = 3
-    grace_period_seconds: float = 10.0
+    delay_seconds: Seconds = 15.0
+    interval_seconds: Seconds = 10.0
+    timeout_seconds: Seconds = 20.0
+    consecutive_failures: Count = 3
+    grace_period_seconds: Seconds = 10.0
 
 
 class KillPolicy(Record):
-    grace_period: float | None = None  # seconds between SIGTERM and SIGKILL
+    grace_period: Seconds | None = None  # seconds between SIGTERM and SIGKILL
 
 
 class Port(Record):
-    number: int
+    number: PortNumber
     name: str | None = None
     protocol: str | None = None
     labels: tuple[Label, ...] = ()
@@ -190,7 +192,7 @@ class FrameworkInfo(Record):
     user: str
     name: str
     id: FrameworkId | None = None
-    failover_timeout: float = 0.0
+    failover_timeout: Seconds = 0.0
     checkpoint: bool = False
     role: str = "*"
     roles: tuple[str, ...] = ()
@@ -252,8 +254,8 @@ class Attribute(Record):
 
     name: str
     text: str | None = None
-    scalar: float | None = None
-    ranges: tuple[tuple[int, int], ...] | None = None
+    scalar: Finite | None = None
+    ranges: tuple[tuple[Serial, Serial], ...] | None = None
     set: tuple[str, ...] | None = None
 
     @property
@@ -293,7 +295,7 @@ class DrainConfig(Record):
     """`max_grace_period` bounds the kill grace period of every task; `mark_gone`: once drained the
     agent may never come back."""
 
-    max_grace_period: float | None = None
+    max_grace_period: Seconds | None = None
     mark_gone: bool = False
 
 
@@ -305,8 +307,8 @@ class DrainInfo(Record):
 class Unavailability(Record):
     """A planned absence: wall seconds, and how long (None: for ever)."""
 
-    start: float
-    duration: float | None = None
+    start: WallSeconds
+    duration: Seconds | None = None
 
 
 class MachineId(Record):
@@ -318,7 +320,7 @@ class MachineId(Record):
 
 class AgentInfo(Record):
     hostname: str
-    port: int = 5051
+    port: PortNumber = 5051
     resources: Resources = Resources()
     attributes: tuple[Attribute, ...] = ()
     id: AgentId | None = None
@@ -329,7 +331,7 @@ class AgentInfo(Record):
 
 
 class Address(Record):
-    port: int
+    port: PortNumber
     hostname: str | None = None
     ip: str | None = None
 
@@ -344,14 +346,14 @@ class MasterInfo(Record):
     """What a master publishes of itself. `address` is where its gateway answers HTTP."""
 
     id: str
-    ip: int  # IPv4, the bytes in network order read as little-endian (Mesos' historic form)
-    port: int
+    ip: UInt32  # IPv4, the bytes in network order read as little-endian (Mesos' historic form)
+    port: PortNumber
     pid: str | None = None
     hostname: str | None = None
     version: str | None = None
     address: Address | None = None
     domain: FaultDomain | None = None
-    grpc_port: int | None = None  # ours: where frameworks, agents and gateways connect
+    grpc_port: PortNumber | None = None  # ours: where frameworks, agents and gateways connect
 
 
 # ---------------------------------------------------------------------------------- tasks
@@ -373,7 +375,7 @@ class ExecutorInfo(Record):
     name: str | None = None
     source: str | None = None
     data: bytes | None = None
-    shutdown_grace_period: float | None = None
+    shutdown_grace_period: Seconds | None = None
     labels: tuple[Label, ...] = ()
 
 
@@ -392,16 +394,16 @@ class TaskInfo(Record):
     data: bytes | None = None
     labels: tuple[Label, ...] = ()
     discovery: DiscoveryInfo | None = None
-    max_completion_time: float | None = None
+    max_completion_time: Seconds | None = None
     # Ours: this task must never run twice. An agent that has heard from no leader for so many
     # seconds kills it, and no sooner than that the master calls it UNREACHABLE.
-    unique_lease: float | None = None
+    unique_lease: Seconds | None = None
 
 
 class ContainerStatus(Record):
     container_id: ContainerId | None = None
     network_infos: tuple[NetworkInfo, ...] = ()
-    executor_pid: int | None = None
+    executor_pid: UInt32 | None = None
 
 
 class TaskStatus(Record):
@@ -415,12 +417,12 @@ class TaskStatus(Record):
     data: bytes | None = None
     agent_id: AgentId | None = None
     executor_id: ExecutorId | None = None
-    timestamp: float | None = None
+    timestamp: WallSeconds | None = None
     uuid: bytes | None = None
     healthy: bool | None = None
     labels: tuple[Label, ...] = ()
     container_status: ContainerStatus | None = None
-    unreachable_time: float | None = None
+    unreachable_time: WallSeconds | None = None
 
 
 class Task(Record):
@@ -445,7 +447,7 @@ class Task(Record):
     kill_policy: KillPolicy | None = None
     user: str | None = None
     role: str = "*"  # the allocation role; on the wire inside each resource
-    unique_lease: float | None = None  # seconds; see TaskInfo
+    unique_lease: Seconds | None = None  # seconds; see TaskInfo
 
 
 # ---------------------------------------------------------------------------------- offers
@@ -481,7 +483,7 @@ REFUSE_S_MAX = 365 * 86400.0
 
 
 class Filters(Record):
-    refuse_seconds: float = REFUSE_S_DEFAULT
+    refuse_seconds: Finite = REFUSE_S_DEFAULT
 
     @property
     def effective_s(self) -> float:

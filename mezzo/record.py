@@ -11,7 +11,7 @@ from typing import Any, TypeVar, dataclass_transform
 
 import msgspec
 
-from mezzo.errors import MezzoError
+from mezzo.errors import BadRequest, MezzoError
 from mezzo.resources import Resources
 
 
@@ -43,7 +43,7 @@ def _decode_hook(kind: type, plain: Any) -> object:  # noqa: ANN401 - whatever J
     if kind is Resources:
         try:
             return Resources.from_plain(plain)
-        except LookupError as error:  # of these msgspec makes no error of its own
+        except (LookupError, BadRequest) as error:  # of these msgspec makes no error of its own
             raise ValueError(f"no resources: {error!r}") from error
     raise TypeError(f"{kind.__name__} has no stored form")
 

@@ -19,6 +19,7 @@ from mezzo.amounts import (
     Thousandths,
     Value,
     add,
+    check_value,
     checked_milli,
     common,
     covers,
@@ -298,7 +299,8 @@ class Resources:
 
     @classmethod
     def from_plain(cls, plain: list[list[Any]]) -> Resources:
-        """Read what `to_plain` gave, also after a trip through JSON."""
+        """Read what `to_plain` gave, also after a trip through JSON. Raises BadRequest for a value
+        that is out of bounds, and what comes of data of another form."""
         amounts: dict[Kind, Value] = {}
         for (name, reservations, disk, revocable, shared), raw in plain:
             kind = Kind(
@@ -311,12 +313,15 @@ class Resources:
                 revocable,
                 shared,
             )
+            value: Value
             if isinstance(raw, int):
-                amounts[kind] = raw
+                value = raw
             elif raw[0] == "Ranges":
-                amounts[kind] = Ranges(tuple((begin, end) for begin, end in raw[1]))
+                value = Ranges(tuple((begin, end) for begin, end in raw[1]))
             else:
-                amounts[kind] = Items(tuple(raw[1]))
+                value = Items(tuple(raw[1]))
+            check_value(name, value)
+            amounts[kind] = value
         return cls._wrap(amounts)
 
     @classmethod

@@ -42,8 +42,10 @@ BODY_MAX_BYTES: Final = 16 * 1024 * 1024
 # ---------------------------------------------------------------------------------- the types
 
 Count = Annotated[int, Meta(ge=0, le=INT32_MAX)]
+Int32 = Annotated[int, Meta(ge=-INT32_MAX - 1, le=INT32_MAX)]
 UInt32 = Annotated[int, Meta(ge=0, le=UINT32_MAX)]
 Int64 = Annotated[int, Meta(ge=-INT64_MAX - 1, le=INT64_MAX)]
+Serial = Annotated[int, Meta(ge=0, le=INT64_MAX)]  # counts up for ever: pings, epochs, events
 Port = Annotated[int, Meta(ge=0, le=PORT_MAX)]
 Seconds = Annotated[float, Meta(ge=0, le=SECONDS_MAX)]
 WallSeconds = Annotated[float, Meta(ge=0, le=SECONDS_MAX)]  # since 1970, UTC

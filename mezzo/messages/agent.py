@@ -20,6 +20,7 @@ from mezzo.model import (
 from mezzo.operations import Conversion, OperationRecord, OperationStatus
 from mezzo.record import Record
 from mezzo.states import TaskState
+from mezzo.units import Int32, Serial
 
 # ---------------------------------------------------------------------------------- agent says
 
@@ -54,7 +55,7 @@ class ReregisterAgent(Record):
 class Pong(Record):
     """`number` is that of the ping which it answers."""
 
-    number: int = 0
+    number: Serial = 0
 
 
 class OperationUpdate(Record):
@@ -75,7 +76,7 @@ class ExecutorMessage(Record):
 class ExecutorExited(Record):
     framework_id: FrameworkId
     executor_id: ExecutorId
-    status: int  # raw wait status, -1 unknown
+    status: Int32  # raw wait status, -1 unknown
 
 
 class StatusUpdate(Record):
@@ -135,8 +136,8 @@ class Ping(Record):
     """
 
     connected: bool
-    number: int = 0
-    heard: int = 0
+    number: Serial = 0
+    heard: Serial = 0
 
 
 class RunTask(Record):

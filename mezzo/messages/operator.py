@@ -29,12 +29,13 @@ from mezzo.operations import OperationRecord
 from mezzo.record import Record
 from mezzo.resources import Resources
 from mezzo.states import TaskState
+from mezzo.units import Amount, Finite, Seconds, Serial, WallSeconds
 
 # ---------------------------------------------------------------------------------- values
 
 
 class WeightInfo(Record):
-    weight: float
+    weight: Amount
     role: str
 
 
@@ -66,15 +67,15 @@ class AgentView(Record):
     active: bool  # connected and offered
     version: str
     pid: str | None = None
-    registered_time: float | None = None
-    reregistered_time: float | None = None
+    registered_time: WallSeconds | None = None
+    reregistered_time: WallSeconds | None = None
     total_resources: Resources = Resources()
     allocated_resources: Resources = Resources()
     offered_resources: Resources = Resources()
     capabilities: tuple[AgentCapability, ...] = ()
     deactivated: bool = False
     drain_info: DrainInfo | None = None
-    estimated_drain_start_time: float | None = None
+    estimated_drain_start_time: WallSeconds | None = None
 
     @property
     def condition(self) -> str:
@@ -93,9 +94,9 @@ class FrameworkView(Record):
     active: bool
     connected: bool
     recovered: bool
-    registered_time: float | None = None
-    reregistered_time: float | None = None
-    unregistered_time: float | None = None
+    registered_time: WallSeconds | None = None
+    reregistered_time: WallSeconds | None = None
+    unregistered_time: WallSeconds | None = None
     allocated_resources: Resources = Resources()
     offered_resources: Resources = Resources()
     offers: tuple[Offer, ...] = ()
@@ -118,7 +119,7 @@ class UnreachableAgentView(Record):
     """One that was given up and may come back. `unreachable_time` is seconds since 1970."""
 
     agent_info: AgentInfo
-    unreachable_time: float
+    unreachable_time: WallSeconds
     deactivated: bool = False
 
 
@@ -289,7 +290,7 @@ class StopMaintenance(Record):
 
 class DrainAgent(Record):
     agent_id: AgentId
-    max_grace_period: float | None = None
+    max_grace_period: Seconds | None = None
     mark_gone: bool = False
 
 
@@ -310,8 +311,8 @@ class MarkAgentGone(Record):
 class Resume(Record):
     """With a subscription: go on after this event of an earlier stream, if it is still known."""
 
-    epoch: int
-    sequence: int
+    epoch: Serial
+    sequence: Serial
 
 
 class Explain(Record):
@@ -366,8 +367,8 @@ class Master(Record):
     """Answer to GetMaster. Times are seconds since 1970."""
 
     master_info: MasterInfo
-    start_time: float | None = None
-    elected_time: float | None = None
+    start_time: WallSeconds | None = None
+    elected_time: WallSeconds | None = None
 
 
 class Operations(Record):
@@ -381,7 +382,7 @@ class OutstandingOffers(Record):
 
 class Metric(Record):
     name: str
-    value: float | None = None
+    value: Finite | None = None
 
 
 class Metrics(Record):
@@ -393,7 +394,7 @@ class RoleView(Record):
     Amounts by resource name are thousandths."""
 
     name: str
-    weight: float
+    weight: Amount
     frameworks: tuple[FrameworkId, ...] = ()
     resources: Resources = Resources()  # allocated and offered
     allocated: Resources = Resources()
@@ -401,7 +402,7 @@ class RoleView(Record):
     reserved: Resources = Resources()
     consumed: dict[str, Thousandths] = field(default_factory=dict)
     quota: QuotaConfig | None = None
-    share: float = 0.0  # the dominant one, before the weight
+    share: Finite = 0.0  # the dominant one, before the weight
 
 
 class Roles(Record):
@@ -433,7 +434,7 @@ class InverseOfferStatus(Record):
 
     status: str
     framework_id: FrameworkId
-    timestamp: float
+    timestamp: WallSeconds
 
 
 class DrainingMachine(Record):
@@ -461,7 +462,7 @@ class Objection(Record):
     wanted: str = ""
     have: str = ""
     change: str = ""
-    until: float | None = None
+    until: WallSeconds | None = None
 
 
 class Explanation(Record):
@@ -475,7 +476,7 @@ class Explanation(Record):
     offered: Resources = Resources()
     objections: tuple[Objection, ...] = ()
     # Of the framework in the role: offers made, accepted, ...
-    counters: dict[str, int] = field(default_factory=dict)
+    counters: dict[str, Serial] = field(default_factory=dict)
 
 
 class Explanations(Record):
@@ -524,7 +525,7 @@ OperatorResponse = (
 
 class OperatorSubscribed(Record):
     get_state: State
-    heartbeat_interval_seconds: float | None = None
+    heartbeat_interval_seconds: Seconds | None = None
 
 
 class TaskAdded(Record):

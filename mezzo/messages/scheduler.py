@@ -20,6 +20,7 @@ from mezzo.model import (
 from mezzo.operations import Operation, OperationStatus
 from mezzo.record import Record
 from mezzo.resources import Resources
+from mezzo.units import Count, Int32, Seconds
 
 # ---------------------------------------------------------------------------------- calls
 
@@ -134,7 +135,7 @@ class DemandRequest(Record):
 
     resources: Resources = Resources()
     agent_id: AgentId | None = None
-    count: int | None = None  # ours
+    count: Count | None = None  # ours
     role: str | None = None  # ours
 
 
@@ -179,7 +180,7 @@ Call = (
 
 class Subscribed(Record):
     framework_id: FrameworkId
-    heartbeat_interval_seconds: float | None = None
+    heartbeat_interval_seconds: Seconds | None = None
     master_info: MasterInfo | None = None
 
 
@@ -212,7 +213,7 @@ class Failure(Record):
 
     agent_id: AgentId | None = None
     executor_id: ExecutorId | None = None
-    status: int | None = None  # raw wait status, -1 unknown
+    status: Int32 | None = None  # raw wait status, -1 unknown
 
 
 class Error(Record):

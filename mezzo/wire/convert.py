@@ -25,31 +25,47 @@ a loop over the fields:
             read_KillPolicy_10(m.kill_policy) if has('kill_policy') else None,
         )
 
-A traceback shows their lines.
+A traceback shows their lines, and each line is that of one field: so an error names the fields
+that lead to it, `TaskInfo.health_check.http.port is 70000: it must be ...`, at no cost otherwise.
+
+The bounds of `mezzo.units` are read from the declarations as well, and compiled into both
+directions: what is out of bounds is refused when it is read (BadRequest) and not written
+(Unencodable), nor is what protobuf itself can't take.
 """
 
 from __future__ import annotations
 
 import linecache
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any, NamedTuple, NoReturn, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, NoReturn, TypeVar, Union, cast, get_args, get_origin
 
 import msgspec
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
-from mezzo.amounts import checked_milli, from_milli
-from mezzo.errors import BadRequest
+from mezzo.amounts import MILLI, SUM_MAX, from_milli, to_milli
+from mezzo.errors import BadRequest, Unencodable
 from mezzo.record import Record
 from mezzo.resources import Resources
+from mezzo.units import INT32_MAX, INT64_MAX, UINT32_MAX, meta_of, problem, shown
 
 R = TypeVar("R", bound=Record)
 
 NANOS = 1_000_000_000
-_SECONDS = {"DurationInfo", "TimeInfo"}
+_SECONDS = {"DurationInfo", "TimeInfo", "Duration"}
+# Below, the product of seconds and NANOS is exact to a fraction of a nanosecond.
+_EXACT_S = 1e6
+# What the fields of these types can hold anyhow: protobuf refuses the rest by itself.
+_WIDTHS = {
+    FieldDescriptor.TYPE_INT32: (-INT32_MAX - 1, INT32_MAX),
+    FieldDescriptor.TYPE_UINT32: (0, UINT32_MAX),
+    FieldDescriptor.TYPE_INT64: (-INT64_MAX - 1, INT64_MAX),
+}
 
 
 class Special(NamedTuple):
@@ -75,25 +91,42 @@ class Converter:
         # What compiled code sees.
         self._scope: dict[str, Any] = {
             "NANOS": NANOS,
-            "checked_milli": checked_milli,
+            "MILLI": MILLI,
+            "MILLI_MAX": SUM_MAX * MILLI,
             "entries": entries,
             "from_milli": from_milli,
+            "milli": _milli,
             "missing": _missing,
+            "nanos": _nanos,
+            "out_of_bounds": _out_of_bounds,
+            "out_of_bounds_ns": _out_of_bounds_ns,
             "put_duration": _put_duration,
             "text": text,
+            "too_much": _too_much,
+            "unwritable": _unwritable,
         }
+        # By file of compiled code: the field that each of its lines is about, if it is about one.
+        self._lines: dict[str, list[str]] = {}
         self._compiled: dict[tuple[type, str], str] = {}
         self._fill: dict[tuple[type, type], Callable[[Any, Any], None]] = {}
         self._read: dict[tuple[type, type], Callable[[Any], Any]] = {}
 
     def fill(self, record: Record, message: Message) -> None:
-        """Write every set field of the record into the (empty) message."""
+        """Write every set field of the record into the (empty) message. Raises Unencodable, and the
+        message is of no use then."""
         key = type(record), type(message)
         fill = self._fill.get(key)
         if fill is None:
             name = self._compile(type(record), cast("Descriptor", message.DESCRIPTOR))
             fill = self._fill[key] = self._scope[f"fill_{name}"]
-        fill(record, message)
+        try:
+            fill(record, message)
+        except Unencodable as error:
+            path = (key[0].__name__, *self._way(error), *error.path[1:])
+            raise Unencodable(error.why, path) from None
+        except (TypeError, ValueError, OverflowError) as error:
+            # Without its text, which may hold the value: that of a secret, perhaps.
+            raise Unencodable(_unwritten(error), (key[0].__name__, *self._way(error))) from None
 
     def read(self, kind: type[R], message: Message) -> R:
         """Make the record. Raises BadRequest when a field that the record needs is absent."""
@@ -102,7 +135,62 @@ class Converter:
         if read is None:
             name = self._compile(kind, cast("Descriptor", message.DESCRIPTOR))
             read = self._read[key] = self._scope[f"read_{name}"]
-        return cast("R", read(message))
+        try:
+            return cast("R", read(message))
+        except Misfit as error:
+            path = (kind.__name__, *self._way(error), *error.path[1:])
+            raise Misfit(error.why, path) from None
+
+    def _way(self, error: BaseException) -> list[str]:
+        """The fields whose lines the error came through, the outermost first."""
+        way = []
+        step = error.__traceback__
+        while step is not None:
+            fields = self._lines.get(step.tb_frame.f_code.co_filename)
+            if fields is not None and (name := fields[step.tb_lineno - 1]):
+                way.append(name)
+            step = step.tb_next
+        return way
+
+    def encodable_part(
+        self, record: R, message: type[Message]
+    ) -> tuple[R | None, list[Unencodable]]:
+        """The record without the items of its lists that can't be encoded, as few as possible, and
+        what was wrong with these. None instead of the record if that is not enough."""
+        try:
+            self.fill(record, message())
+        except Unencodable as error:
+            whole = error
+        else:
+            return record, []
+        kind = type(record)
+        hints = typing.get_type_hints(kind, include_extras=True)
+        renames = self._renames.get(kind, {})
+        descriptor = cast("Descriptor", message.DESCRIPTOR)
+        changes: dict[str, Any] = {}
+        lost: list[Unencodable] = []
+        for name in kind.__struct_fields__:
+            proto_name, hint = renames.get(name, name), _plain(hints[name])
+            proto = descriptor.fields_by_name.get(proto_name or "")
+            if proto is None or proto.message_type is None:
+                continue
+            value, of = getattr(record, name), GetMessageClass(proto.message_type)
+            if proto.is_repeated and _is_record(_plain((*get_args(hint), None)[0])):
+                if _plain(get_args(hint)[0]) not in self._specials:
+                    parts = [self.encodable_part(item, of) for item in value]
+                    changes[name] = tuple(part for part, _ in parts if part is not None)
+                    lost += [error for _, errors in parts for error in errors]
+            elif _is_record(hint) and hint not in self._singles and value is not None:
+                changes[name], errors = self.encodable_part(value, of)
+                lost += errors
+        if not lost or any(part is None for part in changes.values()):
+            return None, [_of(whole, record)]
+        part = msgspec.structs.replace(record, **changes)
+        try:
+            self.fill(part, message())
+        except Unencodable as error:
+            return None, [_of(error, record)]
+        return part, lost
 
     # ---- compiling
 
@@ -112,10 +200,12 @@ class Converter:
         if key in self._compiled:
             return self._compiled[key]
         name = self._compiled[key] = self._known(kind.__name__, kind)
-        hints = typing.get_type_hints(kind)
+        hints = typing.get_type_hints(kind, include_extras=True)
         renames = self._renames.get(kind, {})
         writes: list[str] = []
+        of_writes: list[str] = []  # the field of each
         reads: list[str] = []
+        of_reads: list[str] = []
         touched = False  # is something written whatever the record holds?
         for info in msgspec.structs.fields(kind):
             proto_name = renames.get(info.name, info.name)
@@ -126,10 +216,16 @@ class Converter:
                 raise TypeError(f"{kind.__name__}.{info.name} has no field in {descriptor.name}")
             hint = hints[info.name]
             touched = touched or not (proto.is_repeated or _may_be_left_out(hint))
-            writes += self._write_field(info.name, hint, proto)
+            statements = self._write_field(info.name, hint, proto)
+            writes += statements
+            of_writes += [info.name] * len(statements)
             reads.append(self._read_field(info, _plain(hint), proto))
+            of_reads.append(info.name)
         if not touched:
             writes.insert(0, "m.SetInParent()")
+            of_writes.insert(0, "")
+        # One line before the statements, and three before the expressions: see below.
+        self._lines[_file(name)] = ["", *of_writes, "", "", "", *of_reads, ""]
         self._run(
             name,
             [
@@ -146,7 +242,7 @@ class Converter:
 
     def _run(self, name: str, lines: list[str]) -> None:
         source = "\n".join(lines) + "\n"
-        file = f"<converter {name}>"
+        file = _file(name)
         linecache.cache[file] = len(source), None, source.splitlines(True), file
         exec(compile(source, file, "exec"), self._scope)
 
@@ -172,8 +268,7 @@ class Converter:
             # Whether none are too few is for the reader to judge.
             default = self._known("default", Resources()) if hint is Resources else "()"
         else:
-            owner = cast("Descriptor", proto.containing_type)
-            default = f"missing('{owner.name}.{proto.name}')"
+            default = "missing()"
         if proto.is_repeated:
             return f"{self._get(hint, proto, 'c')} if (c := m.{proto.name}) else {default}"
         get = self._get(hint, proto, f"m.{proto.name}")
@@ -191,6 +286,7 @@ class Converter:
         if proto.is_repeated:
             item = _plain(get_args(hint)[0])
             get = self._getter(item, proto)
+            assert self._bounds(item, proto) is None, "lists of numbers with bounds are not needed"
             # A slice: to end an iteration over a container costs as much as an item.
             return f"tuple(map({get}, {at}[:]))" if get else f"tuple({at})"
         if proto.message_type is not None:
@@ -199,7 +295,29 @@ class Converter:
             return f"{self._members(hint, proto.enum_type)}[{at}]"
         if proto.type == FieldDescriptor.TYPE_STRING:
             return f"(v if type(v := {at}) is str else text(v))"
+        bounds = self._bounds(hint, proto)
+        if bounds is not None:
+            low, high, kind = bounds
+            return f"(v if {low} <= (v := {at}) <= {high} else out_of_bounds(v, {kind}))"
         return at
+
+    def _bounds_s(self, hint: Any) -> tuple[int, int, str]:
+        """As `_bounds`, of seconds, which must have some: the type can say more than the wire."""
+        meta = meta_of(hint)
+        assert meta is not None, f"seconds without bounds: {hint}"
+        assert isinstance(meta.ge, int)
+        assert isinstance(meta.le, int)
+        return meta.ge, meta.le, self._known("seconds", hint)
+
+    def _bounds(self, hint: Any, proto: FieldDescriptor) -> tuple[str, str, str] | None:
+        """The least, the most and the type of what the field may hold, as code; None if there is
+        nothing to check."""
+        meta = meta_of(hint)
+        if meta is None or meta.ge is None or meta.le is None:
+            return None
+        if _WIDTHS.get(proto.type) == (meta.ge, meta.le):
+            return None
+        return repr(meta.ge), repr(meta.le), self._known("bounds", hint)
 
     def _getter(self, item: Any, proto: FieldDescriptor) -> str:
         """The function that reads one of the field's values; empty if they can stay as they are."""
@@ -220,19 +338,29 @@ class Converter:
     def _get_map(self, hint: Any, proto: FieldDescriptor, at: str) -> str:
         value = cast("Descriptor", proto.message_type).fields_by_name["value"]
         if value.message_type is None:
-            return f"dict(entries({at}))"
+            value_hint = get_args(hint)[1]
+            if (bounds := self._bounds(value_hint, value)) is None:
+                return f"dict(entries({at}))"
+            low, high, kind = bounds
+            number = f"number if {low} <= number <= {high} else out_of_bounds(number, {kind})"
+            return f"{{key: {number} for key, number in entries({at})}}"
         get = self._getter(get_args(hint)[1], value)
         return f"{{key: {get}(message) for key, message in entries({at})}}"
 
     def _get_message(self, hint: Any, descriptor: Descriptor, at: str) -> str:
         if _is_record(hint):
             return f"read_{self._compile(hint, descriptor)}({at})"
-        if hint is float and descriptor.name in _SECONDS:
-            return f"{at}.nanoseconds / NANOS"
-        if descriptor.full_name == "google.protobuf.Duration":
-            return f"({at}.seconds * NANOS + {at}.nanos) / NANOS"
-        if hint is int and descriptor.full_name == "mezzo.v1.Value.Scalar":
-            return f"checked_milli('the amount', {at}.value)"
+        if _bare(hint) is float and descriptor.name in _SECONDS:
+            low, high, kind = self._bounds_s(hint)
+            nanos = (
+                f"({at}.seconds * NANOS + {at}.nanos)"
+                if descriptor.name == "Duration"
+                else (f"{at}.nanoseconds")
+            )
+            bad = f"out_of_bounds_ns(v, {kind})"
+            return f"(v / NANOS if {low * NANOS} <= (v := {nanos}) <= {high * NANOS} else {bad})"
+        if _bare(hint) is int and descriptor.full_name == "mezzo.v1.Value.Scalar":
+            return f"milli({at}.value)"
         inner = _wrapped(descriptor)
         return self._get(hint, inner, f"{at}.{inner.name}")
 
@@ -256,7 +384,8 @@ class Converter:
         if special is not None:
             return [f"{self._known('put', special.put)}({value}, {at})"]
         if get_origin(hint) is dict:
-            inner = cast("Descriptor", proto.message_type).fields_by_name["value"].message_type
+            of_value = cast("Descriptor", proto.message_type).fields_by_name["value"]
+            inner = of_value.message_type
             if inner is None:
                 return [f"{at}.update({value})"]
             put = self._put_message(get_args(hint)[1], inner, "entries[key]", "item")
@@ -268,7 +397,7 @@ class Converter:
             return [f"add = {at}.add", f"for item in {value}:", *_indented(put)]
         if proto.message_type is not None:
             return self._put_message(hint, proto.message_type, at, value)
-        return [f"{at} = {value}"]
+        return [*_check(value, self._bounds(hint, proto)), f"{at} = {value}"]
 
     def _put_message(self, hint: Any, descriptor: Descriptor, at: str, value: str) -> list[str]:
         """As `_put`, into the sub-message `at`, which is evaluated once."""
@@ -276,19 +405,38 @@ class Converter:
             return [f"{self._known('put', self._specials[hint].put)}({value}, {at})"]
         if _is_record(hint):
             return [f"fill_{self._compile(hint, descriptor)}({value}, {at})"]
-        if hint is float and descriptor.name in _SECONDS:
-            return [f"{at}.nanoseconds = round({value} * NANOS)"]
-        if descriptor.full_name == "google.protobuf.Duration":
-            return [f"put_duration({value}, {at})"]
-        if hint is int and descriptor.full_name == "mezzo.v1.Value.Scalar":
-            return [f"{at}.value = from_milli({value})"]
+        if _bare(hint) is float and descriptor.name in _SECONDS:
+            low, high, kind = self._bounds_s(hint)
+            put = (
+                f"put_duration({value}, {at})"
+                if descriptor.name == "Duration"
+                else (
+                    f"{at}.nanoseconds = "
+                    f"round({value} * NANOS) if {value} < {_EXACT_S} else nanos({value})"
+                )
+            )
+            return [*_check(value, (str(low), str(high), kind)), put]
+        if _bare(hint) is int and descriptor.full_name == "mezzo.v1.Value.Scalar":
+            return [
+                f"if not 0 <= {value} <= MILLI_MAX: too_much({value})",
+                f"{at}.value = from_milli({value})",
+            ]
         return self._put(hint, _wrapped(descriptor), at, value)
+
+
+class Misfit(BadRequest):
+    """What a message holds makes no record. `path` as that of Unencodable."""
+
+    def __init__(self, why: str, path: tuple[str, ...] = ()) -> None:
+        super().__init__(f"{'.'.join(path) or 'a text'} {why}")
+        self.why = why
+        self.path = path
 
 
 def text(raw: str | bytes) -> str:
     """A string field, checked: proto2 hands out as bytes what is no UTF-8. Raises BadRequest."""
     if isinstance(raw, bytes):
-        raise BadRequest(f"the text {raw[:40]!r} is not UTF-8: encode it so")
+        raise Misfit("is not UTF-8: encode it so")  # it may be a secret: it is not shown
     return raw
 
 
@@ -296,8 +444,8 @@ def entries(container: Any) -> list[tuple[str, Any]]:
     """A map field in the order of its keys. Raises BadRequest for a key that is not UTF-8."""
     try:
         return sorted(container.items())
-    except UnicodeDecodeError as error:
-        raise BadRequest(f"the key {error.object[:40]!r} is not UTF-8: encode it so") from None
+    except UnicodeDecodeError:
+        raise Misfit("has a key that is not UTF-8: encode it so") from None
 
 
 class _Members(dict[int, Any]):
@@ -313,15 +461,83 @@ class _Members(dict[int, Any]):
     def __missing__(self, number: int) -> NoReturn:
         entry = self._enum.values_by_number.get(number)
         shown = entry.name if entry else number
-        raise BadRequest(f"{self._enum.name} {shown} is not supported here")
+        raise Misfit(f"is wrong: {self._enum.name} {shown} is not supported here")
 
 
-def _missing(field: str) -> NoReturn:
-    raise BadRequest(f"{field} is missing: give it")
+def _missing() -> NoReturn:
+    raise Misfit("is missing: give it")
+
+
+def _out_of_bounds(value: float, kind: Any) -> NoReturn:
+    raise Misfit(f"is {shown(value)}: it {problem(kind, value)}")
+
+
+def _out_of_bounds_ns(nanoseconds: int, kind: Any) -> NoReturn:
+    raise Misfit(f"is {nanoseconds} ns: it {problem(kind, math.inf)} of seconds")
+
+
+def _unwritable(value: float, kind: Any) -> NoReturn:
+    raise Unencodable(f"is {shown(value)}: it {problem(kind, value)}")
+
+
+def _too_much(milli: int) -> NoReturn:
+    raise Unencodable(f"is {shown(milli)} thousandths: it must be from 0 to {SUM_MAX * MILLI}")
+
+
+def _unwritten(error: Exception) -> str:
+    if isinstance(error, UnicodeError):
+        return "holds half of a surrogate pair, which is no text: leave it out"
+    if isinstance(error, TypeError):
+        return "is of a type that its field can't hold"
+    return "is a value that its field can't hold"
+
+
+def _of(error: Unencodable, record: Record) -> Unencodable:
+    """The error, with the names of the record that it is about."""
+    return Unencodable(f"{error.why} ({names_of(record)})", error.path)
+
+
+def names_of(record: Record) -> str:
+    """By which somebody finds it again, in a log: its kind and ids. No other of its values."""
+    found = {}
+    for name in record.__struct_fields__:
+        value = getattr(record, name)
+        if isinstance(value, Record):
+            value = getattr(value, "id", None) or getattr(value, name.rpartition("_")[0], None)
+        if isinstance(value, str) and (name in _NAMES or name.endswith(("id", "info"))):
+            found[name] = shown(value)
+    return " ".join((type(record).__name__, *(f"{name}={value}" for name, value in found.items())))
+
+
+_NAMES = {"name", "hostname"}
+
+
+def _milli(amount: float) -> int:
+    if not 0 <= amount <= SUM_MAX:
+        raise Misfit(f"is {amount}: it must be a number from 0 up to {SUM_MAX:g}")
+    return to_milli(amount)
+
+
+def _check(value: str, bounds: tuple[str, str, str] | None) -> list[str]:
+    if bounds is None:
+        return []
+    low, high, kind = bounds
+    return [f"if not {low} <= {value} <= {high}: unwritable({value}, {kind})"]
+
+
+def _nanos(seconds: float) -> int:
+    """The nearest whole number of nanoseconds; divided by NANOS again it gives the same seconds,
+    if these came from nanoseconds. The product of floats would be off by hundreds of them."""
+    above, below = seconds.as_integer_ratio()
+    return (above * NANOS * 2 + below) // (below * 2)
 
 
 def _put_duration(seconds: float, message: Any) -> None:
-    message.seconds, message.nanos = divmod(round(seconds * NANOS), NANOS)
+    message.seconds, message.nanos = divmod(_nanos(seconds), NANOS)
+
+
+def _file(name: str) -> str:
+    return f"<converter {name}>"
 
 
 def _wrapped(descriptor: Descriptor) -> FieldDescriptor:
@@ -359,7 +575,7 @@ def _indented(lines: list[str]) -> list[str]:
 
 
 def _plain(hint: Any) -> Any:
-    """Strip `| None` and NewType: what is left says how to convert."""
+    """Strip `| None` and NewType: what is left says how to convert, bounds included."""
     if get_origin(hint) in (Union, types.UnionType):
         rest = [arg for arg in get_args(hint) if arg is not type(None)]
         if len(rest) == 1:
@@ -367,3 +583,8 @@ def _plain(hint: Any) -> Any:
     while isinstance(hint, typing.NewType):
         hint = hint.__supertype__
     return hint
+
+
+def _bare(hint: Any) -> Any:
+    """Without bounds."""
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint

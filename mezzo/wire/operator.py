@@ -133,12 +133,14 @@ def response_to_wire(response: m.OperatorResponse, sequence: int) -> pb.Response
 
 
 def response_from_wire(message: pb.Response) -> tuple[int, m.OperatorResponse]:
-    """The sequence number that the answer reflects, and the answer."""
+    """The sequence number that the answer reflects, and the answer. Raises BadRequest."""
     if not message.HasField("type"):
         return message.sequence, m.Done()
     name = pb.Response.Type.Name(message.type)
-    body = getattr(message, name.lower())
-    return message.sequence, CONVERTER.read(_RESPONSES[name], body)  # type: ignore[return-value]
+    kind = _RESPONSES.get(name)
+    if kind is None:
+        raise BadRequest(f"answer {name} of a master is not one that this version knows")
+    return message.sequence, CONVERTER.read(kind, getattr(message, name.lower()))  # type: ignore[return-value]
 
 
 def event_to_wire(event: m.OperatorEvent, sequence: int, epoch: int) -> pb.Event:

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from math import isfinite
 from typing import Any, Final, Literal, cast
 
-from mezzo.amounts import Items, Ranges, Value, checked_milli, from_milli, to_milli
-from mezzo.errors import BadRequest
+from mezzo.amounts import (
+    MILLI,
+    PARTS_MAX,
+    SUM_MAX,
+    Items,
+    Ranges,
+    Value,
+    add,
+    check_value,
+    checked_milli,
+    from_milli,
+    is_scalar,
+    to_milli,
+)
+from mezzo.errors import BadRequest, Unencodable
 from mezzo.model import (
     Attribute,
     AttributeConstraint,
     ExecutorInfo,
     FaultDomain,
+    Filters,
     FrameworkInfo,
     Offer,
     OfferConstraints,
@@ -35,10 +50,12 @@ from mezzo.operations import (
 )
 from mezzo.record import replace
 from mezzo.resources import Disk, DiskSource, Kind, Reservation, Resources
+from mezzo.units import INT64_MAX, Finite, check, problem
 from mezzo.wire.v1 import common_pb2 as pb
 
 from .convert import Converter, Special, entries, text
 
+_MILLI_MAX: Final = SUM_MAX * MILLI
 # Looked up once: attributes of generated classes are slow.
 _SCALAR: Final = pb.Value.SCALAR
 _RANGES: Final = pb.Value.RANGES
@@ -129,14 +146,34 @@ def _put_amount(amount: tuple[Kind, Value], out: Any) -> None:
 
 def _put_value(value: Value, out: Any) -> None:
     if isinstance(value, Ranges):
+        pairs = value.pairs
+        # To ask the value itself costs as much as to write it.
+        if pairs and (pairs[-1][1] > INT64_MAX or len(pairs) > PARTS_MAX):
+            _sendable(out.name, value)
         out.type = _RANGES
-        _put_ranges(value.pairs, out.ranges)
+        _put_ranges(pairs, out.ranges)
     elif isinstance(value, Items):
+        _sendable(out.name, value)
         out.type = _SET
         out.set.item.extend(value.members)
     else:
+        if not 0 <= value <= _MILLI_MAX:
+            _sendable(out.name, value)
         out.type = _SCALAR
         out.scalar.value = from_milli(value)
+
+
+def _sendable(name: str, value: Value) -> None:
+    try:
+        check_value(name, value)
+    except BadRequest as error:
+        raise Unencodable(f"can't be sent: {error}") from None
+
+
+def _span(pairs: tuple[tuple[int, int], ...]) -> Ranges:
+    """Ranges that are in bounds if `pairs`, in any order, are: as many, the ends at the ends."""
+    numbers = [number for pair in pairs for number in pair]
+    return Ranges(((min(numbers), max(numbers)),) * len(pairs)) if pairs else Ranges()
 
 
 def _put_ranges(pairs: Iterable[tuple[int, int]], out: Any) -> None:
@@ -169,14 +206,34 @@ def _put_disk(disk: Disk, out: Any) -> None:
 def get_resources(container: Any) -> Resources:
     """Read the new and the old form. Raises BadRequest, naming the resource."""
     amounts: dict[Kind, Value] = {}
+    again: dict[Kind, list[Value]] = {}
     for entry in container[:]:  # a slice: to end an iteration costs as much as an entry
         kind, value = _AMOUNT.get(entry)
         if kind in amounts:
-            both = Resources({kind: amounts[kind]}) + Resources({kind: value})
-            amounts.update(both.items())
+            again.setdefault(kind, [amounts[kind]]).append(value)
         else:
             amounts[kind] = value
+    for kind, values in again.items():
+        amounts[kind] = _sum(kind.name, values)
     return Resources(amounts)
+
+
+def _sum(name: str, values: list[Value]) -> Value:
+    """All at once: thousands of entries of one kind may come, and to add ranges one by one would
+    take a time that grows with the square. Raises BadRequest."""
+    if all(map(is_scalar, values)):
+        milli = sum(cast("list[int]", values))
+        check_value(f"resource {name}", milli)
+        # Beyond any machine's amount a double has no thousandths: what it will be when it is sent.
+        total: Value = to_milli(from_milli(milli))
+    elif all(isinstance(value, Ranges) for value in values):
+        total = Ranges.of(pair for value in values for pair in cast("Ranges", value).pairs)
+    elif all(isinstance(value, Items) for value in values):
+        total = Items.of(member for value in values for member in cast("Items", value).members)
+    else:
+        total = add(values[0], next(each for each in values if type(each) is not type(values[0])))
+    check_value(f"resource {name}", total)
+    return total
 
 
 def get_resource(entry: Any) -> Resources:
@@ -190,10 +247,7 @@ def get_resource(entry: Any) -> Resources:
 def _get_value(entry: Any) -> Value:
     type_ = entry.type
     if type_ == _SCALAR:
-        amount = entry.scalar.value
-        if not 0 <= amount < 1e15:
-            raise BadRequest(f"resource {entry.name} is {amount}: it must be a number from 0 up")
-        return to_milli(amount)
+        return checked_milli(f"resource {entry.name}", entry.scalar.value)
     if type_ == _RANGES:
         return Ranges.of([(r.begin, r.end) for r in entry.ranges.range[:]])
     if type_ == _SET:
@@ -275,9 +329,12 @@ def _get_disk(disk: Any) -> Disk | None:
 def _put_attribute(attribute: Attribute, out: Any) -> None:
     out.name = attribute.name
     if attribute.scalar is not None:
+        if (why := problem(Finite, attribute.scalar)) is not None:
+            raise Unencodable(f"{attribute.name} {why}")
         out.type = _SCALAR
         out.scalar.value = attribute.scalar
     elif attribute.ranges is not None:
+        _sendable(attribute.name, _span(attribute.ranges))
         out.type = _RANGES
         _put_ranges(attribute.ranges, out.ranges)
     elif attribute.set is not None:
@@ -291,12 +348,27 @@ def _put_attribute(attribute: Attribute, out: Any) -> None:
 def _get_attribute(entry: Any) -> Attribute:
     name = text(entry.name)
     if entry.type == _SCALAR:
+        check(f"attribute {name}", Finite, entry.scalar.value)
         return Attribute(name, scalar=entry.scalar.value)
     if entry.type == _RANGES:
-        return Attribute(name, ranges=tuple((r.begin, r.end) for r in entry.ranges.range))
+        pairs = tuple((r.begin, r.end) for r in entry.ranges.range[:])
+        _span(pairs).check()
+        return Attribute(name, ranges=pairs)
     if entry.type == _SET:
         return Attribute(name, set=tuple(map(text, entry.set.item)))
     return Attribute(name, text=text(entry.text.value))
+
+
+def _put_filters(filters: Filters, out: Any) -> None:
+    if (why := problem(Finite, filters.refuse_seconds)) is not None:
+        raise Unencodable(f"refuse_seconds {why}")
+    out.refuse_seconds = filters.refuse_seconds
+
+
+def _get_filters(message: Any) -> Filters:
+    """What is no number, or endless, is what it comes to: nothing else could be kept or shown."""
+    asked = Filters(message.refuse_seconds)
+    return asked if isfinite(asked.refuse_seconds) else Filters(asked.effective_s)
 
 
 def _put_domain(domain: FaultDomain, out: Any) -> None:
@@ -469,6 +541,7 @@ CONVERTER: Final = Converter(
     specials={
         Resources: Special(put_resources, get_resources),
         Attribute: _remembered(_put_attribute, _get_attribute, up_to=128),
+        Filters: Special(_put_filters, _get_filters),
         FaultDomain: _remembered(_put_domain, _get_domain, up_to=128),
         FrameworkInfo: Special(_put_framework, _FRAMEWORK.get),
         Operation: Special(_put_operation, _get_operation),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import types
 import typing
 from enum import Enum
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from hypothesis import strategies as st
 
-from mezzo.amounts import Items, Ranges, Value
+from mezzo import units
+from mezzo.amounts import SUM_MAX, Items, Ranges, Thousandths, Value, to_milli
 from mezzo.model import (
     Attribute,
     AttributeConstraint,
@@ -30,7 +31,8 @@ words = st.text(
 )
 plain_words = st.text("abcxyz019-_.", min_size=1, max_size=6)
 
-milli = st.integers(1, 10_000_000)
+# What a double can't tell apart can't come through: beyond any machine's amount, few thousandths.
+milli = st.integers(1, 10_000_000) | st.floats(0.001, SUM_MAX).map(to_milli)
 pairs = st.lists(
     st.tuples(st.integers(0, 24), st.integers(0, 5)).map(lambda p: (p[0], p[0] + p[1])), max_size=6
 )
@@ -95,7 +97,7 @@ resources = _bag(*map(_entries, _AMOUNTS), st.tuples(st.sampled_from(_DISK_KINDS
 
 attributes = st.one_of(
     st.builds(Attribute, words, text=words),
-    st.builds(Attribute, words, scalar=st.floats(-1e6, 1e6)),
+    st.builds(Attribute, words, scalar=st.floats(allow_nan=False, allow_infinity=False)),
     st.builds(Attribute, words, ranges=pairs.map(tuple)),
     st.builds(Attribute, words, set=st.lists(words, max_size=3).map(tuple)),
 )
@@ -123,7 +125,7 @@ offer_filters = st.dictionaries(words, st.lists(quantities, max_size=2).map(tupl
 
 def records(kind: type[Any], depth: int = 3) -> st.SearchStrategy[Any]:
     """Values of a record type, made from the types of its fields; shallow below `depth`."""
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     return st.builds(
         kind,
         **{
@@ -133,7 +135,20 @@ def records(kind: type[Any], depth: int = 3) -> st.SearchStrategy[Any]:
     )
 
 
-_NUMBERS = {"ip": (0, 2**32 - 1), "executor_pid": (0, 2**32 - 1)}
+def _numbers(hint: Any) -> st.SearchStrategy[Any]:
+    """Of a type with bounds: also the bounds themselves."""
+    meta = units.meta_of(hint)
+    assert meta is not None, hint
+    low, high = meta.ge, meta.le
+    assert low is not None
+    assert high is not None
+    if get_args(hint)[0] is int:
+        return st.integers(int(low), int(high))
+    if hint in (units.Seconds, units.WallSeconds):
+        # They travel in nanoseconds: what came from there survives exactly.
+        ns = 1_000_000_000
+        return st.integers(0, int(high) * ns).map(lambda nanos: nanos / ns)
+    return st.floats(low, high)
 
 
 def _values(hint: Any, name: str, depth: int, *, required: bool) -> st.SearchStrategy[Any]:
@@ -149,7 +164,8 @@ def _values(hint: Any, name: str, depth: int, *, required: bool) -> st.SearchStr
     if hint == tuple[RoleOfferFilter, ...]:
         return offer_filters
     if get_origin(hint) is dict:
-        return quantities
+        number = get_args(hint)[1]
+        return quantities if number == Thousandths else st.dictionaries(words, _numbers(number))
     if get_origin(hint) is tuple:
         if depth == 0:
             return st.just(())
@@ -174,11 +190,10 @@ def _single(hint: Any, name: str, depth: int) -> st.SearchStrategy[Any]:
         return records(hint, depth - 1 if depth else 0)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return st.sampled_from(hint)
-    if hint is float:
-        # Durations travel in nanoseconds: whole milliseconds survive that exactly.
-        return st.integers(0, 10**9).map(lambda milliseconds: milliseconds / 1000)
-    if hint is int:
-        return st.integers(*_NUMBERS.get(name, (0, 2**31 - 1)))
+    if hint == Thousandths:
+        return milli
+    if get_origin(hint) is Annotated:
+        return _numbers(hint)
     if hint is bool:
         return st.booleans()
     if hint is bytes:
