@@ -177,10 +177,11 @@ def test_a_marathon_that_slept_through_its_deposition_stands_by(
     """F17: it wakes to a lost session, a fenced store and a framework that was failed over, in any
     order; whichever it meets first, the process goes on as a standby.
     """
-    first = cluster.marathon("sleeper-1", zk=zk.url())
+    url = zk.url()
+    first = cluster.marathon("sleeper-1", zk=url)
     first.create("/shared")
     tasks = first.settled("/shared", 1)
-    second = cluster.marathon("sleeper-2", zk=zk.url())
+    second = cluster.marathon("sleeper-2", zk=url)
     assert first.process is not None
     first.process.send_signal(signal.SIGSTOP)
     try:
@@ -188,6 +189,7 @@ def test_a_marathon_that_slept_through_its_deposition_stands_by(
         wait_for(
             lambda: second.get("/v2/leader").json.get("leader") == second.address, "takeover", 60
         )
+        wait_for(lambda: second.get("/v2/apps/shared").status == 200, "answer of the successor")
         assert second.settled("/shared", 1) == tasks
     finally:
         first.process.send_signal(signal.SIGCONT)
