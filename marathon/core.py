@@ -155,6 +155,8 @@ class MarathonCore:
                 self._backoffs.sweep()
             case updates.OVERDUE_TIMER:
                 self._updates.kill_overdue()
+            case updates.ASK_AGAIN_TIMER:
+                self._updates.ask_again(self._subscribed)
             case (updates.INACTIVE_TIMER, str(instance_id)):
                 self._updates.inactive_due(instance_id)
             case _:

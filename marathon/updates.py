@@ -24,7 +24,10 @@ from .state import State
 
 OVERDUE_TIMER: Final = "overdue"
 INACTIVE_TIMER: Final = "inactive"
+ASK_AGAIN_TIMER: Final = "ask-again"
 _OVERDUE_S: Final = 5.0
+_ASK_AGAIN_MIN_S: Final = 10.0
+_ASK_AGAIN_MAX_S: Final = 60.0
 # What `lastTaskFailure` tells. An exit with 0 delays the next launch, but it is no failure.
 _REMEMBERED: Final = frozenset(
     {Condition.FAILED, Condition.ERROR, Condition.GONE, Condition.DROPPED, Condition.UNKNOWN}
@@ -49,6 +52,7 @@ class Updates:
         self._backoffs = backoffs
         self._deployer = deployer
         self._health = health
+        self._asked_after_s = _ASK_AGAIN_MIN_S
 
     # ---- one update
 
@@ -246,3 +250,21 @@ class Updates:
         if tasks:
             self._state.do(Call(conn, Reconcile(tasks)))
         self._state.do(Call(conn, Reconcile()))
+        self._ask_again_in(_ASK_AGAIN_MIN_S)
+
+    def ask_again(self, conn: ConnId | None) -> None:
+        """Ask for those of which nothing was heard yet: a master answers nothing of a task whose
+        agent may still return. Less and less often, as Mesos advises who reconciles.
+        """
+        tasks = tuple(
+            ReconcileTask(live.record.task_id, AgentId(live.record.agent_id))
+            for live in self._state.by_id.values()
+            if not live.confirmed
+        )
+        if conn is not None and tasks:
+            self._state.do(Call(conn, Reconcile(tasks)))
+            self._ask_again_in(min(self._asked_after_s * 2, _ASK_AGAIN_MAX_S))
+
+    def _ask_again_in(self, seconds: float) -> None:
+        self._asked_after_s = seconds
+        self._state.do(SetTimer(ASK_AGAIN_TIMER, self._state.now.mono_s + seconds))

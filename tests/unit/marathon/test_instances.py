@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -393,6 +394,33 @@ def test_a_launch_that_never_left_is_replaced_after_reconciliation() -> None:
     assert len(world.running("/a")) == 1
     assert len(world.launched_ever) == 1
     assert world.shown_deployments == {}
+
+
+def test_what_the_master_can_t_speak_of_yet_is_asked_for_again_and_again() -> None:
+    """Its agent was not back when the new leader subscribed: nobody would ask for ten minutes."""
+    world = World.of("a")
+    world.put(app("/a"))
+    (instance,) = (
+        write
+        for write in world.core.step(world_offers(world), world.now).writes
+        if write.key.startswith("instance/")
+    )
+    world.store[instance.key] = instance.value  # type: ignore[union-attr]
+    world.mute = True
+    world.restart()
+    asked = []
+    for second in range(200):
+        world.calls.clear()
+        world.advance(1)
+        asked += [second for call in world.calls if isinstance(call, m.Reconcile) and call.tasks]
+    gaps = [after - before for before, after in itertools.pairwise(asked)]
+    assert gaps[-3:] == [20, 40, 60]
+    world.mute = False
+    world.advance(70)
+    assert len(world.running("/a")) == 1
+    world.calls.clear()
+    world.advance(200)
+    assert not [call for call in world.calls if isinstance(call, m.Reconcile)]
 
 
 def test_a_new_leader_kills_no_surplus_before_it_has_heard_of_everyone() -> None:
