@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
+import orjson
 from flask import Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
@@ -29,13 +31,15 @@ from ..timestamps import format_ms, parse_ms
 from ..views import AppView
 from .appinfo import ALWAYS, SINGLE, app_info, embeds
 from .definition import changed_app, new_app
-from .errors import Violation, message, not_valid, wrong_shape
+from .errors import ApiError, Violation, message, not_valid, wrong_shape
+from .hints import hint_unknown
 from .http import answer, body, deployment_answer, deployment_header, flag
-from .node import Node, Term, refusal
+from .node import REPLY_TIMEOUT_S, Node, Term, refusal
 from .selector import parse_selector
 from .tasks import TaskRoutes
 
-_TRIES: Final = 5  # against others who change the same app between our read and our write
+# What the state store takes in one change is less by far: CHANGE_BYTES_MAX.
+_APPS_MAX: Final = 5_000
 # The id is lazy: what follows it are the words that can't end one.
 _PATH: Final = re.compile(r"(?P<id>.+?)(?:/(?P<sub>restart|tasks|versions)(?:/(?P<rest>[^/]+))?)?")
 
@@ -72,8 +76,10 @@ class AppRoutes:
 
     def _create(self) -> Response:
         term = self._term()
-        app = new_app(body(), self._node.rules)
-        command = ChangeApps((Target(app, None),), _origin(), flag("force"))
+        document = body()
+        hint_unknown([document])
+        app = new_app(document, self._node.rules)
+        command = ChangeApps((Target(_told(app), None),), _origin(), flag("force"))
         deployed = term.do(command, Deployed)
         (created,) = deployed.apps
         zero = dict.fromkeys(("tasksStaged", "tasksRunning", "tasksHealthy", "tasksUnhealthy"), 0)
@@ -87,18 +93,22 @@ class AppRoutes:
         documents = body()
         if not isinstance(documents, list):
             raise wrong_shape([Violation("/", "error.expected.jsarray")])
+        if len(documents) > _APPS_MAX:
+            text = f"at most {_APPS_MAX} apps can be changed at once, not {len(documents)}"
+            raise not_valid([Violation("/", text)])
         ids = [_id_of(index, document) for index, document in enumerate(documents)]
         if len(ids) != len(set(ids)):
             raise not_valid([Violation("/", "each app may be given only once")])
+        hint_unknown(documents, in_list=True)
         pairs = dict(zip(ids, documents, strict=True))
-        return deployment_answer(self._change(pairs, create=create))
+        return deployment_answer(self._change(pairs, create=create, in_list=True))
 
     # ---- /v2/apps/{id}...
 
     def item(self, path: str) -> Response:
         found = _PATH.fullmatch(path)
         assert found is not None  # the route takes no empty path
-        app_id, rest = f"/{found['id']}", found["rest"]
+        app_id, rest = paths.absolute(f"/{found['id']}"), found["rest"]
         match request.method, found["sub"]:
             case (("GET" | "HEAD"), None):
                 return self._read(app_id)
@@ -142,28 +152,53 @@ class AppRoutes:
 
     def _put(self, app_id: str, *, create: bool) -> Response:
         existed = self._term().model.app(app_id) is not None
-        deployed = self._change({app_id: body()}, create=create)
+        document = body()
+        hint_unknown([document])
+        deployed = self._change({app_id: document}, create=create)
         headers = {} if existed else self._location(app_id)
         return deployment_answer(deployed, 200 if existed else 201, headers)
 
     # ---- changing
 
-    def _change(self, documents: dict[str, Any], *, create: bool) -> Deployed:
-        """All in one deployment. If an app changes under our hands, begin again."""
+    def _change(
+        self, documents: dict[str, Any], *, create: bool, in_list: bool = False
+    ) -> Deployed:
+        """All in one deployment. Those who change the same app take turns, each from what the one
+        before has made. What else changes an app (a restart, a kill that scales) may come between
+        our read and our write: then we begin again, as long as a client would wait.
+        """
         term, force = self._term(), flag("force")
-        for _ in range(_TRIES):
-            targets = tuple(
-                self._target(app_id, document, create=create)
-                for app_id, document in documents.items()
-            )
-            result = term.ask(ChangeApps(targets, _origin(), force))
-            if isinstance(result, Deployed):
-                return result
-            if not isinstance(result, Stale | AlreadyExists):
-                break
-        raise refusal(result)
+        until_s = time.monotonic() + REPLY_TIMEOUT_S
+        with term.turns.of(documents):
+            while True:
+                targets = tuple(
+                    self._target(app_id, document, index if in_list else None, create=create)
+                    for index, (app_id, document) in enumerate(documents.items())
+                )
+                result = term.ask(ChangeApps(targets, _origin(), force))
+                if isinstance(result, Deployed):
+                    return result
+                again = isinstance(result, Stale | AlreadyExists)
+                if not again or time.monotonic() > until_s:
+                    raise refusal(result)
 
-    def _target(self, app_id: str, document: Any, *, create: bool) -> Target:  # noqa: ANN401
+    def _target(
+        self,
+        app_id: str,
+        document: Any,  # noqa: ANN401 - any JSON
+        index: int | None,
+        *,
+        create: bool,
+    ) -> Target:
+        """index: of the document in the request's list."""
+        try:
+            target = self._target_of(app_id, document, create=create)
+        except ApiError as error:
+            raise (error if index is None else error.below(f"/({index})")) from None
+        _told(target.app)
+        return target
+
+    def _target_of(self, app_id: str, document: Any, *, create: bool) -> Target:  # noqa: ANN401
         rules = self._node.rules
         view = self._term().model.app(app_id)
         if view is None:
@@ -206,10 +241,20 @@ def _old(view: AppView, version: str) -> App:
     return old
 
 
+def _told(app: App) -> App:
+    """The same. What could not be told afterwards is not done: it fails here, and is a bug."""
+    orjson.dumps(app_json(app))
+    return app
+
+
 def _id_of(index: int, document: object) -> str:
-    app_id = document.get("id") if isinstance(document, dict) else None
+    if not isinstance(document, dict):
+        raise wrong_shape([Violation(f"/({index})", "error.expected.jsobject")])
+    app_id = document.get("id")
+    if app_id is None:
+        raise wrong_shape([Violation(f"/({index})/id", "error.path.missing")])
     if not isinstance(app_id, str):
-        raise wrong_shape([Violation(f"({index})/id", "error.path.missing")])
+        raise wrong_shape([Violation(f"/({index})/id", "error.expected.jsstring")])
     return paths.absolute(app_id)
 
 

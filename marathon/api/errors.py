@@ -18,6 +18,17 @@ class ApiError(Exception):
         self.status = status
         self.body = body
 
+    def below(self, path: str) -> ApiError:
+        """The same about a part of a larger document, which is at `path`."""
+        details = self.body.get("details")
+        if not isinstance(details, list):
+            return self
+        placed = [
+            {**each, "path": path + (each["path"] if each["path"] != "/" else "")}
+            for each in details
+        ]
+        return ApiError(self.status, {**self.body, "details": placed})
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:

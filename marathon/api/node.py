@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -29,9 +31,35 @@ from .metrics import Metrics
 R = TypeVar("R", bound=Result)
 
 REPLY_TIMEOUT_S: Final = 10.0
+_LOCKS: Final = 256
 # 2.5 s in all (Marathon: 10 x 250 ms), but a leader is noticed sooner.
 _UNDECIDED_TRIES: Final = 40
 _UNDECIDED_PAUSE_S: Final = 0.0625
+
+
+class Turns:
+    """Who changes an app from what it read of it does so alone; others wait for their turn.
+
+    An app has one of a fixed number of locks, chosen by its id, so nothing has to be forgotten.
+    """
+
+    def __init__(self, patience_s: float) -> None:
+        self._locks: Final = tuple(threading.Lock() for _ in range(_LOCKS))
+        self._patience_s = patience_s
+
+    @contextmanager
+    def of(self, app_ids: Iterable[str]) -> Iterator[None]:
+        """Raises ApiError (503) if others take too long."""
+        until_s = time.monotonic() + self._patience_s
+        with ExitStack() as held:
+            # In one order, so that no two wait for each other.
+            for index in sorted({hash(app_id) % _LOCKS for app_id in app_ids}):
+                lock = self._locks[index]
+                if not lock.acquire(timeout=max(0.0, until_s - time.monotonic())):
+                    text = f"Others have been changing this for {self._patience_s:g} s: retry."
+                    raise message(503, text)
+                held.callback(lock.release)
+            yield
 
 
 class Term:
@@ -47,11 +75,12 @@ class Term:
     ) -> None:
         """post: into the core's inbox. held: is leadership or the store in doubt?
 
-        patience_s: how long a request waits for the core's answer.
+        patience_s: how long a request waits for the core's answer, or for its turn.
         """
         self.model = ReadModel()
         self.hub = hub
         self.metrics = metrics
+        self.turns = Turns(patience_s)
         self.framework_id: str | None = None
         self.started_s = time.monotonic()
         self._post = post

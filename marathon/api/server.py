@@ -14,6 +14,7 @@ from mezzo.log import get_logger
 
 from .apps import AppRoutes
 from .errors import ApiError, message
+from .hints import warned
 from .http import HEADERS, answer, compressed
 from .node import Node, Term
 from .proxy import Proxy
@@ -97,6 +98,7 @@ def _add_frame(app: Flask, node: Node) -> None:
         if _PROXIED in request.environ:
             return response
         response.headers.update(HEADERS)
+        warned(response)
         if (term := node.term) is not None:
             response.headers["X-Marathon-Leader"] = f"http://{node.address}"
             term.metrics.count(f"marathon.http.responses.{response.status_code // 100}xx.counter")
