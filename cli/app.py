@@ -17,7 +17,7 @@ from .errors import Wrong
 from .http import Json
 from .output import amount, echo, mib, output_option, print_json, print_table
 from .reasons import why_waiting
-from .settings import duration
+from .settings import Command, count, duration
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -136,9 +136,9 @@ def show(app: str, marathon: str, output: str) -> None:
     )
 
 
-@command.command("scale")
+@command.command("scale", cls=Command)
 @click.argument("app")
-@click.argument("instances", type=click.IntRange(min=0))
+@click.argument("instances", type=count())
 @force_option
 @changing
 def scale(

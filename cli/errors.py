@@ -11,8 +11,9 @@ from .output import plain
 EXIT_CODES: Final = """\b
 Exit codes:
   0  it worked
-  1  it failed: the thing does not exist, a deployment failed or took too long
-  2  the command line, an environment variable or a file is wrong; nothing was tried
+  1  it failed: the app or task does not exist, a deployment failed or took too long
+  2  the command line, an environment variable or a file is wrong, or names what nobody knows;
+     nothing was tried
   3  the cluster could not be reached"""
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import click
 import msgspec
+from msgspec import Meta
 
 from mezzo.record import Record
+from mezzo.units import INT64_MAX, WallSeconds, problem
 
 from . import files
 from .context import master_option
 from .errors import Failed, Wrong
-from .operator import ask
+from .operator import ask, check_machines
 from .output import echo, output_option, print_json, print_table
 from .settings import duration
 
@@ -30,29 +32,34 @@ _FORM: Final = (
 )
 
 
-class _Nanos(Record):
-    nanoseconds: int
+class _Nanos(Record, forbid_unknown_fields=True):
+    nanoseconds: Annotated[int, Meta(ge=0, le=INT64_MAX)]
 
 
-class _Machine(Record):
+class _Machine(Record, forbid_unknown_fields=True):
     hostname: str | None = None
     ip: str | None = None
 
 
-class _Away(Record):
+class _Away(Record, forbid_unknown_fields=True):
     start: _Nanos
     duration: _Nanos | None = None
 
 
-class _Window(Record):
+class _Window(Record, forbid_unknown_fields=True):
     machine_ids: tuple[_Machine, ...]
     unavailability: _Away
 
 
-class _Schedule(Record):
+class _Schedule(Record, forbid_unknown_fields=True):
     """A schedule as Mesos writes it in JSON."""
 
     windows: tuple[_Window, ...]
+
+
+force_option: Final = click.option(
+    "--force", is_flag=True, help="Also machines that nobody has heard of yet."
+)
 
 
 @click.group("maintenance")
@@ -93,8 +100,11 @@ def get(master: str, output: str) -> None:
 @click.argument("machines", nargs=-1, required=True)
 @click.option("--in", "in_s", type=duration, default="0secs", show_default=True, help="From then.")
 @click.option("--for", "for_s", type=duration, help="How long.  [default: for ever]")
+@force_option
 @master_option
-def plan(machines: tuple[str, ...], in_s: float, for_s: float | None, master: str) -> None:
+def plan(
+    machines: tuple[str, ...], in_s: float, for_s: float | None, force: bool, master: str
+) -> None:
     """Add a window for MACHINES to the schedule."""
     from mezzo.messages.operator import (
         GetMaintenanceSchedule,
@@ -111,19 +121,26 @@ def plan(machines: tuple[str, ...], in_s: float, for_s: float | None, master: st
             f"{', '.join(again)}: in the schedule already, see `mezzo maintenance get`; "
             "`mezzo maintenance set FILE` replaces it"
         )
-    window = MaintenanceWindow(_machines(machines), Unavailability(time.time() + in_s, for_s))
+    check_machines(master, machines, force=force)
+    start = time.time() + in_s
+    if (why := problem(WallSeconds, start)) is not None:
+        raise Wrong(f"--in: the time then {why}, in seconds since 1970")
+    window = MaintenanceWindow(_machines(machines), Unavailability(start, for_s))
     ask(master, UpdateMaintenanceSchedule(MaintenanceSchedule((*known, window))))
     echo(f"maintenance of {', '.join(machines)} is planned")
 
 
 @command.command("set")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@force_option
 @master_option
-def set_(file: Path, master: str) -> None:
+def set_(file: Path, force: bool, master: str) -> None:
     """Replace the whole schedule by FILE, in Mesos' JSON form. "-" reads the standard input."""
     from mezzo.messages.operator import UpdateMaintenanceSchedule
 
     schedule = _read(file)
+    named = [_name(machine) for window in schedule.windows for machine in window.machine_ids]
+    check_machines(master, named, force=force)
     ask(master, UpdateMaintenanceSchedule(schedule))
     echo(f"{len(schedule.windows)} windows are planned")
 
@@ -156,6 +173,7 @@ def start(machines: tuple[str, ...], master: str) -> None:
     """Take MACHINES, which are in the schedule, down: their agents and tasks end."""
     from mezzo.messages.operator import StartMaintenance
 
+    check_machines(master, machines, force=False)
     ask(master, StartMaintenance(_machines(machines)))
     echo(f"{', '.join(machines)}: down")
 
@@ -167,6 +185,7 @@ def stop(machines: tuple[str, ...], master: str) -> None:
     """Take MACHINES up again: their agents may come back, and they leave the schedule."""
     from mezzo.messages.operator import StopMaintenance
 
+    check_machines(master, machines, force=False)
     ask(master, StopMaintenance(_machines(machines)))
     echo(f"{', '.join(machines)}: up")
 

@@ -11,6 +11,7 @@ from mezzo.users import current_user
 from .daemons import DIRECTORY, STATE_ROOT, made, reachable_name, serve
 from .settings import (
     PORT,
+    count,
     daemon_options,
     duration,
     http_allowed_hosts_option,
@@ -57,19 +58,19 @@ from .settings import (
 @setting("--local-port-max", type=PORT, default=20000, help="Greatest one.")
 @setting(
     "--max-instances-per-offer",
-    type=click.IntRange(min=1),
+    type=count(1),
     default=5,
     help="How many instances it launches on one offer.",
 )
 @setting(
     "--launch-tokens",
-    type=click.IntRange(min=1),
+    type=count(1),
     default=100,
     help="How many launches it begins before it sees the first ones run.",
 )
 @setting(
     "--max-running-deployments",
-    type=click.IntRange(min=1),
+    type=count(1),
     default=100,
     help="More than so many at a time are refused.",
 )

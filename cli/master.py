@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mezzo.units import PORT_MAX
+
 from .daemons import DIRECTORY, FILE, STATE_ROOT, made, reachable_name, serve
 from .settings import (
     PORT,
+    count,
     daemon_options,
     duration,
     fault_domain,
@@ -44,14 +47,14 @@ if TYPE_CHECKING:
 @setting("--hostname", help="Name that others reach it by.  [default: --ip]")
 @setting(
     "--gateway-port",
-    type=click.IntRange(0, 65535),
+    type=click.IntRange(0, PORT_MAX),
     default=5050,
     help="HTTP port of its gateway; 0 runs none.",
 )
 @setting("--agent-ping-timeout", type=duration, default="15secs", help="Wait for a pong.")
 @setting(
     "--max-agent-ping-timeouts",
-    type=click.IntRange(min=1),
+    type=count(1),
     default=5,
     help="Missed pongs until an agent is unreachable.",
 )
@@ -86,7 +89,7 @@ if TYPE_CHECKING:
 )
 @setting(
     "--registry-max-agent-count",
-    type=click.IntRange(min=0),
+    type=count(),
     default=102400,
     help="How many of each kind are remembered; the oldest are forgotten first.",
 )
@@ -159,13 +162,13 @@ if TYPE_CHECKING:
 )
 @setting(
     "--max-operator-event-stream-subscribers",
-    type=click.IntRange(min=1),
+    type=count(1),
     default=1000,
     help="Of more streams of operator events the oldest ends.",
 )
 @setting(
     "--operator-event-buffer",
-    type=click.IntRange(min=0),
+    type=count(),
     default=8192,
     help="Events that are kept for operator streams that break.",
 )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from mezzo.guess import near
 from mezzo.ids import AgentId, FrameworkId
 
-from .errors import Failed, Unreachable
-from .output import amount
+from .errors import Failed, Unreachable, Wrong
+from .output import amount, warn
 
 if TYPE_CHECKING:
     from mezzo.messages.operator import OperatorCall, OperatorResponse
+    from mezzo.model import AgentInfo
     from mezzo.resources import Resources
 
 _LEADER_S: Final = 10.0
@@ -95,30 +97,81 @@ def _targets(master: str) -> list[str]:
 
 
 def agent_id(master: str, wanted: str) -> AgentId:
-    """Of the one agent on a host; what is no hostname is taken for an id, which the master checks.
-    Raises Failed if several agents fit."""
-    from mezzo.messages.operator import GetAgents
-
-    answer = ask(master, GetAgents())
-    known = [*(agent.agent_info for agent in answer.agents), *answer.recovered_agents]
-    known += [agent.agent_info for agent in answer.unreachable_agents]
-    return AgentId(_only("agents run on", wanted, [i.id for i in known if i.hostname == wanted]))
+    """Of the one agent with that hostname or id. Raises Wrong for none, Failed for several."""
+    pairs = [(info.hostname, info.id or "") for info in _agents(master)]
+    return AgentId(_only("agent", wanted, pairs, "agents run on"))
 
 
 def framework_id(master: str, wanted: str) -> FrameworkId:
-    """As `agent_id`, of a framework by its name."""
+    """As `agent_id`, of a framework by its name or id."""
     from mezzo.messages.operator import GetFrameworks
 
     infos = [view.framework_info for view in ask(master, GetFrameworks()).frameworks]
-    ids = [info.id for info in infos if info.name == wanted]
-    return FrameworkId(_only("frameworks are called", wanted, ids))
+    pairs = [(info.name, info.id or "") for info in infos]
+    return FrameworkId(_only("framework", wanted, pairs, "frameworks are called"))
 
 
-def _only(what: str, wanted: str, ids: Sequence[str | None]) -> str:
-    fits = [each for each in ids if each]
-    if len(fits) > 1:
-        raise Failed(f"{len(fits)} {what} {wanted}: name one of {', '.join(fits[:5])}")
-    return fits[0] if fits else wanted
+def _only(kind: str, wanted: str, pairs: Sequence[tuple[str, str]], several: str) -> str:
+    """The id of the one that is meant, out of (name, id)."""
+    ids = [each for name, each in pairs if wanted in (name, each)]
+    if not ids:
+        known = [text for pair in pairs for text in pair]
+        raise Wrong(f"there is no {kind} {wanted!r}{near(wanted, known)}")
+    if len(ids) > 1:
+        raise Failed(f"{len(ids)} {several} {wanted}: name one of {', '.join(ids[:5])}")
+    return ids[0]
+
+
+def _agents(master: str) -> list[AgentInfo]:
+    """All that the master knows, whatever their state."""
+    from mezzo.messages.operator import GetAgents
+
+    answer = ask(master, GetAgents())
+    found = [*(agent.agent_info for agent in answer.agents), *answer.recovered_agents]
+    return found + [agent.agent_info for agent in answer.unreachable_agents]
+
+
+def check_machines(master: str, wanted: Iterable[str], *, force: bool) -> None:
+    """Raises Wrong for one of which neither an agent nor the schedule has ever told."""
+    from mezzo.messages.operator import GetMaintenanceSchedule
+
+    if force:
+        return
+    schedule = ask(master, GetMaintenanceSchedule()).schedule
+    known = [info.hostname for info in _agents(master)]
+    for window in schedule.windows:
+        known += [name for machine in window.machine_ids for name in (machine.hostname, machine.ip)]
+    for name in wanted:
+        if name not in known:
+            raise Wrong(
+                f"no agent has ever come from a machine {name!r}"
+                f"{near(name, filter(None, known))} (--force if it is still to come)"
+            )
+
+
+def check_resources(master: str, wanted: Iterable[str], *, force: bool) -> None:
+    """Raises Wrong for one that no agent has."""
+    from mezzo.messages.operator import GetAgents
+
+    if force:
+        return
+    agents = ask(master, GetAgents()).agents
+    known = dict.fromkeys(("cpus", "mem", "disk", "gpus"))
+    known |= {name: None for each in agents for name in each.total_resources.quantities()}
+    for name in wanted:
+        if name not in known:
+            raise Wrong(
+                f"no agent has a resource {name!r}{near(name, known)} (--force if one is to come)"
+            )
+
+
+def tell_new_role(master: str, role: str) -> None:
+    """A role need not be in use before it gets a weight or quota. But it may be a typing error."""
+    from mezzo.messages.operator import GetRoles
+
+    known = [each.name for each in ask(master, GetRoles()).roles]
+    if role not in known:
+        warn(f"role {role} is not in use yet{near(role, known)}")
 
 
 # ---------------------------------------------------------------------------------- words

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import click
@@ -41,6 +42,38 @@ def echo(text: str = "", *, err: bool = False) -> None:
 def warn(text: str) -> None:
     """Something that does not keep the command from doing what it was asked for."""
     echo(f"mezzo: {text}", err=True)
+
+
+def writer_of_bytes() -> Callable[[bytes], None]:
+    """Prints what comes in pieces, a log say: every byte, or as much as is good for a terminal.
+
+    There it may have colours and lines; whatever else would steer a terminal is shown.
+    """
+    if not sys.stdout.isatty():
+        return _write_raw
+    decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+    held = ""  # the beginning of a colour, the rest of which may come with the next piece
+
+    def write(piece: bytes) -> None:
+        nonlocal held
+        text = held + decode(piece)
+        begun = _BEGUN_COLOUR.search(text)
+        held = begun[0] if begun else ""
+        parts = _COLOUR_OR_LINE.split(text.removesuffix(held))
+        parts[::2] = [plain(part) for part in parts[::2]]
+        sys.stdout.write("".join(parts))
+        sys.stdout.flush()
+
+    return write
+
+
+def _write_raw(piece: bytes) -> None:
+    sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
+
+
+_COLOUR_OR_LINE: Final = re.compile(r"(\x1b\[[0-9;]{0,20}m|[\r\n]+)")
+_BEGUN_COLOUR: Final = re.compile(r"\x1b(?:\[[0-9;]{0,20})?\Z")
 
 
 def confirm(question: str) -> None:

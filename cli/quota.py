@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mezzo.guess import near
+
 from .context import master_option
 from .errors import Wrong
-from .operator import amounts_json, amounts_text, ask
+from .operator import amounts_json, amounts_text, ask, check_resources, tell_new_role
 from .output import echo, output_option, print_json, print_table
 
 if TYPE_CHECKING:
@@ -40,7 +42,9 @@ def get(role: str | None, master: str, output: str) -> None:
     print_table(
         ["ROLE", "GUARANTEE", "LIMIT"],
         [[c.role, amounts_text(c.guarantees), amounts_text(c.limits)] for c in shown],
-        empty="no role has quota" if role is None else f"role {role} has no quota",
+        empty="no role has quota"
+        if role is None
+        else f"role {role} has no quota{near(role, [config.role for config in configs])}",
     )
 
 
@@ -48,7 +52,11 @@ def get(role: str | None, master: str, output: str) -> None:
 @click.argument("role")
 @click.option("--guarantee", default="", help='What is kept for it: "cpus:4;mem:8192".')
 @click.option("--limit", default="", help='The most that it gets: "cpus:8;mem:16384".')
-@click.option("--force", is_flag=True, help="Also below what it has, or beyond the cluster.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Also below what it has, or beyond the cluster, or of what no agent has.",
+)
 @master_option
 def set_(role: str, guarantee: str, limit: str, force: bool, master: str) -> None:
     """Set the quota of ROLE, in place of what it had. Resources that are not named have none."""
@@ -57,6 +65,8 @@ def set_(role: str, guarantee: str, limit: str, force: bool, master: str) -> Non
     config = QuotaConfig(role, _amounts("--guarantee", guarantee), _amounts("--limit", limit))
     if not config.guarantees and not config.limits:
         raise Wrong(f"give --guarantee or --limit; `mezzo quota remove {role}` removes it")
+    check_resources(master, [*config.guarantees, *config.limits], force=force)
+    tell_new_role(master, role)
     ask(master, UpdateQuota((config,), force))
     echo(f"quota of role {role} is set")
 
@@ -66,8 +76,11 @@ def set_(role: str, guarantee: str, limit: str, force: bool, master: str) -> Non
 @master_option
 def remove(role: str, master: str) -> None:
     """Remove the quota of ROLE."""
-    from mezzo.messages.operator import RemoveQuota
+    from mezzo.messages.operator import GetQuota, RemoveQuota
 
+    known = [config.role for config in ask(master, GetQuota()).status.configs]
+    if role not in known:
+        raise Wrong(f"role {role} has no quota{near(role, known)}")
     ask(master, RemoveQuota(role))
     echo(f"quota of role {role} is removed")
 

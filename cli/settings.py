@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -17,6 +18,7 @@ from click.core import ParameterSource
 
 from mezzo.config import parse_duration, read_config_file
 from mezzo.errors import BadConfig
+from mezzo.units import INT32_MAX, PORT_MAX, Finite, problem
 
 from .errors import Wrong
 
@@ -97,10 +99,10 @@ def percentage(text: str) -> float:
 
 def rate(text: str) -> float:
     """Option type: how many seconds apart, from Mesos' form: 1/20mins is 1200."""
-    count, slash, period = text.partition("/")
-    if not slash or not count.strip().isdigit() or int(count) < 1:
+    found = _RATE.fullmatch(text)
+    if found is None or int(found[1]) < 1:
         raise click.BadParameter(f"{text!r} is no rate: write count/duration, as 1/20mins")
-    return duration(period) / int(count)
+    return duration(found[2]) / int(found[1])
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -174,7 +176,39 @@ def zookeeper(text: str) -> str:
     return text
 
 
-PORT: Final = click.IntRange(1, 65535)
+def count(least: int = 0, most: int = INT32_MAX) -> click.IntRange:
+    """Option type: a whole number that every hop can carry."""
+    return click.IntRange(least, most)
+
+
+class Number(click.FloatRange):
+    """Option type: a finite number, which nan and infinity are not."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - as click has it
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        number: float = super().convert(value, param, ctx)
+        if (why := problem(Finite, number)) is not None:
+            self.fail(f"{value} {why}", param, ctx)
+        return number
+
+
+class Command(click.Command):
+    """One whose arguments are numbers: -1 is then a wrong number and no unknown option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for text in args:
+            if _NEGATIVE.fullmatch(text):
+                raise click.BadParameter(f"no number here can be negative, and {text} is", ctx)
+        return super().parse_args(ctx, args)
+
+
+_NEGATIVE: Final = re.compile(r"-[0-9.].*|-inf.*", re.IGNORECASE)
+_RATE: Final = re.compile(r"\s*([0-9]{1,9})\s*/(.*)")
+PORT: Final = click.IntRange(1, PORT_MAX)
 LOG_LEVEL: Final = click.Choice(["debug", "info", "warning", "error"])  # as mezzo.log has them
 
 master_option = setting(

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 from mezzo.sim.seeds import main as seeds
+from mezzo.units import INT64_MAX
 
 from .errors import Failed
 from .output import echo, output_option, print_json, print_table
+from .settings import Number, count
 
 if TYPE_CHECKING:
     from mezzo.sim.scenario_report import Spread, Summary
@@ -51,7 +53,7 @@ command.add_command(seeds, "seeds")
 
 @command.command("run")
 @click.argument("scenario", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--seed", type=int, help="In place of the scenario's own.")
+@click.option("--seed", type=count(most=INT64_MAX), help="In place of the scenario's own.")
 @_plot_option
 @click.option("--json", "output", flag_value="json", help="The same as --output json.")
 @output_option
@@ -81,7 +83,7 @@ def run_(scenario: Path, seed: int | None, plot: Path | None, output: str) -> No
 @command.command("omega")
 @click.option(
     "--hours",
-    type=click.FloatRange(min=0.5),
+    type=Number(0.5, 24 * 366),
     default=3.0,
     show_default=True,
     help="Of virtual time, of each run.",
@@ -89,7 +91,7 @@ def run_(scenario: Path, seed: int | None, plot: Path | None, output: str) -> No
 @click.option(
     "--seeds",
     "seed_count",
-    type=click.IntRange(min=1),
+    type=count(1, 100_000),
     default=2,
     show_default=True,
     help="Runs for each point, of which the means are told.",
@@ -97,11 +99,11 @@ def run_(scenario: Path, seed: int | None, plot: Path | None, output: str) -> No
 @click.option(
     "--think",
     "thinks_s",
-    type=click.FloatRange(min=0.1),
+    type=Number(0.1, 1e6),
     multiple=True,
     help="A decision time in seconds, again for more.  [default: 0.1 to 100]",
 )
-@click.option("--jobs", type=click.IntRange(min=1), default=2, help="Processes at a time.")
+@click.option("--jobs", type=count(1, 1024), default=2, help="Processes at a time.")
 @_plot_option
 def omega(
     hours: float, seed_count: int, thinks_s: tuple[float, ...], jobs: int, plot: Path | None

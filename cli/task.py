@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from urllib.parse import quote
 
 import click
 
+from mezzo.units import INT64_MAX
+
 from .context import gateway_option
 from .errors import Failed
 from .http import HttpError, Json, Server, gateway_server
-from .output import ago, amount, mib, output_option, print_json, print_table
+from .output import ago, amount, mib, output_option, print_json, print_table, writer_of_bytes
+from .settings import count
 
 
 @click.group("task")
@@ -57,7 +59,7 @@ def list_(everything: bool, gateway: str, output: str) -> None:
 @click.option("-f", "--follow", is_flag=True, help="Go on as the task prints; Ctrl-C ends it.")
 @click.option("--stderr", "stream", flag_value="stderr", help="What it prints to stderr.")
 @click.option("--stdout", "stream", flag_value="stdout", default="stdout", hidden=True)
-@click.option("--offset", type=click.IntRange(min=0), default=0, help="Start at this byte.")
+@click.option("--offset", type=count(most=INT64_MAX), default=0, help="Start at this byte.")
 @gateway_option
 def logs(task: str, follow: bool, stream: str, offset: int, gateway: str) -> None:
     """Print what a task has printed.
@@ -74,12 +76,12 @@ def logs(task: str, follow: bool, stream: str, offset: int, gateway: str) -> Non
             "be read until it is back"
         )
     path = f"/containers/{quote(found['id'], safe='')}/logs?stream={stream}&offset={offset}"
+    write = writer_of_bytes()
     try:
         for piece in Server("the agent", f"http://{agent}").stream(
             f"{path}&follow=1" if follow else path
         ):
-            sys.stdout.buffer.write(piece)
-            sys.stdout.buffer.flush()
+            write(piece)
     except HttpError as error:
         if error.status == 404:
             raise Failed(f"the agent {agent} has no logs of task {found['id']} any more") from None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from .context import master_option
-from .operator import ask
+from .operator import ask, tell_new_role
 from .output import echo, output_option, print_json, print_table
+from .settings import Command, Number
 
 
 @click.group("weight")
@@ -35,13 +36,14 @@ def list_(master: str, output: str) -> None:
     )
 
 
-@command.command("set")
+@command.command("set", cls=Command)
 @click.argument("role")
-@click.argument("weight", type=float)
+@click.argument("weight", type=Number(0, 1e9, min_open=True, max_open=True))
 @master_option
 def set_(role: str, weight: float, master: str) -> None:
     """Set the weight of ROLE: a number above 0. Offers that are out are made anew."""
     from mezzo.messages.operator import UpdateWeights, WeightInfo
 
+    tell_new_role(master, role)
     ask(master, UpdateWeights((WeightInfo(weight, role),)))
     echo(f"role {role} has weight {weight:g}")

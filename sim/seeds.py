@@ -11,6 +11,8 @@ from typing import Final
 
 import click
 
+from mezzo.units import INT32_MAX
+
 from .cluster import Cluster, Report
 
 
@@ -30,13 +32,13 @@ def run_seed(seed: int) -> Report | Failure:
         return Failure(seed, traceback.format_exc(), cluster.world.story())
 
 
-COUNT: Final = click.IntRange(min=1)
+COUNT: Final = click.IntRange(1, INT32_MAX)
 
 
 @click.command()
 @click.option("--seeds", type=COUNT, default=20, show_default=True, help="How many seeds to run.")
-@click.option("--first", default=1, show_default=True, help="The first of them.")
-@click.option("--seed", type=int, help="Run just this one and print its story.")
+@click.option("--first", type=COUNT, default=1, show_default=True, help="The first of them.")
+@click.option("--seed", type=COUNT, help="Run just this one and print its story.")
 @click.option("--jobs", type=COUNT, default=2, show_default=True, help="Processes at a time.")
 def main(seeds: int, first: int, seed: int | None, jobs: int) -> None:
     """Simulate clusters under faults; exit 1 if any promise was broken."""

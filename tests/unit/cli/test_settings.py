@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 
+from mezzo.cli.main import cli
 from mezzo.cli.settings import (
     PORT,
+    Number,
     daemon_options,
     duration,
     fault_domain,
@@ -120,6 +123,80 @@ def test_what_is_no_domain_is_refused(text: str) -> None:
 def test_what_is_no_part_of_a_whole_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="from 0 to 1"):
         fraction(text)
+
+
+def commands(group: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    if not isinstance(group, click.Group):
+        yield path
+        return
+    ctx = click.Context(group)
+    for name in group.list_commands(ctx):
+        found = group.get_command(ctx, name)
+        assert found is not None
+        yield from commands(found, (*path, name))
+
+
+def command_at(path: tuple[str, ...]) -> click.Command:
+    found: click.Command = cli
+    for name in path:
+        assert isinstance(found, click.Group)
+        found = found.get_command(click.Context(found), name) or found
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(commands(cli)), ids=" ".join)
+def test_every_number_has_bounds(path: tuple[str, ...]) -> None:
+    for param in command_at(path).params:
+        kind = param.type
+        if isinstance(kind, click.IntRange):
+            assert kind.min is not None, param
+            assert kind.max is not None, param
+        elif not (isinstance(param, click.Option) and param.is_flag):
+            assert kind not in (click.INT, click.FLOAT), param
+            assert not isinstance(kind, click.FloatRange) or isinstance(kind, Number), param
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-1", "1e9", "-inf", "x"])
+def test_a_weight_is_a_number(mezzo: Mezzo, text: str) -> None:
+    result = mezzo("weight", "set", "eng", text)
+    assert result.exit_code == 2
+    assert text.removesuffix("1e9") in result.stderr
+
+
+@pytest.mark.parametrize("text", ["-1", "1e30", "9" * 30, "2147483648", "nan", "1.5", ""])
+def test_instances_are_a_count(mezzo: Mezzo, text: str) -> None:
+    result = mezzo("app", "scale", "/x", text)
+    assert result.exit_code == 2
+    assert "No such option" not in result.stderr
+    assert text in result.stderr
+
+
+@pytest.mark.parametrize("text", ["9" * 400, "16000weeks", "9223372037secs", "-1secs", "²secs"])
+def test_a_duration_fits_the_wire(mezzo: Mezzo, text: str) -> None:
+    for args in (
+        ("app", "scale", "/x", "1", f"--timeout={text}"),
+        ("up", f"--timeout={text}"),
+        ("maintenance", "plan", "h", f"--in={text}"),
+        ("master", f"--agent-removal-rate-limit=1/{text}"),
+        ("agent", f"--gc-delay={text}"),
+    ):
+        result = mezzo(*args)
+        assert result.exit_code == 2
+        assert "Traceback" not in result.stderr
+        assert len(result.stderr) < 400
+
+
+@pytest.mark.parametrize("text", ["0/1secs", f"{'9' * 5000}/1secs", "²/1secs", "1/", "/"])
+def test_what_is_no_rate_is_refused(mezzo: Mezzo, text: str) -> None:
+    assert mezzo("master", "--agent-removal-rate-limit", text).exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["0", "70000", "-1", "1e3", "x"])
+def test_a_port_is_one(mezzo: Mezzo, text: str) -> None:
+    for args in (("up", "--marathon-port"), ("agent", "--port"), ("gateway", "--port")):
+        result = mezzo(*args, text)
+        assert result.exit_code == 2
+        assert text in result.stderr
 
 
 def test_names_are_between_commas() -> None:
