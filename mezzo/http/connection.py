@@ -185,7 +185,7 @@ class Connection(asyncio.Protocol):
         end = buffer.find(_BLANK, max(0, self._scanned - 3), limits.HEAD_MAX_BYTES)
         if end < 0:
             if len(buffer) >= limits.HEAD_MAX_BYTES:
-                line = buffer.find(b"\r\n") < 0
+                line = buffer.find(b"\r\n", 0, limits.HEAD_MAX_BYTES) < 0
                 raise Refused(
                     414 if line else 431,
                     f"the {'request line' if line else 'header'} has more than "

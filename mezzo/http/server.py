@@ -76,9 +76,17 @@ class HttpServer:
     @property
     def port(self) -> int:
         """The port that is bound, once started."""
-        if self._socket is None:
-            return self._address[1]
-        return int(self._socket.getsockname()[1])
+        return self._address[1]
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._connections)
+
+    @property
+    def held_bytes(self) -> int:
+        """Of bodies that have come and of answers that were not read yet."""
+        return self._held_bytes
 
     def start(self) -> None:
         """Bind and serve. Raises MezzoError if the address can't be had."""
@@ -90,6 +98,7 @@ class HttpServer:
                 f"cannot listen on {ip}:{port} ({error.strerror or error}): "
                 "choose another address or port, or stop what uses it"
             ) from error
+        self._address = ip, self._socket.getsockname()[1]
         self._loop = _new_loop()
         self._thread.start()
 

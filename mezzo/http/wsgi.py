@@ -113,6 +113,8 @@ def ask(app: WsgiApp, head: Head, body: bytes, peer: Peer) -> Answer:
         answer = app(environ(head, body, peer), start_response)
         if isinstance(answer, Stream):
             return Pushed(*begun[0], answer)
+        if isinstance(answer, (list, tuple)):
+            return Whole(*begun[0], b"".join(answer))
         rest = Rest(answer)
         try:
             piece = rest.piece()
