@@ -409,6 +409,12 @@ def test_alive_is_answered_while_all_workers_are_busy_and_the_rest_waits_its_tur
             client.__exit__()
 
 
+def drip(client: Client, data: bytes) -> None:
+    for byte in data:
+        client.send(bytes([byte]))
+        time.sleep(0.02)
+
+
 def short(monkeypatch: pytest.MonkeyPatch, **seconds: float) -> None:
     for name, value in {"SWEEP_S": 0.05, **seconds}.items():
         monkeypatch.setattr(limits, name, value)
@@ -420,9 +426,7 @@ def test_a_header_must_come_as_a_whole_in_its_time(
     short(monkeypatch, HEAD_S=0.3)
     with serving(app) as server, Client(server) as client, Client(server) as silent:
         with pytest.raises(ConnectionError):  # each byte in time, all of them not
-            for byte in GET[:-1] + b"X: " + b"x" * 1000:
-                client.send(bytes([byte]))
-                time.sleep(0.02)
+            drip(client, GET[:-1] + b"X: " + b"x" * 1000)
         assert silent.ended()
         with Client(server) as other:
             assert other.send(GET[:5]).answer()[0] == 408
