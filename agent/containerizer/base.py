@@ -182,8 +182,9 @@ class ContainerRuntime(Protocol):
     ) -> Iterator[bytes]:
         """The output from byte `offset` on, in chunks; with `follow` until the container ends.
 
-        Called in a thread of its own, and blocks there. Empty if there is no output. Raises NoLogs
-        at once, not when the first chunk is asked for.
+        Called by threads that must not be kept while there is nothing to read: an empty chunk
+        says so. Empty if there is no output. Raises NoLogs at once, not when the first chunk is
+        asked for.
         """
         ...
 

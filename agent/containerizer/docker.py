@@ -58,6 +58,7 @@ from .docker_body import (
 from .docker_engine import AWAY, Closed, Engine, refusal_text
 from .docker_exec import Exec
 from .docker_options import Body
+from .following import Followers
 from .kills import Kills
 from .sandbox import make_sandbox, read_output
 from .volume import check_volumes
@@ -66,6 +67,7 @@ from .workers import Workers
 _LAUNCHES_AT_ONCE: Final = 8  # more make the engine slower, not faster
 _CALLS_AT_ONCE: Final = 4
 _CHECKS_AT_ONCE: Final = 16
+_FOLLOWERS_MAX: Final = 64  # of output: each holds a thread, which waits for the engine
 # The engine's clock may be a little behind: events twice do no harm, a missed one does.
 _EVENTS_OVERLAP_S: Final = 5
 _CONFLICT: Final = 409
@@ -91,6 +93,7 @@ class DockerRuntime:
         self._crash = crash
         self._settings = settings
         self._engine = Engine(settings.url)
+        self._followers = Followers(_FOLLOWERS_MAX)
         self._log = get_logger("agent")
         self._containers: dict[ContainerId, _Container] = {}  # of the loop alone
 
@@ -335,6 +338,12 @@ class DockerRuntime:
     def logs(
         self, container_id: ContainerId, sandbox: str, stream: Stream, offset: int, follow: bool
     ) -> Iterator[bytes]:
+        if follow and self._followers.full:
+            raise NoLogs(
+                f"{_FOLLOWERS_MAX} readers follow containers here already, which is the most: "
+                "read it without follow",
+                away=True,
+            )
         # First the engine: as long as it has the container, a file of that name is a task's own.
         try:
             chunks = self._engine.call_once(
@@ -346,7 +355,10 @@ class DockerRuntime:
             raise NoLogs(f"the engine has none: {refusal_text(error)}") from error
         except (DockerException, OSError) as error:
             raise NoLogs(f"the engine does not answer: {error}", away=True) from error
-        return _skip(chunks, offset)
+        rest = _skip(chunks, offset)
+        if not follow:
+            return rest
+        return self._followers.follow(rest, getattr(chunks, "close", lambda: None))
 
     async def close(self) -> None:
         self._kills.clear()

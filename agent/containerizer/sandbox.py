@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-import time
 from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
@@ -15,7 +14,6 @@ from . import beneath
 from .base import NoLogs, Stream
 
 _CHUNK_BYTES: Final = 64 * 1024
-_FOLLOW_EVERY_S: Final = 0.2  # somebody is watching a file; nothing tells us when it grows
 
 
 def make_sandbox(path: str, user: str | None) -> None:
@@ -56,7 +54,8 @@ def remove_sandbox(path: str) -> None:
 def read_output(
     sandbox: str, stream: Stream, offset: int, follow: Callable[[], bool]
 ) -> Iterator[bytes]:
-    """A stream's bytes from `offset` on, in chunks; more as it grows, as long as `follow()`.
+    """A stream's bytes from `offset` on, in chunks; more as it grows, as long as `follow()`, with
+    empty chunks between: there is nothing now.
 
     Without, what was there when it was asked for, however fast it grows. Empty if there is no such
     file. Raises NoLogs at once, and not when the first chunk is asked for.
@@ -88,4 +87,4 @@ def _chunks(file: FileIO, offset: int, follow: Callable[[], bool]) -> Iterator[b
                     return
             if last:
                 return
-            time.sleep(_FOLLOW_EVERY_S)
+            yield b""

@@ -14,6 +14,7 @@ import sys
 import threading
 import urllib.error
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -457,6 +458,20 @@ def test_logs_can_be_followed_to_the_end(world: World) -> None:
     (sandbox(agent, "t1") / "gate").touch()
     reader.join(30)
     assert read == [b"one\ntwo\n"]
+
+
+def test_more_readers_than_threads_may_follow_and_others_are_answered(world: World) -> None:
+    master, agent = world
+    master.run(task("t1", "echo one; while [ ! -e gate ]; do sleep 0.02; done; echo two"))
+    master.wait_state("t1", S.RUNNING)
+    with ThreadPoolExecutor(40) as readers:
+        read = [
+            readers.submit(agent.get, "/containers/t1/logs?follow=true&offset=0") for _ in range(40)
+        ]
+        assert [each for each in read if each.done()] == []
+        assert json.loads(agent.get("/state"))["id"] == "S1"
+        (sandbox(agent, "t1") / "gate").touch()
+        assert [each.result(30) for each in read] == [b"one\ntwo\n"] * 40
 
 
 def test_http_shows_state_and_refuses_what_it_does_not_know(world: World) -> None:
