@@ -38,7 +38,8 @@ class Proxy:
         try:
             return self._forward(leader)
         except NotForwarded as error:
-            raise message(error.status, f"The leader: {error}") from error
+            text = "Connection to leader refused." if error.refused else str(error)
+            raise message(error.status, text) from error
         finally:
             self._slots.release()
 

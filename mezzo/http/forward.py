@@ -40,9 +40,11 @@ HOPS_MAX: Final = 8
 class NotForwarded(Exception):
     """There is no answer to hand back; `status` says whose fault that is: 502 or 504."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, *, refused: bool = False) -> None:
+        """refused: nobody listens there."""
         super().__init__(text)
         self.status = status
+        self.refused = refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def exchange(
             reply.status, end_to_end(reply.getheaders()), _body_of(reply, ends_s, patience)
         )
     except ConnectionRefusedError:
-        raise NotForwarded(502, f"nobody listens at {host}:{port}") from None
+        raise NotForwarded(502, f"nobody listens at {host}:{port}", refused=True) from None
     except TimeoutError:
         raise NotForwarded(504, f"{host}:{port} did not answer in time") from None
     except (OSError, ValueError, http.client.HTTPException) as error:
