@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import shorten
@@ -10,9 +9,9 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from . import files
 from .context import marathon_option
-from .deploy import Marathon, addresses, app_id, counts
+from .definitions import check_keys, read_definition, value_of
+from .deploy import Marathon, addresses, app_id, counts, definition_of
 from .errors import Wrong
 from .http import Json
 from .output import amount, echo, mib, output_option, print_json, print_table
@@ -23,6 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _SECRETIVE: Final = "env"  # values may be secrets: names are enough
 _RUNS_WIDTH: Final = 60
+_UNCHANGED: Final = "is unchanged"
 
 
 @click.group("app")
@@ -50,6 +50,9 @@ def changing(function: F) -> F:
     return function
 
 
+unknown_option: Final = click.option(
+    "--allow-unknown", is_flag=True, help="Send keys that do not exist, too: Marathon drops them."
+)
 force_option: Final = click.option(
     "--force", is_flag=True, help="Also while another deployment holds the app: cancels that one."
 )
@@ -57,10 +60,11 @@ force_option: Final = click.option(
 
 @command.command("add")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@unknown_option
 @changing
-def add(file: Path, marathon: str, timeout: float, detach: bool) -> None:
+def add(file: Path, allow_unknown: bool, marathon: str, timeout: float, detach: bool) -> None:
     """Add the app that is defined in FILE, as Marathon's JSON. "-" reads the standard input."""
-    definition = read_definition(file)
+    definition = read_definition(file, allow_unknown=allow_unknown)
     server = Marathon(marathon)
     which = app_id(str(definition.get("id", "")))
     deployment = server.add(definition)
@@ -146,8 +150,7 @@ def scale(
 ) -> None:
     """Run INSTANCES instances of an app; 0 suspends it."""
     server, which = Marathon(marathon), app_id(app)
-    deployment = server.update(which, {"instances": instances}, force=force)
-    _finish(server, deployment, which, timeout, detach, done="is scaled")
+    _change(server, which, {"instances": instances}, force, timeout, detach, done="is scaled")
 
 
 @command.command("update")
@@ -156,12 +159,14 @@ def scale(
 @click.option(
     "-f", "--file", type=click.Path(path_type=Path, allow_dash=True), help="JSON changes."
 )
+@unknown_option
 @force_option
 @changing
 def update(
     app: str,
     changes: tuple[str, ...],
     file: Path | None,
+    allow_unknown: bool,
     force: bool,
     marathon: str,
     timeout: float,
@@ -173,16 +178,21 @@ def update(
     """
     if not changes and file is None:
         raise Wrong("nothing to change: give KEY=VALUE or --file FILE")
-    wanted = read_definition(file) if file is not None else {}
+    wanted = read_definition(file, allow_unknown=allow_unknown) if file is not None else {}
+    given: Json = {}
     for change in changes:
         key, equals, value = change.partition("=")
         if not equals or not key:
             raise Wrong(f"{change!r} is not KEY=VALUE: write e.g. instances=3")
-        wanted[key] = _value(value)
+        if key in given:
+            raise Wrong(f"{key} is given more than once: give it once")
+        given[key] = value_of(value)
+    if not allow_unknown:
+        check_keys("the change", given)
+    wanted |= given
     server, which = Marathon(marathon), app_id(app)
     wanted.pop("id", None)  # the path names it
-    deployment = server.update(which, wanted, force=force)
-    _finish(server, deployment, which, timeout, detach, done="is updated")
+    _change(server, which, wanted, force, timeout, detach, done="is updated")
 
 
 @command.command("remove")
@@ -206,15 +216,22 @@ def restart(app: str, force: bool, marathon: str, timeout: float, detach: bool) 
     _finish(server, deployment, which, timeout, detach, done="is restarted")
 
 
-def read_definition(file: Path) -> Json:
-    """The JSON object in a file. Raises Wrong."""
-    try:
-        definition = json.loads(files.read(file))
-    except ValueError as error:
-        raise Wrong(f"{files.shown(file)} is no JSON: {error}") from error
-    if not isinstance(definition, dict):
-        raise Wrong(f"{files.shown(file)} holds no JSON object: write one app, {{...}}")
-    return definition
+def _change(
+    server: Marathon,
+    which: str,
+    changes: Json,
+    force: bool,
+    timeout_s: float,
+    detach: bool,
+    *,
+    done: str,
+) -> None:
+    before = definition_of(server.app(which))
+    deployment = server.update(which, changes, force=force)
+    app = server.find(which)
+    if app is not None and definition_of(app) == before:
+        done = _UNCHANGED
+    _finish(server, deployment, which, timeout_s, detach, done=done)
 
 
 def _finish(
@@ -227,20 +244,14 @@ def _finish(
     done: str,
 ) -> None:
     if detach:
-        echo(f"{which}: deployment {deployment}" if deployment else f"{which}: no change")
+        begun = f": deployment {deployment}" if deployment else ": no change"
+        echo(f"{which} {done}" if done == _UNCHANGED else f"{which}{begun}")
         return
     server.wait(deployment, which, timeout_s)
     app = server.find(which)
     echo(f"{which} {done}: {counts(app)}" if app else f"{which} {done}")
     for address in addresses(app) if app else []:
         echo(f"  {address}")
-
-
-def _value(text: str) -> object:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def _what_runs(app: Json) -> str:

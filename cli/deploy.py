@@ -142,6 +142,21 @@ class Marathon:
         return text
 
 
+def definition_of(app: Json) -> Json:
+    """What somebody has asked for, without what has become of it."""
+    return {
+        key: value
+        for key, value in app.items()
+        if key not in _BECOME and not key.startswith("tasks") and value is not None
+    }
+
+
+_BECOME: Final = (
+    *("version", "versionInfo", "deployments", "readinessCheckResults", "lastTaskFailure"),
+    "taskStats",
+)
+
+
 def counts(app: Json) -> str:
     """`2/3 running, 1 healthy`; what is zero and not asked for is left out."""
     text = f"{app['tasksRunning']}/{app['instances']} running"

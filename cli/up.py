@@ -16,9 +16,9 @@ import click
 
 from mezzo.users import closed_folder, current_user, switch_problem
 
-from .app import read_definition
 from .context import FOLDER, LOCK, Context, name_for, publish, withdraw
 from .daemons import DIRECTORY
+from .definitions import read_definition
 from .deploy import Marathon, addresses, app_id, counts
 from .engine import engine_problem, image_of, image_problem
 from .errors import Failed, Wrong

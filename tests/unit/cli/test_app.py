@@ -230,3 +230,89 @@ def test_a_list_shows_values_as_they_are(mezzo: Mezzo, marathon: FakeMarathon) -
     result = mezzo("app", "list", "--marathon", marathon.url)
     assert "[bold]echo[/bold]" in result.stdout
     assert "2.0 GiB" in result.stdout
+
+
+TYPOS = [
+    ({"instnces": 3}, "/instnces (did you mean instances?)"),
+    ({"helthChecks": []}, "/helthChecks (did you mean healthChecks?)"),
+    (
+        {"container": {"docker": {"imgae": "x"}}},
+        "/container/docker/imgae (did you mean image?)",
+    ),
+    (
+        {"healthChecks": [{"intervallSeconds": 5}]},
+        "/healthChecks(0)/intervallSeconds (did you mean intervalSeconds?)",
+    ),
+    ({"docker.imgae": "x"}, "/docker.imgae"),
+]
+
+
+@pytest.mark.parametrize(("changes", "told"), TYPOS, ids=lambda each: str(each)[:20])
+def test_a_key_that_does_not_exist_is_told_and_nothing_is_sent(
+    mezzo: Mezzo, marathon: FakeMarathon, tmp_path: Path, changes: dict[str, object], told: str
+) -> None:
+    file = tmp_path / "web.json"
+    file.write_text(json.dumps({"id": "/web"} | changes))
+    pairs = [f"{key}={json.dumps(value)}" for key, value in changes.items()]
+    for args in (
+        ("app", "add", str(file)),
+        ("app", "update", "/web", "--file", str(file)),
+        ("app", "update", "/web", "cpus=1", *pairs),
+    ):
+        result = mezzo(*args, "--marathon", marathon.url)
+        assert result.exit_code == 2
+        assert told in result.stderr
+        assert "--allow-unknown" in result.stderr
+    assert mezzo("up", "--demo", str(file), "--dir", str(tmp_path / "d")).exit_code == 2
+    assert marathon.asked == []
+    added = mezzo("app", "add", str(file), "--allow-unknown", "--marathon", marathon.url)
+    assert added.exit_code == 0
+    assert marathon.bodies("POST /v2/apps") == [{"id": "/web"} | changes]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"id": "/a", "cmd": "x", "cmd": "y"}', "'cmd' stands twice in one object"),
+        ('{"id": "/a", "cpus": NaN}', "NaN is no number in JSON"),
+        ('{"id": "/a", "env": ' + "[" * 100_000 + "}", "it is nested deeper than"),
+        ('{"id": "/a" "cmd": "x"}', "line 1 column 13"),
+        ("\ud800", "is no JSON"),
+    ],
+    ids=["twice", "nan", "deep", "comma", "surrogate"],
+)
+def test_json_is_read_strictly(mezzo: Mezzo, tmp_path: Path, text: str, problem: str) -> None:
+    (tmp_path / "a.json").write_bytes(text.encode(errors="surrogatepass"))
+    result = mezzo("app", "add", str(tmp_path / "a.json"))
+    assert result.exit_code == 2
+    assert problem in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_key_that_is_given_twice_is_refused(mezzo: Mezzo, marathon: FakeMarathon) -> None:
+    result = mezzo("app", "update", "/web", "cpus=1", "cpus=2", "--marathon", marathon.url)
+    assert (result.exit_code, marathon.asked) == (2, [])
+    assert "cpus is given more than once" in result.stderr
+
+
+def test_a_change_that_changes_nothing_says_so(mezzo: Mezzo, marathon: FakeMarathon) -> None:
+    marathon.apps["/web"] = app(cpus=0.5)
+    same = mezzo("app", "update", "/web", "cpus=0.5", "--marathon", marathon.url)
+    assert same.stdout == "/web is unchanged: 1/1 running\n"
+    same = mezzo("app", "scale", "/web", "1", "--detach", "--marathon", marathon.url)
+    assert same.stdout == "/web is unchanged\n"
+    other = mezzo("app", "update", "/web", "cpus=0.6", "--marathon", marathon.url)
+    assert other.stdout == "/web is updated: 1/1 running\n"
+
+
+@pytest.mark.parametrize("field", ["cmd", "id", "version"])
+def test_no_app_steers_the_terminal(mezzo: Mezzo, marathon: FakeMarathon, field: str) -> None:
+    hostile = "\x1b]0;owned\x07\n/other: 9/9 running\u202e"
+    marathon.apps["/web"] = app(**{field: hostile})
+    marathon.apps["/web"]["lastTaskFailure"] = dict.fromkeys(
+        ("timestamp", "state", "host", "message"), hostile
+    )
+    for args in (("list",), ("show", "/web"), ("scale", "/web", "2")):
+        result = mezzo("app", *args, "--marathon", marathon.url)
+        assert not set(result.output) & set("\x1b\x07\u202e")
+        assert not any(line.startswith("/other") for line in result.output.splitlines())

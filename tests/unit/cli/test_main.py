@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mezzo import __version__
-from mezzo.cli.app import read_definition
+from mezzo.cli.definitions import read_definition
 
 from .conftest import Mezzo
 
