@@ -1,18 +1,39 @@
-"""Marathon's own health checks, made on the event loop (section 10)."""
+"""Marathon's own health checks, made on the event loop (section 10).
+
+What answers is a task, and may be hostile. A probe reads one line of bounded length, all of it
+lasts no longer than the check's timeout, whatever comes is that check's result, and an app whose
+probes hang uses up its own part of the slots and nobody else's.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import quote
+
+from mezzo.log import get_logger
 
 from .app import HealthProtocol
 from .messages import HealthResult, StartHealthCheck
 
+# Probes at a time, of all apps. With more apps than that each may still make one.
 _AT_ONCE: Final = 256
 _STATUS_LINE_MAX: Final = 4096
+_INTERVAL_MIN_S: Final = 0.01
+# What this machine lacks says nothing about the task.
+_OURS: Final = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
+)
+# Of a path, what may stand in a request as it is.
+_PATH_SAFE: Final = "/?#[]@!$&'()*+,;=:%~-._|"
+
+Verdict = tuple[bool | None, str | None]  # as in HealthResult: alive, cause
 
 
 class Checker:
@@ -21,10 +42,11 @@ class Checker:
     report: called on the loop with each result.
     """
 
-    def __init__(self, report: Callable[[HealthResult], None]) -> None:
+    def __init__(self, report: Callable[[HealthResult], None], at_once: int = _AT_ONCE) -> None:
         self._report = report
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots = _Slots(at_once)
         self._tasks: dict[str, dict[int, asyncio.Task[None]]] = {}
+        self._log = get_logger("marathon")
         self._tls = ssl.create_default_context()
         # Certificates of apps are often their own; what is asked is whether they answer.
         self._tls.check_hostname = False
@@ -45,32 +67,44 @@ class Checker:
             self.stop(instance_id)
 
     async def _keep_checking(self, order: StartHealthCheck) -> None:
-        while True:
-            async with self._slots:
-                alive, cause = await self._probe(order)
-            self._report(HealthResult(order.instance_id, order.index, alive, cause))
-            await asyncio.sleep(order.check.interval_s)
+        share = self._slots.join(order.app_id)
+        try:
+            while True:
+                await share.acquire()
+                try:
+                    alive, cause = await self._probe(order)
+                finally:
+                    share.release()
+                self._report(HealthResult(order.instance_id, order.index, alive, cause))
+                await asyncio.sleep(max(order.check.interval_s, _INTERVAL_MIN_S))
+        finally:
+            self._slots.leave(order.app_id)
 
-    async def _probe(self, order: StartHealthCheck) -> tuple[bool | None, str | None]:
-        """Alive, dead with the cause, or None: nothing is said."""
+    async def _probe(self, order: StartHealthCheck) -> Verdict:
         try:
             async with asyncio.timeout(order.check.timeout_s):
                 if order.check.protocol is HealthProtocol.TCP:
-                    await self._connect(order)
-                    return True, None
+                    return await self._connect(order)
                 return await self._ask(order)
         except TimeoutError:
             return False, f"no answer within {order.check.timeout_s:g} seconds"
-        except (OSError, ValueError, asyncio.IncompleteReadError) as error:
-            return False, f"{type(error).__name__}: {error}"
+        except Exception as error:  # noqa: BLE001 - whatever an answer raises, the check goes on
+            return self._failed(order, error)
 
-    async def _connect(self, order: StartHealthCheck) -> None:
+    def _failed(self, order: StartHealthCheck, error: Exception) -> Verdict:
+        if isinstance(error, OSError) and error.errno in _OURS:
+            self._log.warning("health_check.not_made", app=order.app_id, error=str(error))
+            return None, None
+        return False, f"{type(error).__name__}: {error}"
+
+    async def _connect(self, order: StartHealthCheck) -> Verdict:
         _, writer = await asyncio.open_connection(
             order.host, order.port, family=_family(order.check.ip_protocol)
         )
-        writer.close()
+        writer.transport.abort()
+        return True, None
 
-    async def _ask(self, order: StartHealthCheck) -> tuple[bool | None, str | None]:
+    async def _ask(self, order: StartHealthCheck) -> Verdict:
         check = order.check
         reader, writer = await asyncio.open_connection(
             order.host,
@@ -80,18 +114,93 @@ class Checker:
             limit=_STATUS_LINE_MAX,
         )
         try:
-            path = check.path or "/"
-            writer.write(
-                f"GET {path} HTTP/1.1\r\nHost: {order.host}:{order.port}\r\nAccept: */*\r\n"
-                "User-Agent: mezzo-marathon\r\nConnection: close\r\n\r\n".encode()
-            )
+            writer.write(_request(order))
             code = _status_code(await reader.readline())
         finally:
-            writer.close()
+            # A polite end would wait for the peer's: half a minute with TLS, outside of any slot.
+            writer.transport.abort()
         if 100 <= code < 200 and check.ignore_http_1xx:
             return None, None
         alive = 200 <= code < 400
         return alive, None if alive else f"HTTP status {code}"
+
+
+# ---------------------------------------------------------------------------------- slots
+
+
+@dataclass(slots=True)
+class _Share:
+    """One app's part of the slots. Its probes wait in order, and only for each other."""
+
+    slots: _Slots
+    checks: int = 0
+    busy: int = 0
+    waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+
+    async def acquire(self) -> None:
+        if self.busy < self.slots.each:
+            self.busy += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.waiting.append(turn)
+        try:
+            await turn  # whoever releases has counted us
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.release()
+            raise
+
+    def release(self) -> None:
+        self.busy -= 1
+        while self.waiting and self.busy < self.slots.each:
+            turn = self.waiting.popleft()
+            if not turn.done():  # else cancelled
+                self.busy += 1
+                turn.set_result(None)
+
+
+class _Slots:
+    """Divides the slots equally among the apps that have checks: an app whose probes hang, however
+    many, delays none of another.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._shares: dict[str, _Share] = {}
+        self.each = total  # slots of one app
+
+    def join(self, app_id: str) -> _Share:
+        """One more check of the app."""
+        share = self._shares.get(app_id)
+        if share is None:
+            share = self._shares[app_id] = _Share(self)
+            self._divide()
+        share.checks += 1
+        return share
+
+    def leave(self, app_id: str) -> None:
+        share = self._shares[app_id]
+        share.checks -= 1
+        if share.checks == 0:
+            del self._shares[app_id]
+            self._divide()
+
+    def _divide(self) -> None:
+        self.each = max(1, self._total // max(1, len(self._shares)))
+
+
+# ---------------------------------------------------------------------------------- the wire
+
+
+def _request(order: StartHealthCheck) -> bytes:
+    """A path is whatever a user wrote, so nothing of it may end its line."""
+    path = quote("/" + (order.check.path or "").removeprefix("/"), safe=_PATH_SAFE)
+    host = f"[{order.host}]" if ":" in order.host else order.host
+    host = quote(host, safe="[]:")
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: {host}:{order.port}\r\nAccept: */*\r\n"
+        "User-Agent: mezzo-marathon\r\nConnection: close\r\n\r\n"
+    ).encode()
 
 
 def _family(ip_protocol: str) -> int:
@@ -104,4 +213,4 @@ def _status_code(line: bytes) -> int:
     parts = line.split(None, 2)
     if len(parts) < 2 or not parts[0].startswith(b"HTTP/") or not parts[1].isdigit():
         raise ValueError("the answer is not HTTP")
-    return int(parts[1])
+    return int(parts[1][:4])

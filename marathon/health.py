@@ -37,7 +37,8 @@ class Health:
                 continue
             live.checking = True
             host, port = address
-            self._state.do(StartHealthCheck(live.id, index, check, host, port))
+            app_id = live.record.app_id
+            self._state.do(StartHealthCheck(live.id, index, check, host, port, app_id))
 
     def agent_said(self, live: Live, status: TaskStatus) -> None:
         """The agent's own check came with a status update."""

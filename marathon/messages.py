@@ -228,6 +228,7 @@ class StartHealthCheck(Record):
     check: HealthCheck
     host: str
     port: int
+    app_id: str
 
 
 class StopHealthChecks(Record):

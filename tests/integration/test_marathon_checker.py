@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ async def probe(port: int, check: HealthCheck) -> HealthResult:
     """The first result of a check."""
     results: asyncio.Queue[HealthResult] = asyncio.Queue()
     checker = Checker(results.put_nowait)
-    checker.start(StartHealthCheck("i", 0, check, "127.0.0.1", port))
+    checker.start(StartHealthCheck("i", 0, check, "127.0.0.1", port, "/a"))
     try:
         return await asyncio.wait_for(results.get(), 20)
     finally:
@@ -165,7 +166,7 @@ def test_a_check_is_repeated_until_it_is_stopped() -> None:
         results: asyncio.Queue[HealthResult] = asyncio.Queue()
         checker = Checker(results.put_nowait)
         async with server(silent) as port:
-            checker.start(StartHealthCheck("i", 0, check, "127.0.0.1", port))
+            checker.start(StartHealthCheck("i", 0, check, "127.0.0.1", port, "/a"))
             for _ in range(3):
                 await asyncio.wait_for(results.get(), 20)
             checker.stop("i")
@@ -175,3 +176,202 @@ def test_a_check_is_repeated_until_it_is_stopped() -> None:
             return results.qsize()
 
     assert asyncio.run(run()) == 0
+
+
+# ---- answers that mean harm
+
+
+async def endless_line(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while not writer.is_closing():
+        writer.write(b"HTTP/1.1 200" * 10_000)
+        await writer.drain()
+
+
+async def drop_by_drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    for byte in b"HTTP/1.1 200 OK" * 1000:
+        writer.write(bytes([byte]))
+        await writer.drain()
+        await asyncio.sleep(0.02)
+
+
+async def flood_of_1xx(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while not writer.is_closing():
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
+        await writer.drain()
+
+
+async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
+HOSTILE: dict[str, Handler] = {
+    "endless line": endless_line,
+    "drop by drop": drop_by_drop,
+    "flood of 1xx": flood_of_1xx,
+    "hang up": hang_up,
+    "silence": silent,
+    "no number": answering(b"HTTP/1.1 \xd9\xa2\xd9\xa0\xd9\xa0 OK\r\n\r\n"),
+    "large number": answering(b"HTTP/1.1 " + b"2" * 4000 + b"\r\n\r\n"),
+    "zeros": answering(b"\0" * 5000),
+    "TLS alert": answering(b"\x15\x03\x01\x00\x02\x02\x28"),
+    "nothing but spaces": answering(b"   \r\n"),
+}
+
+
+@pytest.mark.parametrize("protocol", [HealthProtocol.HTTP, HealthProtocol.HTTPS])
+@pytest.mark.parametrize("handler", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_answer_is_a_failed_check_and_no_more(
+    handler: Handler, protocol: HealthProtocol
+) -> None:
+    check = HealthCheck(protocol, "/", timeout_s=0.5)
+
+    async def tolerant(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await handler(reader, writer)
+        writer.close()
+
+    async def run() -> HealthResult:
+        async with server(tolerant) as port:
+            return await probe(port, check)
+
+    result = asyncio.run(run())
+    assert result.alive is False
+    assert result.cause
+    assert len(result.cause) < 300
+
+
+def test_a_port_that_is_none_fails_its_check_alone() -> None:
+    assert asyncio.run(probe(70_000, HTTP)).alive is False
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("/a b", b"GET /a%20b HTTP/1.1\r\n"),
+        ("/\r\nX: y\r\n", b"GET /%0D%0AX:%20y%0D%0A HTTP/1.1\r\n"),
+        ("/ä?q=%20&r=1", b"GET /%C3%A4?q=%20&r=1 HTTP/1.1\r\n"),
+        ("no-slash", b"GET /no-slash HTTP/1.1\r\n"),
+    ],
+)
+def test_no_path_ends_the_line_that_it_is_in(path: str, line: bytes) -> None:
+    asked: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        writer.close()
+
+    async def run() -> HealthResult:
+        async with server(handle) as port:
+            return await probe(port, HealthCheck(HealthProtocol.HTTP, path, timeout_s=5))
+
+    assert asyncio.run(run()).alive is True
+    assert asked == [line]
+
+
+def test_a_peer_that_never_says_goodbye_holds_no_connection(tmp_path: Path) -> None:
+    """TLS ends politely: with the peer's consent, or half a minute later."""
+    tls = self_signed(tmp_path)
+    check = HealthCheck(HealthProtocol.HTTPS, "/", timeout_s=5)
+    listening = socket.create_server(("127.0.0.1", 0))
+    peers: list[ssl.SSLSocket] = []
+
+    def answer_and_sleep() -> None:
+        accepted, _ = listening.accept()
+        peers.append(tls.wrap_socket(accepted, server_side=True))
+        peers[0].sendall(b"HTTP/1.1 200 OK\r\n")
+
+    async def run() -> HealthResult:
+        answering = asyncio.create_task(asyncio.to_thread(answer_and_sleep))
+        result = await probe(listening.getsockname()[1], check)
+        await answering
+        # The connection is over at once: nothing but its end is left to be read.
+        peers[0].settimeout(5)
+        with suppress(ConnectionError):
+            while await asyncio.to_thread(socket.socket.recv, peers[0], 4096):
+                pass
+        return result
+
+    try:
+        assert asyncio.run(run()).alive is True
+    finally:
+        listening.close()
+        for peer in peers:
+            peer.close()
+
+
+# ---- everybody has a part of the slots
+
+
+async def first_result(checker_results: asyncio.Queue[HealthResult], app: str) -> HealthResult:
+    async with asyncio.timeout(20):
+        while True:
+            result = await checker_results.get()
+            if result.instance_id.startswith(app):
+                return result
+
+
+def test_hanging_checks_of_one_app_delay_no_other() -> None:
+    """A thousand of them, and as many that come after; the other app has one slot at least."""
+    hangs = HealthCheck(HealthProtocol.HTTP, "/", timeout_s=1000)
+    most = 0
+
+    async def run() -> list[HealthResult]:
+        results: asyncio.Queue[HealthResult] = asyncio.Queue()
+        checker = Checker(results.put_nowait, at_once=8)
+        open_now = 0
+
+        async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal open_now, most
+            open_now += 1
+            most = max(most, open_now)
+            await reader.read()
+            await reader.read()
+            open_now -= 1
+            writer.close()
+
+        async with (
+            server(hang) as bad,
+            server(answering(b"HTTP/1.1 200 OK\r\n\r\n")) as good,
+        ):
+            for number in range(1000):
+                order = StartHealthCheck(f"bad{number}", 0, hangs, "127.0.0.1", bad, "/bad")
+                checker.start(order)
+            await asyncio.sleep(0.2)
+            first = StartHealthCheck("good", 0, HTTP, "127.0.0.1", good, "/good")
+            checker.start(first)
+            found = [await first_result(results, "good")]
+            for number in range(1000):
+                order = StartHealthCheck(f"bad{number}", 1, hangs, "127.0.0.1", bad, "/bad")
+                checker.start(order)
+            late = StartHealthCheck("late", 0, HTTP, "127.0.0.1", good, "/late")
+            checker.start(late)
+            found.append(await first_result(results, "late"))
+            checker.close()
+            return found
+
+    assert [result.alive for result in asyncio.run(run())] == [True, True]
+    assert most <= 8
+
+
+def test_a_slot_that_a_stopped_check_waited_for_or_had_is_free_again() -> None:
+    async def run() -> HealthResult:
+        results: asyncio.Queue[HealthResult] = asyncio.Queue()
+        checker = Checker(results.put_nowait, at_once=1)
+        hangs = HealthCheck(HealthProtocol.HTTP, "/", timeout_s=1000)
+        async with (
+            server(silent) as bad,
+            server(answering(b"HTTP/1.1 200 OK\r\n\r\n")) as good,
+        ):
+            for number in range(5):
+                checker.start(StartHealthCheck(f"b{number}", 0, hangs, "127.0.0.1", bad, "/a"))
+            checker.start(StartHealthCheck("good", 0, HTTP, "127.0.0.1", good, "/a"))
+            await asyncio.sleep(0.1)
+            assert results.empty()
+            for number in (3, 0, 1, 4, 2):
+                checker.stop(f"b{number}")
+            found = await first_result(results, "good")
+            checker.close()
+            return found
+
+    assert asyncio.run(run()).alive is True
