@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from mezzo.daemon import restart_self
+from mezzo.daemon import restart
 from mezzo.election.base import LeaderChanged
 from mezzo.election.detector import detector_for, election_for
 from mezzo.errors import Fenced, MezzoError, StoreUnavailable
@@ -131,9 +131,9 @@ async def run_marathon(options: MarathonOptions) -> int:
         store = open_store(_store_url(options))
         await lead(election, store, begin, name="marathon")
     except (Fenced, LeadershipLost, StoreUnavailable) as error:
-        restart_self(str(error))
+        restart(str(error))
     finally:
-        follower.stop()
+        await asyncio.to_thread(follower.stop)
         for shell in shells:
             await shell.close()
         await asyncio.to_thread(server.stop)

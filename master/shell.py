@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import assert_never
 
-from mezzo.daemon import Sidecar, cli_command, restart_self
+from mezzo.daemon import Sidecar, cli_command, restart
 from mezzo.election.base import LeaderChanged
 from mezzo.election.detector import detector_for, election_for
 from mezzo.errors import BadConfig, BadRequest, Fenced, StoreUnavailable
@@ -125,9 +125,9 @@ async def run_master(options: MasterOptions) -> int:
             name="master",
         )
     except (Fenced, LeadershipLost, StoreUnavailable) as error:
-        restart_self(str(error))
+        restart(str(error))
     finally:
-        follower.stop()
+        await asyncio.to_thread(follower.stop)
         await server.stop()
         if sidecar is not None:
             await asyncio.to_thread(sidecar.stop)

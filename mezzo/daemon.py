@@ -1,13 +1,14 @@
 """What every daemon process needs of its operating system: a clean stop, children, a fresh start.
 
 `run` is the outermost frame of a daemon, `Sidecar` keeps a child process alive beside it, and
-`restart_self` replaces the process by a fresh image of itself (crash-only: a leader that was
-deposed keeps no state, and goes on as a standby under the same pid).
+`restart` replaces the process by a fresh image of itself (crash-only: a leader that was deposed
+keeps no state, and goes on as a standby under the same pid).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import signal
@@ -15,12 +16,14 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any, Final, NoReturn
 
 from mezzo.errors import BadConfig, MezzoError
-from mezzo.log import get_logger
+from mezzo.log import flush, get_logger
 from mezzo.log_files import rotate
 
 # The pid of the process whose end is to be ours. Read once and then removed, so that what we start
@@ -29,6 +32,9 @@ PARENT_VARIABLE: Final = "MEZZO_PARENT_PID"
 
 FAILED: Final = 1
 WRONG_USE: Final = 2  # as click ends a command for it
+# Less than the grace that `Sidecar` and most supervisors give.
+STOP_WITHIN_S: Final = 8.0
+_ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PR_SET_PDEATHSIG: Final = 1
 _BACKOFF_MIN_S: Final = 0.2
 _BACKOFF_MAX_S: Final = 10.0
@@ -47,34 +53,44 @@ def cli_command(*args: str) -> list[str]:
 def run(main: Callable[[], Coroutine[Any, Any, int]], *, name: str) -> int:
     """Run a daemon's main coroutine to its end; returns the exit code of the process.
 
-    SIGTERM and SIGINT cancel it once: its `finally` blocks are the clean stop, and the code is 0.
-    The same signal again kills the process, as if nobody had listened. A MezzoError ends it with
-    one line and code 1, or 2 if it is a BadConfig; any other exception is a bug and leaves its
-    traceback.
+    SIGTERM, SIGINT and SIGHUP (but under nohup) cancel it once: its `finally` blocks are the clean
+    stop, and the code is 0. The same signal again kills the process, as if nobody had listened;
+    and a stop that takes longer than `STOP_WITHIN_S` ends it with code 1 and a word of what hangs.
+    A MezzoError ends it with one line and code 1, or 2 if it is a BadConfig; any other exception is
+    a bug and leaves its traceback. `restart` does not return from here.
     """
     follow_parent()
     log = get_logger(name)
+    _told.listen()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_until_signal(main))
+            code = runner.run(_until_told(main))
+    except Restart:
+        _stop_sidecars()
+        _exec_unless_told()
+        code = 0
     except MezzoError as error:
         log.error("daemon.failed", error=str(error))
-        return WRONG_USE if isinstance(error, BadConfig) else FAILED
+        code = WRONG_USE if isinstance(error, BadConfig) else FAILED
     finally:
-        log.info("daemon.stopped")
+        _stop_sidecars()
+    log.info("daemon.stopped")
+    return code
 
 
-def restart_self(reason: str) -> NoReturn:
+class Restart(Exception):
+    """On its way from a daemon's main to `run`, through all that has to be cleaned up."""
+
+
+def restart(reason: str) -> NoReturn:
     """Replace this process by a fresh start of the same command line, under the same pid.
 
-    Children of `Sidecar` are stopped first: the fresh start brings its own.
+    To be called by a daemon's main coroutine: what it has started is ended on the way out, like
+    at any end. A signal that comes meanwhile, at whatever moment, still ends the process.
     """
     get_logger("daemon").warning("daemon.restarting", reason=reason)
-    for sidecar in tuple(_running):
-        sidecar.stop()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    _end_within(STOP_WITHIN_S, lambda: None if _told.told else _exec())
+    raise Restart(reason)
 
 
 def follow_parent() -> None:
@@ -87,7 +103,7 @@ def follow_parent() -> None:
 def die_with_parent(parent_pid: int) -> None:
     """Get SIGTERM when the thread of `parent_pid` that started us ends, however it ends.
 
-    Only Linux can promise that; elsewhere nothing happens. The wish survives `restart_self`.
+    Only Linux can promise that; elsewhere nothing happens. The wish survives `restart`.
     """
     if sys.platform != "linux":
         return
@@ -216,27 +232,111 @@ class Sidecar:
 _running: list[Sidecar] = []
 
 
-async def _until_signal(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+def _stop_sidecars() -> None:
+    """Whatever their owners have come to: who was cancelled in the middle of its end, say."""
+    for sidecar in tuple(_running):
+        sidecar.stop()
+
+
+# ---- signals
+
+
+class _Told:
+    """Whether a signal has told this process to end: from the first moment of `run` on.
+
+    Handlers of the process and not of its loop: those are gone, with what they have not told yet,
+    as soon as the loop is closed.
+    """
+
+    def __init__(self) -> None:
+        self.told = False
+        self.stop: Callable[[], object] = lambda: None
+
+    def listen(self) -> None:
+        for number in _ENDING:
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+                signal.signal(number, self._came)
+        # A restart has left them blocked: what came meanwhile comes now.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+
+    def listen_no_more(self) -> None:
+        """The next one kills."""
+        for number in _ENDING:
+            if signal.getsignal(number) == self._came:
+                signal.signal(number, signal.SIG_DFL)
+
+    def _came(self, number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        if not self.told:
+            self.told = True
+            _end_within(STOP_WITHIN_S, lambda: os._exit(FAILED))
+            self.stop()
+
+
+_told: Final = _Told()
+
+
+async def _until_told(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     loop = asyncio.get_running_loop()
     task = asyncio.create_task(main())
-    signalled = False
-
-    def stop(number: signal.Signals) -> None:
-        nonlocal signalled
-        signalled = True
-        loop.remove_signal_handler(number)  # the next one finds its default: death
-        if number is signal.SIGINT:
-            signal.signal(number, signal.SIG_DFL)
+    _told.stop = lambda: loop.call_soon_threadsafe(task.cancel)
+    if _told.told:
         task.cancel()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop, number)
     try:
         return await task
     except asyncio.CancelledError:
-        if signalled:
+        if _told.told:
             return 0
         raise
+    finally:
+        _told.stop = lambda: None
+
+
+def _exec_unless_told() -> None:
+    """Become a fresh image, unless a signal has come; one that comes later finds the new image.
+
+    Blocked here, a signal waits for the new image, which unblocks it (`_Told.listen`). If another
+    thread of ours takes it, that has told us before we look, or kills us.
+    """
+    _flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    _told.listen_no_more()
+    if not _told.told:
+        _exec()
+
+
+def _exec() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _flush() -> None:
+    flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+
+
+def _end_within(seconds: float, end: Callable[[], object]) -> None:
+    """Whatever hangs: after so long say where, and do what would have been done then."""
+
+    def hangs() -> None:
+        frames = sys._current_frames()
+        at = {
+            thread.name: traceback.format_stack(frames[thread.ident], limit=3)[-1].strip()
+            for thread in threading.enumerate()
+            if thread.ident in frames
+        }
+        get_logger("daemon").error("daemon.stop_hangs", after_s=seconds, threads=at)
+        flush()
+        end()
+
+    timer = threading.Timer(seconds, hangs)
+    timer.daemon = True
+    # It inherits what is blocked: no signal is for it (see `_exec_unless_told`).
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    timer.start()
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -32,8 +32,8 @@ def configure(*, level: str = "info", json: bool = False, stream: TextIO | None 
     if level not in LEVELS:
         raise BadConfig(f"log level {level!r} is unknown: use one of {', '.join(LEVELS)}")
     keep_standard_descriptors()
-    out = LogOutput(stream or sys.stderr, _notice if json else None)
-    atexit.register(out.flush)
+    global _out
+    out = _out = LogOutput(stream or sys.stderr, _notice if json else None)
     _structured(level, json, out, final=True)
     logging.basicConfig(
         stream=cast(TextIO, out),
@@ -115,5 +115,12 @@ def get_logger(component: str) -> FilteringBoundLogger:
     return cast("FilteringBoundLogger", structlog.get_logger(component=component))
 
 
+def flush() -> None:
+    """Before the process ends in a way of its own: what still waits, as far as it can be told."""
+    _out.flush()
+
+
 # For a program that does not configure them, such as a scheduler on the SDK: its stdout is its own.
-_structured("info", json=False, out=LogOutput(sys.stderr), final=False)
+_out = LogOutput(sys.stderr)
+_structured("info", json=False, out=_out, final=False)
+atexit.register(flush)

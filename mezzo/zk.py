@@ -65,6 +65,15 @@ def close_client(client: KazooClient) -> None:
     closing.join(_CLOSE_WITHIN_S)
 
 
+def drop_client(client: KazooClient) -> None:
+    """Leave it behind without waiting: it is given up on, and its session expires by itself.
+
+    A client remembers the newest transaction that it has seen, and a server that knows none so new
+    refuses it for ever, as one does that came back empty or from a backup. Only a new one is heard.
+    """
+    threading.Thread(target=close_client, args=(client,), name="zk drop", daemon=True).start()
+
+
 def _quiet_logger() -> logging.Logger:
     """Without kazoo's DEBUG lines: they show whole requests, with credentials and stored values."""
     logger = logging.getLogger("kazoo.mezzo")

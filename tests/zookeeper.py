@@ -105,6 +105,28 @@ class ZkServer:
                 raise RuntimeError(f"the ZooKeeper server at {self.host_port} fails:\n{log}")
             time.sleep(0.05)
 
+    def freeze(self) -> None:
+        """It accepts connections, and answers nothing."""
+        self._send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._send(signal.SIGCONT)
+
+    def _send(self, which: signal.Signals) -> None:
+        assert self._process is not None
+        os.kill(self._process.pid, which)
+
+    def back_up(self, copy: Path) -> None:
+        """Copy its data, as it is on the disk while it runs."""
+        shutil.copytree(self._dir / "data" / "version-2", copy)
+
+    def lose_data(self, backup: Path | None = None) -> None:
+        """Of one that does not run: what it stored is gone, or is what it was at the backup."""
+        assert not self.running
+        shutil.rmtree(self._dir / "data" / "version-2")
+        if backup is not None:
+            shutil.copytree(backup, self._dir / "data" / "version-2")
+
     def kill(self) -> None:
         """As a crash of its machine's kernel would: no warning."""
         self._signal(signal.SIGKILL)
@@ -207,6 +229,12 @@ def zk(_one_server: ZkEnsemble) -> ZkEnsemble:
     """One real ZooKeeper server that runs."""
     _one_server.start()
     return _one_server
+
+
+@pytest.fixture
+def zk_alone(tmp_path: Path) -> Iterator[ZkEnsemble]:
+    """One server of this test alone, whose data may be lost."""
+    yield from _serve(tmp_path / "zk", 1)
 
 
 @pytest.fixture

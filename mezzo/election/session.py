@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from enum import Enum, auto
 from typing import Final, Protocol, TypeVar
 
+from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionLoss, KazooException
 from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.interfaces import IAsyncResult
 from kazoo.protocol.states import KazooState
 
 from ..log import get_logger
-from ..zk import LOST_CONTACT, close_client, make_client
+from ..zk import LOST_CONTACT, close_client, drop_client, make_client
 from ..zk_address import ZkAddress
 
 T = TypeVar("T")
 
 _RETRY_S: Final = 1.0  # after a look that failed without the connection being lost
 _GLANCE_S: Final = 0.25  # how long a call may hide from the worker that the contact is lost
+_PATIENCE_MAX_S: Final = 600.0  # with a client that makes no contact, before the next is made
+_STOP_WITHIN_S: Final = 2.0
 
 log = get_logger("zookeeper")
 
@@ -36,7 +40,8 @@ class Looker(Protocol):
         ...
 
     def contact_lost(self, *, session_over: bool) -> None:
-        """No server answers; `session_over`: our nodes are gone, a new session will follow."""
+        """No server answers; `session_over`: our nodes are gone, or must be taken for gone since
+        that has lasted for longer than a session does. A new session will follow."""
         ...
 
 
@@ -56,26 +61,44 @@ _STATES: Final = {
 
 
 class Session:
-    """Calls `looker.look` whenever contact is made and after every `wake`."""
+    """Calls `looker.look` whenever contact is made and after every `wake`.
+
+    Doubt ends: a session without contact for as long as it lasts is given up, client and all (see
+    `drop_client` for why), and another is begun.
+    """
 
     def __init__(self, address: ZkAddress, timeout_s: float, looker: Looker) -> None:
         self._address = address
         self._timeout_s = timeout_s
         self._looker = looker
         self._inbox: queue.SimpleQueue[_Wake] = queue.SimpleQueue()
-        self.client = make_client(address, timeout_s, public=True)
-        self.client.add_listener(self._on_state)
+        self._stopping = False
+        self._patience_s = timeout_s
+        self._alone_since_s: float | None = None  # by a clock that goes on while we sleep
+        self.client = self._make_client()
         self._thread = threading.Thread(target=self._work, name=f"zk{address.path}", daemon=True)
 
+    def _make_client(self) -> KazooClient:
+        client = make_client(self._address, self._timeout_s, public=True)
+
+        def on_state(state: str) -> None:
+            if client is self.client:  # else it was given up
+                self._inbox.put(_STATES[state])
+
+        client.add_listener(on_state)
+        return client
+
     def start(self) -> None:
+        self._alone_since_s = _now_s()
         self._thread.start()
         self.client.start_async()
 
     def stop(self) -> None:
         """End the session, which removes its nodes. Nothing is called any more on return."""
+        self._stopping = True
         if self._thread.ident is not None:
             self._inbox.put(_Wake.STOP)
-            self._thread.join()
+            self._thread.join(_STOP_WITHIN_S)
         close_client(self.client)
 
     def wake(self, _event: object = None) -> None:
@@ -96,35 +119,64 @@ class Session:
         for _ in range(1 + int(self._timeout_s / _GLANCE_S)):
             if asked.wait(_GLANCE_S):
                 return asked.get()
-            if not self.client.connected:
+            if self._stopping or not self.client.connected:
                 raise ConnectionLoss
         raise KazooTimeoutError
 
-    def _on_state(self, state: str) -> None:
-        self._inbox.put(_STATES[state])
-
     def _work(self) -> None:
-        retry_s: float | None = None
+        again_s: float | None = None  # when to look again, without being asked to
         while True:
             try:
-                wake = self._inbox.get(timeout=retry_s)
+                wake = self._inbox.get(timeout=self._wait_s(again_s))
             except queue.Empty:
                 wake = _Wake.LOOK
-            retry_s = None
-            match wake:
-                case _Wake.STOP:
-                    return
-                case _Wake.SUSPENDED:
-                    log.warning("zookeeper.contact_lost", address=str(self._address))
-                    self._looker.contact_lost(session_over=False)
-                case _Wake.LOST:
-                    log.warning("zookeeper.session_lost", address=str(self._address))
-                    self._looker.contact_lost(session_over=True)
-                case _Wake.CONNECTED:
-                    log.info("zookeeper.connected", address=str(self._address))
-                    self.wake()
-                case _Wake.LOOK if self.client.connected:
-                    retry_s = None if self._look() else _RETRY_S
+            if wake is _Wake.STOP:
+                return
+            again_s = None
+            try:
+                again_s = self._do(wake)
+            except Exception as error:
+                log.error("zookeeper.worker_failed", address=str(self._address), exc_info=error)
+                again_s = _RETRY_S
+
+    def _wait_s(self, again_s: float | None) -> float | None:
+        """While we are alone the clock is looked at every second: it may have jumped in a sleep."""
+        return again_s if self._alone_since_s is None else min(again_s or _RETRY_S, _RETRY_S)
+
+    def _do(self, wake: _Wake) -> float | None:
+        """Returns after how long to look again, if so."""
+        match wake:
+            case _Wake.SUSPENDED:
+                log.warning("zookeeper.contact_lost", address=str(self._address))
+                self._alone_since_s = self._alone_since_s or _now_s()
+                self._looker.contact_lost(session_over=False)
+            case _Wake.LOST:
+                log.warning("zookeeper.session_lost", address=str(self._address))
+                self._alone_since_s = self._alone_since_s or _now_s()
+                self._looker.contact_lost(session_over=True)
+            case _Wake.CONNECTED:
+                log.info("zookeeper.connected", address=str(self._address))
+                self._alone_since_s = None
+                self._patience_s = self._timeout_s
+                self.wake()
+            case _Wake.LOOK if self.client.connected:
+                return None if self._look() else _RETRY_S
+            case _:
+                self._give_up_in_time()
+        return None
+
+    def _give_up_in_time(self) -> None:
+        if self._alone_since_s is None or _now_s() - self._alone_since_s < self._patience_s:
+            return
+        log.warning(
+            "zookeeper.session_given_up", address=str(self._address), after_s=self._patience_s
+        )
+        self._alone_since_s = _now_s()
+        self._patience_s = min(2 * self._patience_s, _PATIENCE_MAX_S)
+        old, self.client = self.client, self._make_client()
+        drop_client(old)
+        self.client.start_async()
+        self._looker.contact_lost(session_over=True)
 
     def _look(self) -> bool:
         try:
@@ -135,3 +187,8 @@ class Session:
             log.warning("zookeeper.request_refused", address=str(self._address), error=repr(e))
             return False
         return True
+
+
+def _now_s() -> float:
+    """A session ends by the servers' clocks, which go on while this machine sleeps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

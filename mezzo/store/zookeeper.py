@@ -38,7 +38,7 @@ from kazoo.interfaces import IAsyncResult
 
 from ..core import Put, Write
 from ..errors import BadConfig, Fenced, StoreError, StoreUnavailable
-from ..zk import LOST_CONTACT, close_client, make_client
+from ..zk import LOST_CONTACT, close_client, drop_client, make_client
 from ..zk_address import ZkAddress
 from .base import check_writes, split_key
 from .zk_read import UNKNOWN_REQUEST, read_async
@@ -100,7 +100,11 @@ class ZooKeeperStore:
         self._number = 0  # of our latest transaction, carried out or not
         self._in_doubt: _InDoubt | None = None
         self._nodes: set[str] | None = None  # that exist below the root; None: not read yet
-        self._client = make_client(address, session_timeout_s, public=False)
+        self._session_timeout_s = session_timeout_s
+        self._connect()
+
+    def _connect(self) -> None:
+        self._client = make_client(self._address, self._session_timeout_s, public=False)
         self._connected = self._client.start_async()
 
     def open_term(self, token: str | None = None, *, at_least: int = 1) -> int:
@@ -335,6 +339,9 @@ class ZooKeeperStore:
             if self._closing.is_set():
                 raise StoreUnavailable(f"{self._address} is not used any more: it was closed")
             if time.monotonic() >= self._deadline:
+                if not self._client.connected:
+                    drop_client(self._client)
+                    self._connect()
                 raise StoreUnavailable(
                     f"{self._address} did not answer for {self._patience_s:g} s: see whether a "
                     "majority of its servers runs and can be reached from here"

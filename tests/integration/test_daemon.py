@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -75,7 +77,7 @@ def first_line(child: subprocess.Popen[str]) -> str:
     return child.stdout.readline().strip()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_is_a_clean_stop(
     started: Callable[..., subprocess.Popen[str]], number: signal.Signals
 ) -> None:
@@ -85,6 +87,121 @@ def test_a_signal_is_a_clean_stop(
     printed, _ = child.communicate(timeout=WITHIN_S)
     assert printed.startswith("cleaned up\n")
     assert child.returncode == 0
+
+
+def test_under_nohup_the_end_of_the_terminal_is_nothing(
+    started: Callable[..., subprocess.Popen[str]],
+) -> None:
+    ignored = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    child = started(ignored + DAEMON)
+    assert first_line(child) == "up"
+    child.send_signal(signal.SIGHUP)
+    child.send_signal(signal.SIGTERM)
+    child.communicate(timeout=WITHIN_S)
+    assert child.returncode == 0
+
+
+def test_a_stop_that_hangs_ends_all_the_same_and_says_where(
+    started: Callable[..., subprocess.Popen[str]],
+) -> None:
+    hanging = DAEMON.replace("finally:", "finally:\n        import time; time.sleep(600)")
+    child = started(hanging.replace("async def", "daemon.STOP_WITHIN_S = 0.3\nasync def", 1))
+    assert first_line(child) == "up"
+    child.send_signal(signal.SIGTERM)
+    printed, _ = child.communicate(timeout=WITHIN_S)
+    assert child.returncode == 1
+    assert "daemon.stop_hangs" in printed
+    assert "MainThread" in printed
+
+
+AGAIN = """
+import asyncio, os, signal, sys, threading, time
+from mezzo import daemon
+def tell(where):
+    if sys.argv[1] == where:
+        os.kill(os.getpid(), signal.SIGTERM)
+if "AGAIN" in os.environ:
+    print("again", flush=True)
+    tell("before anything of the new image listens")
+async def main():
+    if "AGAIN" in os.environ:
+        await asyncio.Event().wait()
+    os.environ["AGAIN"] = "yes"
+    try:
+        tell("in the turn of the restart")
+        daemon.restart("deposed")
+    finally:
+        tell("while it cleans up")
+        await asyncio.sleep(0)
+        tell("while it cleans up for a while")
+        await asyncio.to_thread(time.sleep, 0.05)
+class Loop(asyncio.SelectorEventLoop):
+    def close(self):
+        super().close()
+        tell("when its loop is closed")
+if sys.argv[2] == "asyncio":
+    daemon._loop_factory = lambda: Loop
+execv = os.execv
+def last(*args):
+    tell("in the last moment of the old image")
+    execv(*args)
+os.execv = last
+sys.exit(daemon.run(main, name="test"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "loop"),
+    [
+        *itertools.product(
+            (
+                "in the turn of the restart",
+                "while it cleans up",
+                "while it cleans up for a while",
+                "in the last moment of the old image",
+                "before anything of the new image listens",
+            ),
+            ("uvloop", "asyncio"),
+        ),
+        ("when its loop is closed", "asyncio"),  # uvloop's can't be told to do so
+    ],
+)
+def test_a_signal_ends_a_process_that_restarts_wherever_it_comes(
+    tmp_path: Path, where: str, loop: str
+) -> None:
+    script = tmp_path / "daemon.py"
+    script.write_text(AGAIN)
+    done = subprocess.run(
+        [sys.executable, script, where, loop], timeout=WITHIN_S, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("again") == (where.endswith("image listens") or "last" in where)
+
+
+def test_a_signal_of_any_thread_ends_a_process_that_restarts_on_and_on(tmp_path: Path) -> None:
+    script = tmp_path / "daemon.py"
+    script.write_text(
+        "import sys, threading, time\nfrom mezzo import daemon\n"
+        "threading.Thread(target=time.sleep, args=(9,), daemon=True).start()\n"
+        "async def main():\n    print(flush=True)\n    daemon.restart('again')\n"
+        "sys.exit(daemon.run(main, name='test'))\n"
+    )
+    for _ in range(3):
+        children = [
+            subprocess.Popen(
+                [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+            for _ in range(3)
+        ]
+        for child in children:
+            assert child.stdout is not None
+            child.stdout.readline()
+        time.sleep(random.uniform(0.0, 0.5))
+        for child in children:
+            child.terminate()
+        for child in children:
+            child.communicate(timeout=WITHIN_S)
+            assert child.returncode == 0
 
 
 def test_the_code_of_main_is_that_of_the_process(
@@ -141,15 +258,17 @@ def test_a_fresh_start_keeps_pid_and_command_line_and_ends_children(
 ) -> None:
     child = started(
         """
-import os, sys, time
-from mezzo.daemon import Sidecar, restart_self
-sidecar = Sidecar("sleeper", ["sleep", "600"])
-sidecar.start()
-while sidecar.pid is None: time.sleep(0.01)
-print(os.getpid(), sidecar.pid, flush=True)
-if os.environ.get("AGAIN"): time.sleep(600)
-os.environ["AGAIN"] = "yes"
-restart_self("deposed")
+import asyncio, os, sys, time
+from mezzo import daemon
+async def main():
+    sidecar = daemon.Sidecar("sleeper", ["sleep", "600"])
+    sidecar.start()
+    while sidecar.pid is None: time.sleep(0.01)
+    print(os.getpid(), sidecar.pid, flush=True)
+    if os.environ.get("AGAIN"): time.sleep(600)
+    os.environ["AGAIN"] = "yes"
+    daemon.restart("deposed")
+sys.exit(daemon.run(main, name="test"))
 """
     )
     pid, first = first_line(child).split()

@@ -13,6 +13,7 @@ import pytest
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoAuthError
 
+from mezzo.core import Put
 from mezzo.election.base import (
     Confirmed,
     Doubt,
@@ -25,7 +26,8 @@ from mezzo.election.base import (
 )
 from mezzo.election.detector import detector_for, election_for
 from mezzo.election.session import Session
-from mezzo.errors import BadConfig
+from mezzo.errors import BadConfig, Fenced, StoreUnavailable
+from mezzo.store.open import open_store
 from mezzo.zk_address import LATCH_PREFIX, MASTER_PREFIX, parse_zk_address
 from tests.zookeeper import ZkEnsemble
 from tests.zookeeper_proxy import CREATE, Lose, ZkProxy
@@ -255,8 +257,9 @@ def test_two_kinds_of_daemons_elect_below_one_path_without_seeing_each_other(zk_
 
 @pytest.mark.zookeeper
 def test_a_leader_doubts_when_contact_is_lost_and_is_confirmed_in_the_same_session(
-    zk: ZkEnsemble, zk_cast: Cast
+    zk: ZkEnsemble,
 ) -> None:
+    zk_cast = Cast(zk.url(), session_s=8.0)
     path = parse_zk_address(zk_cast.address).path
     with ZkProxy(zk.hosts) as proxy:
         election, heard = zk_cast.campaign("x", address=f"zk://{proxy.host_port}{path}")
@@ -267,6 +270,82 @@ def test_a_leader_doubts_when_contact_is_lost_and_is_confirmed_in_the_same_sessi
             proxy.allow()
             assert heard.next() == Confirmed()
         zk_cast.resign("election", election)
+
+
+@pytest.mark.zookeeper
+@pytest.mark.parametrize("how", ["refuses", "is frozen"])
+def test_doubt_ends_once_a_session_can_not_have_lasted(zk_alone: ZkEnsemble, how: str) -> None:
+    """Also if nobody ever says so: it was a leader that wrote nothing and led for ever."""
+    (server,) = zk_alone.servers
+    cast = Cast(zk_alone.url())
+    path = parse_zk_address(cast.address).path
+    with ZkProxy(zk_alone.hosts) as proxy:
+        election, heard = cast.campaign("first", address=f"zk://{proxy.host_port}{path}")
+        assert isinstance(heard.next(), Elected)
+        if how == "refuses":
+            proxy.refuse()
+        else:
+            server.freeze()
+        assert heard.next() == Doubt()
+        began_s = time.monotonic()
+        assert heard.next() == Lost()
+        assert time.monotonic() - began_s < 15
+        began_s = time.monotonic()
+        cast.resign("first", election)
+        assert time.monotonic() - began_s < 12, "and it can be stopped meanwhile"
+        assert heard.nothing_more()
+        server.thaw()
+        proxy.allow()
+        again, heard = cast.campaign("again")
+        assert isinstance(heard.next(), Elected)
+        cast.resign("again", again)
+
+
+@pytest.mark.zookeeper
+@pytest.mark.parametrize("what", ["comes back empty", "comes back from a backup"])
+def test_zookeeper_may_lose_what_it_knew(zk_alone: ZkEnsemble, tmp_path: Path, what: str) -> None:
+    """It refuses clients that have seen newer transactions than it knows: those are given up."""
+    (server,) = zk_alone.servers
+    cast = Cast(zk_alone.url())
+    path = parse_zk_address(cast.address).path
+    spare = open_store(f"zk://{zk_alone.hosts}/state", patience_s=2.0)
+    spare.open_term(at_least=1000)
+    if what == "comes back from a backup":
+        server.back_up(tmp_path / "backup")
+    spare.commit([Put("a/1", b"1")])
+    for number in range(50):  # so that the new one's transactions don't catch up at once
+        spare.commit([Put("a/1", str(number).encode())])
+    heard_of = cast.detect()
+    assert heard_of.next() == LeaderChanged(None)
+    leader, heard = cast.campaign("leader")
+    assert isinstance(heard.next(), Elected)
+    assert heard_of.next() == LeaderChanged(b"leader")
+    _, hopeful = cast.campaign("standby")
+    client = KazooClient(hosts=zk_alone.hosts)
+    client.start()
+    until(lambda: client.get_children(path), 2)
+    client.stop()
+    server.kill()
+    server.lose_data(tmp_path / "backup" if what == "comes back from a backup" else None)
+    zk_alone.start()
+    assert heard.next() == Doubt()
+    assert heard.next() == Lost()
+    cast.resign("leader", leader)
+    elected = hopeful.next()
+    assert isinstance(elected, Elected)
+    while (seen := heard_of.next()) == LeaderChanged(None):
+        pass
+    assert seen == LeaderChanged(b"standby")
+    with pytest.raises(StoreUnavailable):
+        spare.commit([Put("a/1", b"2")])  # it gives its client up over this
+    with pytest.raises(Fenced):
+        spare.commit([Put("a/1", b"2")])
+    heir = open_store(f"zk://{zk_alone.hosts}/state")
+    assert heir.open_term(elected.token, at_least=2000) == 2000
+    assert heir.load() == {}
+    for store in (spare, heir):
+        store.close()
+    cast.stop_all()
 
 
 @pytest.mark.zookeeper
