@@ -8,7 +8,11 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+_FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"),
+    # A name that its owner has rebound to this machine.
+    "--host-resolver-rules=MAP evil.example 127.0.0.1",
+]
 
 
 # Not for the whole session: while Playwright's synchronous API is open, its event loop counts as

@@ -353,7 +353,11 @@ class Connection(asyncio.Protocol):
     # ---- streams
 
     def _begin_stream(self, status: int, fields: Fields, stream: Stream) -> None:
-        if self._eof or not self._server.may_stream():
+        if self._eof:
+            self._server.let_go(stream.ended)
+            self._abort()  # nobody would read it
+            return
+        if not self._server.may_stream():
             self._server.let_go(stream.ended)
             text = "this server has as many open streams as it can: close some, or retry later"
             self._answered(problem(503, text, ("Retry-After", str(limits.RETRY_AFTER_S))))
