@@ -8,8 +8,9 @@ from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, ConnId, check_user_id
 from mezzo.messages.agent import RegisterAgent, ReregisterAgent
 from mezzo.model import AgentInfo
+from mezzo.resources import Resources
 
-from . import registry
+from . import claims, registry
 from .state import MasterConfig, MasterState
 
 VERSION_MIN: Final = (1, 0, 0)  # of Mesos: which behaviour the agent has
@@ -45,9 +46,10 @@ def _version(text: str) -> tuple[int, ...] | None:
     return (*map(int, numbers), 0, 0)[:3]
 
 
-def check_agent(state: MasterState, info: AgentInfo) -> None:
-    """Raise BadRequest if an agent that says this of itself must exit."""
+def check_agent(state: MasterState, info: AgentInfo, before: Resources | None = None) -> None:
+    """Raise BadRequest if an agent that says this of itself must exit. `before`: what it had."""
     registry.check_info("the agent's info", info)
+    claims.check_types(state, info.resources, before)
     planned = state.machines.of(info.hostname)
     if planned is not None and planned.down:
         raise BadRequest(
@@ -62,9 +64,6 @@ def check_return(state: MasterState, conn: ConnId, message: ReregisterAgent) -> 
     if agent_id is None:
         raise BadRequest("re-registration without an agent id: register instead")
     check_user_id("the agent id", agent_id)
-    for info in message.frameworks:
-        check_user_id("the id of a framework that the agent reports", info.id or "")
-    check_agent(state, message.info)
     if agent_id in state.gone:
         raise BadRequest(f"agent {agent_id} was marked gone by an operator")
     if state.agent_of.get(conn, agent_id) != agent_id:
@@ -72,6 +71,7 @@ def check_return(state: MasterState, conn: ConnId, message: ReregisterAgent) -> 
     known = state.agents.get(agent_id)
     lost = state.unreachable.get(agent_id)
     before = known.info if known is not None else lost.info if lost is not None else None
+    check_agent(state, message.info, None if before is None else before.resources)
     if before is not None and before.hostname != message.info.hostname:
         raise BadRequest(
             f"agent {agent_id} was {before.hostname} and says that it is {message.info.hostname}: "

@@ -24,12 +24,13 @@ from mezzo.messages.agent import (
 )
 from mezzo.messages.operator import AgentAdded, AgentUpdated, TaskAdded
 from mezzo.messages.scheduler import Update
-from mezzo.model import FrameworkInfo, Task
+from mezzo.model import AgentInfo, FrameworkInfo, Task
 from mezzo.record import replace
 from mezzo.states import Reason, TaskState
 
 from . import (
     admission,
+    claims,
     executors,
     frameworks,
     inverse_offers,
@@ -37,6 +38,7 @@ from . import (
     operations,
     registry,
     removal,
+    subscribing,
     tasks,
     views,
 )
@@ -64,7 +66,12 @@ def said(state: MasterState, step: Step, conn: ConnId, message: AgentMessage) ->
     if agent is None or agent.conn != conn:
         return  # a removed agent, or an old stream: neither is listened to
     if isinstance(message, Pong):
-        removal.answered(state, step, agent, message)
+        try:
+            claims.check_pong(state, message)
+        except BadRequest as error:
+            claims.deny(step, agent, "a pong", error)
+        else:
+            removal.answered(state, step, agent, message)
     elif isinstance(message, StatusUpdate):
         tasks.update(state, step, agent, message)
     elif isinstance(message, UnregisterAgent):
@@ -75,6 +82,10 @@ def said(state: MasterState, step: Step, conn: ConnId, message: AgentMessage) ->
         executors.said(state, step, agent, message)
     elif isinstance(message, ExecutorExited):
         executors.exited(state, step, agent, message)
+
+
+def _place(info: AgentInfo) -> str:
+    return f"{info.hostname}:{info.port}, where another registers: is an address given twice?"
 
 
 def _ignored(state: MasterState, step: Step, message: RegisterAgent | ReregisterAgent) -> bool:
@@ -104,15 +115,21 @@ def register(state: MasterState, step: Step, conn: ConnId, message: RegisterAgen
     except BadRequest as error:
         step.do(_refuse(conn, str(error)))
         return
-    for other_id in list(state.agents_at.get((message.info.hostname, message.info.port), ())):
-        other = state.agents[other_id]
+    others = state.agents_at.get((message.info.hostname, message.info.port), {})
+    neighbours = [state.agents[other_id] for other_id in others]
+    for other in neighbours:
+        if other.connected and other.heard:
+            # One of the two lies, and that one answers. If it is gone, its stream ends, or its
+            # pings are missed, while this one asks again.
+            step.do(NoteIgnored(f"agent {other.id} is connected at {_place(message.info)}"))
+            return
+    for other in neighbours:
         if other.tasks or other.standing is Standing.RECOVERED:
             # It lost its memory: what it ran under its old id can't be told by it any more.
             removal.replaced(state, step, other)
         else:
             removal.leave(state, step, other)  # most likely it never heard its id
-    agent_id = AgentId(f"{state.master_id}-S{state.next_agent}")
-    state.next_agent += 1
+    agent_id = state.new_agent_id()
     agent = AgentEntry(
         agent_id,
         replace(message.info, id=agent_id),
@@ -262,11 +279,20 @@ def _merge_tasks(
     dismissed: dict[FrameworkId, None] = {}
     reported: dict[tuple[FrameworkId, TaskId], None] = {}
     for task in message.tasks:
-        framework = _framework_of(state, step, task.framework_id, infos)
+        framework = _framework_of(state, step, agent, task.framework_id, infos)
         if framework is None:
             dismissed[task.framework_id] = None
             continue
         key = (task.framework_id, task.task_id)
+        try:
+            claims.check_task(state, framework, agent, task, reported)
+        except BadRequest as error:
+            what = f"task {task.task_id} of framework {framework.id} in its report"
+            claims.deny(step, agent, what, error)
+            if key not in reported:  # it may run there all the same, and no book has it
+                agent.dismissed = True
+                step.to_agent(agent, KillTask(*key))
+            continue
         reported[key] = None
         if not fresh and task.state.terminal and key not in agent.tasks:
             continue  # acknowledged, and the agent hears of that in a moment
@@ -291,13 +317,19 @@ def _merge_tasks(
 def _framework_of(
     state: MasterState,
     step: Step,
+    agent: AgentEntry,
     framework_id: FrameworkId,
     infos: dict[FrameworkId, FrameworkInfo],
 ) -> FrameworkEntry | None:
-    """The framework of a reported task; None if it is completed: the agent must end its tasks."""
+    """The framework of a reported task; None if it is completed or can't be: its tasks must end."""
     framework = state.frameworks.get(framework_id)
     if framework is None and framework_id not in state.completed and framework_id in infos:
         # The store does not know it (it was made anew): believe the agent, as Mesos does.
+        try:
+            subscribing.check_info(None, infos[framework_id])
+        except BadRequest as error:
+            claims.deny(step, agent, f"framework {framework_id} in its report", error)
+            return None
         framework = frameworks.rebuild(state, step, framework_id, infos[framework_id])
     return framework
 
@@ -314,11 +346,6 @@ def _merge_task(
     key = (framework.id, task.task_id)
     entry = agent.tasks.get(key)
     if entry is None:
-        if task.task_id in framework.tasks:
-            # Its framework gave the id again while this agent was away. A task id runs once.
-            agent.dismissed = True
-            step.to_agent(agent, KillTask(framework.id, task.task_id))
-            return
         entry = TaskEntry(replace(task, statuses=()), task.state, statuses=list(task.statuses))
         agent.tasks[key] = framework.tasks[task.task_id] = entry
         framework.completed.pop(task.task_id, None)  # LOST is not always the end
@@ -330,7 +357,7 @@ def _merge_task(
     elif entry.state == task.state and not resend:
         return
     else:
-        tasks.set_state(state, step, entry, task.state)
+        tasks.set_state(state, step, framework, agent, entry, task.state)
     # A terminal state comes as an update of its own, to be acknowledged.
     if resend and not task.state.terminal:
         status = step.status(

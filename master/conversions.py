@@ -24,7 +24,7 @@ from mezzo.operations import (
 from mezzo.resources import Resources
 
 from . import offers, operations
-from .roles import check_usable
+from .role_names import check_usable
 from .state import AgentEntry, FrameworkEntry, MasterState, Step
 
 # ---------------------------------------------------------------------------------- frameworks
@@ -126,7 +126,7 @@ def _for_operator(
         raise Conflict(f"agent {agent_id} is away: try again when it is back")
     if isinstance(conversion, Reserve):
         for kind, _ in conversion.resources.items():
-            check_usable(state.config, kind.role)
+            check_usable(state.config.roles, kind.role)
     change = _check(agent, conversion)
     _make_room(state, step, agent, change.before)
     operations.start(state, step, agent, conversion, change, None)

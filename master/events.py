@@ -106,6 +106,14 @@ class NoteIgnored(Record):
     reason: str
 
 
+class NoteDenied(Record):
+    """Log that something which a peer said counts for nothing: who, what, and why."""
+
+    peer: str
+    what: str
+    reason: str
+
+
 class GiveUp(Record):
     """End this term: something is so wrong that going on would harm. Another master may try."""
 
@@ -126,6 +134,7 @@ MasterEffect = (
     | Answer
     | CloseStream
     | NoteIgnored
+    | NoteDenied
     | GiveUp
     | SetTimer
     | CancelTimer

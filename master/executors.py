@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mezzo.errors import BadRequest
 from mezzo.ids import ExecutorId, FrameworkId
 from mezzo.messages.agent import (
     ExecutorExited,
@@ -14,6 +15,7 @@ from mezzo.messages.agent import (
 from mezzo.messages.scheduler import Failure, Message, Shutdown
 from mezzo.model import ExecutorInfo
 
+from . import claims
 from .state import (
     AgentEntry,
     ExecutorEntry,
@@ -64,9 +66,14 @@ def exited(state: MasterState, step: Step, agent: AgentEntry, message: ExecutorE
     """What it takes is free; of its tasks the agent tells by itself."""
     framework = state.frameworks.get(message.framework_id)
     if framework is None:
+        return  # completed meanwhile
+    try:
+        claims.check_has_executor(agent, framework.id, message.executor_id)
+    except BadRequest as error:
+        what = f"the end of executor {message.executor_id} of framework {framework.id}"
+        claims.deny(step, agent, what, error)
         return
-    if (framework.id, message.executor_id) in agent.executors:
-        _end(state, step, agent, framework.id, message.executor_id)
+    _end(state, step, agent, framework.id, message.executor_id)
     step.to_framework(framework, Failure(agent.id, message.executor_id, message.status))
 
 
@@ -118,6 +125,12 @@ def merge(
             agent.dismissed = True
             step.to_agent(agent, ShutdownFramework(info.framework_id or FrameworkId("")))
             continue
+        try:
+            claims.check_reported_executor(state, agent, info, reported)
+        except BadRequest as error:
+            what = f"executor {info.executor_id} of framework {framework.id} in its report"
+            claims.deny(step, agent, what, error)
+            continue
         key = (framework.id, info.executor_id)
         reported[key] = None
         if key in agent.executors:
@@ -137,7 +150,7 @@ def _role(framework: FrameworkEntry, agent: AgentEntry, executor_id: ExecutorId)
     for (owner, _), task in agent.tasks.items():
         if owner == framework.id and task.info.executor_id == executor_id:
             return task.info.role
-    return framework.info.all_roles[0]
+    return next(iter(framework.info.all_roles), "*")
 
 
 # ---------------------------------------------------------------------------------- words
@@ -145,8 +158,15 @@ def _role(framework: FrameworkEntry, agent: AgentEntry, executor_id: ExecutorId)
 
 def said(state: MasterState, step: Step, agent: AgentEntry, message: ExecutorMessage) -> None:
     framework = state.frameworks.get(message.framework_id)
-    if framework is not None:
-        step.to_framework(framework, Message(agent.id, message.executor_id, message.data))
+    if framework is None:
+        return  # completed meanwhile
+    try:
+        claims.check_has_executor(agent, framework.id, message.executor_id)
+    except BadRequest as error:
+        what = f"a message of executor {message.executor_id} to framework {framework.id}"
+        claims.deny(step, agent, what, error)
+        return
+    step.to_framework(framework, Message(agent.id, message.executor_id, message.data))
 
 
 def tell(state: MasterState, step: Step, framework: FrameworkEntry, call: Message) -> None:

@@ -28,10 +28,7 @@ AWAY_UNSTORED_S = 5.0
 
 def add(state: MasterState, step: Step, info: FrameworkInfo) -> FrameworkEntry:
     """A new framework; or one that the store does not know and that brings its old id."""
-    framework_id = info.id
-    if framework_id is None:
-        framework_id = FrameworkId(f"{state.master_id}-{state.next_framework:04d}")
-        state.next_framework += 1
+    framework_id = info.id if info.id is not None else state.new_framework_id()
     framework = FrameworkEntry(
         framework_id, replace(info, id=framework_id), registered_s=step.now.wall_s
     )

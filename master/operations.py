@@ -32,7 +32,7 @@ from mezzo.operations import Conversion, OperationRecord, OperationState, Operat
 from mezzo.record import replace
 from mezzo.states import TaskState
 
-from . import offers
+from . import claims, offers
 from .state import AgentEntry, FrameworkEntry, MasterState, Standing, Step
 
 SETTLED_MAX: Final = 1000  # many more than can be on their way
@@ -90,12 +90,21 @@ def updated(state: MasterState, step: Step, agent: AgentEntry, message: Operatio
     record, status = message.operation, message.status
     if record.uuid in agent.settled:
         return
+    framework = state.frameworks.get(record.framework_id or FrameworkId(""))
+    try:
+        claims.check_operation(framework, agent, record, status)
+    except BadRequest as error:
+        claims.deny(step, agent, f"an update of operation {record.info.id}", error)
+        if status.uuid is not None:  # else it would be repeated for ever
+            step.to_agent(agent, OperationAcknowledged(record.uuid, status.uuid))
+        return
+    if status.agent_id is None:
+        status = replace(status, agent_id=agent.id)  # it is acknowledged by that
     if not _as_expected(agent.operations.get(record.uuid), status):
         _ask_what_it_has(state, step, agent)
     if status.uuid is None or record.framework_id is None:
         _forget(state, agent, record)
         return
-    framework = state.frameworks.get(record.framework_id)
     if framework is None:
         # Completed meanwhile, or unknown: nobody will ever acknowledge it.
         step.to_agent(agent, ShutdownFramework(record.framework_id))
@@ -160,7 +169,19 @@ def merge(
     """The agent reports what has an id until that is acknowledged; the outcome of what has none is
     in its total. On a `fresh` stream, what it does not report and has not answered never arrived.
     """
-    reported = {record.uuid: record for record in message.operations}
+    reported: dict[bytes, OperationRecord] = {}
+    named: dict[tuple[FrameworkId | None, str], bytes] = {}
+    for record in message.operations:
+        framework = state.frameworks.get(record.framework_id or FrameworkId(""))
+        name = (record.framework_id, record.info.id or "")
+        try:
+            claims.check_operation(framework, agent, record, record.latest_status)
+            if record.info.id is not None and named.setdefault(name, record.uuid) != record.uuid:
+                raise BadRequest("it is reported twice")
+        except BadRequest as error:
+            claims.deny(step, agent, f"operation {record.info.id} in its report", error)
+        else:
+            reported[record.uuid] = record
     for record in list(agent.operations.values()):
         pending = not record.latest_status.state.terminal
         if record.uuid in reported or (pending and not fresh):

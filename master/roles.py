@@ -1,4 +1,4 @@
-"""Roles: their names, weights and quota, and the pause after a failover that quota calls for.
+"""Roles: their weights and quota, and the pause after a failover that quota calls for.
 
 Rules: Mesos `roles.cpp`, `weights_handler.cpp`, `quota_handler.cpp`, and
 `HierarchicalAllocatorProcess::recover` for the pause.
@@ -19,7 +19,8 @@ from mezzo.resources import Kind, Resources
 
 from . import offers, registry
 from .allocator import Quantities, Quota
-from .state import FrameworkEntry, MasterConfig, MasterState, Step
+from .role_names import check_usable
+from .state import FrameworkEntry, MasterState, Step
 
 WEIGHT_MAX: Final = 1e9
 TIMER_QUOTA_RECOVERY: Final = "quota recovery"
@@ -28,34 +29,7 @@ CALL_MAX_BYTES: Final = 900_000
 _WRITE_BYTES: Final = 300  # what a store may need for each write besides key and value
 
 
-# ---------------------------------------------------------------------------------- names
-
-
-def check_role(role: str) -> None:
-    """Mesos `roles::validate`. Raises BadRequest."""
-    if role == "*":
-        return
-    for part in role.split("/"):
-        if (
-            not part
-            or part in (".", "..", "*")
-            or part.startswith("-")
-            or any(ch.isspace() or ord(ch) < 32 or ord(ch) == 127 for ch in part)
-        ):
-            raise BadRequest(
-                f"role {role!r} is invalid: its parts between slashes must not be empty, '.', "
-                "'..', '*', begin with '-' or hold white space or control characters"
-            )
-
-
-def check_usable(config: MasterConfig, role: str) -> None:
-    """A valid name that this cluster allows. Raises BadRequest."""
-    check_role(role)
-    if config.roles is not None and role != "*" and role not in config.roles:
-        raise BadRequest(
-            f"role {role!r} is not one that this cluster allows: use one of "
-            f"{', '.join(('*', *config.roles))}, or add it to the master's --roles"
-        )
+# ---------------------------------------------------------------------------------- calls
 
 
 def _check_each_once(roles: Iterable[str]) -> None:
@@ -91,7 +65,7 @@ def update_weights(state: MasterState, step: Step, call: m.UpdateWeights) -> m.O
     infos = call.weight_infos
     _check_each_once(info.role for info in infos)
     for info in infos:
-        check_usable(state.config, info.role)
+        check_usable(state.config.roles, info.role)
         if not 0 < info.weight < WEIGHT_MAX:
             raise BadRequest(
                 f"the weight of role {info.role!r} is {info.weight}: give one above 0 and below "
@@ -208,7 +182,7 @@ def _amounts(guarantee: Resources) -> dict[str, Thousandths]:
 def _check_config(state: MasterState, config: m.QuotaConfig) -> None:
     """What can be said of it alone (Mesos `quota::validate`). Raises BadRequest."""
     role = config.role
-    check_usable(state.config, role)
+    check_usable(state.config.roles, role)
     if role == "*":
         raise BadRequest("quota can't be set for role '*': name another")
     if "/" in role:

@@ -42,6 +42,7 @@ from .events import (
     GiveUp,
     MasterEffect,
     MasterEvent,
+    NoteDenied,
     NoteIgnored,
     OperatorAsked,
     OperatorJoined,
@@ -53,7 +54,7 @@ from .events import (
     ToOperator,
     WhitelistChanged,
 )
-from .roles import check_role
+from .role_names import check_role
 from .state import MasterConfig
 from .timing import Series, TimedCore, TimedStore, completed
 
@@ -232,6 +233,8 @@ class MasterShell:
                 self._server.close(conn)
             case NoteIgnored(reason=reason):
                 self._log.warning("agent.ignored", reason=reason)
+            case NoteDenied(peer=peer, what=what, reason=reason):
+                self._log.warning("message.denied", peer=peer, what=what, reason=reason)
             case GiveUp(reason=reason):
                 self._log.error("term.given_up", reason=reason)
                 self.runtime.stop(LeadershipLost(reason))

@@ -325,6 +325,22 @@ class MasterState:
         state.journal = Journal(config.operator_event_buffer)
         return state
 
+    def new_agent_id(self) -> AgentId:
+        """One that nobody has: an agent may bring any id from a store that is no more."""
+        while True:
+            agent_id = AgentId(f"{self.master_id}-S{self.next_agent}")
+            self.next_agent += 1
+            if not any(agent_id in known for known in (self.agents, self.unreachable, self.gone)):
+                return agent_id
+
+    def new_framework_id(self) -> FrameworkId:
+        """One that nobody has: see `new_agent_id`."""
+        while True:
+            framework_id = FrameworkId(f"{self.master_id}-{self.next_framework:04d}")
+            self.next_framework += 1
+            if framework_id not in self.frameworks and framework_id not in self.completed:
+                return framework_id
+
     def new_offer_id(self) -> OfferId:
         """Of an offer or an inverse offer."""
         self.next_offer += 1

@@ -24,12 +24,13 @@ from mezzo.messages.scheduler import (
 )
 from mezzo.model import Capability, FrameworkInfo, OfferConstraints
 from mezzo.record import replace
+from mezzo.units import Seconds, check
 
 from . import frameworks, offers, registry, views
 from .allocator import Demand, FrameworkTerms, compile_constraints
 from .events import CloseStream, ToFramework
-from .roles import check_usable
-from .state import FrameworkEntry, MasterConfig, MasterState, Step
+from .role_names import check_usable
+from .state import FrameworkEntry, MasterState, Step
 
 # So often frameworks of one name are admitted in so many seconds; Mesos allocates once a second.
 ADMISSIONS: Final = 3
@@ -269,23 +270,30 @@ def check_subscription(
     if info.id != named_id:
         raise BadRequest("framework_id of the call and framework_info.id differ: make them equal")
     if info.id is not None:
-        check_user_id("framework_info.id", info.id)
         if info.id in state.completed:
             raise BadRequest("Framework has been removed: subscribe without an id for a new one")
         known = state.frameworks.get(info.id)
         if known is not None and known.info.principal != info.principal:
             raise BadRequest("the principal of a framework can't change: subscribe with the old")
+    check_info(state.config.roles, info)
+    for role in call.suppressed_roles:
+        if role not in info.all_roles:
+            raise BadRequest(f"suppressed role {role!r} is none of the framework's roles")
+
+
+def check_info(allowed: tuple[str, ...] | None, info: FrameworkInfo) -> None:
+    """What a framework may be, whoever tells of it. `allowed`: the only roles (see `check_usable`).
+    Raises BadRequest."""
+    if info.id is not None:
+        check_user_id("framework_info.id", info.id)
     if not info.name:
         raise BadRequest("framework_info.name is empty: give one")
-    if not 0 <= info.failover_timeout <= 9e9:
-        raise BadRequest(
-            f"framework_info.failover_timeout is {info.failover_timeout}: give seconds from 0 up"
-        )
-    _check_roles(state.config, info, call.suppressed_roles)
+    check("framework_info.failover_timeout", Seconds, info.failover_timeout)
+    _check_roles(allowed, info)
     registry.check_info("framework_info", info)
 
 
-def _check_roles(config: MasterConfig, info: FrameworkInfo, suppressed: tuple[str, ...]) -> None:
+def _check_roles(allowed: tuple[str, ...] | None, info: FrameworkInfo) -> None:
     multi = info.can(Capability.MULTI_ROLE)
     if multi and info.role != "*":
         raise BadRequest("with MULTI_ROLE framework_info.role must be unset: use roles")
@@ -295,10 +303,7 @@ def _check_roles(config: MasterConfig, info: FrameworkInfo, suppressed: tuple[st
     if len(set(roles)) != len(roles):
         raise BadRequest("framework_info.roles holds a role twice: name each once")
     for role in roles:
-        check_usable(config, role)
-    for role in suppressed:
-        if role not in roles:
-            raise BadRequest(f"suppressed role {role!r} is none of the framework's roles")
+        check_usable(allowed, role)
     for each in info.offer_filters:
         if each.role not in roles:
             raise BadRequest(f"offer_filters of role {each.role!r}: not one of the framework's")

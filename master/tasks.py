@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, FrameworkId, TaskId
 from mezzo.messages.agent import (
@@ -25,10 +23,8 @@ from mezzo.model import Task, TaskStatus
 from mezzo.record import replace
 from mezzo.states import Reason, Source, TaskState, may_move
 
-from . import executors, launching, metrics, operations
+from . import claims, executors, launching, metrics, operations
 from .state import AgentEntry, FrameworkEntry, MasterState, Standing, Step, TaskEntry
-
-UUID_BYTES: Final = 16
 
 # ---------------------------------------------------------------------------------- updates
 
@@ -42,6 +38,13 @@ def update(state: MasterState, step: Step, agent: AgentEntry, message: StatusUpd
         step.to_agent(agent, ShutdownFramework(message.framework_id))
         return
     status = message.status
+    try:
+        claims.check_update(framework, agent, message)
+    except BadRequest as error:
+        _deny(step, agent, message, error)
+        return
+    if status.agent_id is None:
+        status = replace(status, agent_id=agent.id)  # it is acknowledged by that
     # The agent does not know the framework of a launch that never reached it.
     if (told := framework.lost_form(status.state)) is not status.state:
         status = replace(status, state=told)
@@ -52,7 +55,7 @@ def update(state: MasterState, step: Step, agent: AgentEntry, message: StatusUpd
     if entry is not None:
         if status.source is Source.EXECUTOR:
             executors.seen(agent, framework.id, entry)
-        set_state(state, step, entry, latest)
+        set_state(state, step, framework, agent, entry, latest)
         before = entry.forwarded
         # An older one may come late, while what is awaited is the acknowledgement of the end.
         if status.state.terminal or before is None or not before.state.terminal:
@@ -62,7 +65,24 @@ def update(state: MasterState, step: Step, agent: AgentEntry, message: StatusUpd
     step.to_framework(framework, Update(status))
 
 
-def set_state(state: MasterState, step: Step, entry: TaskEntry, new: TaskState) -> None:
+def _deny(step: Step, agent: AgentEntry, message: StatusUpdate, why: BadRequest) -> None:
+    """Nobody hears of it. It is acknowledged to who sent it: else it would be repeated for ever."""
+    status = message.status
+    claims.deny(step, agent, f"an update of task {status.task_id} of {message.framework_id}", why)
+    step.count("invalid_status_updates")
+    if status.uuid is not None:
+        order = UpdateAcknowledged(message.framework_id, status.task_id, status.uuid)
+        step.to_agent(agent, order)
+
+
+def set_state(
+    state: MasterState,
+    step: Step,
+    framework: FrameworkEntry,
+    agent: AgentEntry,
+    entry: TaskEntry,
+    new: TaskState,
+) -> None:
     """The latest state. The first terminal one frees the resources, even while older updates wait
     for their acknowledgement."""
     if entry.state == new or not may_move(entry.state, new):
@@ -70,10 +90,6 @@ def set_state(state: MasterState, step: Step, entry: TaskEntry, new: TaskState) 
     held = entry.holds_resources
     entry.state = new
     if held and not entry.holds_resources:
-        framework, agent = (
-            state.frameworks[entry.info.framework_id],
-            state.agents[entry.info.agent_id],
-        )
         metrics.task_over(step, framework, new)
         _free(state, step, entry.info)
         executors.task_over(state, step, agent, entry)
@@ -89,8 +105,8 @@ def acknowledge(
     state: MasterState, step: Step, framework: FrameworkEntry, call: Acknowledge
 ) -> None:
     """Pass it on. One that is late or wrong is dropped silently: the agent compares the uuid."""
-    if len(call.uuid) != UUID_BYTES:
-        why = f"uuid has {len(call.uuid)} bytes, not {UUID_BYTES}: give that of the update"
+    if len(call.uuid) != claims.UUID_BYTES:
+        why = f"uuid has {len(call.uuid)} bytes, not {claims.UUID_BYTES}: give that of the update"
         step.to_framework(framework, Answered("ACKNOWLEDGE", why))
         return
     agent = state.agents.get(call.agent_id)
@@ -171,7 +187,7 @@ def killed_before_it_came(
         "killed before its launch reached the agent",
         agent_id=agent.id,
     )
-    set_state(state, step, entry, status.state)
+    set_state(state, step, framework, agent, entry, status.state)
     entry.forwarded = status
     entry.note(status)
     metrics.end_told(step, status)

@@ -16,6 +16,7 @@ from mezzo.master.events import (
     FrameworkSaid,
     GiveUp,
     MasterEffect,
+    NoteDenied,
     NoteIgnored,
     OperatorAsked,
     Publish,
@@ -146,7 +147,7 @@ class VirtualMaster(Candidate):
                 reply = self._replies.pop(request, None)
                 if reply is not None:
                     reply(response)
-            case Publish() | ToOperator() | NoteIgnored():
+            case Publish() | ToOperator() | NoteIgnored() | NoteDenied():
                 pass  # nobody watches
             case SetTimer() | CancelTimer():
                 raise AssertionError("the process sets timers itself")

@@ -85,9 +85,11 @@ def test_an_id_that_could_not_be_stored_is_refused(world: World, bad: str) -> No
     assert stranger.heard(am.ShutdownAgent)
     assert world.stored == before
     agent.disconnect()
-    agent.frameworks[FrameworkId(bad)] = FrameworkInfo("root", "x", id=FrameworkId(bad))
-    agent.reregister()
-    assert agent.heard(am.ShutdownAgent)
+    name = FrameworkId(bad)
+    agent.frameworks[name] = FrameworkInfo("root", "x", id=name)
+    agent.reregister(Task("t", TaskId("t"), name, agent.id, TaskState.RUNNING))
+    assert agent.heard(am.ShutdownFramework) == [am.ShutdownFramework(name)]
+    assert not agent.heard(am.ShutdownAgent)
 
 
 def test_reregistering_needs_an_id_and_a_stream_of_its_own(world: World) -> None:

@@ -18,6 +18,7 @@ from mezzo.master.events import (
     FrameworkSaid,
     GiveUp,
     MasterEvent,
+    NoteDenied,
     NoteIgnored,
     OperatorAsked,
     OperatorJoined,
@@ -355,6 +356,7 @@ class World:
         self.domain = domain  # of the master
         self.config = config
         self.ignored: list[str] = []  # why an agent got no answer, each time
+        self.denied: list[str] = []  # who said what, and why it counts for nothing
         self.gave_up: list[str] = []  # why, each time
         self.largest_commit = 0  # writes of one step
         self.epoch = 0
@@ -434,6 +436,8 @@ class World:
                 self.answers[request] = (sequence, response)
             case NoteIgnored(reason=reason):
                 self.ignored.append(reason)
+            case NoteDenied(peer=peer, what=what, reason=reason):
+                self.denied.append(f"{peer}: {what}: {reason}")
             case GiveUp(reason=reason):
                 self.gave_up.append(reason)
             case _:

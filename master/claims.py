@@ -1,0 +1,200 @@
+"""A peer speaks only for itself: what an agent says counts as far as it is about what it has.
+
+The rule is the same for updates, reports and messages: compare with what that agent has. A claim
+that fails is left out alone, the rest of a message counts. It changes nothing of anybody, and it is
+told: `deny` counts it and has the log name who said what, and the caller answers where the protocol
+has an answer.
+
+What the master does not know is no lie: after a failover only the agents know their tasks, and an
+end is repeated until it is acknowledged, however long ago the master forgot the task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import Final
+
+from mezzo.amounts import Items, Ranges, Value
+from mezzo.errors import BadRequest
+from mezzo.ids import AgentId, ExecutorId, FrameworkId, TaskId, check_user_id
+from mezzo.messages.agent import Pong, StatusUpdate
+from mezzo.model import ExecutorInfo, Task
+from mezzo.operations import OperationRecord, OperationStatus
+from mezzo.resources import Resources
+from mezzo.states import Source, TaskState
+
+from .events import NoteDenied
+from .role_names import check_role
+from .state import AgentEntry, FrameworkEntry, MasterState, Step
+
+UUID_BYTES: Final = 16
+# Only who has lost sight of an agent, or of a task, can say so.
+_MASTERS_STATES: Final = frozenset({TaskState.UNREACHABLE, TaskState.UNKNOWN})
+# One type for each name, in the whole cluster: amounts of one name are added up.
+_TYPES: Final[dict[str, type[Value]]] = {
+    "cpus": int,
+    "mem": int,
+    "disk": int,
+    "gpus": int,
+    "ports": Ranges,
+}
+
+
+def deny(step: Step, peer: AgentEntry | FrameworkEntry, what: str, why: BadRequest) -> None:
+    """Count and tell what is left out of what a peer said."""
+    step.count("dropped_messages")
+    step.do(NoteDenied(name_of(peer), what, str(why)))
+
+
+def name_of(peer: AgentEntry | FrameworkEntry) -> str:
+    if isinstance(peer, AgentEntry):
+        return f"agent {peer.id} ({peer.info.hostname})"
+    return f"framework {peer.id} ({peer.info.name})"
+
+
+# ---------------------------------------------------------------------------------- tasks
+
+
+def check_update(framework: FrameworkEntry, agent: AgentEntry, message: StatusUpdate) -> None:
+    """Is it an update of a task of that agent? Raises BadRequest."""
+    status = message.status
+    _check_agent(agent, status.agent_id)
+    if status.uuid is None or len(status.uuid) != UUID_BYTES:
+        raise BadRequest(f"an update needs a uuid of {UUID_BYTES} bytes, to be acknowledged by")
+    if status.source is Source.MASTER:
+        raise BadRequest("it is made in the master's name")
+    for state in (status.state, message.latest_state):
+        _check_state(state)
+    _check_owner(framework, agent, status.task_id)
+    entry = agent.tasks.get((framework.id, status.task_id))
+    if entry is None:
+        check_user_id("task_id", status.task_id)
+        return
+    # A command task may be given an executor of the task's own id, as in Mesos.
+    if status.executor_id not in (None, entry.info.executor_id, status.task_id):
+        raise BadRequest(f"the task is not one of executor {status.executor_id}")
+
+
+def check_task(
+    state: MasterState,
+    framework: FrameworkEntry,
+    agent: AgentEntry,
+    task: Task,
+    reported: Container[tuple[FrameworkId, TaskId]],
+) -> None:
+    """May the agent report it as its own? `reported`: those that it has named in the same report.
+    Raises BadRequest."""
+    if (framework.id, task.task_id) in reported:
+        raise BadRequest("it is reported twice")
+    check_user_id("task_id", task.task_id)
+    _check_agent(agent, task.agent_id)
+    _check_state(task.state)
+    check_role(task.role)
+    check_types(state, task.resources)
+    _check_owner(framework, agent, task.task_id)
+
+
+def _check_agent(agent: AgentEntry, named: AgentId | None) -> None:
+    if named not in (None, agent.id):
+        raise BadRequest(f"it names agent {named}: an agent speaks only for itself")
+
+
+def _check_state(state: TaskState) -> None:
+    if state in _MASTERS_STATES:
+        raise BadRequest(f"{state} is what only a master says")
+
+
+def _check_owner(framework: FrameworkEntry, agent: AgentEntry, task_id: TaskId) -> None:
+    entry = framework.tasks.get(task_id) or framework.unreachable.get(task_id)
+    known = entry.info if entry is not None else framework.completed.get(task_id)
+    if known is not None and known.agent_id != agent.id:
+        raise BadRequest(f"the task is one of agent {known.agent_id}: an id is used only once")
+
+
+# ---------------------------------------------------------------------------------- executors
+
+
+def check_reported_executor(
+    state: MasterState,
+    agent: AgentEntry,
+    info: ExecutorInfo,
+    reported: Container[tuple[FrameworkId, ExecutorId]],
+) -> None:
+    """`reported`: as for tasks. Raises BadRequest."""
+    check_user_id("executor_id", info.executor_id)
+    check_types(state, info.resources)
+    if (info.framework_id, info.executor_id) in reported:
+        raise BadRequest("it is reported twice")
+
+
+def check_has_executor(
+    agent: AgentEntry, framework_id: FrameworkId, executor_id: ExecutorId
+) -> None:
+    """Raises BadRequest."""
+    if (framework_id, executor_id) not in agent.executors:
+        raise BadRequest("the agent has no such executor")
+
+
+# ---------------------------------------------------------------------------------- operations
+
+
+def check_operation(
+    framework: FrameworkEntry | None,
+    agent: AgentEntry,
+    record: OperationRecord,
+    status: OperationStatus,
+) -> None:
+    """Is it an operation of that agent? `framework`: the one that it names. Raises BadRequest."""
+    id_ = record.info.id
+    for uuid in (record.uuid, status.uuid):
+        if uuid is not None and len(uuid) != UUID_BYTES:
+            raise BadRequest(f"a uuid has {len(uuid)} bytes, not {UUID_BYTES}")
+    _check_agent(agent, record.agent_id)
+    _check_agent(agent, status.agent_id)
+    if status.operation_id != id_:
+        raise BadRequest(f"its status is that of operation {status.operation_id}, not {id_}")
+    known = agent.operations.get(record.uuid)
+    if known is not None and (known.framework_id, known.info.id) != (record.framework_id, id_):
+        raise BadRequest("it is known as that of another framework, or with another id")
+    if framework is None or id_ is None:
+        return
+    check_user_id("the operation's id", id_)
+    place = framework.operations.get(id_)
+    if place is not None and place != (agent.id, record.uuid):
+        raise BadRequest(f"an operation {id_} of the framework is under way at agent {place[0]}")
+
+
+# ---------------------------------------------------------------------------------- the rest
+
+
+def check_pong(state: MasterState, pong: Pong) -> None:
+    """Raises BadRequest."""
+    if pong.number > state.pings.number:
+        raise BadRequest(f"it answers ping {pong.number}, and {state.pings.number} was the last")
+
+
+def check_types(state: MasterState, resources: Resources, before: Resources | None = None) -> None:
+    """Raise BadRequest if a name is not of the type that it has in this cluster, or had `before`:
+    amounts of two types can't be added up."""
+    types = {kind.name: type(value) for kind, value in (before.items() if before else ())}
+    for kind, value in resources.items():
+        name = kind.name
+        if name not in types:
+            types[name] = _TYPES.get(name) or _type_at_agents(state, name) or type(value)
+        if type(value) is not types[name]:
+            raise BadRequest(
+                f"resource {name} is {_TYPE_NAMES[type(value)]}, and {_TYPE_NAMES[types[name]]} "
+                "elsewhere in this cluster: use one type per name"
+            )
+
+
+def _type_at_agents(state: MasterState, name: str) -> type[Value] | None:
+    """Of a resource that is not one of the usual five, and so seldom looked for."""
+    for agent in state.agents.values():
+        for kind, value in agent.info.resources.items():
+            if kind.name == name:
+                return type(value)
+    return None
+
+
+_TYPE_NAMES: Final[dict[type, str]] = {int: "a number", Ranges: "ranges", Items: "a set"}

@@ -1,0 +1,408 @@
+"""A peer speaks only for itself: what it says of others counts for nothing, and is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mezzo.amounts import Items
+from mezzo.ids import AgentId, ExecutorId, FrameworkId, TaskId
+from mezzo.master.events import AgentSaid
+from mezzo.messages import agent as am
+from mezzo.messages import operator as om
+from mezzo.messages import scheduler as sm
+from mezzo.model import (
+    AgentInfo,
+    Capability,
+    CommandInfo,
+    ExecutorInfo,
+    FrameworkInfo,
+    Task,
+    TaskInfo,
+    TaskStatus,
+)
+from mezzo.operations import OperationRecord, OperationState, OperationStatus, Reserve
+from mezzo.record import replace
+from mezzo.resources import Kind, Reservation, Resources
+from mezzo.states import Source, TaskState
+
+from .world import BIG, SMALL, Agent, Framework, World, task
+
+S = TaskState
+
+
+class Liar:
+    """An agent that has offers like others, beside an honest one with a task that runs."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.framework = world.framework()
+        self.honest = world.agent()
+        self.task = self.framework.launch("t", agent=self.honest)
+        self.honest.update(self.task, self.framework.id, S.RUNNING)
+        self.agent = world.agent()
+        self.framework.inbox.clear()
+        self.agent.inbox.clear()
+        self.honest.inbox.clear()
+
+    def update(self, **change: Any) -> am.StatusUpdate:
+        """Of the honest agent's task, in the liar's name unless changed."""
+        status = TaskStatus(
+            self.task.task_id, S.FINISHED, agent_id=self.agent.id, uuid=self.world.uuid()
+        )
+        return am.StatusUpdate(self.framework.id, replace(status, **change), S.FINISHED)
+
+    @property
+    def state_of_task(self) -> TaskState:
+        return self.world.core.state.frameworks[self.framework.id].tasks[self.task.task_id].state
+
+    @property
+    def dropped(self) -> int:
+        return self.world.core.state.counters.get("dropped_messages", 0)
+
+
+@pytest.fixture
+def liar(world: World) -> Liar:
+    return Liar(world)
+
+
+# ---------------------------------------------------------------------------------- updates
+
+
+def test_an_update_of_another_agents_task_reaches_nobody(liar: Liar) -> None:
+    liar.agent.say(liar.update())
+    assert liar.framework.updates() == []
+    assert liar.state_of_task is S.RUNNING
+    assert "the task is one of agent" in liar.world.denied[0]
+    assert f"agent {liar.agent.id}" in liar.world.denied[0]
+    assert liar.dropped == 1
+    assert liar.world.core.state.counters["invalid_status_updates"] == 1
+
+
+def test_who_is_denied_an_update_need_not_repeat_it(liar: Liar) -> None:
+    """An honest agent may have a task whose id was given again while it was away."""
+    update = liar.update()
+    liar.agent.say(update)
+    (order,) = liar.agent.heard(am.UpdateAcknowledged)
+    assert order == am.UpdateAcknowledged(
+        liar.framework.id, liar.task.task_id, update.status.uuid or b""
+    )
+    assert not liar.honest.heard(am.UpdateAcknowledged)
+
+
+def test_an_update_in_another_agents_name_reaches_nobody(liar: Liar) -> None:
+    liar.agent.say(liar.update(agent_id=liar.honest.id))
+    liar.agent.say(liar.update(task_id=TaskId("new"), agent_id=liar.honest.id))
+    assert liar.framework.updates() == []
+    assert liar.state_of_task is S.RUNNING
+
+
+def test_an_update_of_a_task_that_waits_for_its_agent_reaches_nobody(liar: Liar) -> None:
+    liar.honest.deaf = True
+    liar.honest.disconnect()
+    liar.world.advance(100.0)
+    liar.framework.updates()
+    liar.agent.say(liar.update())
+    assert liar.framework.updates() == []
+
+
+def test_an_update_of_a_task_that_ended_elsewhere_reaches_nobody(liar: Liar) -> None:
+    liar.framework.acknowledge(liar.honest.update(liar.task, liar.framework.id, S.FINISHED))
+    liar.framework.updates()
+    liar.agent.say(liar.update(state=S.RUNNING))
+    assert liar.framework.updates() == []
+
+
+def test_an_end_that_the_master_has_forgotten_is_still_told(liar: Liar) -> None:
+    """Its acknowledgement was lost: the agent repeats it for as long as it takes."""
+    liar.agent.say(liar.update(task_id=TaskId("long ago")))
+    assert [status.task_id for status in liar.framework.updates()] == ["long ago"]
+    assert liar.world.denied == []
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"uuid": None}, "uuid"),
+        ({"uuid": b"short"}, "uuid"),
+        ({"source": Source.MASTER}, "in the master's name"),
+        ({"state": S.UNREACHABLE}, "only a master"),
+        ({"state": S.UNKNOWN}, "only a master"),
+        ({"executor_id": ExecutorId("other")}, "executor other"),
+    ],
+)
+def test_an_update_that_no_agent_makes_reaches_nobody(
+    world: World, liar: Liar, change: dict[str, Any], why: str
+) -> None:
+    """Also of a task of its own."""
+    mine = liar.framework.launch("mine", agent=liar.agent)
+    liar.agent.say(liar.update(**{"task_id": mine.task_id, **change}))
+    assert liar.framework.updates() == []
+    assert why in world.denied[0]
+
+
+# ---------------------------------------------------------------------------------- reports
+
+
+def test_a_report_that_names_another_agent_kills_no_leader(liar: Liar) -> None:
+    """Neither as it comes nor when the task ends: once a KeyError did."""
+    foreign = Task("x", TaskId("x"), liar.framework.id, liar.honest.id, S.RUNNING, resources=SMALL)
+    nowhere = replace(foreign, task_id=TaskId("y"), agent_id=AgentId("nowhere"))
+    liar.agent.reregister(foreign, nowhere)
+    assert [kill.task_id for kill in liar.agent.heard(am.KillTask)] == ["x", "y"]
+    assert len(liar.world.denied) == 2
+    assert not liar.world.core.state.agents[liar.agent.id].tasks
+    liar.agent.update(nowhere, liar.framework.id, S.FINISHED)
+    liar.agent.reregister(replace(nowhere, state=S.FINISHED))
+    assert set(liar.world.core.state.frameworks[liar.framework.id].tasks) == {"t"}
+
+
+def test_a_task_that_waits_for_its_agent_can_be_claimed_by_no_other(liar: Liar) -> None:
+    liar.honest.deaf = True
+    liar.honest.disconnect()
+    liar.world.advance(100.0)
+    stolen = Task("t", TaskId("t"), liar.framework.id, liar.agent.id, S.RUNNING, resources=SMALL)
+    liar.agent.reregister(stolen)
+    assert liar.agent.heard(am.KillTask)
+    liar.honest.reregister()
+    assert liar.state_of_task is S.RUNNING
+    assert not liar.honest.heard(am.KillTask)
+    entry = liar.world.core.state.frameworks[liar.framework.id].tasks[TaskId("t")]
+    assert entry.info.agent_id == liar.honest.id
+
+
+def test_a_task_that_is_reported_twice_counts_once(liar: Liar) -> None:
+    mine = Task("a", TaskId("a"), liar.framework.id, liar.agent.id, S.RUNNING, resources=SMALL)
+    liar.agent.reregister(mine, replace(mine, resources=BIG, state=S.FINISHED))
+    entry = liar.world.core.state.agents[liar.agent.id].tasks[(liar.framework.id, mine.task_id)]
+    assert (entry.state, entry.info.resources) == (S.RUNNING, SMALL)
+    assert not liar.agent.heard(am.KillTask)
+    assert "reported twice" in liar.world.denied[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"task_id": TaskId("a/b")},
+        {"task_id": TaskId("")},
+        {"role": "a//b"},
+        {"role": "."},
+        {"state": S.UNKNOWN},
+        {"state": S.UNREACHABLE},
+        {"resources": Resources({Kind("cpus"): Items.of(["a"])})},
+    ],
+)
+def test_a_task_that_no_agent_could_have_is_left_out_alone(
+    liar: Liar, change: dict[str, Any]
+) -> None:
+    mine = Task("a", TaskId("a"), liar.framework.id, liar.agent.id, S.RUNNING, resources=SMALL)
+    bad = replace(mine, **{"task_id": TaskId("bad"), **change})
+    liar.agent.reregister(mine, bad)
+    assert list(liar.world.core.state.agents[liar.agent.id].tasks) == [(liar.framework.id, "a")]
+    assert len(liar.world.denied) == 1
+    assert liar.agent.heard(am.AgentReregistered)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": ""},
+        {"roles": ("a", "a"), "capabilities": (Capability.MULTI_ROLE,)},
+        {"role": "../x"},
+        {"failover_timeout": 1e300},
+        {"failover_timeout": float("nan")},
+        {"webui_url": "x" * 100_000},
+    ],
+)
+def test_a_framework_that_could_not_be_is_not_made_by_a_report(
+    liar: Liar, change: dict[str, Any]
+) -> None:
+    id_ = FrameworkId("phantom")
+    before = dict(liar.world.stored)
+    liar.agent.frameworks[id_] = replace(FrameworkInfo("root", "phantom", id=id_), **change)
+    liar.agent.reregister(Task("p", TaskId("p"), id_, liar.agent.id, S.RUNNING, resources=SMALL))
+    assert id_ not in liar.world.core.state.frameworks
+    assert liar.world.stored == before
+    assert liar.agent.heard(am.ShutdownFramework) == [am.ShutdownFramework(id_)]
+    assert liar.agent.heard(am.AgentReregistered)
+    assert "framework phantom in its report" in liar.world.denied[0]
+
+
+def test_an_executor_of_a_framework_without_roles_is_taken_over(world: World) -> None:
+    """It may be in none at the moment; what runs is charged to somebody."""
+    agent = world.agent()
+    framework = world.framework(roles=(), capabilities=(Capability.MULTI_ROLE,))
+    executor = ExecutorInfo(ExecutorId("e"), framework.id, command=CommandInfo("x"))
+    agent.executors[(framework.id, executor.executor_id)] = executor
+    agent.reregister()
+    assert list(world.core.state.agents[agent.id].executors) == [(framework.id, "e")]
+
+
+# ---------------------------------------------------------------------------------- resources
+
+
+def test_amounts_of_one_name_have_one_type_in_the_whole_cluster(world: World) -> None:
+    """They are added up for whoever is offered both."""
+    framework = world.framework()
+    world.agent(BIG + Resources.parse("disks:3"))
+    other = world.agent(BIG + Resources.parse("disks:{a,b}"))
+    (refusal,) = other.heard(am.ShutdownAgent)
+    assert "disks is a set, and a number elsewhere" in refusal.message
+    assert framework.held
+    assert isinstance(world.ask(om.GetState()), om.State)
+
+
+def test_the_usual_resources_are_of_the_usual_types(world: World) -> None:
+    bad = world.agent(Resources({Kind("cpus"): Items.of(["a"])}))
+    assert "cpus is a set" in bad.heard(am.ShutdownAgent)[0].message
+    assert world.stored == {}
+
+
+def test_an_agent_can_not_change_the_type_of_what_it_has(world: World) -> None:
+    agent = world.agent(BIG + Resources.parse("disks:3"))
+    agent.deaf = True
+    agent.disconnect()
+    world.advance(100.0)
+    agent.info = replace(agent.info, resources=BIG + Resources.parse("disks:{a}"))
+    agent.reregister()
+    assert "one type per name" in agent.heard(am.ShutdownAgent)[0].message
+
+
+# ---------------------------------------------------------------------------------- executors
+
+
+def test_an_executor_that_the_agent_has_not_says_nothing(liar: Liar) -> None:
+    executor = ExecutorInfo(ExecutorId("e"), command=CommandInfo("x"))
+    offer = liar.framework.offer(liar.agent)
+    info = replace(task("u", liar.agent.id), command=None, executor=executor)
+    liar.framework.accept([offer], info)
+    liar.honest.say(am.ExecutorMessage(liar.framework.id, executor.executor_id, b"x"))
+    liar.honest.say(am.ExecutorExited(liar.framework.id, executor.executor_id, 1))
+    assert not liar.framework.heard(sm.Message)
+    assert not liar.framework.heard(sm.Failure)
+    assert (liar.framework.id, "e") in liar.world.core.state.agents[liar.agent.id].executors
+    assert len(liar.world.denied) == 2
+
+
+def test_an_executor_that_is_reported_twice_counts_once(liar: Liar) -> None:
+    info = ExecutorInfo(ExecutorId("e"), liar.framework.id, resources=SMALL)
+    report = replace(liar.agent.report(), executors=(info, replace(info, resources=BIG)))
+    liar.agent.connect()
+    liar.agent.say(report)
+    (entry,) = liar.world.core.state.agents[liar.agent.id].executors.values()
+    assert entry.info == info
+    assert len(liar.world.denied) == 1
+
+
+# ---------------------------------------------------------------------------------- operations
+
+
+def _reservation(world: World) -> tuple[Framework, Agent, OperationRecord]:
+    """An operation `o` that the honest agent is slow to do."""
+    framework = world.framework(role="ads")
+    honest = world.agent()
+    honest.slow = True
+    cpus = Resources({Kind("cpus", (Reservation("DYNAMIC", "ads"),)): 1000})
+    framework.operate(Reserve(cpus, id="o"))
+    (record,) = world.core.state.agents[honest.id].operations.values()
+    return framework, honest, record
+
+
+def test_an_operation_of_another_agent_can_not_be_answered(world: World) -> None:
+    framework, honest, record = _reservation(world)
+    liar = world.agent()
+    for uuid in (record.uuid, world.uuid()):
+        status = OperationStatus(OperationState.FAILED, "o", agent_id=liar.id, uuid=world.uuid())
+        liar.say(am.OperationUpdate(replace(record, uuid=uuid, agent_id=liar.id), status))
+    assert not framework.heard(sm.UpdateOperationStatus)
+    assert world.core.state.agents[honest.id].operations == {record.uuid: record}
+    assert len(liar.heard(am.OperationAcknowledged)) == 2
+    assert all("under way at agent" in each for each in world.denied)
+
+
+def test_a_report_takes_no_operation_from_another_agent(world: World) -> None:
+    framework, honest, record = _reservation(world)
+    liar = world.agent()
+    mine = replace(
+        record,
+        uuid=world.uuid(),
+        agent_id=liar.id,
+        latest_status=replace(record.latest_status, agent_id=liar.id),
+    )
+    liar.operations = {mine.uuid: mine}
+    liar.reregister()
+    assert world.core.state.agents[liar.id].operations == {}
+    assert world.core.state.frameworks[framework.id].operations == {"o": (honest.id, record.uuid)}
+
+
+def test_an_operation_that_is_reported_twice_counts_once(world: World) -> None:
+    framework = world.framework()
+    agent = world.agent()
+    cpus = Resources({Kind("cpus", (Reservation("DYNAMIC", "ads"),)): 1000})
+    for _ in range(2):
+        status = OperationStatus(OperationState.FAILED, "o", uuid=world.uuid())
+        record = OperationRecord(world.uuid(), Reserve(cpus, id="o"), status, framework.id)
+        agent.operations[record.uuid] = record
+    agent.reregister()
+    assert len(world.core.state.agents[agent.id].operations) == 1
+    assert "reported twice" in world.denied[0]
+
+
+# ---------------------------------------------------------------------------------- identity
+
+
+def test_a_pong_of_a_ping_that_nobody_sent_renews_no_lease(world: World) -> None:
+    agent = world.agent()
+    agent.say(am.Pong(1_000_000))
+    assert world.core.state.agents[agent.id].heard == 0
+    assert "answers ping 1000000" in world.denied[0]
+
+
+def test_the_address_of_an_agent_that_answers_can_not_be_taken(world: World) -> None:
+    honest = world.agent()
+    world.advance(20.0)
+    other = Agent(world, AgentInfo(honest.info.hostname, resources=BIG))
+    other.register()
+    assert world.core.state.agents[honest.id].connected
+    assert not other.heard(am.AgentRegistered)
+    assert f"agent {honest.id} is connected at" in world.ignored[0]
+    honest.disconnect()
+    other.register()
+    assert other.heard(am.AgentRegistered)
+
+
+def test_ids_that_peers_brought_are_given_to_nobody_else(world: World) -> None:
+    """Of an earlier store that is lost; or guessed."""
+    old = Agent(world, AgentInfo("old", resources=BIG, id=AgentId("m1-S0")))
+    old.reregister()
+    mine = Framework(world, FrameworkInfo("root", "guesser", id=FrameworkId("m1-0000")))
+    mine.subscribe()
+    assert world.agent().id == "m1-S1"
+    assert world.framework().id == "m1-0001"
+    assert world.core.state.agents[old.id].connected
+    assert world.core.state.frameworks[mine.id].info.name == "guesser"
+
+
+def test_a_relays_streams_are_agents_of_their_own(liar: Liar) -> None:
+    """Whoever carries it, a message is of the agent that registered on its stream."""
+    relayed = liar.world.open(liar.agent)
+    liar.world.feed(AgentSaid(relayed, liar.update()))
+    liar.world.feed(AgentSaid(relayed, liar.agent.report()))
+    assert liar.framework.updates() == []
+    liar.world.feed(AgentSaid(relayed, replace(liar.honest.report(), tasks=())))
+    assert liar.agent.heard(am.ShutdownAgent)
+    assert liar.state_of_task is S.RUNNING
+
+
+def test_a_launch_on_anothers_offer_is_refused_and_its_offers_stand(world: World) -> None:
+    agent = world.agent()
+    honest = world.framework()
+    offer = honest.offer(agent)
+    thief = world.framework()
+    thief.say(sm.Accept((offer.id,), ()))
+    thief.say(sm.Decline((offer.id,)))
+    thief.accept([offer], TaskInfo("x", TaskId("x"), agent.id, SMALL, command=CommandInfo("x")))
+    assert [status.state for status in thief.updates()] == [S.DROPPED]
+    assert offer.id in world.core.state.offers
+    assert honest.offers == {offer.id: offer}
