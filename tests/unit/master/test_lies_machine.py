@@ -45,7 +45,7 @@ ROLES = ["*", "ads", "ads/web", "a//b", ".", "", "\n"]
 RESOURCES = [
     Resources(),
     Resources.of(cpus=1, mem=32),
-    Resources.of(cpus=1e9, mem=1e9, ports=[(0, 65_535)]),
+    Resources.of(cpus=1e9, mem=1e9, ports=[(0, 9)]),
     Resources({Kind("cpus"): Items.of(["a"])}),
     Resources({Kind("gems"): 5_000}),
     Resources({Kind("gems"): Items.of(["a"])}),
