@@ -23,7 +23,10 @@ def check_role(role: str) -> None:
 
 
 def check_usable(allowed: tuple[str, ...] | None, role: str) -> None:
-    """A valid name that this cluster allows: besides `*` only those; None: all. Raises BadRequest."""
+    """A valid name of a role that may be used: besides `*` only `allowed`; None: all are.
+
+    Raises BadRequest.
+    """
     check_role(role)
     if allowed is not None and role != "*" and role not in allowed:
         raise BadRequest(
