@@ -11,16 +11,15 @@ less what the engine takes for create and start of the same container.
 import argparse
 import json
 import os
-import socket
 import statistics
 import subprocess
 import tempfile
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import docker
+from _daemons import end, free_port, start, until
 from docker.models.containers import Container
 
 from mezzo.daemon import cli_command
@@ -28,12 +27,6 @@ from mezzo.daemon import cli_command
 # As many launches at once as one agent of mezzo makes.
 CONCURRENCY = 8
 IMAGE = "busybox:latest"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 MARATHON = free_port()
@@ -98,8 +91,7 @@ def app(name: str, instances: int) -> dict:
 
 def remove(name: str) -> None:
     call("DELETE", f"/v2/apps{name}")
-    while any(d for d in call("GET", "/v2/deployments")):
-        time.sleep(0.1)
+    until(f"{name} is gone", lambda: not call("GET", "/v2/deployments"), within_s=120, every_s=0.1)
 
 
 def mezzo_rate(count: int) -> float:
@@ -145,16 +137,17 @@ def main() -> None:
     rounds = 5 if options.full else 2
     client = docker.DockerClient(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"))
     with tempfile.TemporaryDirectory() as folder:
-        up = subprocess.Popen(
+        up = start(
+            "the cluster",
             cli_command(
                 *("up", "--agents", "1", "--containerizer", "docker", "--dir", folder),
                 *("--gateway-port", str(free_port()), "--master-port", str(free_port())),
                 *("--agent-port", str(free_port()), "--marathon-port", str(MARATHON)),
             ),
-            stdout=subprocess.DEVNULL,
+            subprocess.DEVNULL,
         )
         try:
-            wait_up(up, Path(folder))
+            until("the cluster is up", is_up, within_s=60, every_s=0.2)
             bare, mezzo = [], []
             for _ in range(rounds):
                 bare.append(bare_rate(client, options.containers))
@@ -164,8 +157,7 @@ def main() -> None:
                 engine_one.append(bare_one(client))
                 mezzo_one.append(post_to_running())
         finally:
-            up.terminate()
-            up.wait()
+            end(up)
     peer = statistics.median(bare)
     emit(f"engine {options.containers}", peer, "containers/s")
     rate = statistics.median(mezzo)
@@ -175,16 +167,11 @@ def main() -> None:
     emit("own share of POST to RUNNING", own_ms, "ms", peer=engine_ms)
 
 
-def wait_up(up: subprocess.Popen, folder: Path) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            if call("GET", "/v2/info")["frameworkId"]:
-                return
-        except OSError:
-            if up.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"the cluster did not come up: see {folder}/logs") from None
-        time.sleep(0.2)
+def is_up() -> bool:
+    try:
+        return bool(call("GET", "/v2/info")["frameworkId"])
+    except OSError:
+        return False
 
 
 if __name__ == "__main__":

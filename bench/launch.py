@@ -14,12 +14,13 @@ import json
 import random
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
+
+from _daemons import check, end, free_port, start, until
 
 from mezzo import log
 from mezzo.agent.config import AgentConfig
@@ -139,32 +140,28 @@ async def agents(master: str, folder: Path, ready: threading.Event, stop: asynci
     await asyncio.wait(jobs)
 
 
-def wait_for_agents(master: str) -> None:
+def all_registered(master: str) -> bool:
     client = OperatorClient(master)
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            _, answer = client.call(GetAgents())
-            if isinstance(answer, Agents) and len(answer.agents) == AGENTS:
-                client.close()
-                return
-        except MezzoError:
-            pass  # the master is starting
-        if time.monotonic() > deadline:
-            raise SystemExit("the agents have not registered after 60 s")
-        time.sleep(0.1)
+    try:
+        _, answer = client.call(GetAgents())
+    except MezzoError:  # the master is starting
+        return False
+    finally:
+        client.close()
+    return isinstance(answer, Agents) and len(answer.agents) == AGENTS
 
 
-def measure(tasks: int, port: int) -> float:
+def measure(tasks: int) -> float:
     """Tasks per second from the first offer to the last RUNNING."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        port = free_port()
         master = f"127.0.0.1:{port}"
         command = cli_command(
             *("master", "--port", str(port), "--gateway-port", "0", "--log-level", "warning"),
             *("--work-dir", str(folder / "master")),
         )
-        process = subprocess.Popen(command)
+        process = start("the master", command)
         loop = asyncio.new_event_loop()
         stop = asyncio.Event()
         ready = threading.Event()
@@ -174,31 +171,33 @@ def measure(tasks: int, port: int) -> float:
         thread.start()
         try:
             ready.wait()
-            wait_for_agents(master)  # their coming is not what is measured
+            # Their coming is not what is measured.
+            until("the agents have registered", lambda: all_registered(master), within_s=60)
             scheduler = Launcher(tasks)
             driver = SchedulerDriver(scheduler, framework_info("bench"), master)
             driver.start()
-            if not scheduler.done.wait(120):
-                raise SystemExit(f"only {scheduler.running} of {tasks} tasks run after 120 s")
+            deadline = time.monotonic() + 120
+            while not scheduler.done.wait(1.0):
+                check()
+                if time.monotonic() > deadline:
+                    raise SystemExit(f"only {scheduler.running} of {tasks} tasks run after 120 s")
             rate = tasks / (time.perf_counter() - scheduler.began)
             driver.stop()
             return rate
         finally:
             loop.call_soon_threadsafe(stop.set)
             thread.join()
-            process.terminate()
-            process.wait()
+            end(process)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", type=int, default=2_000)
     parser.add_argument("--full", action="store_true", help="10,000 tasks, 5 runs")
-    parser.add_argument("--port", type=int, default=15_055)
     options = parser.parse_args()
     log.configure(level="error", stream=sys.stderr)
     tasks, runs = (10_000, 5) if options.full else (options.tasks, 3)
-    rates = [measure(tasks, options.port) for _ in range(runs)]
+    rates = [measure(tasks) for _ in range(runs)]
     print(
         json.dumps(
             {

@@ -22,7 +22,6 @@ import json
 import multiprocessing
 import os
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -34,6 +33,7 @@ from pathlib import Path
 from typing import TypeVar, cast
 from uuid import uuid4
 
+import _daemons
 import _fleet
 import psutil
 
@@ -73,25 +73,14 @@ def report(case: str, value: float, unit: str, **more: object) -> None:
 
 
 def until(what: str, done: Callable[[], T | None]) -> T:
-    deadline = time.monotonic() + PATIENCE_S
-    while not (answer := done()):
-        if time.monotonic() > deadline:
-            raise SystemExit(f"not within {PATIENCE_S:g} s: {what}")
-        time.sleep(0.02)
-    return answer
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return _daemons.until(what, done, within_s=PATIENCE_S)
 
 
 class Master:
     """`mezzo master` without a gateway, as a process of its own."""
 
     def __init__(self, folder: Path, zk: str | None, profile: Path | None = None) -> None:
-        self.target = f"127.0.0.1:{free_port()}"
+        self.target = f"127.0.0.1:{_daemons.free_port()}"
         command = cli_command("master", "--work-dir", str(folder), "--gateway-port", "0")
         command += ["--port", self.target.rpartition(":")[2]]
         if zk is not None:
@@ -100,7 +89,7 @@ class Master:
             command[2:2] = ["-m", "cProfile", "-o", str(profile)]
         folder.mkdir(parents=True)
         with (folder / "log").open("wb") as out:
-            self._process = subprocess.Popen(command, stdout=out, stderr=out)
+            self._process = _daemons.start(f"the master (see {folder / 'log'})", command, out)
         self.seen = psutil.Process(self._process.pid)
 
     def leads(self) -> bool:
@@ -127,9 +116,7 @@ class Master:
         return float(times.user + times.system)
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:
-        if self._process.poll() is None:
-            self._process.send_signal(number)
-            self._process.wait()
+        _daemons.end(self._process, number)
 
 
 class Agents:

@@ -43,6 +43,7 @@ class Plan:
     agent_port: int
     marathon_port: int
     mesos_user: str
+    task_ports: tuple[int, int] = TASK_PORTS  # first and last
     log_level: str = "info"
     settings: Handed = field(default_factory=dict)  # of the daemons, as variables
 
@@ -73,7 +74,7 @@ class Plan:
             yield port, "--agent-port"
 
 
-def shares(agents: int) -> list[str]:
+def shares(agents: int, task_ports: tuple[int, int] = TASK_PORTS) -> list[str]:
     """The `--resources` of each agent: equal parts of this machine, and ports of their own.
 
     As an agent alone would, 1 GiB of memory and 5 GiB of disk are left to the system, or half if
@@ -83,7 +84,7 @@ def shares(agents: int) -> list[str]:
     cpus = max(1.0, (psutil.cpu_count() or 1) / agents)
     mem = _leave(psutil.virtual_memory().total / 2**20, GIB) / agents
     disk = _leave(psutil.disk_usage("/").total / 2**20, 5 * GIB) / agents
-    begin, end = TASK_PORTS
+    begin, end = task_ports
     width = (end - begin + 1) // agents
     return [
         f"cpus:{cpus:.2f};mem:{int(mem)};disk:{int(disk)};"
@@ -181,7 +182,7 @@ class LocalCluster:
             *("--mesos-leader-ui-url", f"{plan.gateway_url}/", "--mesos-user", plan.mesos_user),
         )
         for i, (port, share) in enumerate(
-            zip(plan.agent_ports(), shares(plan.agents), strict=True)
+            zip(plan.agent_ports(), shares(plan.agents, plan.task_ports), strict=True)
         ):
             docker = ["--docker-host", plan.docker_host] if plan.docker_host else []
             yield self._child(

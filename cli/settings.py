@@ -139,6 +139,15 @@ def fault_domain(text: str) -> FaultDomain:
     return FaultDomain(region, zone)
 
 
+def port_range(text: str) -> tuple[int, int]:
+    """Option type: 31000-32000, both included."""
+    found = re.fullmatch(r"([0-9]{1,5})-([0-9]{1,5})", text.strip())
+    first, last = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 1 <= first <= last <= PORT_MAX:
+        raise click.BadParameter(f"{text!r} is no range of ports: write e.g. 31000-32000")
+    return first, last
+
+
 def address(text: str) -> str:
     """Option type: where the leading master is. What is wrong is told without its password."""
     from mezzo.election.detector import detector_for

@@ -24,10 +24,10 @@ from .engine import engine_problem, image_of, image_problem
 from .errors import Failed, Wrong
 from .handing_on import handed_on, unheeded
 from .http import Json
-from .local_cluster import LocalCluster, Plan
+from .local_cluster import TASK_PORTS, LocalCluster, Plan
 from .output import echo, print_table, warn
 from .progress import live_line
-from .settings import LOG_LEVEL, PORT, duration, setting
+from .settings import LOG_LEVEL, PORT, duration, port_range, setting
 
 _WAKE_S: Final = 3600.0
 _LOCK_TRIES: Final = 5
@@ -50,6 +50,12 @@ _LOCK_EVERY_S: Final = 0.1
     type=DIRECTORY,
     default=Path(".mezzo"),
     help="Where all state and logs are kept.",
+)
+@setting(
+    "--task-ports",
+    type=port_range,
+    default=f"{TASK_PORTS[0]}-{TASK_PORTS[1]}",
+    help="What its agents offer. Two clusters on one machine want different ones.",
 )
 @setting("--name", help="Of its context, for `mezzo --context`.  [default: that of a folder]")
 @setting(
@@ -97,6 +103,7 @@ def command(
     master_port: int,
     agent_port: int,
     marathon_port: int,
+    task_ports: tuple[int, int],
     name: str | None,
     mesos_user: str | None,
     settings: tuple[str, ...],
@@ -130,6 +137,7 @@ def command(
         agent_port=agent_port,
         marathon_port=marathon_port,
         mesos_user=user,
+        task_ports=task_ports,
         log_level=log_level,
         settings=handed,
     )
@@ -198,10 +206,15 @@ def _check_user(user: str, directory: Path) -> None:
 
 
 def _check_ports(plan: Plan) -> None:
+    first, last = plan.task_ports
+    if last - first + 1 < plan.agents:
+        raise Wrong(f"--task-ports {first}-{last} is no port for each of {plan.agents} agents")
     seen: dict[int, str] = {}
     for port, option in plan.ports():
         if port in seen:
             raise Wrong(f"port {port} is given to {seen[port]} and {option}: choose another")
+        if first <= port <= last:
+            raise Wrong(f"port {port} of {option} is one of --task-ports: choose others")
         seen[port] = option
 
 

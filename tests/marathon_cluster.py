@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.zookeeper import free_ports
+from tests.ports import free_ports
 
 T = TypeVar("T")
 WITHIN_S = 30.0

@@ -40,7 +40,7 @@ from mezzo.operations import OperationRecord, OperationState, OperationStatus
 from mezzo.record import replace
 from mezzo.states import Source
 from mezzo.wire.clients import AgentLink, OperatorClient
-from tests.zookeeper import free_ports
+from tests.ports import free_ports
 
 WITHIN_S = 60.0
 SMALL = Resources.of(cpus=0.1, mem=32)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import random
 import shutil
 import signal
 import socket
@@ -22,12 +21,11 @@ from uuid import uuid4
 
 import pytest
 
+from tests.ports import free_ports
+
 JAR = Path("/usr/share/java/zookeeper.jar")
 TICK_MS = 500
 READY_WITHIN_S = 60.0
-
-
-_PORTS = range(20_000, 30_000, 8)
 
 
 class ZkServer:
@@ -178,29 +176,6 @@ class ZkEnsemble:
 
     def leader(self) -> ZkServer:
         return next(server for server in self.servers if server.mode() == "leader")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that are free now, all different, each with a few free ones behind it.
-
-    Below those that the kernel gives to outgoing connections: one of them would be taken by the
-    time that the server under test is started.
-    """
-    found: list[int] = []
-    while len(found) < count:
-        port = random.randrange(_PORTS.start, _PORTS.stop, _PORTS.step)
-        if port not in found and all(_is_free(port + n) for n in range(_PORTS.step)):
-            found.append(port)
-    return found
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _serve(directory: Path, size: int) -> Iterator[ZkEnsemble]:

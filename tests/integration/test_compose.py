@@ -22,7 +22,7 @@ import requests
 import yaml
 
 from tests.docker_engine import PYTHON, ROOT, ZOOKEEPER, DockerEngine
-from tests.zookeeper import free_ports
+from tests.ports import free_ports
 
 T = TypeVar("T")
 COMPOSE_FILE = ROOT / "docker-compose.yml"

@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from tests.docker_engine import BUSYBOX, DockerEngine
-from tests.zookeeper import ZkEnsemble, free_ports
+from tests.ports import free_ports
+from tests.zookeeper import ZkEnsemble
 
 WITHIN_S = 60.0
 EXAMPLE = Path(__file__).parents[2] / "examples" / "run_commands.py"

@@ -15,7 +15,8 @@ from mezzo.cli.main import cli
 from mezzo.daemon import cli_command
 from mezzo.frameworks.sdk import TaskState
 from tests.masters import Cluster, Recorder, until
-from tests.zookeeper import ZkEnsemble, free_ports
+from tests.ports import free_ports
+from tests.zookeeper import ZkEnsemble
 
 
 class Mezzo:

@@ -18,10 +18,10 @@ from mezzo.model import DrainState
 from mezzo.record import replace
 from mezzo.states import TaskState
 from mezzo.web.shell import Gateway, GatewayOptions
+from tests.ports import free_ports
 from tests.scripted_master import ScriptedMaster
 from tests.unit.cli.fake_server import FakeMarathon, app, serving, waiting
 from tests.unit.web.clusters import A1, A2, agent, drained, framework, task, update
-from tests.zookeeper import free_ports
 
 pytest_plugins = ["tests.browser"]
 pytestmark = pytest.mark.browser

@@ -16,7 +16,8 @@ from mezzo.ids import TaskId
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from tests.masters import SMALL, Cluster, MasterProcess, Recorder, cluster, until
-from tests.zookeeper import ZkEnsemble, free_ports
+from tests.ports import free_ports
+from tests.zookeeper import ZkEnsemble
 
 __all__ = ["cluster"]
 

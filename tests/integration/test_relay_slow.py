@@ -17,7 +17,7 @@ from mezzo.wire import agent as agent_wire
 from mezzo.wire.server import MasterServer
 from mezzo.wire.v1 import agent_pb2_grpc
 from tests.integration.test_master_server import Handler
-from tests.zookeeper import free_ports
+from tests.ports import free_ports
 
 LARGE = am.ShutdownAgent("x" * 1_000_000)  # more than a stream's window: the write waits
 

@@ -23,7 +23,7 @@ import pytest
 from mezzo.users import current_user
 from tests.docker_engine import PYTHON, DockerEngine
 from tests.folders import open_the_way_to
-from tests.zookeeper import free_ports
+from tests.ports import free_ports
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MEZZO = (sys.executable, "-m", "mezzo.cli")
@@ -36,7 +36,7 @@ class Up:
 
     directory: Path
     args: tuple[str, ...]
-    ports: list[int] = field(default_factory=lambda: free_ports(4))
+    ports: list[int] = field(default_factory=lambda: free_ports(5))
     process: subprocess.Popen[str] | None = None
 
     @property
@@ -47,12 +47,14 @@ class Up:
 
     def start(self, *args: str) -> str:
         """Returns what it printed when it was ready for Ctrl-C."""
-        gateway, marathon, master, agent = map(str, self.ports)
+        gateway, marathon, master, agent = map(str, self.ports[:4])
+        # Of their own: with those of another cluster's tasks on this machine they would collide.
+        tasks = f"{self.ports[4]}-{self.ports[4] + 7}"
         self.process = subprocess.Popen(
             [
                 *(*MEZZO, "up", "--dir", str(self.directory), *self.args, *args),
                 *("--gateway-port", gateway, "--marathon-port", marathon),
-                *("--master-port", master, "--agent-port", agent),
+                *("--master-port", master, "--agent-port", agent, "--task-ports", tasks),
             ],
             env=self.env,
             stdout=subprocess.PIPE,

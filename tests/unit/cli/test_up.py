@@ -68,6 +68,26 @@ def test_one_port_for_two_parts_is_a_usage_error(mezzo: Mezzo, tmp_path: Path) -
     assert not (tmp_path / "d").exists()
 
 
+@pytest.mark.parametrize(
+    ("ports", "problem"),
+    [
+        ("31000", "no range of ports"),
+        ("32000-31000", "no range of ports"),
+        ("1-70000", "no range of ports"),
+        ("31000-31001", "is no port for each of 3 agents"),
+        ("5000-6000", "port 5050 of --gateway-port is one of --task-ports"),
+    ],
+)
+def test_ports_of_tasks_are_a_range_of_their_own(
+    mezzo: Mezzo, tmp_path: Path, ports: str, problem: str
+) -> None:
+    args = ("--containerizer", "process", "--dir", str(tmp_path / "d"))
+    result = mezzo("up", *args, "--task-ports", ports)
+    assert result.exit_code == 2
+    assert problem in result.stderr
+    assert not (tmp_path / "d").exists()
+
+
 def test_docker_that_is_asked_for_and_absent_is_a_failure(mezzo: Mezzo, tmp_path: Path) -> None:
     socket = f"unix://{tmp_path}/none.sock"
     result = mezzo("up", "--containerizer", "docker", "--docker-host", socket)
