@@ -122,7 +122,9 @@ class AgentShell:
             case Kind.DOCKER:
                 from .containerizer.docker import DockerRuntime  # only now: see Runtimes
 
-                return DockerRuntime(self._post, self._crash, self._docker_settings())
+                return DockerRuntime(
+                    self._post, self._crash, self._docker_settings(), self._core.knows
+                )
             case Kind.PROCESS:
                 root = self._options.work_dir.resolve() / "run"
                 env = inherited_environment(os.environ)
@@ -131,7 +133,8 @@ class AgentShell:
                 )
 
     def _docker_settings(self) -> DockerSettings:
-        return self._options.docker_settings(os.environ.get("DOCKER_HOST"))
+        settings = self._options.docker_settings(os.environ.get("DOCKER_HOST"))
+        return replace(settings, owner=self._owner)
 
     async def run(self) -> int:
         """Until cancelled, or until the core wants to exit. Returns the exit code."""

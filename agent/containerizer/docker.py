@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import docker
@@ -29,6 +30,7 @@ from mezzo.errors import BadRequest
 from mezzo.ids import ContainerId
 from mezzo.log import get_logger
 from mezzo.model import CommandInfo
+from mezzo.record import Record
 
 from . import beneath
 from .base import (
@@ -47,15 +49,26 @@ from .base import (
 )
 from .docker_body import (
     LABEL_CONTAINER,
+    LABEL_OWNER,
     DockerSettings,
     as_exited,
     as_started,
+    check_inspected,
     create_body,
     is_running,
     never_started,
     stop_signal,
 )
-from .docker_engine import AWAY, Closed, Engine, refusal_text
+from .docker_engine import (
+    AWAY,
+    GARBLED,
+    RETRY_MAX_S,
+    RETRY_MIN_S,
+    Closed,
+    Engine,
+    Unanswered,
+    refusal_text,
+)
 from .docker_exec import Exec
 from .docker_options import Body
 from .following import Followers
@@ -70,7 +83,21 @@ _CHECKS_AT_ONCE: Final = 16
 _FOLLOWERS_MAX: Final = 64  # of output: each holds a thread, which waits for the engine
 # The engine's clock may be a little behind: events twice do no harm, a missed one does.
 _EVENTS_OVERLAP_S: Final = 5
+_COMPARE_EVERY_S: Final = 60.0
+_ATTEMPTS: Final = 10
 _CONFLICT: Final = 409
+
+
+class _Lost(Exception):
+    """It has run, and is gone; the text says what is known."""
+
+
+class _Listed(Record):
+    """One container that the engine lists. state: its own word, `running` among them."""
+
+    id: str
+    container_id: ContainerId
+    state: str
 
 
 @dataclass(slots=True)
@@ -84,15 +111,24 @@ class _Container:
 
 
 class DockerRuntime:
-    """See `ContainerRuntime`. crash: gets what a bug in a thread raises."""
+    """See `ContainerRuntime`. crash: gets what a bug in a thread raises.
+
+    knows: is this container one of a task, or of its remains? Asked on the loop.
+    """
 
     def __init__(
-        self, report: Report, crash: Callable[[BaseException], None], settings: DockerSettings
+        self,
+        report: Report,
+        crash: Callable[[BaseException], None],
+        settings: DockerSettings,
+        knows: Callable[[ContainerId], bool],
+        engine: Engine | None = None,
     ) -> None:
         self._report = report
         self._crash = crash
         self._settings = settings
-        self._engine = Engine(settings.url)
+        self._knows = knows
+        self._engine = Engine(settings.url) if engine is None else engine
         self._followers = Followers(_FOLLOWERS_MAX)
         self._log = get_logger("agent")
         self._containers: dict[ContainerId, _Container] = {}  # of the loop alone
@@ -105,6 +141,7 @@ class DockerRuntime:
         self._calls = Workers(loop, "docker call", _CALLS_AT_ONCE, self._crash)
         self._checks = ThreadPoolExecutor(_CHECKS_AT_ONCE, thread_name_prefix="docker check")
         self._kills = Kills(loop, self._signal)
+        self._comparing = loop.call_later(_COMPARE_EVERY_S, self._compare_again)
         threading.Thread(target=self._follow, name="docker events", daemon=True).start()
 
     # ---- launch
@@ -120,20 +157,51 @@ class DockerRuntime:
         try:
             make_sandbox(spec.sandbox, None)
             check_volumes(spec.volumes, None)
-            self._create(container)
-            self._engine.call(lambda api: self._start(api, container))
+            self._bring_up(container)
         except (BadRequest, OSError) as error:
             self._calls.tell(self._over, LaunchFailed(spec.container_id, str(error)))
         except DockerException as error:
             self._calls.tell(self._over, LaunchFailed(spec.container_id, refusal_text(error)))
+        except _Lost as error:
+            self._calls.tell(self._over, ContainerLost(spec.container_id, str(error)))
         except Closed:
             return
         else:
             # In the other pool: the next launch need not wait for it.
             self._calls.run(self._look, spec.container_id)
 
-    def _create(self, container: _Container) -> None:
-        """Make the container, unless an earlier life of the agent has. Raises as `_launch` does."""
+    def _bring_up(self, container: _Container) -> None:
+        """Have a container started, or see that it has been. Raises as `_launch` expects.
+
+        No container is ever asked to start twice: one whose answer was lost may still start, run
+        and end, and a second request would run it again. So what has not started, and is not of
+        our making a moment ago, is removed, and another one made.
+        """
+        cid = container.spec.container_id
+        for _ in range(_ATTEMPTS):
+            self._refuse_if_unwanted(container)  # each time: the engine may be away for long
+            made = self._create(container)
+            if made is not None:
+                self._refuse_if_unwanted(container)
+                try:
+                    self._engine.ask(partial(_start, made))
+                except Unanswered:
+                    pass
+                except APIError:
+                    if not self._has_started(cid, keep=True):
+                        raise
+                    return
+                else:
+                    return
+            if self._has_started(cid):
+                return
+        raise BadRequest(f"the engine lost {_ATTEMPTS} answers: see whether it works")
+
+    def _create(self, container: _Container) -> str | None:
+        """The engine's id of a new container; None if there is one of that name, or may be.
+
+        Raises as `_launch` expects.
+        """
         spec = container.spec
         body = create_body(spec, self._settings)
         assert spec.container is not None
@@ -143,7 +211,9 @@ class DockerRuntime:
         for attempt in (1, 2):
             self._refuse_if_unwanted(container)
             try:
-                self._engine.call(lambda api: _create(api, body, spec.container_id))
+                return self._engine.ask(lambda api: _create(api, body, spec.container_id))
+            except Unanswered:
+                return None
             except ImageNotFound:
                 # Only now: to ask for the image before each launch would cost every launch.
                 if attempt == 2:
@@ -152,9 +222,30 @@ class DockerRuntime:
             except APIError as error:
                 if error.status_code != _CONFLICT:
                     raise
-                return
-            else:
-                return
+                return None
+        raise AssertionError("the second attempt returns or raises")
+
+    def _has_started(self, cid: ContainerId, *, keep: bool = False) -> bool:
+        """If not, its name is free afterwards, unless it is to be kept.
+
+        Raises _Lost if it has, and is gone.
+        """
+        try:
+            inspected = self._engine.call(partial(_inspect, cid))
+            if keep or not never_started(inspected):
+                return not never_started(inspected)
+            id_ = inspected["Id"]
+            # Not by force: the engine refuses if it has started meanwhile.
+            self._engine.call(lambda api: api.remove_container(id_, v=True))
+        except NotFound:
+            return False
+        except APIError as error:
+            if error.status_code != _CONFLICT:
+                raise
+            return False  # the next look tells what it is
+        if self._engine.call(partial(_starts, id_)):
+            raise _Lost("it has ended while the engine did not answer, and nobody saw how")
+        return False
 
     def _pull(self, container: _Container) -> None:
         spec = container.spec
@@ -164,19 +255,18 @@ class DockerRuntime:
         repository, tag = parse_repository_tag(image)
 
         def pull(api: docker.APIClient) -> None:
-            for line in api.pull(repository, tag or "latest", stream=True, decode=True):
-                self._refuse_if_unwanted(container)
-                if "error" in line:
-                    raise BadRequest(f"image {image} can't be pulled: {line['error']}")
+            try:
+                for line in api.pull(repository, tag or "latest", stream=True, decode=True):
+                    self._refuse_if_unwanted(container)
+                    if "error" in line:
+                        raise BadRequest(f"image {image} can't be pulled: {line['error']}")
+            except GARBLED as error:  # also of the files with credentials for registries
+                raise BadRequest(f"image {image} can't be pulled: {error!r}") from error
 
         try:
             self._engine.call(pull)
         except DockerException as error:
             raise BadRequest(f"image {image} can't be pulled: {refusal_text(error)}") from error
-
-    def _start(self, api: docker.APIClient, container: _Container) -> None:
-        self._refuse_if_unwanted(container)  # each time: the engine may have been away for long
-        api.start(container_name(container.spec.container_id))
 
     def _refuse_if_unwanted(self, container: _Container) -> None:
         if container.unwanted:
@@ -202,7 +292,7 @@ class DockerRuntime:
         exit_code: it has surely ended, with this one.
         """
         try:
-            inspected = self._engine.call(lambda api: api.inspect_container(container_name(cid)))
+            inspected = self._engine.call(partial(_inspect, cid))
         except NotFound:
             event: RuntimeEvent
             if exit_code is not None:
@@ -241,10 +331,14 @@ class DockerRuntime:
 
     def _follow(self) -> None:
         """In a thread of its own: learn of endings, as long as the agent lives."""
+        wait_s = RETRY_MIN_S
         try:
             while True:
+                began = time.monotonic()
                 self._follow_one_stream()
-                self._engine.pause()
+                lasted = time.monotonic() - began > RETRY_MAX_S
+                wait_s = RETRY_MIN_S if lasted else min(wait_s * 2, RETRY_MAX_S)
+                self._engine.pause(wait_s)
         except Closed:
             return
         except BaseException as error:  # noqa: BLE001 - a thread that dies unseen loses endings
@@ -259,17 +353,50 @@ class DockerRuntime:
             )
         )
         # Those that ended while nobody listened; from now on no ending can escape us.
-        self._calls.tell(self._look_at_all)
-        with contextlib.suppress(*AWAY):
+        self._calls.run(self._compare)
+        try:
             for event in stream:
                 attributes = event["Actor"]["Attributes"]
                 cid = ContainerId(attributes[LABEL_CONTAINER])
                 self._calls.tell(self._died, cid, int(attributes.get("exitCode", 0)))
+        except AWAY:
+            return
+        except GARBLED as error:
+            self._log.warning("docker.events_unreadable", error=repr(error)[:200])
 
-    def _look_at_all(self) -> None:
+    def _compare_again(self) -> None:
+        """On the loop: an event may be lost without a trace, and a stream hang."""
+        self._calls.run(self._compare)
+        self._comparing = self._loop.call_later(_COMPARE_EVERY_S, self._compare_again)
+
+    def _compare(self) -> None:
+        """In a thread: what the engine has of this agent's, with what is believed to run."""
+        try:
+            listed = self._engine.call(partial(_list, self._settings.owner))
+        except (DockerException, Closed):
+            return  # it is asked again
+        self._calls.tell(self._compared, listed)
+
+    def _compared(self, listed: list[_Listed]) -> None:
+        """On the loop."""
+        runs = {each.container_id for each in listed if each.state == "running"}
         for cid, container in self._containers.items():
-            if container.started:
+            if container.started and cid not in runs:
                 self._calls.run(self._look, cid)
+        for each in listed:
+            if not self._knows(each.container_id):
+                # Of a life of this agent whose store is lost: nobody would ever end it.
+                name = container_name(each.container_id)
+                self._log.warning("docker.unknown", container=name, action="ended and removed")
+                self._calls.run(self._wipe_out, each.id)
+
+    def _wipe_out(self, id_: str) -> None:
+        """In a thread."""
+        with contextlib.suppress(NotFound, Closed):
+            try:
+                self._engine.call(lambda api: api.remove_container(id_, v=True, force=True))
+            except APIError as error:
+                self._log.error("docker.not_removed", id=id_, error=refusal_text(error))
 
     def _died(self, cid: ContainerId, exit_code: int) -> None:
         if cid in self._containers:
@@ -361,6 +488,7 @@ class DockerRuntime:
         return self._followers.follow(rest, getattr(chunks, "close", lambda: None))
 
     async def close(self) -> None:
+        self._comparing.cancel()
         self._kills.clear()
         self._engine.close()
         self._launches.close()
@@ -380,7 +508,7 @@ def _log(api: docker.APIClient, name: str, stream: Stream, follow: bool) -> Iter
 
 def _skip(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
     """All but the first `count` bytes; the end, when the engine goes away."""
-    with contextlib.suppress(*AWAY, DockerException):
+    with contextlib.suppress(*AWAY, *GARBLED, DockerException):
         for chunk in chunks:
             if count < len(chunk):
                 yield chunk[count:]
@@ -405,6 +533,28 @@ def _save_logs(api: docker.APIClient, name: str, sandbox: str) -> None:
         raise _NotSaved(f"its logs can't be saved: {error}") from error
 
 
-def _create(api: docker.APIClient, body: Body, cid: ContainerId) -> None:
-    """The SDK's own way to make a body knows fewer options than the engine."""
-    api.create_container_from_config(body, container_name(cid))  # type: ignore[no-untyped-call]
+def _create(api: docker.APIClient, body: Body, cid: ContainerId) -> str:
+    """Its id. The SDK's own way to make a body knows fewer options than the engine."""
+    made = api.create_container_from_config(body, container_name(cid))  # type: ignore[no-untyped-call]
+    return str(made["Id"])
+
+
+def _start(id_: str, api: docker.APIClient) -> None:
+    api.start(id_)
+
+
+def _inspect(cid: ContainerId, api: docker.APIClient) -> dict[str, Any]:
+    return check_inspected(cid, api.inspect_container(container_name(cid)))
+
+
+def _starts(id_: str, api: docker.APIClient) -> list[object]:
+    """What the engine remembers of starts of this container."""
+    until = int(time.time()) + 1
+    return list(api.events(since=0, until=until, filters={"container": id_, "event": "start"}))
+
+
+def _list(owner: str, api: docker.APIClient) -> list[_Listed]:
+    return [
+        _Listed(each["Id"], ContainerId(each["Labels"][LABEL_CONTAINER]), each["State"])
+        for each in api.containers(all=True, filters={"label": f"{LABEL_OWNER}={owner}"})
+    ]

@@ -10,6 +10,8 @@ import json
 import posixpath
 from typing import Any, Final
 
+import msgspec
+
 from mezzo.ids import ContainerId
 from mezzo.model import (
     CommandInfo,
@@ -27,6 +29,7 @@ from .docker_options import Body, apply_parameters
 
 LABEL_AGENT: Final = "mezzo.agent"
 LABEL_CONTAINER: Final = "mezzo.container"
+LABEL_OWNER: Final = "mezzo.owner"
 LABEL_FRAMEWORK: Final = "mezzo.framework"
 LABEL_TASK: Final = "mezzo.task"
 
@@ -42,6 +45,7 @@ MEM_MIN_MIB: Final = 6  # the engine takes no less
 class DockerSettings(Record):
     """url: of the engine. ip: the agent's, which tasks on the host network have.
 
+    owner: names this agent among all that use the engine.
     publish_ip: published ports listen there. cfs: cpus are a limit, not only a weight.
     log_max_size, log_max_files: rotation of what a task prints, which the engine keeps.
     """
@@ -49,6 +53,7 @@ class DockerSettings(Record):
     url: str
     ip: str
     publish_ip: str
+    owner: str = ""
     cfs: bool = True
     log_max_size: str = "10m"
     log_max_files: int = 2
@@ -67,6 +72,7 @@ def create_body(spec: ContainerSpec, settings: DockerSettings) -> Body:
             LABEL_AGENT: spec.agent_id,
             LABEL_CONTAINER: spec.container_id,
             LABEL_FRAMEWORK: spec.framework_id,
+            LABEL_OWNER: settings.owner,
             LABEL_TASK: spec.task_id,
         },
         "HostConfig": {
@@ -166,6 +172,53 @@ def _add_port(mapping: PortMapping, publish_ip: str, body: Body) -> None:
 # ---------------------------------------------------------------------------------- answers
 
 
+class _State(Record):
+    status: str = msgspec.field(name="Status")
+    running: bool = msgspec.field(name="Running")
+    pid: int = msgspec.field(name="Pid")
+    exit_code: int = msgspec.field(name="ExitCode")
+    oom_killed: bool | None = msgspec.field(name="OOMKilled", default=None)
+
+
+class _Config(Record):
+    labels: dict[str, str] = msgspec.field(name="Labels")
+    stop_signal: str | None = msgspec.field(name="StopSignal", default=None)
+
+
+class _HostConfig(Record):
+    network_mode: str = msgspec.field(name="NetworkMode")
+
+
+class _Network(Record):
+    ip_address: str | None = msgspec.field(name="IPAddress", default=None)
+
+
+class _NetworkSettings(Record):
+    networks: dict[str, _Network] | None = msgspec.field(name="Networks", default=None)
+
+
+class _Inspected(Record):
+    """What is read of the engine's answer."""
+
+    id: str = msgspec.field(name="Id")
+    state: _State = msgspec.field(name="State")
+    config: _Config = msgspec.field(name="Config")
+    host_config: _HostConfig = msgspec.field(name="HostConfig")
+    network_settings: _NetworkSettings = msgspec.field(name="NetworkSettings")
+
+
+def check_inspected(container_id: ContainerId, inspected: object) -> dict[str, Any]:
+    """It, if it describes this container. Raises ValueError: something else has answered."""
+    try:
+        found = msgspec.convert(inspected, _Inspected)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"no container is described: {error}") from error
+    if found.config.labels.get(LABEL_CONTAINER) != container_id:
+        raise ValueError(f"the container described is not {container_id}")
+    assert isinstance(inspected, dict)
+    return inspected
+
+
 def never_started(inspected: dict[str, Any]) -> bool:
     """Created, and no more."""
     return bool(inspected["State"]["Status"] == "created")
@@ -202,7 +255,7 @@ def stop_signal(inspected: dict[str, Any]) -> str:
 def _network_infos(inspected: dict[str, Any], host_ip: str) -> tuple[NetworkInfo, ...]:
     if inspected["HostConfig"]["NetworkMode"] == "host":
         return (NetworkInfo((IpAddress(host_ip),)),)
-    networks: dict[str, Any] = inspected["NetworkSettings"]["Networks"]
+    networks: dict[str, Any] = inspected["NetworkSettings"].get("Networks") or {}
     return tuple(
         NetworkInfo((IpAddress(network["IPAddress"]),), name=name)
         for name, network in sorted(networks.items())

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import docker
 import requests
 import urllib3
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, StreamParseError
 
 from mezzo.log import get_logger
 
@@ -23,17 +23,38 @@ CONNECTIONS_KEPT: Final = 32
 
 # What says that the engine is away, not that it refuses. Streams raise these in their middle, too.
 AWAY: Final = (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError)
+# What the SDK and we raise of an answer that has another shape: then no engine answers there.
+GARBLED: Final = (LookupError, TypeError, ValueError, StreamParseError)
 
 
 class Closed(Exception):
     """The agent ends: give up."""
 
 
+class Unanswered(Exception):
+    """The engine went away meanwhile: nobody knows whether it has done what it was asked for."""
+
+
+def connect(url: str) -> docker.APIClient:
+    """Raises DockerException if there is no engine."""
+    return docker.APIClient(
+        url, version="auto", timeout=ANSWER_WITHIN_S, max_pool_size=CONNECTIONS_KEPT
+    )
+
+
 class Engine:
     """Blocking calls, from any thread. Logs when the engine goes away and when it is back."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        connect: Callable[[str], docker.APIClient] = connect,
+        retry_min_s: float = RETRY_MIN_S,
+    ) -> None:
         self._url = url
+        self._connect = connect
+        self._retry_min_s = retry_min_s
         self._lock = threading.Lock()
         self._client: docker.APIClient | None = None
         self._closed = threading.Event()
@@ -49,14 +70,14 @@ class Engine:
         its client (a name that is none, a store of credentials that fails), and Closed when the
         agent ends.
         """
-        wait_s = RETRY_MIN_S
+        wait_s = self._retry_min_s
         while not self._closed.is_set():
             try:
                 answer = ask(self._reached())
             except DockerException:
                 self._note_back()
                 raise
-            except AWAY as error:
+            except (*AWAY, *GARBLED) as error:
                 self._note_away(error)
                 self._closed.wait(wait_s)
                 wait_s = min(wait_s * 2, RETRY_MAX_S)
@@ -65,16 +86,34 @@ class Engine:
                 return answer
         raise Closed
 
+    def ask(self, ask: Callable[[docker.APIClient], T]) -> T:
+        """Ask once what must not be done twice.
+
+        Raises Unanswered if it may have been done or not; else as `call`.
+        """
+        if self._closed.is_set():
+            raise Closed
+        try:
+            return ask(self._reached())
+        except DockerException:
+            raise
+        except (*AWAY, *GARBLED) as error:
+            self._note_away(error)
+            raise Unanswered(str(error)) from error
+
     def call_once(self, ask: Callable[[docker.APIClient], T]) -> T:
         """Ask without waiting for an engine that is away.
 
         Raises docker.errors.DockerException, OSError (requests' errors are such, too).
         """
-        return ask(self._connected())
+        try:
+            return ask(self._connected())
+        except GARBLED as error:
+            raise OSError(f"the engine's answer is unreadable: {error!r}") from error
 
-    def pause(self) -> None:
+    def pause(self, seconds: float) -> None:
         """Between two attempts at a stream. Raises Closed when the agent ends."""
-        if self._closed.wait(RETRY_MIN_S):
+        if self._closed.wait(seconds):
             raise Closed
 
     def close(self) -> None:
@@ -93,12 +132,7 @@ class Engine:
     def _connected(self) -> docker.APIClient:
         with self._lock:
             if self._client is None:  # raises DockerException if there is no engine
-                self._client = docker.APIClient(
-                    self._url,
-                    version="auto",
-                    timeout=ANSWER_WITHIN_S,
-                    max_pool_size=CONNECTIONS_KEPT,
-                )
+                self._client = self._connect(self._url)
             return self._client
 
     def _note_away(self, error: Exception) -> None:

@@ -54,7 +54,7 @@ def link_volumes(volumes: Iterable[Mount], sandbox: str) -> None:
             with beneath.folder(sandbox) as at, beneath.made_folder(at, parents) as parent:
                 _link(mount.path, name, parent)
         except OSError as error:
-            raise OSError(
+            raise type(error)(
                 f"the volume at {mount.container_path} can't be shown in the sandbox "
                 f"({error.strerror or error}): give it a place of its own, in no other volume"
             ) from error
