@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterable
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import psutil
 
@@ -36,17 +39,45 @@ def engine_problem(url: str) -> str | None:
     """
     where = urlsplit(url)
     try:
-        if where.scheme == "unix":
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.connect(where.path)
-        elif where.scheme == "tcp" and where.hostname and where.port:
-            with socket.create_connection((where.hostname, where.port), _ENGINE_WITHIN_S):
-                pass
+        if where.scheme == "unix" or (where.scheme == "tcp" and where.hostname and where.port):
+            _connected(url).close()
         elif "://" not in url:
             return "this is no address: write unix:///path or tcp://host:port"
     except OSError as error:
         return error.strerror or str(error)
     return None
+
+
+def engine_has(url: str, label: str) -> bool:
+    """Does a Docker engine have containers with this `name=value`? As `engine_problem`, bare.
+
+    False also if it can't be asked.
+    """
+    filters = quote(json.dumps({"label": [label]}))
+    try:
+        with _connected(url) as connection:
+            asked = f"GET /containers/json?all=1&filters={filters} HTTP/1.1\r\nHost: docker\r\n"
+            connection.sendall(f"{asked}Connection: close\r\n\r\n".encode())
+            connection.settimeout(_ENGINE_WITHIN_S)
+            answer = HTTPResponse(connection)
+            answer.begin()
+            return answer.status == HTTPStatus.OK and bool(json.loads(answer.read()))
+    except (OSError, HTTPException, ValueError):
+        return False
+
+
+def _connected(url: str) -> socket.socket:
+    """Raises OSError, ValueError."""
+    where = urlsplit(url)
+    if where.scheme == "unix":
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(where.path)
+        except OSError:
+            connection.close()
+            raise
+        return connection
+    return socket.create_connection((where.hostname or "", where.port or 0), _ENGINE_WITHIN_S)
 
 
 def resources_of(flag: str, work_dir: Path) -> Resources:

@@ -36,14 +36,14 @@ from .api import AgentApi
 from .config import AgentConfig
 from .containerizer.base import ContainerRuntime, Kind, Stream
 from .containerizer.cgroups import Cgroups, usable_cgroups
-from .containerizer.docker_body import DockerSettings
+from .containerizer.docker_body import LABEL_OWNER, DockerSettings
 from .containerizer.process import ProcessRuntime, inherited_environment
 from .containerizer.runtimes import Runtimes
 from .containerizer.sandbox import remove_sandbox
 from .containerizer.shim import write_whole
 from .containerizer.volume import make_volume, remove_volume
 from .core import AgentCore, AgentView
-from .detect import boot_id, check_reconfiguration, engine_problem
+from .detect import boot_id, check_reconfiguration, engine_has, engine_problem
 from .effectlog import log_effect
 from .health import Prober
 from .launch import kind_of
@@ -169,11 +169,13 @@ class AgentShell:
         return 0 if self._exit is None or self._exit.wanted else REFUSED
 
     async def _look_for_engine(self) -> None:
-        """Say at once if Docker tasks would have to wait."""
+        """Say at once if Docker tasks would have to wait; and look after what runs there."""
         url = self._docker_settings().url
         problem = await asyncio.to_thread(engine_problem, url)
         if problem is not None:
             self._log.warning("docker.unavailable", engine=url, error=problem)
+        elif await asyncio.to_thread(engine_has, url, f"{LABEL_OWNER}={self._owner}"):
+            self._runtimes[Kind.DOCKER]  # so that it looks for what earlier lives have left
 
     # ---- what comes in
 

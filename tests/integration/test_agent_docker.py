@@ -41,6 +41,7 @@ from mezzo.resources import Resources
 from mezzo.states import Reason, TaskState
 from tests.agent_harness import AGENT_ID, Agent, Master, agent_world, unique, wait_until
 from tests.docker_engine import BUSYBOX, DockerEngine
+from tests.docker_proxy import Proxy
 
 S = TaskState
 World = tuple[Master, Agent]
@@ -404,7 +405,8 @@ def test_a_container_that_is_created_but_not_started_is_launched_after_a_crash(
     )
     agent.start()
     master.wait_state(task_id, S.RUNNING)
-    assert container_of(engine, task_id).id == made.id
+    # Its start may have been asked for, and be under way: so it is not asked to start again.
+    assert container_of(engine, task_id).id != made.id
 
 
 def test_an_engine_that_is_away_is_waited_for_and_said_so(
@@ -562,7 +564,9 @@ def test_a_container_whose_output_cannot_be_saved_holds_nothing_up(
         if trouble == "no sandbox":
             shutil.rmtree(sandbox.resolve())
         else:
-            (sandbox / ".stdout").mkdir()
+            real = sandbox.resolve()
+            shutil.rmtree(real)
+            real.symlink_to(tmp_path)
         master.kill(task_id)
         master.wait_state(task_id, S.KILLED)
         if trouble == "no sandbox":
@@ -611,3 +615,96 @@ def test_an_idle_agent_with_docker_takes_little_memory(world: World) -> None:
     assert agent.process is not None
     used = psutil.Process(agent.process.pid).memory_info().rss / 2**20
     assert used < 60, f"{used:.0f} MiB"
+
+
+# ---------------------------------------------------------------------------------- spoilt answers
+
+CALLS = [
+    ("POST", "/containers/create"),
+    ("POST", "/start"),
+    ("GET", "/json"),
+    ("POST", "/kill"),
+    ("GET", "/logs"),
+    ("DELETE", "/containers/"),
+]
+
+
+@pytest.mark.parametrize("fault", ["lose", "cut", "delay", "refuse", "garble"])
+def test_a_task_starts_once_and_ends_once_whatever_answers_are_spoilt(
+    docker_engine: DockerEngine,
+    engine: docker.DockerClient,
+    tmp_path: Path,
+    task_id: str,
+    fault: str,
+) -> None:
+    """Each call of two lives, a short and a killed one, is spoilt once; the file counts starts."""
+    with Proxy(docker_engine.socket, tmp_path / "s") as proxy:
+        options = {
+            "containerizers": "docker",
+            "docker_host": proxy.url,
+            "docker_remove_delay_s": 1,
+        }
+        for master, agent in agent_world(tmp_path / "agent", **options):
+            proxy.faults += [(fault, method, path) for method, path in CALLS]
+            counted = Volume(VolumeMode.RW, "/count", host_path=str(tmp_path))
+            for number, line in enumerate(["exit 3", "trap '' TERM; sleep 1000 & wait; wait"]):
+                count = f"echo $$ >> /count/{number}; {line}"
+                master.run(task(f"{task_id}.{number}", count, volumes=(counted,)))
+            failed = master.wait_state(f"{task_id}.0", S.FAILED)
+            assert failed.message == "Command exited with status 3"
+            master.wait_state(f"{task_id}.1", S.RUNNING)
+            master.kill(f"{task_id}.1")
+            master.wait_state(f"{task_id}.1", S.KILLED)
+            for number in (0, 1):
+                wait_until("it is removed", lambda n=number: not listed(engine, f"{task_id}.{n}"))  # type: ignore[misc]
+                assert (tmp_path / str(number)).read_text().count("\n") == 1
+            assert proxy.faults == []
+            assert agent.process is not None
+            assert agent.process.poll() is None
+
+
+def test_containers_of_an_agent_that_has_lost_its_store_are_ended_and_others_left(
+    world: World, engine: docker.DockerClient, task_id: str
+) -> None:
+    master, agent = world
+    master.run(task(task_id, "sleep 1000"))
+    master.wait_state(task_id, S.RUNNING)
+    labels = {"mezzo.container": "other", "mezzo.owner": "another", "mezzo.task": f"{task_id}.o"}
+    other = engine.containers.run(BUSYBOX, "sleep 1000", detach=True, labels=labels)
+    try:
+        agent.crash()
+        shutil.rmtree(agent.work_dir / "meta")
+        agent.start()
+        wait_until("it is ended", lambda: not listed(engine, task_id))
+        assert [line for line in agent.logged() if line["event"] == "docker.unknown"]
+        assert listed(engine, f"{task_id}.o")
+    finally:
+        other.remove(force=True)
+
+
+def listed(engine: docker.DockerClient, task_id: str) -> list[docker.models.containers.Container]:
+    return engine.containers.list(
+        all=True, ignore_removed=True, filters={"label": f"mezzo.task={task_id}"}
+    )
+
+
+def test_an_output_of_its_own_is_no_way_out_of_a_containers_sandbox(
+    world: World, engine: docker.DockerClient, task_id: str, tmp_path: Path
+) -> None:
+    """The agent saves what the engine has, as root, into a folder of the task's."""
+    master, agent = world
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    line = (
+        f"cd $MESOS_SANDBOX; ln -s {victim} stdout; ln -s {victim} .stdout; mkfifo stderr; "
+        "mkdir .stderr; echo said"
+    )
+    agent.stop()
+    agent.start(docker_remove_delay_s=0.2)
+    master.wait_registration(times=2)
+    master.run(task(task_id, line))
+    master.wait_state(task_id, S.FINISHED)
+    wait_until("it is removed", lambda: not listed(engine, task_id))
+    wait_until("it is saved", lambda: agent.get(f"/containers/{task_id}/logs") == b"said\n")
+    assert agent.get(f"/containers/{task_id}/logs?stream=stderr") == b""
+    assert victim.read_text() == "precious"
