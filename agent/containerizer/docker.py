@@ -188,7 +188,7 @@ class DockerRuntime:
                 except Unanswered:
                     pass
                 except APIError:
-                    if not self._has_started(cid, keep=True):
+                    if never_started(self._engine.call(partial(_inspect, cid))):
                         raise
                     return
                 else:
@@ -225,27 +225,27 @@ class DockerRuntime:
                 return None
         raise AssertionError("the second attempt returns or raises")
 
-    def _has_started(self, cid: ContainerId, *, keep: bool = False) -> bool:
-        """If not, its name is free afterwards, unless it is to be kept.
-
-        Raises _Lost if it has, and is gone.
-        """
+    def _has_started(self, cid: ContainerId) -> bool:
+        """If not, its name is free afterwards. Raises _Lost if it has, and is gone."""
         try:
             inspected = self._engine.call(partial(_inspect, cid))
-            if keep or not never_started(inspected):
-                return not never_started(inspected)
-            id_ = inspected["Id"]
+            if not never_started(inspected):
+                return True
             # Not by force: the engine refuses if it has started meanwhile.
-            self._engine.call(lambda api: api.remove_container(id_, v=True))
+            self._engine.call(lambda api: api.remove_container(inspected["Id"], v=True))
         except NotFound:
-            return False
+            pass  # it was removed by this call, whose answer was lost, or by an earlier life
         except APIError as error:
             if error.status_code != _CONFLICT:
                 raise
             return False  # the next look tells what it is
-        if self._engine.call(partial(_starts, id_)):
-            raise _Lost("it has ended while the engine did not answer, and nobody saw how")
+        self._refuse_what_has_run(cid)
         return False
+
+    def _refuse_what_has_run(self, cid: ContainerId) -> None:
+        """Raises _Lost if the engine remembers a start of one that is gone."""
+        if self._engine.call(partial(_starts, cid)):
+            raise _Lost("it has ended while the engine did not answer, and nobody saw how")
 
     def _pull(self, container: _Container) -> None:
         spec = container.spec
@@ -292,17 +292,18 @@ class DockerRuntime:
         exit_code: it has surely ended, with this one.
         """
         try:
-            inspected = self._engine.call(partial(_inspect, cid))
-        except NotFound:
-            event: RuntimeEvent
-            if exit_code is not None:
-                event = ContainerExited(cid, exit_code)
-            elif recovering:
-                event = ContainerAbsent(cid)
-            else:
-                event = ContainerLost(cid, "its container was removed from the engine")
-            self._calls.tell(self._over, event)
-            return
+            try:
+                inspected = self._engine.call(partial(_inspect, cid))
+            except NotFound:
+                event: RuntimeEvent
+                if exit_code is not None:
+                    event = ContainerExited(cid, exit_code)
+                elif recovering:
+                    event = self._absent(cid)
+                else:
+                    event = ContainerLost(cid, "its container was removed from the engine")
+                self._calls.tell(self._over, event)
+                return
         except Closed:
             return
         if never_started(inspected):
@@ -310,6 +311,13 @@ class DockerRuntime:
                 self._calls.tell(self._over, ContainerAbsent(cid))
             return  # its launch is under way
         self._calls.tell(self._saw, cid, inspected)
+
+    def _absent(self, cid: ContainerId) -> RuntimeEvent:
+        try:
+            self._refuse_what_has_run(cid)
+        except _Lost as error:
+            return ContainerLost(cid, str(error))
+        return ContainerAbsent(cid)
 
     def _saw(self, cid: ContainerId, inspected: dict[str, Any]) -> None:
         """On the loop: it runs, or has run."""
@@ -544,13 +552,25 @@ def _start(id_: str, api: docker.APIClient) -> None:
 
 
 def _inspect(cid: ContainerId, api: docker.APIClient) -> dict[str, Any]:
-    return check_inspected(cid, api.inspect_container(container_name(cid)))
+    """Raises NotFound, and OSError for any other refusal: it can only be asked again."""
+    try:
+        return check_inspected(cid, api.inspect_container(container_name(cid)))
+    except NotFound:
+        raise
+    except APIError as error:
+        raise OSError(refusal_text(error)) from error
 
 
-def _starts(id_: str, api: docker.APIClient) -> list[object]:
-    """What the engine remembers of starts of this container."""
-    until = int(time.time()) + 1
-    return list(api.events(since=0, until=until, filters={"container": id_, "event": "start"}))
+def _starts(cid: ContainerId, api: docker.APIClient) -> list[object]:
+    """What the engine remembers of starts for this one of ours, however often it was made.
+
+    Raises OSError as `_inspect`.
+    """
+    filters = {"event": "start", "label": f"{LABEL_CONTAINER}={cid}"}
+    try:
+        return list(api.events(since=0, until=int(time.time()) + 1, filters=filters))
+    except APIError as error:
+        raise OSError(refusal_text(error)) from error
 
 
 def _list(owner: str, api: docker.APIClient) -> list[_Listed]:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +75,8 @@ class FakeEngine:
                         with contextlib.suppress(APIError):
                             action()
                         raise requests.ConnectionError("the answer was lost")
+                    case "broken":
+                        raise APIError("out of order", response(HTTPStatus.INTERNAL_SERVER_ERROR))
                     case "late":
                         self.late.append(action)
                         raise requests.Timeout("no answer")
@@ -109,7 +112,7 @@ class FakeEngine:
         made = self.find(key)
         if made.state != "running":
             self.started.append(made.name)
-            self.log.append(("start", made.id))
+            self.log.append(("start", made.labels["mezzo.container"]))
             made.state = "exited" if self.ends_at_once else "running"
 
     def remove(self, key: str, force: bool) -> None:
@@ -175,7 +178,7 @@ class FakeClient:
         if until is None:
             self._engine.stopped.wait()  # a stream that hangs: it tells of nothing
             return iter(())
-        asked = ("start", filters["container"])
+        asked = ("start", filters["label"].partition("=")[2])
         return self._engine.do(lambda: iter([e for e in self._engine.log if e == asked]))  # type: ignore[no-any-return]
 
     def logs(self, key: str, **_: object) -> Iterator[bytes]:
@@ -293,9 +296,7 @@ def test_whatever_answers_are_lost_a_task_starts_once_ends_once_and_leaves_nothi
     assert len(engine.started) <= 1
 
 
-def test_a_start_whose_answer_was_lost_is_not_repeated_on_that_container(
-    tmp_path: Any,
-) -> None:
+def test_a_start_whose_answer_was_lost_is_not_repeated_on_that_container(tmp_path: Path) -> None:
     """Promise 2: it has run, and ended, before the engine answers again."""
     engine = FakeEngine(ends_at_once=True, faults=["well", "lost"])
     asyncio.run(life(engine, str(tmp_path), agent_dies=False, killed=False))
@@ -303,7 +304,7 @@ def test_a_start_whose_answer_was_lost_is_not_repeated_on_that_container(
 
 
 @pytest.mark.parametrize("stream", [b"garbage", b'{"Actor": 5}', b"[]", b'{"Actor": {}}', b"\xff"])
-def test_events_that_are_none_do_no_harm(stream: bytes, tmp_path: Any) -> None:
+def test_events_that_are_none_do_no_harm(stream: bytes, tmp_path: Path) -> None:
     import json
 
     class Garbling(FakeClient):
@@ -324,3 +325,9 @@ def test_events_that_are_none_do_no_harm(stream: bytes, tmp_path: Any) -> None:
 
     asyncio.run(run())
     assert adapter.crashes == []
+
+
+def test_an_engine_that_is_out_of_order_is_asked_again(tmp_path: Path) -> None:
+    engine = FakeEngine(ends_at_once=True, faults=["well", "well", "broken", "broken"])
+    asyncio.run(life(engine, str(tmp_path), agent_dies=False, killed=False))
+    assert engine.started == [NAME]
