@@ -159,9 +159,9 @@ def check_reconfiguration(known: AgentInfo, now: AgentInfo, policy: str) -> None
     """May an agent that is known as `known` come back as `now`? Raises BadConfig if not.
 
     Mesos' `--reconfiguration_policy`: `equal`, or `additive` (more resources, more attributes).
-    The port may change: it is only where people look.
+    Address and port may change: they are only where people look.
     """
-    now = replace(now, id=known.id, port=known.port)
+    now = replace(now, id=known.id, port=known.port, ip=known.ip)
     if now == known:
         return
     differs = [

@@ -6,7 +6,14 @@ from typing import Final
 
 from mezzo.core import CancelTimer, Instant, SetTimer
 from mezzo.ids import ContainerId, IdSource
-from mezzo.model import Capability, ContainerStatus, FrameworkInfo, TaskStatus
+from mezzo.model import (
+    Capability,
+    ContainerStatus,
+    FrameworkInfo,
+    IpAddress,
+    NetworkInfo,
+    TaskStatus,
+)
 from mezzo.record import replace
 from mezzo.states import Reason, Source, TaskState, may_move
 
@@ -17,6 +24,7 @@ from .containerizer.base import (
     ContainerLost,
     ContainerSpec,
     ContainerStarted,
+    Kind,
     LaunchFailed,
 )
 from .events import (
@@ -92,12 +100,20 @@ class Lifecycle:
             self._order_kill(task, now, out)
             return
         if task.started_s is None:  # else it was found again after a restart: no news
-            status = ContainerStatus(event.container_id, event.network_infos, event.pid)
+            networks = event.network_infos or self._host_network(task)
+            status = ContainerStatus(event.container_id, networks, event.pid)
             task = replace(task, started_s=now.wall_s)
             task = self._report(
                 task, TaskState.RUNNING, now, out, container=status, data=event.data
             )
         self._start_watching(task, event.container_id, now, out)
+
+    def _host_network(self, task: AgentTask) -> tuple[NetworkInfo, ...]:
+        """A process has the address of its host. Of containers the engine tells."""
+        ip = self._config.info.ip
+        if ip is None or kind_of(task.info) is not Kind.PROCESS:
+            return ()
+        return (NetworkInfo((IpAddress(ip, "IPv6" if ":" in ip else "IPv4"),)),)
 
     # ---- ends
 
@@ -112,7 +128,7 @@ class Lifecycle:
                 TaskState.RUNNING,
                 now,
                 out,
-                container=ContainerStatus(event.container_id),
+                container=ContainerStatus(event.container_id, self._host_network(task)),
             )
         self.end(task, verdict_of_exit(task, self._framework(task), event), now, out)
 

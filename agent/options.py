@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from mezzo.model import AgentInfo, FaultDomain
 from .config import AgentConfig
 from .containerizer.docker_body import DockerSettings
 from .detect import attributes_of, containerizers_of, resources_of
+from .launch import ANY_ADDRESS
 
 # What clients of Mesos compare: the behaviour is that of this version.
 MESOS_VERSION: Final = "1.11.0"
@@ -80,6 +82,17 @@ class AgentOptions:
             return self.docker_publish_ip
         return "127.0.0.1" if ipaddress.ip_address(self.ip).is_loopback else "0.0.0.0"
 
+    @property
+    def reachable_ip(self) -> str | None:
+        """Where others reach this machine: that of the hostname if we listen everywhere. None: the
+        hostname has no address here, and says all that is known."""
+        if self.ip not in ANY_ADDRESS:
+            return self.ip
+        try:
+            return socket.gethostbyname(self.hostname or socket.gethostname())
+        except OSError:
+            return None
+
     def core_config(self) -> AgentConfig:
         """The work directory must exist. Raises BadConfig."""
         info = AgentInfo(
@@ -88,6 +101,7 @@ class AgentOptions:
             resources=resources_of(self.resources, self.work_dir),
             attributes=attributes_of(self.attributes),
             domain=self.domain,
+            ip=self.reachable_ip,
         )
         return AgentConfig(
             info=info,
@@ -105,7 +119,7 @@ class AgentOptions:
         """`environment_host`: DOCKER_HOST, which counts if no flag is given."""
         return DockerSettings(
             url=self.docker_host or environment_host or _DOCKER_HOST,
-            ip=self.ip,
+            ip=self.reachable_ip or self.ip,
             publish_ip=self.publish_ip,
             cfs=self.docker_cfs,
         )

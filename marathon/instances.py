@@ -14,7 +14,7 @@ from mezzo.states import Reason, TaskState
 from mezzo.units import Count, Port, WallMillis, WallSeconds
 
 from . import paths
-from .app import App, KillSelection
+from .app import App, KillSelection, NetworkMode
 
 
 class Condition(StrEnum):
@@ -176,6 +176,15 @@ class Live:
     @property
     def id(self) -> str:
         return self.record.id
+
+    @property
+    def addresses(self) -> tuple[IpAddress, ...]:
+        """Without a network of its own a task that has run has its host's address."""
+        known = tuple(ip for ip in self.ip_addresses if ip.ip_address)
+        ran = self.started_at is not None or self.state is TaskState.RUNNING
+        if known or not ran or self.app.network_mode is not NetworkMode.HOST:
+            return known
+        return (IpAddress(self.record.host),)
 
     @property
     def healthy(self) -> bool | None:

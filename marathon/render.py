@@ -20,7 +20,6 @@ from .app import (
     HealthCheck,
     HealthProtocol,
     Network,
-    NetworkMode,
     PortDefinition,
     PortMapping,
 )
@@ -208,16 +207,6 @@ def health_check_json(check: HealthCheck) -> Json:
 
 def task_json(view: InstanceView, app: App | None) -> Json:
     """A task. app: its definition, for the service ports, if it exists."""
-    network_ip = [
-        {"ipAddress": ip.ip_address, "protocol": ip.protocol}
-        for ip in view.ip_addresses
-        if ip.ip_address
-    ]
-    # Without a network of its own a task has its host's address.
-    host_mode = app is None or app.network_mode is NetworkMode.HOST
-    addresses = network_ip or (
-        [{"ipAddress": view.host, "protocol": "IPv4"}] if host_mode and view.started_at else []
-    )
     return {
         "appId": view.app_id,
         "id": view.task_id,
@@ -228,7 +217,9 @@ def task_json(view: InstanceView, app: App | None) -> Json:
         **_given(startedAt=None if view.started_at is None else format_s(view.started_at)),
         "version": format_ms(view.version_ms),
         "ports": list(view.ports),
-        "ipAddresses": addresses,
+        "ipAddresses": [
+            {"ipAddress": ip.ip_address, "protocol": ip.protocol} for ip in view.ip_addresses
+        ],
         "servicePorts": list(app.service_ports) if app is not None else [],
         "healthCheckResults": [
             _check_result(check, view) for check in view.checks if check.alive is not None

@@ -402,7 +402,7 @@ def _picture(live: Live) -> InstanceView:
         doomed=live.doomed,
         started_at=live.started_at,
         ports=record.ports,
-        ip_addresses=live.ip_addresses,
+        ip_addresses=live.addresses,
         checks=tuple(
             CheckView(
                 check.alive,

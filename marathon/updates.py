@@ -161,7 +161,7 @@ class Updates:
             appId=record.app_id,
             host=record.host,
             ipAddresses=[
-                {"ipAddress": ip.ip_address, "protocol": ip.protocol} for ip in live.ip_addresses
+                {"ipAddress": ip.ip_address, "protocol": ip.protocol} for ip in live.addresses
             ],
             ports=list(record.ports),
             version=timestamps.format_ms(record.version_ms),

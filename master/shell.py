@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import assert_never
 
+import psutil
+
 from mezzo.daemon import Sidecar, cli_command, restart
 from mezzo.election.base import LeaderChanged
 from mezzo.election.detector import detector_for, election_for
@@ -145,6 +147,7 @@ def _begin(
 ) -> Runtime[MasterEvent]:
     config = MasterConfig(
         info,
+        psutil.Process().create_time(),
         agent_ping_timeout_s=options.agent_ping_timeout_s,
         max_agent_ping_timeouts=options.max_agent_ping_timeouts,
         agent_reregister_timeout_s=options.agent_reregister_timeout_s,

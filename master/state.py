@@ -48,6 +48,7 @@ class MasterConfig(Record):
     """Flags that the core needs. Defaults are those of Mesos where it has the flag."""
 
     info: MasterInfo
+    started_s: float | None = None  # wall; when this process began
     agent_ping_timeout_s: float = 15.0
     max_agent_ping_timeouts: int = 5
     agent_reregister_timeout_s: float = 600.0
@@ -195,7 +196,8 @@ class AgentEntry:
 
     @property
     def url(self) -> Url:
-        return Url("http", Address(self.info.port, self.info.hostname), AGENT_PATH)
+        address = Address(self.info.port, self.info.hostname, self.info.ip)
+        return Url("http", address, AGENT_PATH)
 
 
 @dataclass(slots=True)

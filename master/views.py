@@ -25,6 +25,7 @@ def agent(state: MasterState, entry: AgentEntry) -> AgentView:
         entry.info,
         entry.active,
         entry.version,
+        entry.info.pid,
         registered_time=entry.registered_s,
         reregistered_time=entry.reregistered_s,
         total_resources=entry.info.resources,
@@ -117,4 +118,4 @@ def everything(state: MasterState, *, with_offers: bool = True) -> State:
 
 
 def master(state: MasterState) -> Master:
-    return Master(state.config.info, elected_time=state.elected_s)
+    return Master(state.config.info, state.config.started_s, state.elected_s)

@@ -325,6 +325,13 @@ class AgentInfo(Record):
     attributes: tuple[Attribute, ...] = ()
     id: AgentId | None = None
     domain: FaultDomain | None = None
+    ip: str | None = None  # ours: where it answers
+
+    @property
+    def pid(self) -> str:
+        """As Mesos has it: `slave(1)@ip:port`. Clients take agents' addresses from it."""
+        host = self.ip or self.hostname
+        return f"slave(1)@{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def attribute(self, name: str) -> Attribute | None:
         return next((a for a in self.attributes if a.name == name), None)

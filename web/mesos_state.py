@@ -33,8 +33,8 @@ def state_json(view: View, master: Master) -> Json:
         "id": info.id,
         "pid": info.pid or "",
         "hostname": info.hostname or "",
-        "start_time": master.start_time,
-        "elected_time": master.elected_time,
+        "start_time": master.start_time or master.elected_time or 0.0,
+        "elected_time": master.elected_time or 0.0,
         "leader": info.pid or "",
         "leader_info": _leader(info),
         "activated_slaves": sum(agent.active for agent in agents),
@@ -74,7 +74,7 @@ def agent_json(agent: AgentView) -> Json:
     return (
         _agent_info(agent.agent_info)
         | {
-            "pid": agent.pid or "",
+            "pid": agent.pid or agent.agent_info.pid,
             "registered_time": agent.registered_time,
             "reregistered_time": agent.reregistered_time,
             "resources": resources_json(total),

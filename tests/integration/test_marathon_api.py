@@ -474,7 +474,8 @@ def test_a_creation_is_told_in_order(marathon: Marathon) -> None:
     states = [e["taskStatus"] for e in mine if e["eventType"] == "status_update_event"]
     assert states[-1] == "TASK_RUNNING"
     assert mine[-1]["plan"]["original"] == {"id": "/"}
-    (update, *_) = [e for e in mine if e["eventType"] == "status_update_event"]
+    (update, *_, running) = [e for e in mine if e["eventType"] == "status_update_event"]
+    assert running["ipAddresses"] == [{"ipAddress": "127.0.0.1", "protocol": "IPv4"}]
     assert {"slaveId", "taskId", "message", "appId", "host", "ipAddresses", "ports", "version"} <= (
         set(update)
     )

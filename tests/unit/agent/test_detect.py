@@ -100,7 +100,17 @@ MORE = replace(
 
 def test_an_agent_may_come_back_the_same_on_another_port() -> None:
     """Behaviour 51."""
-    check_reconfiguration(KNOWN, replace(KNOWN, id=None, port=7), "equal")
+    check_reconfiguration(KNOWN, replace(KNOWN, id=None, port=7, ip="10.0.0.7"), "equal")
+
+
+def test_an_agent_that_listens_everywhere_says_where_it_is_reached() -> None:
+    def ip(**options: str) -> str | None:
+        return AgentOptions("m:1", **options).reachable_ip  # type: ignore[arg-type]
+
+    assert ip(ip="10.0.0.7", hostname="elsewhere") == "10.0.0.7"
+    assert ip(ip="0.0.0.0", hostname="127.0.0.2") == "127.0.0.2"
+    assert ip(ip="0.0.0.0", hostname="localhost") == "127.0.0.1"
+    assert ip(ip="0.0.0.0", hostname="no such host.invalid") is None
 
 
 def test_more_is_accepted_under_the_additive_policy_only() -> None:

@@ -28,7 +28,7 @@ from mezzo.model import (
 from mezzo.record import replace
 from mezzo.states import Reason, Source, TaskState
 
-from .fakes import F1, FRAMEWORK, World, docker_task, process_task
+from .fakes import CONFIG, F1, FRAMEWORK, World, docker_task, process_task
 
 S = TaskState
 
@@ -63,6 +63,31 @@ def test_a_task_is_stored_with_its_container_before_that_is_launched(world: Worl
     cid = world.run()
     assert cid in world.disk[f"task/{F1}/t1"].decode()
     assert f"framework/{F1}" in world.disk
+
+
+@pytest.mark.parametrize("ip", ["10.0.0.7", "fd00::7"])
+def test_a_process_has_the_address_of_its_host(ip: str) -> None:
+    world = World(config=replace(CONFIG, info=replace(CONFIG.info, ip=ip))).register()
+    cid = world.run(process_task())
+    starting = world.head()
+    assert starting is not None
+    world.acknowledge(starting)
+    world.step(ContainerStarted(cid, pid=7))
+    (running,) = world.updates()
+    assert running.container_status is not None
+    (network,) = running.container_status.network_infos
+    assert network.ip_addresses == (IpAddress(ip, "IPv6" if ":" in ip else "IPv4"),)
+
+
+def test_a_container_without_a_network_has_no_address(world: World) -> None:
+    cid = world.run(docker_task())
+    starting = world.head()
+    assert starting is not None
+    world.acknowledge(starting)
+    world.step(ContainerStarted(cid, (), pid=7))
+    (running,) = world.updates()
+    assert running.container_status is not None
+    assert running.container_status.network_infos == ()
 
 
 def test_starting_is_told_at_once_and_running_when_the_container_runs(world: World) -> None:

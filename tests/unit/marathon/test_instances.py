@@ -11,8 +11,9 @@ from mezzo.ids import ConnId, TaskId
 from mezzo.marathon.app import KillSelection, UnreachableStrategy
 from mezzo.marathon.config import MarathonConfig
 from mezzo.marathon.messages import Call, Deployed, Killed, KillTasks, LinkUp, MasterEvent
+from mezzo.marathon.render import task_json
 from mezzo.messages import scheduler as m
-from mezzo.model import TaskStatus
+from mezzo.model import ContainerStatus, IpAddress, NetworkInfo, TaskStatus
 from mezzo.states import Reason, TaskState
 
 from .apps import app
@@ -460,3 +461,21 @@ def test_who_was_deposed_in_its_sleep_takes_nothing_over() -> None:
     output = world.core.step(LinkUp(ConnId(99)), world.now)
     assert [type(e.call) for e in output.effects if isinstance(e, Call)] == [m.Subscribe]
     assert output.writes, "without a write it would leave at once"
+
+
+# ---------------------------------------------------------------------------------- addresses
+
+
+@pytest.mark.parametrize("ip", [None, "10.0.0.7"])
+def test_an_event_tells_the_addresses_that_the_api_tells(ip: str | None) -> None:
+    """Those of the status, or without any, on the host's network, that of the host."""
+    world = World.of("a")
+    world.deploy(app("/a"))
+    (task_id,) = world.running("/a")
+    info = () if ip is None else (NetworkInfo((IpAddress(ip),)),)
+    world.update(task_id, TaskState.KILLING, container_status=ContainerStatus(None, info))
+    (view,) = [v for v in world.shown_instances.values() if v.task_id == task_id]
+    (*_, told) = [e.fields for e in world.events if e.fields.get("taskId") == task_id]
+    expected = [{"ipAddress": ip or "a", "protocol": "IPv4"}]
+    assert told["ipAddresses"] == expected
+    assert task_json(view, app("/a"))["ipAddresses"] == expected

@@ -601,3 +601,18 @@ def test_a_report_that_was_under_way_for_long_changes_nothing(world: World, away
     assert framework.reconcile() == []
     agent.reregister()
     assert agent.heard(am.AgentReregistered)[-1].reconcile == ()
+
+
+# ---- addresses
+
+
+def test_the_address_of_an_agent_is_in_its_offers_and_views(world: World) -> None:
+    """Clients of Mesos take it from `slave(1)@ip:port`."""
+    framework = world.framework()
+    agent = world.agent(hostname="h", ip="10.0.0.7", port=5051)
+    offer = framework.offer(agent)
+    assert offer.url is not None
+    assert (offer.url.address.ip, offer.url.address.hostname) == ("10.0.0.7", "h")
+    agents = world.ask(om.GetAgents())
+    assert isinstance(agents, om.Agents)
+    assert [each.pid for each in agents.agents] == ["slave(1)@10.0.0.7:5051"]

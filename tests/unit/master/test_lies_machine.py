@@ -271,12 +271,15 @@ class LiesMachine(MasterMachine):
     # ---- a lying framework
 
     def framework_who_lies(self) -> Framework:
-        if self.liar is None or self.liar not in self.frameworks:
-            self.liar = self.world.framework("liar", role="ads")
-            self.frameworks.append(self.liar)
-        if self.liar.conn is None:
-            self.liar.subscribe()
-        return self.liar
+        liar = self.liar
+        if liar is not None and liar.conn is None and liar in self.frameworks:
+            liar.subscribe()
+        if liar is None or liar.conn is None or liar not in self.frameworks:
+            if liar in self.frameworks:
+                self.frameworks.remove(liar)  # it had been removed meanwhile
+            self.liar = liar = self.world.framework("liar", role="ads")
+            self.frameworks.append(liar)
+        return liar
 
     def call(self, data: st.DataObject, liar: Framework) -> sm.Call:
         pick = st.sampled_from

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
+
 from mezzo.messages.operator import TaskAdded
 from mezzo.model import (
     ContainerStatus,
@@ -113,3 +117,30 @@ def test_a_task_tells_discovery_what_it_needs() -> None:
     assert shown["executor_id"] == ""
     ports = shown["discovery"]["ports"]["ports"]
     assert ports == [{"number": 80, "name": "http", "protocol": "tcp"}]
+
+
+# As Mesos-DNS splits it; what it can't read makes it drop the whole document.
+PID = re.compile(r"(?P<id>[^@]+)@(?P<host>\[[^\]]+\]|[^:@]+):(?P<port>\d+)")
+
+
+@pytest.mark.parametrize(
+    ("ip", "pid"),
+    [
+        ("10.0.0.7", "slave(1)@10.0.0.7:5051"),
+        ("fd00::7", "slave(1)@[fd00::7]:5051"),
+        (None, "slave(1)@host1:5051"),
+    ],
+)
+def test_an_agent_is_found_by_its_pid(ip: str | None, pid: str) -> None:
+    view = agent()
+    shown = agent_json(replace(view, pid=None, agent_info=replace(view.agent_info, ip=ip)))
+    assert shown["pid"] == pid
+    assert PID.fullmatch(pid)
+
+
+def test_times_of_the_master_are_numbers() -> None:
+    shown = state()
+    assert isinstance(shown["start_time"], float)
+    assert isinstance(shown["elected_time"], float)
+    assert PID.fullmatch(shown["leader"])
+    assert all(PID.fullmatch(each["pid"]) for each in shown["slaves"])
