@@ -52,6 +52,7 @@ from .events import (
     AgentSaid,
     CloseStream,
     FrameworkSaid,
+    LaunchUnsent,
     MasterEffect,
     MasterEvent,
     OperatorAsked,
@@ -109,6 +110,8 @@ class MasterCore:
                 operators.asked(state, step, request, operator_call)
             case OperatorJoined(conn=conn, resume=resume):
                 operators.joined(state, step, conn, resume)
+            case LaunchUnsent(conn=conn, message=launch, why=why):
+                tasks.launch_unsent(state, step, conn, launch, why)
             case WhitelistChanged(hostnames=hostnames):
                 state.allocator.set_whitelist(hostnames)
             case Started():

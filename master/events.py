@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mezzo.core import CancelTimer, SetTimer, TimerFired
 from mezzo.ids import ConnId, FrameworkId
-from mezzo.messages.agent import AgentMessage, MasterMessage
+from mezzo.messages.agent import AgentMessage, MasterMessage, RunGroup, RunTask
 from mezzo.messages.operator import OperatorCall, OperatorEvent, OperatorResponse, Resume
 from mezzo.messages.scheduler import Call, Event
 from mezzo.record import Record
@@ -49,6 +49,14 @@ class WhitelistChanged(Record):
     hostnames: tuple[str, ...] | None
 
 
+class LaunchUnsent(Record):
+    """What was to be launched on an agent could not be sent to it."""
+
+    conn: ConnId
+    message: RunTask | RunGroup
+    why: str
+
+
 class StreamClosed(Record):
     """A stream of any peer ended."""
 
@@ -62,6 +70,7 @@ MasterEvent = (
     | OperatorAsked
     | OperatorJoined
     | WhitelistChanged
+    | LaunchUnsent
     | StreamClosed
     | TimerFired
 )
