@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mezzo.marathon.messages import ApiRequest
+
 from .api_world import ApiWorld
 
 SMALL = {"cmd": "sleep 1000", "cpus": 0.1, "mem": 32}
@@ -235,6 +237,30 @@ def test_writers_of_one_app_take_turns(query: str) -> None:
     assert statuses == [200] * 64
     versions = world.ask_api("GET", "/v2/apps/a/versions").get_json()["versions"]
     assert len(versions) == 50  # as many as are kept, of 65
+
+
+def test_a_writer_is_not_overtaken_by_another_of_the_same_app() -> None:
+    world = with_app(instances=0)
+    others: list[threading.Thread] = []
+    statuses: list[int] = []
+
+    def write(name: str) -> None:
+        answer = world.ask_api("PUT", "/v2/apps/a", {"labels": {"by": name}})
+        statuses.append(answer.status_code)
+
+    def overtake(request: ApiRequest) -> None:
+        """Another writes whenever the first has read and not yet written."""
+        if threading.current_thread() is threading.main_thread():
+            others.append(threading.Thread(target=write, args=(f"other {len(others)}",)))
+            others[-1].start()
+            others[-1].join(0.05)  # it can't end before the first has: this is how long it may try
+
+    world.on_request = overtake
+    write("first")
+    for thread in others:
+        thread.join()
+    assert statuses == [200, 200]  # the first was asked to begin again by nobody
+    assert world.shown_apps["/a"].app.labels == {"by": "other 0"}
 
 
 def test_writers_of_several_apps_do_not_wait_for_each_other_in_a_circle() -> None:
