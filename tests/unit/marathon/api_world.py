@@ -77,7 +77,7 @@ class ApiWorld(World):
             case ShowApp() | ShowInstance() | ShowDeployment() | ShowAside():
                 self.term.model.apply(effect)
             case Publish():
-                self.term.hub.publish(effect)
+                self.term.publish(effect)
             case Reply(request_id, result):
                 self.term.replied(request_id, result)
 

@@ -286,3 +286,10 @@ def test_who_creates_what_another_has_just_created_is_told() -> None:
     answer = world.ask_api("POST", "/v2/apps?force=true", {"id": "/a", **SMALL})
     assert answer.status_code == 409
     assert orjson.loads(answer.get_data())["message"] == "An app with id [/a] already exists."
+
+
+@pytest.mark.parametrize("path", ["a%0Ab", "a%0D", "%0A", "a%0A/tasks", "a%0A/versions/b%0A"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST"])
+def test_an_id_with_the_end_of_a_line_is_answered_as_any_other(path: str, method: str) -> None:
+    answer = ApiWorld.up().ask_api(method, f"/v2/apps/{path}", SMALL if method == "PUT" else None)
+    assert 400 <= answer.status_code < 500
