@@ -37,12 +37,12 @@ from . import (
     executors,
     frameworks,
     inverse_offers,
+    loading,
     maintenance,
     metrics,
     offers,
     operations,
     operators,
-    registry,
     removal,
     roles,
     subscribing,
@@ -55,6 +55,7 @@ from .events import (
     LaunchUnsent,
     MasterEffect,
     MasterEvent,
+    NoteSetAside,
     OperatorAsked,
     OperatorJoined,
     Started,
@@ -80,7 +81,7 @@ class MasterCore:
         rng: random.Random,
     ) -> None:
         self.state = MasterState.new(config, epoch, rng)
-        registry.load(self.state, stored)
+        loading.load(self.state, stored)
 
     def step(self, event: MasterEvent, now: Instant) -> Output[MasterEffect]:
         step = Step(self.state, now)
@@ -120,6 +121,8 @@ class MasterCore:
     def _started(self, step: Step) -> None:
         state = self.state
         state.elected_s = step.now.wall_s
+        for key, why in state.set_aside.items():
+            step.do(NoteSetAside(key, why))
         frameworks.recover(state, step)
         roles.recover(state, step)
         maintenance.shut_down(state, step)

@@ -123,6 +123,13 @@ class NoteDenied(Record):
     reason: str
 
 
+class NoteSetAside(Record):
+    """Log that a stored record can't be read, and why."""
+
+    key: str
+    reason: str
+
+
 class GiveUp(Record):
     """End this term: something is so wrong that going on would harm. Another master may try."""
 
@@ -144,6 +151,7 @@ MasterEffect = (
     | CloseStream
     | NoteIgnored
     | NoteDenied
+    | NoteSetAside
     | GiveUp
     | SetTimer
     | CancelTimer

@@ -47,6 +47,7 @@ from .events import (
     MasterEvent,
     NoteDenied,
     NoteIgnored,
+    NoteSetAside,
     OperatorAsked,
     OperatorJoined,
     Publish,
@@ -245,6 +246,8 @@ class MasterShell:
                 self._log.warning("agent.ignored", reason=reason)
             case NoteDenied(peer=peer, what=what, reason=reason):
                 self._log.warning("message.denied", peer=peer, what=what, reason=reason)
+            case NoteSetAside(key=key, reason=reason):
+                self._log.error("record.set_aside", key=key, reason=reason)
             case GiveUp(reason=reason):
                 self._log.error("term.given_up", reason=reason)
                 self.runtime.stop(LeadershipLost(reason))

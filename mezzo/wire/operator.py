@@ -48,6 +48,8 @@ _CALLS: Final[dict[str, type[Record]]] = {
     "MARK_AGENT_GONE": m.MarkAgentGone,
     "TEARDOWN": m.TeardownFramework,
     "EXPLAIN": m.Explain,
+    "GET_SET_ASIDE": m.GetSetAside,
+    "DELETE_SET_ASIDE": m.DeleteSetAside,
 }
 _RESPONSES: Final[dict[str, type[Record]]] = {
     "GET_STATE": m.State,
@@ -65,6 +67,7 @@ _RESPONSES: Final[dict[str, type[Record]]] = {
     "GET_MAINTENANCE_SCHEDULE": m.Maintenance,
     "GET_MAINTENANCE_STATUS": m.MaintenanceStatus,
     "EXPLAIN": m.Explanations,
+    "GET_SET_ASIDE": m.SetAside,
 }
 _EVENTS: Final[dict[str, type[Record]]] = {
     "SUBSCRIBED": m.OperatorSubscribed,
