@@ -14,7 +14,7 @@ BIN := .venv/bin
 # Programs without an ending, which ruff does not find by itself.
 PYTHON_SCRIPTS := scripts/make-base-images scripts/make-protos
 
-.PHONY: help run test deep mutants lint format bench sim protos images wheelhouse clean
+.PHONY: help run test usertest deep mutants lint format bench sim protos images wheelhouse clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,15 @@ run: .venv/installed ## a cluster on this machine, with a demo app; Ctrl-C ends 
 test: .venv/installed ## all tests, on a real Docker engine, ZooKeeper and browser
 	scripts/setup-test-host
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --hypothesis-seed=$(DRAW) $(PYTEST)
+
+# What depends on rights: users, folders, processes, ports, and the commands. The rest is the same
+# for everybody, and what needs a Docker engine of its own is for root.
+USERTEST := tests/unit/agent tests/unit/cli tests/unit/kernel tests/integration/test_agent_process.py \
+	tests/integration/test_agent_volumes.py tests/integration/test_daemon.py tests/integration/test_up.py \
+	tests/integration/test_marathon_api.py tests/integration/test_master_process.py
+
+usertest: ## as root: what depends on rights, once more as an unprivileged user
+	scripts/test-as-user $(USERTEST) $(PYTEST)
 
 deep: .venv/installed ## every property and state machine with 50 times its examples: an hour
 	$(BIN)/python -m pytest -n $(WORKERS) -m hypothesis --examples-times 50 --hypothesis-seed=$(DRAW) tests/unit $(PYTEST)

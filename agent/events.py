@@ -56,22 +56,6 @@ class SandboxRemoved(Record):
     container_id: ContainerId
 
 
-class SandboxFound(Record):
-    """Of an earlier life of this agent, and nobody's. changed_s: wall time of its last change."""
-
-    container_id: ContainerId
-    framework_id: FrameworkId
-    task_id: TaskId
-    sandbox: str
-    changed_s: float
-
-
-class DiskMeasured(Record):
-    """The answer to MeasureDisk. used: the part of the work directory's disk that is not free."""
-
-    used: float
-
-
 class VolumeMade(Record):
     path: str
 
@@ -92,8 +76,6 @@ AgentEvent = (
     | RuntimeEvent
     | HealthObserved
     | SandboxRemoved
-    | SandboxFound
-    | DiskMeasured
     | VolumeMade
     | VolumeRemoved
     | ShutdownRequested
@@ -146,10 +128,6 @@ class RemovalDue(Record):
     container_id: ContainerId
 
 
-class DiskDue(Record):
-    """Key: look how full the disk is."""
-
-
 # ---------------------------------------------------------------------------------- effects
 
 
@@ -188,10 +166,6 @@ class RemoveContainer(Record):
 class RemoveSandbox(Record):
     container_id: ContainerId
     sandbox: str
-
-
-class MeasureDisk(Record):
-    """Look how full the disk of the work directory is; DiskMeasured follows."""
 
 
 class MakeVolume(Record):
@@ -247,7 +221,6 @@ AgentEffect = (
     | KillContainer
     | RemoveContainer
     | RemoveSandbox
-    | MeasureDisk
     | MakeVolume
     | RemoveVolume
     | RenewLease

@@ -53,4 +53,8 @@ def serve(
     from mezzo import daemon, log
 
     log.configure(level=log_level, json=log_json)
+    from .handing_on import mistyped  # which knows the commands that import this
+
+    for sentence in mistyped(os.environ):
+        log.get_logger(name).warning("setting.unknown", variable=sentence)
     sys.exit(daemon.run(main, name=name))

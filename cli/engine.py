@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 from typing import Final
 
+from mezzo.users import current_user
+
 from .http import Json
 
 _ANSWERS_WITHIN_S: Final = 3
@@ -18,6 +20,7 @@ def engine_problem(docker_host: str | None) -> str | None:
     from docker.errors import DockerException
 
     url = docker_host or os.environ.get("DOCKER_HOST") or None
+    where = url or "its default socket"
     try:
         client = docker.DockerClient(base_url=url, timeout=_ANSWERS_WITHIN_S)
         try:
@@ -25,8 +28,13 @@ def engine_problem(docker_host: str | None) -> str | None:
         finally:
             client.close()
     except (DockerException, OSError, ValueError) as error:
-        del error  # its text is a chain of library internals
-        return f"no Docker engine answers at {url or 'its default socket'}"
+        # Its text is a chain of library internals; in it may be what really went wrong.
+        if "PermissionError" in repr(error):
+            return (
+                f"user {current_user()} may not use the Docker engine at {where} (join the group "
+                "of its socket, which is often docker)"
+            )
+        return f"no Docker engine answers at {where}"
     return None
 
 

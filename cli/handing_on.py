@@ -14,9 +14,9 @@ import click
 
 from mezzo.guess import near
 
-from . import agent, gateway, marathon, master
+from . import agent, gateway, marathon, master, relay
 from .errors import Wrong
-from .settings import Setting
+from .settings import DAEMONS, Setting
 
 Handed = Mapping[str, Mapping[str, str]]  # variables and their values, by daemon
 
@@ -80,27 +80,33 @@ def handed_on(pairs: Sequence[str]) -> Handed:
     return found
 
 
-def unheeded(environment: Mapping[str, str], mine: click.Command) -> Iterator[str]:
-    """A sentence for each variable that is addressed to a daemon and reaches none.
+def mistyped(environment: Mapping[str, str], *others: click.Command) -> Iterator[str]:
+    """A sentence for each variable that is addressed to a daemon and is no setting of any.
 
-    `mine` is the command whose own settings may be called alike.
+    `others`: further commands whose settings may be called alike.
     """
-    heard = {name for option in _settings(mine) for name in option.variables(mine)}
-    decided: dict[str, str] = {}
+    known = {
+        name
+        for command in (*_DAEMONS.values(), relay.command, *others)
+        for option in _settings(command)
+        for name in option.variables(command)
+    }
+    prefixes = tuple(f"MEZZO_{daemon.upper()}_" for daemon in DAEMONS)
+    for name in sorted(environment.keys() - known):
+        if name.startswith(prefixes):
+            yield f"{name} is no setting{near(name, known)}"
+
+
+def unheeded(environment: Mapping[str, str], mine: click.Command) -> Iterator[str]:
+    """A sentence for each variable that is addressed to a daemon of `up` and reaches none."""
+    yield from mistyped(environment, mine)
+    own = {name for option in _settings(mine) for name in option.variables(mine)}
     for daemon, command in _DAEMONS.items():
-        own = _own(daemon)
+        decided = _own(daemon)
         for option in _settings(command):
-            addressed, plain = option.variables(command)
-            if option.key in own:
-                decided[addressed] = own[option.key]
-            else:
-                heard |= {addressed, plain}
-    prefixes = tuple(f"MEZZO_{daemon.upper()}_" for daemon in _DAEMONS)
-    for name in sorted(environment.keys() - heard):
-        if name in decided:
-            yield f"{name} is not used: {_decides(decided[name])}"
-        elif name.startswith(prefixes):
-            yield f"{name} is no setting{near(name, heard)}"
+            addressed, _ = option.variables(command)
+            if option.key in decided and addressed in environment and addressed not in own:
+                yield f"{addressed} is not used: {_decides(decided[option.key])}"
 
 
 def _parsed(pair: str) -> tuple[tuple[str, str], str]:

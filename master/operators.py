@@ -15,7 +15,6 @@ from . import (
     draining,
     explaining,
     frameworks,
-    loading,
     maintenance,
     metrics,
     operations,
@@ -96,8 +95,6 @@ ANSWERS: Final[Mapping[type[Record], Answerer]] = {
     m.StartMaintenance: maintenance.start,
     m.StopMaintenance: maintenance.stop,
     m.Explain: explaining.explain,
-    m.GetSetAside: _reading(loading.set_aside),
-    m.DeleteSetAside: loading.delete,
 }
 
 # ---------------------------------------------------------------------------------- the stream

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Final
 
 _NAMES_SHOWN: Final = 5
+_GUESSES: Final = 2
 _COMPARED: Final = 1000  # comparing letters takes its time
 
 
@@ -21,7 +22,7 @@ def near(wanted: str, known: Iterable[str]) -> str:
     found = list(islice((name for name in names if low and low in name.lower()), _NAMES_SHOWN))
     if not found:
         by_lower = {name.lower(): name for name in names[:_COMPARED]}
-        found = [by_lower[name] for name in get_close_matches(low, by_lower, _NAMES_SHOWN)]
+        found = [by_lower[name] for name in get_close_matches(low, by_lower, _GUESSES)]
     if found:
         return f": did you mean {' or '.join(found)}?"
     some = ", ".join(names[:_NAMES_SHOWN])

@@ -18,7 +18,6 @@ from mezzo.master.events import (
     MasterEffect,
     NoteDenied,
     NoteIgnored,
-    NoteSetAside,
     OperatorAsked,
     Publish,
     Started,
@@ -148,7 +147,7 @@ class VirtualMaster(Candidate):
                 reply = self._replies.pop(request, None)
                 if reply is not None:
                     reply(response)
-            case Publish() | ToOperator() | NoteIgnored() | NoteDenied() | NoteSetAside():
+            case Publish() | ToOperator() | NoteIgnored() | NoteDenied():
                 pass  # nobody watches
             case SetTimer() | CancelTimer():
                 raise AssertionError("the process sets timers itself")

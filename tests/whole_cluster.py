@@ -16,7 +16,7 @@ from typing import Final
 import pytest
 
 from tests.marathon_cluster import wait_for
-from tests.zookeeper import free_ports
+from tests.ports import free_ports
 
 WITHIN_S: Final = 30.0
 

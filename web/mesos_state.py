@@ -15,7 +15,6 @@ from mezzo.model import AgentInfo, DrainInfo, Label, MasterInfo, Task, TaskStatu
 from mezzo.resources import Resources
 from mezzo.states import TaskState
 
-from .left_out import shown, to_json
 from .replica import View
 
 Json = dict[str, Any]
@@ -24,13 +23,8 @@ Json = dict[str, Any]
 MESOS_VERSION = "1.11.0"
 
 
-def state_bytes(view: View, master: Master) -> bytes:
-    """`/state` as it is sent."""
-    return to_json(lambda careful: state_json(view, master, careful=careful))
-
-
-def state_json(view: View, master: Master, *, careful: bool = False) -> Json:
-    """The whole of `/state`. careful: see `shown`."""
+def state_json(view: View, master: Master) -> Json:
+    """The whole of `/state`."""
     info = master.master_info
     agents = list(view.agents.values())
     completed = _by_framework(view.completed_tasks.values())
@@ -45,12 +39,10 @@ def state_json(view: View, master: Master, *, careful: bool = False) -> Json:
         "leader_info": _leader(info),
         "activated_slaves": sum(agent.active for agent in agents),
         "deactivated_slaves": sum(not agent.active for agent in agents),
-        "slaves": shown("slave", view.agents, agent_json, careful=careful),
-        "recovered_slaves": shown("slave", view.recovered_agents, _agent_info, careful=careful),
-        "frameworks": _frameworks(
-            view.frameworks, _by_framework(view.tasks.values()), completed, careful
-        ),
-        "completed_frameworks": _frameworks(view.completed_frameworks, {}, completed, careful),
+        "slaves": [agent_json(agent) for agent in agents],
+        "recovered_slaves": [_agent_info(info) for info in view.recovered_agents.values()],
+        "frameworks": _frameworks(view.frameworks, _by_framework(view.tasks.values()), completed),
+        "completed_frameworks": _frameworks(view.completed_frameworks, {}, completed),
         "orphan_tasks": [],
         "unregistered_frameworks": [],
         "flags": {},
@@ -161,25 +153,14 @@ def _frameworks(
     frameworks: dict[FrameworkId, FrameworkView],
     tasks: dict[FrameworkId, list[Task]],
     completed: dict[FrameworkId, list[Task]],
-    careful: bool,
 ) -> list[Json]:
-    def one(framework: FrameworkView) -> Json:
-        id_ = framework.framework_info.id or FrameworkId("")
-        return _framework(framework, tasks.get(id_, []), completed.get(id_, []), careful)
-
-    return shown("framework", frameworks, one, careful=careful)
-
-
-def _tasks(tasks: Iterable[Task], careful: bool) -> list[Json]:
-    by_id = {task.task_id: task for task in tasks}
-    return shown("task", by_id, task_json, careful=careful)
+    return [
+        _framework(framework, tasks.get(framework_id, []), completed.get(framework_id, []))
+        for framework_id, framework in frameworks.items()
+    ]
 
 
-def _framework(
-    framework: FrameworkView, tasks: list[Task], completed: list[Task], careful: bool
-) -> Json:
-    away = [task for task in tasks if task.state is TaskState.UNREACHABLE]
-    here = [task for task in tasks if task.state is not TaskState.UNREACHABLE]
+def _framework(framework: FrameworkView, tasks: list[Task], completed: list[Task]) -> Json:
     info = framework.framework_info
     roles = info.all_roles
     return (
@@ -204,9 +185,9 @@ def _framework(
                 framework.allocated_resources + framework.offered_resources
             ),
             "labels": _labels(info.labels),
-            "tasks": _tasks(here, careful),
-            "unreachable_tasks": _tasks(away, careful),
-            "completed_tasks": _tasks(completed, careful),
+            "tasks": [task_json(t) for t in tasks if t.state is not TaskState.UNREACHABLE],
+            "unreachable_tasks": [task_json(t) for t in tasks if t.state is TaskState.UNREACHABLE],
+            "completed_tasks": [task_json(t) for t in completed],
             "offers": [],
             "executors": [],
         }

@@ -159,7 +159,7 @@ def test_a_user_that_can_have_no_such_name_fails_the_launch_and_not_the_agent(wo
 @pytest.mark.parametrize("user", ["nobody-knows-me", "root"])
 def test_a_task_whose_user_cannot_be_had_is_told_what_to_do(world: World, user: str) -> None:
     if user == "root" and os.geteuid() == 0:
-        pytest.skip("ONLY A NORMAL USER can't run tasks as root: `.ci/run` does that as well")
+        pytest.skip("ONLY A NORMAL USER can't run tasks as root: `make usertest`")
     master, agent = world
     command = CommandInfo("true", user=user)
     master.run(TaskInfo("t1", TaskId("t1"), AGENT_ID, command=command))

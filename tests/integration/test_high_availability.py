@@ -262,7 +262,13 @@ def test_without_zookeeper_tasks_run_on_and_writes_are_refused_until_it_is_back(
 
     cluster.zk.kill()
     eventually(lambda: _refused(cluster) == 503, "a write is refused")
-    time.sleep(8)  # twice the session timeout: nobody can be sure to lead any more
+    eventually(
+        lambda: all(
+            "zookeeper.session_given_up" in (cluster.folder / f"{name}.log").read_text()
+            for name in (*cluster.masters, *cluster.marathons)
+        ),
+        "nobody is sure to lead any more",
+    )
     assert _refused(cluster) == 503
     assert cluster.containers() == before
 

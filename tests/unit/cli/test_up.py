@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mezzo.cli.handing_on import handed_on, unheeded
+from mezzo.cli.handing_on import handed_on, mistyped, unheeded
 from mezzo.cli.local_cluster import TASK_PORTS, Plan, shares
 from mezzo.cli.up import command
 from mezzo.resources import Resources
@@ -174,9 +174,17 @@ def test_variables_that_reach_no_daemon_are_told() -> None:
     assert len(said) == 3
     assert "MEZZO_AGENT_GC_DLEAY is no setting: did you mean MEZZO_AGENT_GC_DELAY" in said[0]
     assert said[1:] == [
-        "MEZZO_AGENT_WORK_DIR is not used: `mezzo up` decides that itself, by --dir",
         "MEZZO_MASTER_ZK is not used: `mezzo up` decides that itself",
+        "MEZZO_AGENT_WORK_DIR is not used: `mezzo up` decides that itself, by --dir",
     ]
+
+
+def test_a_mistyped_variable_is_told_whatever_else_is_set() -> None:
+    environment = dict.fromkeys(
+        ("MEZZO_RELAY_LISTNE", "MEZZO_MASTER_ROLES", "MEZZO_AGENT_PING_TIMEOUT", "MEZZO_ZK"), "x"
+    )
+    (said,) = mistyped(environment)
+    assert said.startswith("MEZZO_RELAY_LISTNE is no setting: did you mean MEZZO_RELAY_LISTEN")
 
 
 def test_a_demo_that_is_no_app_is_refused_before_anything_starts(

@@ -7,7 +7,6 @@ go where the shell lets them go: to the read model, to the event streams, to who
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,9 +38,7 @@ PATIENCE_S = 20.0
 
 @dataclass
 class ApiWorld(World):
-    """`ask_api` from any thread. on_request: called with each command on its way to the core."""
-
-    on_request: Callable[[ApiRequest], None] = lambda request: None
+    """`ask_api` from any thread."""
 
     def _boot(self) -> None:
         self._stepping = threading.Lock()
@@ -67,7 +64,6 @@ class ApiWorld(World):
         return world
 
     def _post(self, request: ApiRequest) -> None:
-        self.on_request(request)
         with self._stepping:  # one thread at a time, as the loop's
             self.step(request)
 
@@ -77,7 +73,7 @@ class ApiWorld(World):
             case ShowApp() | ShowInstance() | ShowDeployment() | ShowAside():
                 self.term.model.apply(effect)
             case Publish():
-                self.term.publish(effect)
+                self.term.hub.publish(effect)
             case Reply(request_id, result):
                 self.term.replied(request_id, result)
 
