@@ -1,0 +1,74 @@
+"""A disk that is full for a while under all daemons at once: databases, logs, sandboxes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import threading
+import time
+import urllib.error
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.marathon_cluster import Cluster, run_cluster, small, wait_for
+
+FULL_FOR_S = 4.0
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    if os.geteuid() != 0:
+        pytest.skip("ONLY ROOT may mount the small file system that this needs")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", disk], check=True)
+    try:
+        yield from run_cluster(disk)
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def fill(disk: Path) -> Path:
+    ballast = disk / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+    return ballast
+
+
+def test_daemons_survive_a_full_disk_and_write_again(cluster: Cluster) -> None:
+    """Marathon never wrote again: its log's own ENOSPC came before the retry was set."""
+    marathon = cluster.marathon("m")
+    marathon.create("/before", instances=2)
+    tasks = marathon.settled("/before", 2)
+    assert marathon.process is not None
+    daemons = [*cluster._processes, marathon.process]
+    ballast = fill(cluster.directory)
+    answers: list[int] = []
+
+    def post(number: int) -> None:
+        with contextlib.suppress(urllib.error.URLError, TimeoutError):
+            answers.append(marathon.post("/v2/apps", small(f"/full-{number}")).status)
+
+    posting = [threading.Thread(target=post, args=(number,)) for number in range(4)]
+    for thread in posting:
+        thread.start()
+    # Until each has met it: Marathon's own commit, and what they all say of it.
+    until_s = time.monotonic() + FULL_FOR_S
+    while time.monotonic() < until_s:
+        assert [daemon.poll() for daemon in daemons] == [None] * len(daemons)
+        assert sorted(task["id"] for task in marathon.app("/before")["tasks"]) == tasks
+        time.sleep(0.2)
+    assert not set(answers) & {200, 201}, "what is not on the disk is not confirmed"
+    ballast.unlink()
+    for thread in posting:
+        thread.join()
+    wait_for(lambda: marathon.post("/v2/apps", small("/after")).status == 201, "a new app")
+    marathon.settled("/after", 1)
+    assert marathon.settled("/before", 2) == tasks
+    assert [daemon.poll() for daemon in daemons] == [None] * len(daemons)
+    for number, answer in enumerate(answers):
+        assert answer == 201 or answer >= 500, (number, answer)
