@@ -30,7 +30,10 @@ def add(state: MasterState, step: Step, info: FrameworkInfo) -> FrameworkEntry:
     """A new framework; or one that the store does not know and that brings its old id."""
     framework_id = info.id if info.id is not None else state.new_framework_id()
     framework = FrameworkEntry(
-        framework_id, replace(info, id=framework_id), registered_s=step.now.wall_s
+        framework_id,
+        replace(info, id=framework_id),
+        forgotten=info.id is not None,
+        registered_s=step.now.wall_s,
     )
     state.frameworks[framework_id] = framework
     return framework

@@ -29,6 +29,7 @@ def recover(state: MasterState, step: Step) -> None:
     state.agents_recovered = len(state.agents)
     for agent in state.agents.values():
         agent.heard_s = step.now.mono_s
+    state.recovery_over_s = step.now.mono_s + state.config.agent_reregister_timeout_s
     step.timer(TIMER_RECOVERY, state.config.agent_reregister_timeout_s)
     step.timer(TIMER_GC, state.config.registry_gc_interval_s)
 

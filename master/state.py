@@ -206,6 +206,7 @@ class FrameworkEntry:
     info: FrameworkInfo
     conn: ConnId | None = None  # None: disconnected
     recovered: bool = False  # known from store or agents, not back since this master leads
+    forgotten: bool = False  # came with an id that the store does not know: it knew it once
     deadline_s: float | None = None  # wall: when it is given up, if it does not come back
     registered_s: float | None = None
     reregistered_s: float | None = None
@@ -301,6 +302,7 @@ class MasterState:
     weights: dict[str, float] = field(default_factory=dict)  # by role; those that were set
     quotas: dict[str, QuotaConfig] = field(default_factory=dict)  # by role
     pings: Pings = field(default_factory=Pings)
+    recovery_over_s: float = 0.0  # mono: until then agents of before may come back
     agents_recovered: int = 0  # how many the store knew when this master was elected
     removals: dict[AgentId, Removal] = field(default_factory=dict)  # the first scheduled first
     removal_permit_s: float = 0.0  # mono; when the next agent may be called unreachable

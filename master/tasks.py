@@ -277,7 +277,7 @@ def reconcile_one(
     if entry is not None:
         step.to_framework(framework, Update(_last_sent(step, framework, entry)))
         return
-    if _may_still_appear(state, task.agent_id):
+    if _may_still_appear(state, step, framework, task.agent_id):
         return  # no answer: ask again later
     unreachable_s = None
     if task.agent_id in state.agents:
@@ -300,8 +300,17 @@ def reconcile_one(
     step.to_framework(framework, Update(status))
 
 
-def _may_still_appear(state: MasterState, agent_id: AgentId | None) -> bool:
-    """After a failover an agent that is not back yet may bring the task."""
+def _may_still_appear(
+    state: MasterState, step: Step, framework: FrameworkEntry, agent_id: AgentId | None
+) -> bool:
+    """After a failover an agent that is not back yet may bring the task.
+
+    Where the store has forgotten the framework it has forgotten agents as well: those that nobody
+    knows may come.
+    """
+    known = agent_id in state.agents or agent_id in state.unreachable or agent_id in state.gone
+    if framework.forgotten and not known and step.now.mono_s < state.recovery_over_s:
+        return True
     if agent_id is not None:
         agent = state.agents.get(agent_id)
         return agent is not None and agent.standing is Standing.RECOVERED

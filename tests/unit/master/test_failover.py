@@ -229,3 +229,31 @@ def test_a_report_may_repeat_what_is_known(world: World) -> None:
     agent.reregister(*doubled)
     framework.say(sm.Revive())
     assert framework.held == BIG - SMALL
+
+
+def test_a_store_that_has_forgotten_everything_calls_no_running_task_unknown(
+    world: World,
+) -> None:
+    """ZooKeeper was emptied: who comes with an id that nobody knows has agents that will come, too,
+    and may be told nothing of their tasks before. It would replace them."""
+    agent, framework = world.agent(), world.framework()
+    info = framework.launch("t1")
+    agent.update(info, framework.id, S.RUNNING)
+    world.stored.clear()
+    world.restart()
+    framework.subscribe()
+    asked = ("t1", info.agent_id)
+    assert framework.reconcile(asked, ("t2", None)) == []
+    agent.reregister()
+    assert [status.state for status in framework.reconcile(asked)] == [S.RUNNING]
+
+
+def test_what_has_not_come_back_in_its_time_is_unknown(world: World) -> None:
+    framework = world.framework()
+    lost = world.agent().id
+    world.stored.clear()
+    world.restart()
+    framework.subscribe()
+    assert framework.reconcile(("t1", lost)) == []
+    world.advance(world.core.state.config.agent_reregister_timeout_s + 1)
+    assert [status.state for status in framework.reconcile(("t1", lost))] == [S.UNKNOWN]
