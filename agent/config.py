@@ -25,3 +25,5 @@ class AgentConfig(Record):
     ping_timeout_s: float = 75.0
     container_remove_delay_s: float = 600.0
     gc_delay_s: float = 7 * 86400.0
+    gc_disk_headroom: float = 0.1
+    disk_watch_interval_s: float = 60.0

@@ -65,6 +65,7 @@ class AgentView(Record):
     agent_id: AgentId | None
     tasks: tuple[AgentTask, ...]
     remains: tuple[Remains, ...]
+    aside: tuple[tuple[str, str], ...] = ()  # keys of stored records that can't be read, and why
 
 
 class AgentCore:
@@ -96,6 +97,8 @@ class AgentCore:
             c.ContainerAbsent: self._life.absent,
             c.ContainerRemoved: self._cleaner.container_removed,
             e.SandboxRemoved: self._cleaner.sandbox_removed,
+            e.SandboxFound: self._cleaner.found,
+            e.DiskMeasured: self._cleaner.disk_measured,
             e.VolumeMade: self._operations.volume_made,
             e.VolumeRemoved: self._operations.volume_removed,
             e.HealthObserved: self._life.health_observed,
@@ -121,6 +124,7 @@ class AgentCore:
             agent_id=None if identity is None else identity.agent_id,
             tasks=tuple(self._state.tasks.values()),
             remains=tuple(self._state.remains.values()),
+            aside=tuple(self._state.aside.items()),
         )
 
     def knows(self, container_id: ContainerId) -> bool:
@@ -356,6 +360,8 @@ class AgentCore:
                 self._life.out_of_time(container_id, now, out)
             case e.RemovalDue(container_id):
                 self._cleaner.removal_due(container_id, out)
+            case e.DiskDue():
+                self._cleaner.disk_due(out)
             case e.AskAgain():
                 self._membership.ask_again(now, out)
             case e.PingOverdue():

@@ -39,6 +39,8 @@ def log_effect(log: FilteringBoundLogger, effect: e.AgentEffect) -> None:
             log.info("container.removing", container=container_id)
         case e.RemoveSandbox(container_id=container_id, sandbox=sandbox):
             log.info("sandbox.removing", container=container_id, sandbox=sandbox)
+        case e.MeasureDisk():
+            log.debug("disk.measuring")
         case e.MakeVolume(path=path):
             log.info("volume.making", path=path)
         case e.RemoveVolume(path=path):

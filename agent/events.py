@@ -56,6 +56,22 @@ class SandboxRemoved(Record):
     container_id: ContainerId
 
 
+class SandboxFound(Record):
+    """Of an earlier life of this agent, and nobody's. changed_s: wall time of its last change."""
+
+    container_id: ContainerId
+    framework_id: FrameworkId
+    task_id: TaskId
+    sandbox: str
+    changed_s: float
+
+
+class DiskMeasured(Record):
+    """The answer to MeasureDisk. used: the part of the work directory's disk that is not free."""
+
+    used: float
+
+
 class VolumeMade(Record):
     path: str
 
@@ -76,6 +92,8 @@ AgentEvent = (
     | RuntimeEvent
     | HealthObserved
     | SandboxRemoved
+    | SandboxFound
+    | DiskMeasured
     | VolumeMade
     | VolumeRemoved
     | ShutdownRequested
@@ -128,6 +146,10 @@ class RemovalDue(Record):
     container_id: ContainerId
 
 
+class DiskDue(Record):
+    """Key: look how full the disk is."""
+
+
 # ---------------------------------------------------------------------------------- effects
 
 
@@ -166,6 +188,10 @@ class RemoveContainer(Record):
 class RemoveSandbox(Record):
     container_id: ContainerId
     sandbox: str
+
+
+class MeasureDisk(Record):
+    """Look how full the disk of the work directory is; DiskMeasured follows."""
 
 
 class MakeVolume(Record):
@@ -221,6 +247,7 @@ AgentEffect = (
     | KillContainer
     | RemoveContainer
     | RemoveSandbox
+    | MeasureDisk
     | MakeVolume
     | RemoveVolume
     | RenewLease

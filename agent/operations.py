@@ -143,7 +143,8 @@ class Operations:
                     f"the last volume on the disk {folder.path} is still being removed: try again "
                     "in a moment"
                 )
-        return created, [known[key] for key in old if key not in new]
+        # Of one whose record is set aside the data stays: nobody knows any more where it is.
+        return created, [known[key] for key in old if key not in new and key in known]
 
     def _change_folders(
         self, created: list[VolumeFolder], destroyed: list[VolumeFolder], out: Out

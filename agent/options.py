@@ -34,6 +34,9 @@ class AgentOptions:
     docker_publish_ip: where published ports listen; as a default everywhere, but on 127.0.0.1 if
     that is all that `ip` is.
     docker_cfs: cpus of Docker tasks are a limit, not only a weight.
+    gc_delay_s: how long sandboxes are kept; the fuller the disk, the shorter (`Cleaner`).
+    gc_disk_headroom: part of the disk that is kept free of them. forget_set_aside: delete the
+    stored records that can't be read, which are kept otherwise.
     launcher: `linux` holds each process task together by a control group, and is refused where none
     can be made; `posix` by its session alone; None: linux where that can be.
     """
@@ -52,6 +55,9 @@ class AgentOptions:
     docker_cfs: bool = True
     docker_remove_delay_s: float = 600.0
     gc_delay_s: float = 7 * 86400.0
+    gc_disk_headroom: float = 0.1
+    disk_watch_interval_s: float = 60.0
+    forget_set_aside: bool = False
     switch_user: bool = True
     launcher: str | None = None
     recover: str = "reconnect"
@@ -113,6 +119,8 @@ class AgentOptions:
             switch_user=self.switch_user,
             container_remove_delay_s=self.docker_remove_delay_s,
             gc_delay_s=self.gc_delay_s,
+            gc_disk_headroom=self.gc_disk_headroom,
+            disk_watch_interval_s=self.disk_watch_interval_s,
         )
 
     def docker_settings(self, environment_host: str | None) -> DockerSettings:

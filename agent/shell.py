@@ -9,6 +9,7 @@ import os
 import random
 import secrets
 import signal
+import stat
 import threading
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -16,12 +17,12 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from mezzo.clocks import MachineClock
-from mezzo.core import CancelTimer, SetTimer
+from mezzo.core import CancelTimer, Delete, SetTimer
 from mezzo.election.detector import detector_for
 from mezzo.errors import BadConfig
 from mezzo.http.guard import hosts_of_machine
 from mezzo.http.server import HttpServer
-from mezzo.ids import ConnId, ContainerId, IdSource
+from mezzo.ids import ConnId, ContainerId, FrameworkId, IdSource, TaskId
 from mezzo.log import get_logger
 from mezzo.messages.agent import MasterMessage
 from mezzo.record import replace
@@ -69,6 +70,8 @@ async def run_agent(options: AgentOptions) -> int:
         store = open_store(f"sqlite:{options.work_dir.resolve()}/meta/agent.db")
         try:
             _, stored = await opened(store, get_logger("agent"))
+            if options.forget_set_aside:
+                stored = await asyncio.to_thread(forget_set_aside, store, stored)
             shell = AgentShell(options, store, stored)
             return await shell.run()
         finally:
@@ -151,6 +154,9 @@ class AgentShell:
             self._runtimes[Kind.PROCESS]  # so that it looks for what earlier lives have left
         if Kind.DOCKER in config.containerizers:
             await self._look_for_engine()
+        for key, why in self._core.view().aside:
+            self._log.error("record.set_aside", key=key, error=why)
+        self._look_for_sandboxes()
         cleanup = self._options.recover == "cleanup"
         self._post(e.Started(boot_id(), cleanup, self._clock.now().mono_s))
         if threading.current_thread() is threading.main_thread():
@@ -233,6 +239,8 @@ class AgentShell:
                 runtimes[kind].remove(container_id, sandbox)
             case e.RemoveSandbox(container_id, sandbox):
                 self._remove_sandbox(container_id, sandbox)
+            case e.MeasureDisk():
+                self._measure_disk()
             case e.MakeVolume(path):
                 self._make_volume(path)
             case e.RemoveVolume(path, whole):
@@ -263,6 +271,34 @@ class AgentShell:
 
         self._loop.run_in_executor(None, remove_sandbox, sandbox).add_done_callback(done)
 
+    def _measure_disk(self) -> None:
+        def measure() -> float:
+            disk = os.statvfs(self._options.work_dir)
+            return (disk.f_blocks - disk.f_bfree) / max(1, disk.f_blocks)
+
+        def done(job: asyncio.Future[float]) -> None:
+            if job.exception() is None:
+                self._post(e.DiskMeasured(job.result()))
+            else:  # the work directory is gone: there is nothing to remove
+                self._log.error("disk.not_measured", error=str(job.exception()))
+
+        self._loop.run_in_executor(None, measure).add_done_callback(done)
+
+    def _look_for_sandboxes(self) -> None:
+        """Those that nobody knows are adopted by the core, and removed in their time."""
+
+        def done(job: asyncio.Future[list[e.SandboxFound]]) -> None:
+            if (error := job.exception()) is not None:
+                self._crash(error)
+                return
+            for found in job.result():
+                if not self._core.knows(found.container_id):
+                    self._log.warning("sandbox.unknown", path=found.sandbox, action="adopted")
+                    self._post(found)
+
+        job = self._loop.run_in_executor(None, sandboxes_in, self._options.work_dir.resolve())
+        job.add_done_callback(done)
+
     def _make_volume(self, path: str) -> None:
         """At once: the launch that follows needs it."""
         try:
@@ -285,6 +321,35 @@ class AgentShell:
 
         job = self._loop.run_in_executor(None, partial(remove_volume, path, whole=whole))
         job.add_done_callback(done)
+
+
+def sandboxes_in(work_dir: Path) -> list[e.SandboxFound]:
+    """All that lie there, whoever's. Blocks."""
+    found = []
+    for path in work_dir.glob("slaves/*/frameworks/*/executors/*/runs/*"):
+        with contextlib.suppress(OSError):
+            state = path.lstat()
+            if stat.S_ISDIR(state.st_mode):
+                framework, task = path.parts[-5], path.parts[-3]
+                found.append(
+                    e.SandboxFound(
+                        ContainerId(path.name),
+                        FrameworkId(framework),
+                        TaskId(task),
+                        str(path),
+                        max(0.0, state.st_mtime),
+                    )
+                )
+    return found
+
+
+def forget_set_aside(store: StateStore, stored: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    """Delete the records that can't be read; those that are left. Raises Corrupt, StoreError."""
+    aside = AgentState(stored).aside
+    for key, why in aside.items():
+        get_logger("agent").warning("record.deleted", key=key, error=why)
+    store.commit([Delete(key) for key in aside])
+    return {key: value for key, value in stored.items() if key not in aside}
 
 
 def check_comeback(known: AgentState, config: AgentConfig, options: AgentOptions) -> None:

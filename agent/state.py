@@ -22,7 +22,7 @@ from mezzo.core import Delete, Output, Put
 from mezzo.ids import AgentId, ContainerId, FrameworkId, TaskId
 from mezzo.model import AgentInfo, FrameworkInfo
 from mezzo.operations import OperationRecord
-from mezzo.record import Record, decode, encode
+from mezzo.record import Corrupt, Record, decode, encode
 from mezzo.resources import Resources
 
 from .containerizer.base import Kind
@@ -32,6 +32,8 @@ from .volumes import VolumeFolder, VolumeKey
 
 ENDED_MAX: Final = 10_000
 APPLIED_MAX: Final = 1_000
+# Who it is, whom it obeys, and what it has promised to keep.
+_VITAL: Final = ("agent/identity", "agent/epoch", "agent/resources")
 
 Out = Output[AgentEffect]
 K = TypeVar("K", bound=Hashable)
@@ -107,7 +109,12 @@ class AgentState:
     """Changes go through the methods, which append the writes to the step's output."""
 
     def __init__(self, stored: Mapping[str, bytes]) -> None:
-        """Read what the methods have written. Raises Corrupt."""
+        """Read what the methods have written.
+
+        One record that can't be read is set aside: it stays in the store, and all else works as if
+        it were not there. Raises Corrupt if it is one without which the agent is not itself.
+        """
+        self.aside: dict[str, str] = {}  # key -> why
         self.identity: Identity | None = None
         self.epoch = 0
         self.converted: Converted | None = None
@@ -120,38 +127,60 @@ class AgentState:
         self._by_container: dict[ContainerId, TaskKey] = {}
         ended: list[_Ended] = []
         applied: list[_Applied] = []
-        for key in sorted(stored):
-            value = stored[key]
-            kind, _, rest = key.partition("/")
-            match kind, rest:
-                case "agent", "identity":
-                    self.identity = decode(Identity, value)
-                case "agent", "epoch":
-                    self.epoch = decode(int, value)
-                case "agent", "resources":
-                    self.converted = decode(Converted, value)
-                case "agent", "proof":
-                    self.proof = decode(Proof, value)
-                case "framework", _:
-                    self.frameworks[FrameworkId(rest)] = decode(FrameworkInfo, value)
-                case "task", _:
-                    self._keep(decode(AgentTask, value))
-                case "ended", _:
-                    ended.append(decode(_Ended, value))
-                case "remains", _:
-                    remains = decode(Remains, value)
-                    self.remains[remains.container_id] = remains
-                case "operation", _:
-                    operation = decode(OperationRecord, value)
-                    self.operations[operation.uuid] = operation
-                case "applied", _:
-                    applied.append(decode(_Applied, value))
-                case "volume", _:
-                    self.folders[rest] = decode(VolumeFolder, value)
+        for key in sorted(stored):  # frameworks come before their tasks
+            try:
+                self._load(key, stored[key], ended, applied)
+            except Corrupt as error:
+                if key in _VITAL:
+                    raise Corrupt(
+                        f"{key} in the agent's store is damaged ({error}): bring back a copy of "
+                        "meta/agent.db in its work directory, or remove the folder meta: then it "
+                        "joins as a new agent, and what it ran is ended"
+                    ) from error
+                self.aside[key] = str(error)
         self._ended = _Ring[TaskKey](
             ENDED_MAX, ((e.number, (e.framework_id, e.task_id)) for e in ended)
         )
         self._applied = _Ring[bytes](APPLIED_MAX, ((a.number, a.uuid) for a in applied))
+
+    def _load(self, key: str, value: bytes, ended: list[_Ended], applied: list[_Applied]) -> None:
+        """Raises Corrupt."""
+        kind, _, rest = key.partition("/")
+        match kind, rest:
+            case "agent", "identity":
+                self.identity = decode(Identity, value)
+            case "agent", "epoch":
+                self.epoch = decode(int, value)
+            case "agent", "resources":
+                self.converted = decode(Converted, value)
+            case "agent", "proof":
+                self.proof = decode(Proof, value)
+            case "framework", _:
+                self.frameworks[FrameworkId(rest)] = decode(FrameworkInfo, value)
+            case "task", _:
+                self._load_task(key, decode(AgentTask, value))
+            case "ended", _:
+                ended.append(decode(_Ended, value))
+            case "remains", _:
+                remains = decode(Remains, value)
+                _check_key(key, f"remains/{remains.container_id}")
+                self.remains[remains.container_id] = remains
+            case "operation", _:
+                operation = decode(OperationRecord, value)
+                _check_key(key, _operation_key(operation.uuid))
+                self.operations[operation.uuid] = operation
+            case "applied", _:
+                applied.append(decode(_Applied, value))
+            case "volume", _:
+                folder = decode(VolumeFolder, value)
+                _check_key(key, f"volume/{folder.path}")
+                self.folders[rest] = folder
+
+    def _load_task(self, key: str, task: AgentTask) -> None:
+        _check_key(key, _task_key(task.key))
+        if task.framework_id not in self.frameworks:
+            raise Corrupt(f"its framework {task.framework_id} is not there, or set aside itself")
+        self._keep(task)
 
     # ---- reading
 
@@ -160,8 +189,11 @@ class AgentState:
         return None if key is None else self.tasks[key]
 
     def has_ended(self, key: TaskKey) -> bool:
-        """True for the last `ENDED_MAX` tasks that ended and were forgotten."""
-        return key in self._ended
+        """True for the last `ENDED_MAX` tasks that ended and were forgotten.
+
+        And for one whose record is set aside: it has been launched.
+        """
+        return key in self._ended or _task_key(key) in self.aside
 
     def has_applied(self, uuid: bytes) -> bool:
         """True for the last `APPLIED_MAX` conversions, done or refused."""
@@ -203,6 +235,7 @@ class AgentState:
             out.writes.append(Put(f"framework/{framework_id}", encode(info)))
 
     def put_task(self, task: AgentTask, out: Out) -> None:
+        self.aside.pop(_task_key(task.key), None)  # which it replaces
         self._keep(task)
         out.writes.append(Put(_task_key(task.key), encode(task)))
 
@@ -250,6 +283,11 @@ class AgentState:
         self.tasks[task.key] = task
         if task.container_id is not None:
             self._by_container[task.container_id] = task.key
+
+
+def _check_key(key: str, expected: str) -> None:
+    if key != expected:
+        raise Corrupt(f"it is the record of {expected}")
 
 
 def _task_key(key: TaskKey) -> str:

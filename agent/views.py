@@ -46,8 +46,14 @@ def shown_state(view: AgentView) -> dict[str, Any]:
         "used_resources": shown_resources(used(view)),
         **({} if view.drain is None else {"drain_config": _shown_drain(view.drain)}),
         "attributes": {attribute.name: attribute.shown for attribute in info.attributes},
+        **({"set_aside": _shown_aside(view)} if view.aside else {}),
         "frameworks": [{"id": id_, "tasks": tasks} for id_, tasks in frameworks.items()],
     }
+
+
+def _shown_aside(view: AgentView) -> list[dict[str, str]]:
+    """Not Mesos'."""
+    return [{"key": key, "why": why} for key, why in view.aside]
 
 
 def _shown_drain(config: DrainConfig) -> dict[str, Any]:

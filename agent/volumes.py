@@ -8,12 +8,15 @@ same id is in use. On a MOUNT disk a volume is the root of that disk (Mesos).
 from __future__ import annotations
 
 import posixpath
+from typing import Final
 
 from mezzo.errors import BadRequest
 from mezzo.record import Record
 from mezzo.resources import Kind, Resources
 
 from .containerizer.base import Mount
+
+_SET_ASIDE: Final = "(whose record is set aside)"  # no path: those are absolute
 
 VolumeKey = tuple[str, str]  # role, persistence id: unique on an agent
 
@@ -83,9 +86,12 @@ def _check_container_path(path: str) -> None:
 
 
 def mounts_of(resources: Resources, folders: dict[VolumeKey, VolumeFolder]) -> tuple[Mount, ...]:
-    """What a task with these resources sees, all of whose volumes are there."""
+    """What a task with these resources sees, all of whose volumes are there.
+
+    Of one whose record is set aside there is no folder, so the launch is refused by whoever looks.
+    """
     return tuple(
-        Mount(folders[key].path, kind.disk.container_path)
+        Mount(folders[key].path if key in folders else _SET_ASIDE, kind.disk.container_path)
         for key, kind in volumes_in(resources).items()
         if kind.disk is not None and kind.disk.container_path is not None
     )

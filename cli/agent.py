@@ -75,6 +75,24 @@ if TYPE_CHECKING:
 )
 @setting("--gc-delay", type=duration, default="1weeks", help="How long sandboxes are kept.")
 @setting(
+    "--gc-disk-headroom",
+    type=click.FloatRange(0, 1),
+    default=0.1,
+    help="Part of the disk to be kept free: the less there is, the sooner sandboxes go.",
+)
+@setting(
+    "--disk-watch-interval",
+    type=duration,
+    default="1mins",
+    help="How often it is looked how full the disk is.",
+)
+@setting(
+    "--forget-set-aside",
+    is_flag=True,
+    default=False,
+    help="Delete what is stored and can't be read; else it is kept, and shown in /state.",
+)
+@setting(
     "--switch-user/--no-switch-user",
     default=True,
     help="Whether process tasks run as the user that they name.",
@@ -116,6 +134,9 @@ def command(
     docker_cfs: bool,
     docker_remove_delay: float,
     gc_delay: float,
+    gc_disk_headroom: float,
+    disk_watch_interval: float,
+    forget_set_aside: bool,
     switch_user: bool,
     launcher: str | None,
     recover: str,
@@ -151,6 +172,9 @@ def command(
         docker_cfs=docker_cfs,
         docker_remove_delay_s=docker_remove_delay,
         gc_delay_s=gc_delay,
+        gc_disk_headroom=gc_disk_headroom,
+        disk_watch_interval_s=disk_watch_interval,
+        forget_set_aside=forget_set_aside,
         switch_user=switch_user,
         launcher=launcher,
         recover=recover,

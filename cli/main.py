@@ -32,6 +32,7 @@ _COMMANDS: Final = {
     "quota": Lazy("quota", "Look at, set and remove the quota of roles."),
     "weight": Lazy("weight", "Look at and set the weights of roles."),
     "maintenance": Lazy("maintenance", "Plan maintenance of machines, take them down and up."),
+    "quarantine": Lazy("quarantine", "Look at records that a master can't read, and delete them."),
     "master": Lazy("master", "Run a master."),
     "agent": Lazy("agent", "Run an agent; list, drain, deactivate, reactivate agents."),
     "marathon": Lazy("marathon", "Run Marathon, the framework for long-running services."),

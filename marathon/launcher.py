@@ -11,7 +11,7 @@ from mezzo.ids import ConnId, OfferId
 from mezzo.messages.scheduler import Accept, Decline, Revive, Suppress
 from mezzo.model import Filters, Offer, TaskInfo
 from mezzo.operations import Launch
-from mezzo.record import encode
+from mezzo.record import decode, encode
 from mezzo.resources import Resources
 
 from .app import App
@@ -239,6 +239,7 @@ class Launcher:
                 f"the record of an instance has {len(data)} bytes, more than {_RECORD_MAX_BYTES}: "
                 f"the attributes of agent {offer.agent_id} are too large"
             )
+        decode(Instance, data)  # what could not be loaded again is not launched
         task = make_task(app, record, found.resources, state.config.env_vars_prefix)
         return _Fit(record, data, task)
 

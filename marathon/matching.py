@@ -6,10 +6,12 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from mezzo.amounts import Ranges, Value, to_milli
 from mezzo.model import Attribute, Offer
 from mezzo.resources import Kind, Resources
+from mezzo.units import PORT_MAX
 
 from .app import App
 from .constraints import Place, satisfied
@@ -32,6 +34,7 @@ class Reason(StrEnum):
     FAULT = "AppFault"  # the app's data makes no sense; the queue's item tells what was wrong
 
 
+_ALL_PORTS: Final = Ranges(((1, PORT_MAX),))
 _SCALARS = (("cpus", Reason.CPUS), ("mem", Reason.MEM), ("disk", Reason.DISK))
 
 
@@ -86,7 +89,7 @@ def match(
         if not _take(name, to_milli(amount), usable, taken):
             return reason
     offered = [
-        (kind, value)
+        (kind, _ports(value))
         for kind, value in usable
         if kind.name == "ports" and isinstance(value, Ranges)
     ]
@@ -105,6 +108,14 @@ def _usable(left: Resources, roles: Sequence[str]) -> list[tuple[Kind, Value]]:
         if kind.role in roles and kind.disk is None and not kind.revocable and not kind.shared
     ]
     return sorted(kinds, key=lambda item: (item[0].role == "*", item[0].role))
+
+
+def _ports(offered: Ranges) -> Ranges:
+    """Those that there are: an agent may offer any numbers."""
+    pairs = offered.pairs
+    if not pairs or (pairs[0][0] > 0 and pairs[-1][1] <= PORT_MAX):
+        return offered
+    return offered.minus(offered.minus(_ALL_PORTS))
 
 
 def _take(

@@ -61,7 +61,6 @@ from .messages import (
     StopHealthChecks,
 )
 from .planner import Deployment
-from .state import DATA_ERRORS
 
 _ABDICATE_AFTER_S: Final = 0.5
 _HTTP_THREADS: Final = 24  # answers at the same time
@@ -261,7 +260,8 @@ class MarathonShell:
                 self._link.send(conn, call)
                 self._count_call(call)
             case Publish():
-                self._publish(effect)
+                self._term.publish(effect)
+                self._log_event(effect)
             case Faulted(app_id, fault, news):
                 self._metrics.count("marathon.apps.faults.counter")
                 if news:
@@ -285,17 +285,6 @@ class MarathonShell:
                 self.runtime.stop(MezzoError(f"the master refuses this framework: {reason}"))
             case _:
                 raise AssertionError(f"the runtime performs {effect!r}")
-
-    def _publish(self, event: Publish) -> None:
-        try:
-            self._term.hub.publish(event)
-        except DATA_ERRORS as error:  # what it tells of can't be rendered: that is only its loss
-            app_id = event.fields.get("appId") or event.fields.get("runSpecId")
-            self._metrics.count("marathon.events.unrenderable.counter")
-            self._log.error(
-                "event.unrenderable", event_type=event.type, app=app_id, error=str(error)
-            )
-        self._log_event(event)
 
     def _registered(self, framework_id: FrameworkId) -> None:
         self._term.framework_id = framework_id

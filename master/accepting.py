@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from mezzo.errors import BadRequest
-from mezzo.messages.scheduler import Accept, Update, UpdateOperationStatus
+from mezzo.messages.scheduler import (
+    Accept,
+    Answered,
+    Unreadable,
+    Update,
+    UpdateOperationStatus,
+)
 from mezzo.model import Offer
 from mezzo.operations import (
     Launch,
@@ -22,12 +28,15 @@ from .state import AgentEntry, FrameworkEntry, MasterState, Step
 
 def accept(state: MasterState, step: Step, framework: FrameworkEntry, call: Accept) -> None:
     """One that fails is skipped, and told to who wants to know; what is left goes back."""
+    for part in call.unreadable:
+        _answer_unreadable(step, framework, part)
     try:
         used = _check_offers(state, framework, call)
     except BadRequest as error:
         _refuse(state, step, framework, call, str(error))
         return
-    step.count("offers/accepted" if call.operations else "offers/declined", framework, len(used))
+    wants = call.operations or call.unreadable
+    step.count("offers/accepted" if wants else "offers/declined", framework, len(used))
     for offer in used:
         offers.remove(state, step, offer)
     offered = left = Resources.total(offer.resources for offer in used)
@@ -100,6 +109,19 @@ def _operate(
     except BadRequest as error:
         _answer(step, framework, operation, str(error), agent)
         return left
+
+
+def _answer_unreadable(step: Step, framework: FrameworkEntry, part: Unreadable) -> None:
+    """Whoever asked for it hears of it, however little could be read of whom it was for."""
+    if part.task_id is not None:
+        reason = Reason.TASK_GROUP_INVALID if part.group else Reason.TASK_INVALID
+        status = step.status(part.task_id, TaskState.ERROR, reason, part.why)
+        step.to_framework(framework, Update(status))
+    elif part.operation_id is not None:
+        told = OperationStatus(OperationState.ERROR, part.operation_id, part.why)
+        step.to_framework(framework, UpdateOperationStatus(told))
+    else:
+        step.to_framework(framework, Answered("ACCEPT", part.why))
 
 
 def _answer(

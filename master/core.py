@@ -37,12 +37,12 @@ from . import (
     executors,
     frameworks,
     inverse_offers,
+    loading,
     maintenance,
     metrics,
     offers,
     operations,
     operators,
-    registry,
     removal,
     roles,
     subscribing,
@@ -52,8 +52,10 @@ from .events import (
     AgentSaid,
     CloseStream,
     FrameworkSaid,
+    LaunchUnsent,
     MasterEffect,
     MasterEvent,
+    NoteSetAside,
     OperatorAsked,
     OperatorJoined,
     Started,
@@ -79,7 +81,7 @@ class MasterCore:
         rng: random.Random,
     ) -> None:
         self.state = MasterState.new(config, epoch, rng)
-        registry.load(self.state, stored)
+        loading.load(self.state, stored)
 
     def step(self, event: MasterEvent, now: Instant) -> Output[MasterEffect]:
         step = Step(self.state, now)
@@ -109,6 +111,8 @@ class MasterCore:
                 operators.asked(state, step, request, operator_call)
             case OperatorJoined(conn=conn, resume=resume):
                 operators.joined(state, step, conn, resume)
+            case LaunchUnsent(conn=conn, message=launch, why=why):
+                tasks.launch_unsent(state, step, conn, launch, why)
             case WhitelistChanged(hostnames=hostnames):
                 state.allocator.set_whitelist(hostnames)
             case Started():
@@ -117,6 +121,8 @@ class MasterCore:
     def _started(self, step: Step) -> None:
         state = self.state
         state.elected_s = step.now.wall_s
+        for key, why in state.set_aside.items():
+            step.do(NoteSetAside(key, why))
         frameworks.recover(state, step)
         roles.recover(state, step)
         maintenance.shut_down(state, step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mezzo.core import CancelTimer, SetTimer, TimerFired
 from mezzo.ids import ConnId, FrameworkId
-from mezzo.messages.agent import AgentMessage, MasterMessage
+from mezzo.messages.agent import AgentMessage, MasterMessage, RunGroup, RunTask
 from mezzo.messages.operator import OperatorCall, OperatorEvent, OperatorResponse, Resume
 from mezzo.messages.scheduler import Call, Event
 from mezzo.record import Record
@@ -49,6 +49,14 @@ class WhitelistChanged(Record):
     hostnames: tuple[str, ...] | None
 
 
+class LaunchUnsent(Record):
+    """What was to be launched on an agent could not be sent to it."""
+
+    conn: ConnId
+    message: RunTask | RunGroup
+    why: str
+
+
 class StreamClosed(Record):
     """A stream of any peer ended."""
 
@@ -62,6 +70,7 @@ MasterEvent = (
     | OperatorAsked
     | OperatorJoined
     | WhitelistChanged
+    | LaunchUnsent
     | StreamClosed
     | TimerFired
 )
@@ -114,6 +123,13 @@ class NoteDenied(Record):
     reason: str
 
 
+class NoteSetAside(Record):
+    """Log that a stored record can't be read, and why."""
+
+    key: str
+    reason: str
+
+
 class GiveUp(Record):
     """End this term: something is so wrong that going on would harm. Another master may try."""
 
@@ -135,6 +151,7 @@ MasterEffect = (
     | CloseStream
     | NoteIgnored
     | NoteDenied
+    | NoteSetAside
     | GiveUp
     | SetTimer
     | CancelTimer

@@ -62,11 +62,7 @@ def update_schedule(
     state: MasterState, step: Step, call: m.UpdateMaintenanceSchedule
 ) -> m.OperatorResponse:
     """The new schedule takes the place of the old one. What is down must be in it."""
-    for window in call.schedule.windows:
-        _check_unavailability(window.unavailability)
-        if not window.machine_ids:
-            raise BadRequest("a maintenance window names no machines: name some, or leave it out")
-    _check_machines([id_ for window in call.schedule.windows for id_ in window.machine_ids])
+    check_schedule(call.schedule)
     record = MaintenanceRecord(call.schedule)
     machines = Machines(record)
     size = len(encode(replace(record, down=tuple(name_of(each.id) for each in machines.planned))))
@@ -160,6 +156,15 @@ def shut_down(state: MasterState, step: Step) -> None:
 
 
 # ---------------------------------------------------------------------------------- checks
+
+
+def check_schedule(schedule: m.MaintenanceSchedule) -> None:
+    """What can be said of it alone. Raises BadRequest."""
+    for window in schedule.windows:
+        _check_unavailability(window.unavailability)
+        if not window.machine_ids:
+            raise BadRequest("a maintenance window names no machines: name some, or leave it out")
+    _check_machines([id_ for window in schedule.windows for id_ in window.machine_ids])
 
 
 def _find(state: MasterState, machines: tuple[MachineId, ...]) -> list[Planned]:

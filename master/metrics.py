@@ -169,6 +169,7 @@ def _of_the_master(state: MasterState, now_s: float) -> Iterator[tuple[str, floa
         yield f"master/{name}", count
     yield "master/elected", 1
     yield "master/uptime_secs", now_s - state.elected_s
+    yield "master/set_aside_records", len(state.set_aside)
     yield "master/outstanding_offers", len(state.offers)
     yield "master/operator_event_stream_subscribers", len(state.operators)
     yield from _of_agents(state)

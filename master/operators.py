@@ -15,6 +15,7 @@ from . import (
     draining,
     explaining,
     frameworks,
+    loading,
     maintenance,
     metrics,
     operations,
@@ -95,6 +96,8 @@ ANSWERS: Final[Mapping[type[Record], Answerer]] = {
     m.StartMaintenance: maintenance.start,
     m.StopMaintenance: maintenance.stop,
     m.Explain: explaining.explain,
+    m.GetSetAside: _reading(loading.set_aside),
+    m.DeleteSetAside: loading.delete,
 }
 
 # ---------------------------------------------------------------------------------- the stream

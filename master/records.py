@@ -6,6 +6,7 @@ from typing import Literal
 
 from mezzo.model import AgentCapability, AgentInfo, DrainInfo, FrameworkInfo
 from mezzo.record import Record
+from mezzo.units import WallSeconds
 
 
 class AgentRecord(Record):
@@ -14,13 +15,13 @@ class AgentRecord(Record):
     info: AgentInfo
     version: str
     boot_id: str
-    registered_s: float
+    registered_s: WallSeconds
     condition: Literal["ADMITTED", "UNREACHABLE", "GONE"] = "ADMITTED"
-    since_s: float | None = None  # of UNREACHABLE and GONE
+    since_s: WallSeconds | None = None  # of UNREACHABLE and GONE
     capabilities: tuple[AgentCapability, ...] = ()
     deactivated: bool = False
     drain: DrainInfo | None = None
-    drain_start_s: float | None = None
+    drain_start_s: WallSeconds | None = None
 
 
 class FrameworkRecord(Record):
@@ -28,6 +29,6 @@ class FrameworkRecord(Record):
     away survives the master's failover."""
 
     info: FrameworkInfo
-    registered_s: float
-    deadline_s: float | None = None  # it is away, and is given up then
-    unregistered_s: float | None = None  # completed, its id can't be used any more
+    registered_s: WallSeconds
+    deadline_s: WallSeconds | None = None  # it is away, and is given up then
+    unregistered_s: WallSeconds | None = None  # completed, its id can't be used any more

@@ -1,26 +1,19 @@
-"""What the master keeps in the store, and how it comes back."""
+"""What the master keeps in the store. How it comes back is in loading.py."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.messages.operator import QuotaConfig, WeightInfo
 from mezzo.model import AgentInfo, FrameworkInfo
-from mezzo.record import decode, encode
+from mezzo.record import encode
+from mezzo.units import SECONDS_MAX
 
-from .machines import Machines, MaintenanceRecord
+from .machines import MaintenanceRecord
 from .records import AgentRecord, FrameworkRecord
-from .state import (
-    AgentEntry,
-    FrameworkEntry,
-    MasterState,
-    Standing,
-    Step,
-    UnreachableAgent,
-)
+from .state import AgentEntry, FrameworkEntry, Standing, Step
 
 INFO_MAX_BYTES: Final = 65_536
 
@@ -98,55 +91,13 @@ def entry_of(agent_id: AgentId, record: AgentRecord) -> AgentEntry:
 
 def keep_framework(step: Step, framework: FrameworkEntry) -> None:
     """No write if it is stored like this already: some come and go all the time."""
+    deadline_s = framework.deadline_s
     record = FrameworkRecord(
         framework.info,
         framework.registered_s or 0.0,
-        framework.deadline_s,
+        None if deadline_s is None else min(deadline_s, SECONDS_MAX),
         framework.unregistered_s,
     )
     if (stored := encode(record)) != framework.stored:
         framework.stored = stored
         step.put(framework_key(framework.id), record)
-
-
-def load(state: MasterState, stored: Mapping[str, bytes]) -> None:
-    """Fill the fresh state of a new leader. Agents and frameworks are known but not back yet."""
-    for key in sorted(stored):
-        kind, _, id_ = key.partition("/")
-        if kind == "agent":
-            _load_agent(state, AgentId(id_), decode(AgentRecord, stored[key]))
-        elif kind == "framework":
-            _load_framework(state, FrameworkId(id_), decode(FrameworkRecord, stored[key]))
-        elif kind == "weight":
-            state.weights[id_] = decode(WeightInfo, stored[key]).weight
-        elif kind == "quota":
-            state.quotas[id_] = decode(QuotaConfig, stored[key])
-        elif kind == "maintenance":
-            state.machines = Machines(decode(MaintenanceRecord, stored[key]))
-    # The oldest are forgotten first.
-    by_end = sorted(state.completed.values(), key=lambda entry: entry.unregistered_s or 0.0)
-    state.completed = {entry.id: entry for entry in by_end}
-
-
-def _load_agent(state: MasterState, agent_id: AgentId, record: AgentRecord) -> None:
-    if record.condition == "GONE":
-        state.gone[agent_id] = record.since_s or 0.0
-    elif record.condition == "UNREACHABLE":
-        state.unreachable[agent_id] = UnreachableAgent(agent_id, record)
-    else:
-        state.admit(entry_of(agent_id, record))
-
-
-def _load_framework(state: MasterState, framework_id: FrameworkId, record: FrameworkRecord) -> None:
-    entry = FrameworkEntry(
-        framework_id,
-        record.info,
-        recovered=record.unregistered_s is None,
-        deadline_s=record.deadline_s,
-        registered_s=record.registered_s,
-        unregistered_s=record.unregistered_s,
-        stored=encode(record),
-    )
-    (state.completed if record.unregistered_s is not None else state.frameworks)[framework_id] = (
-        entry
-    )

@@ -65,12 +65,7 @@ def update_weights(state: MasterState, step: Step, call: m.UpdateWeights) -> m.O
     infos = call.weight_infos
     _check_each_once(info.role for info in infos)
     for info in infos:
-        check_usable(state.config.roles, info.role)
-        if not 0 < info.weight < WEIGHT_MAX:
-            raise BadRequest(
-                f"the weight of role {info.role!r} is {info.weight}: give one above 0 and below "
-                f"{WEIGHT_MAX:g}"
-            )
+        check_weight(state.config.roles, info)
     _check_size(infos)
     changed = [info for info in infos if state.weights.get(info.role) != info.weight]
     for info in changed:
@@ -82,6 +77,16 @@ def update_weights(state: MasterState, step: Step, call: m.UpdateWeights) -> m.O
         for offer in list(state.offers.values()):
             offers.rescind(state, step, offer)
     return m.Done()
+
+
+def check_weight(allowed: tuple[str, ...] | None, info: m.WeightInfo) -> None:
+    """`allowed`: see `check_usable`. Raises BadRequest."""
+    check_usable(allowed, info.role)
+    if not 0 < info.weight < WEIGHT_MAX:
+        raise BadRequest(
+            f"the weight of role {info.role!r} is {info.weight}: give one above 0 and below "
+            f"{WEIGHT_MAX:g}"
+        )
 
 
 def _is_in(framework: FrameworkEntry, roles: Iterable[str]) -> bool:
@@ -102,7 +107,7 @@ def update_quota(state: MasterState, step: Step, call: m.UpdateQuota) -> m.Opera
     configs = call.quota_configs
     _check_each_once(config.role for config in configs)
     for config in configs:
-        _check_config(state, config)
+        check_config(state.config.roles, config)
     _check_size(configs)
     if not call.force:
         for config in configs:
@@ -179,10 +184,11 @@ def _amounts(guarantee: Resources) -> dict[str, Thousandths]:
     return out
 
 
-def _check_config(state: MasterState, config: m.QuotaConfig) -> None:
-    """What can be said of it alone (Mesos `quota::validate`). Raises BadRequest."""
+def check_config(allowed: tuple[str, ...] | None, config: m.QuotaConfig) -> None:
+    """What can be said of it alone (Mesos `quota::validate`). `allowed`: see `check_usable`.
+    Raises BadRequest."""
     role = config.role
-    check_usable(state.config.roles, role)
+    check_usable(allowed, role)
     if role == "*":
         raise BadRequest("quota can't be set for role '*': name another")
     if "/" in role:

@@ -25,7 +25,7 @@ from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
 from mezzo.model import Address, FaultDomain, MasterInfo
-from mezzo.record import encode
+from mezzo.record import Record, encode
 from mezzo.runtime import Runtime
 from mezzo.store.base import StateStore
 from mezzo.store.open import open_store
@@ -42,10 +42,12 @@ from .events import (
     CloseStream,
     FrameworkSaid,
     GiveUp,
+    LaunchUnsent,
     MasterEffect,
     MasterEvent,
     NoteDenied,
     NoteIgnored,
+    NoteSetAside,
     OperatorAsked,
     OperatorJoined,
     Publish,
@@ -213,6 +215,12 @@ class MasterShell:
     def closed(self, conn: ConnId) -> None:
         self.runtime.post(StreamClosed(conn))
 
+    def unsent(self, conn: ConnId, message: Record, why: str) -> None:
+        """A launch that could not be sent ends its tasks. All else is repeated, asked for again or
+        of no importance: the line in the log is enough."""
+        if isinstance(message, (am.RunTask, am.RunGroup)):
+            self.runtime.post(LaunchUnsent(conn, message, why))
+
     # ---- what goes out
 
     def perform(self, effect: MasterEffect) -> None:
@@ -230,7 +238,7 @@ class MasterShell:
                 self._server.send_snapshot(conn, sequence, event)
             case Answer(request=request, sequence=sequence, response=response):
                 if isinstance(response, om.Metrics):
-                    response = completed(response, self._runs, self._commits)
+                    response = completed(response, self._runs, self._commits, self._server.unsent)
                 self._server.answer(request, sequence, response)
             case CloseStream(conn=conn):
                 self._server.close(conn)
@@ -238,6 +246,8 @@ class MasterShell:
                 self._log.warning("agent.ignored", reason=reason)
             case NoteDenied(peer=peer, what=what, reason=reason):
                 self._log.warning("message.denied", peer=peer, what=what, reason=reason)
+            case NoteSetAside(key=key, reason=reason):
+                self._log.error("record.set_aside", key=key, reason=reason)
             case GiveUp(reason=reason):
                 self._log.error("term.given_up", reason=reason)
                 self.runtime.stop(LeadershipLost(reason))

@@ -299,6 +299,7 @@ class MasterState:
     operators: dict[ConnId, None] = field(default_factory=dict)  # the oldest first
     journal: Journal = field(default_factory=Journal)
     counters: dict[str, int] = field(default_factory=dict)  # by Mesos' names: see metrics.py
+    set_aside: dict[str, str] = field(default_factory=dict)  # key in the store -> why
     weights: dict[str, float] = field(default_factory=dict)  # by role; those that were set
     quotas: dict[str, QuotaConfig] = field(default_factory=dict)  # by role
     pings: Pings = field(default_factory=Pings)
@@ -391,9 +392,11 @@ class Step(Output[MasterEffect]):
     def put(self, key: str, value: Record) -> None:
         stored = encode(value)
         self._bytes += len(stored)
+        self.state.set_aside.pop(key, None)  # it is replaced
         self.writes.append(Put(key, stored))
 
     def delete(self, key: str) -> None:
+        self.state.set_aside.pop(key, None)
         self.writes.append(Delete(key))
 
     def do(self, effect: MasterEffect) -> None:

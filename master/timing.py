@@ -95,9 +95,10 @@ class TimedStore:
         self._store.close()
 
 
-def completed(metrics: Metrics, runs: Series, commits: Series) -> Metrics:
-    """The core's metrics, with those that it can't know."""
+def completed(metrics: Metrics, runs: Series, commits: Series, unsent: int) -> Metrics:
+    """The core's metrics, with those that it can't know. `unsent`: how much could not be sent."""
     more = [
+        Metric("master/messages_unsent", float(unsent)),
         *runs.metrics("allocator/mesos/allocation_run_ms"),
         *commits.metrics("registrar/state_store_ms"),
         *_system(),

@@ -68,6 +68,7 @@ class Relay:
             on_said=self._on_said,
             on_close=self._on_close,
             on_down=self._on_down,
+            on_too_large=self._on_too_large,
         )
         self._server = grpc.aio.server(options=SERVER_OPTIONS)
         # Without (de)serializers: batches pass as the bytes that they are.
@@ -121,6 +122,12 @@ class Relay:
             return
         stream.put(batch)
 
+    def _on_too_large(self, number: int) -> None:
+        """What the agent said is lost, and it would not know: it comes again, and says it anew."""
+        stream = self._agents.get(number)
+        if stream is not None:
+            stream.abort("a message is larger than a relay can pass on: make it smaller")
+
     def _on_close(self, number: int) -> None:
         stream = self._agents.get(number)
         if stream is not None:
@@ -144,7 +151,7 @@ class Relay:
                 self._link.said(conn, number, batch)
 
         try:
-            await stream.serve(context, read())
+            await stream.serve(context, read(), self._log)
         finally:
             self._ended(number)
 

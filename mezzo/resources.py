@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
+import msgspec
+
 from mezzo.amounts import (
     MILLI,
     Items,
@@ -302,27 +304,20 @@ class Resources:
         """Read what `to_plain` gave, also after a trip through JSON. Raises BadRequest for a value
         that is out of bounds, and what comes of data of another form."""
         amounts: dict[Kind, Value] = {}
-        for (name, reservations, disk, revocable, shared), raw in plain:
-            kind = Kind(
-                name,
-                tuple(
-                    Reservation(t, role, principal, tuple((k, v) for k, v in labels))
-                    for t, role, principal, labels in reservations
-                ),
-                None if disk is None else Disk(disk[0] and DiskSource(*disk[0]), *disk[1:]),
-                revocable,
-                shared,
-            )
+        for (*described,), raw in plain:
+            if len(described) != len(Kind._fields):
+                raise ValueError(f"{described} is no kind of resource")
+            kind = msgspec.convert(described, Kind)
             value: Value
-            if isinstance(raw, int):
+            if type(raw) is int:
                 value = raw
-            elif raw[0] == "Ranges":
-                value = Ranges(tuple((begin, end) for begin, end in raw[1]))
+            elif raw[0] == Ranges.__name__:
+                value = Ranges.of(msgspec.convert(raw[1], list[tuple[int, int]]))
             else:
-                value = Items(tuple(raw[1]))
-            check_value(name, value)
+                value = Items.of(msgspec.convert(raw[1], list[str]))
+            check_value(kind.name, value)
             amounts[kind] = value
-        return cls._wrap(amounts)
+        return cls(amounts)
 
     @classmethod
     def parse(cls, text: str) -> Resources:

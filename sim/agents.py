@@ -20,6 +20,7 @@ from mezzo.agent.events import (
     MasterDown,
     MasterSaid,
     MasterUp,
+    MeasureDisk,
     ProbeHealth,
     RecoverContainers,
     RemoveContainer,
@@ -211,6 +212,8 @@ class VirtualAgent:
                 self.machine.remove(container_id)
             case RemoveSandbox(container_id=container_id):
                 self.process.post(SandboxRemoved(container_id))
+            case MeasureDisk():
+                pass  # a simulated disk is never full
             case ProbeHealth(container_id=container_id):
                 self._world.after(0.05, self.process.post, HealthObserved(container_id, True))
             case MakeVolume(path=path):

@@ -18,6 +18,7 @@ from mezzo.master.events import (
     MasterEffect,
     NoteDenied,
     NoteIgnored,
+    NoteSetAside,
     OperatorAsked,
     Publish,
     Started,
@@ -147,7 +148,7 @@ class VirtualMaster(Candidate):
                 reply = self._replies.pop(request, None)
                 if reply is not None:
                     reply(response)
-            case Publish() | ToOperator() | NoteIgnored() | NoteDenied():
+            case Publish() | ToOperator() | NoteIgnored() | NoteDenied() | NoteSetAside():
                 pass  # nobody watches
             case SetTimer() | CancelTimer():
                 raise AssertionError("the process sets timers itself")

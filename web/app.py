@@ -19,7 +19,7 @@ from mezzo.metrics import CONTENT_TYPE, REGISTRY, exposition
 from . import marathon
 from .feed import Feed
 from .follower import Follower
-from .mesos_state import MESOS_VERSION, state_json
+from .mesos_state import MESOS_VERSION, state_bytes
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -119,7 +119,7 @@ def _cached_state(follower: Follower) -> Callable[[], bytes]:
         at = (view.epoch, view.sequence)
         # Two threads may both make it; what they make is equal.
         if made is None or made[0] != at:
-            made = (at, orjson.dumps(state_json(view, master)))
+            made = (at, state_bytes(view, master))
         return made[1]
 
     return state

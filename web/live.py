@@ -14,6 +14,7 @@ from mezzo.model import Task
 from mezzo.record import Record
 from mezzo.resources import Resources
 
+from . import left_out
 from .replica import TaskKey, View
 
 Json = dict[str, Any]
@@ -120,7 +121,14 @@ def amounts(resources: Resources) -> Json:
 
 
 def _changed(old: Mapping[K, T], new: Mapping[K, T], doc: Callable[[T], Json]) -> Json:
-    out: Json = {key: doc(each) for key, each in new.items() if old.get(key) is not each}
+    out: Json = {}
+    for key, each in new.items():
+        if old.get(key) is not each:
+            try:
+                out[key] = doc(each)
+            except Exception as error:  # noqa: BLE001 - one object's data hurts only that object
+                left_out.note(doc.__name__, key, error)
+                out[key] = None
     out.update({key: None for key in old if key not in new})
     return out
 

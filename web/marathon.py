@@ -6,12 +6,14 @@ Where Marathon is, it says itself: the `webui_url` that it registered with at th
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
 from mezzo.errors import MezzoError
 from mezzo.http.forward import NotForwarded, Patience, Reply, exchange, next_via
 
+from .masking import masked
 from .replica import View
 
 FRAMEWORK_NAME: Final = "marathon"
@@ -43,7 +45,10 @@ def readable(target: str) -> bool:
 
 
 def get(base_url: str, target: str, via: str) -> Reply:
-    """One GET; the target goes on as it came. Raises NoMarathon, NotForwarded."""
+    """One GET; the target goes on as it came. Secrets of apps are masked (see masking.py).
+
+    Raises NoMarathon, NotForwarded.
+    """
     try:
         url = urlsplit(base_url)
         host, port = url.hostname, url.port or 80
@@ -53,6 +58,9 @@ def get(base_url: str, target: str, via: str) -> Reply:
         raise NoMarathon(f"Marathon registered with {base_url!r}, which is no http address")
     fields = [("Accept", "application/json"), (VIA, next_via(via, _OWN_NAME))]
     try:
-        return exchange(host, port, "GET", f"{url.path}{target}", fields, b"", _PATIENCE)
+        reply = exchange(host, port, "GET", f"{url.path}{target}", fields, b"", _PATIENCE)
+        return replace(reply, body=masked(reply.body))
     except NotForwarded as error:
         raise NotForwarded(error.status, f"Marathon at {base_url}: {error}") from error
+    except ValueError as error:
+        raise NotForwarded(502, f"Marathon at {base_url}: its answer is no JSON") from error

@@ -15,6 +15,7 @@ from mezzo.model import AgentInfo, DrainInfo, Label, MasterInfo, Task, TaskStatu
 from mezzo.resources import Resources
 from mezzo.states import TaskState
 
+from .left_out import shown, to_json
 from .replica import View
 
 Json = dict[str, Any]
@@ -23,8 +24,13 @@ Json = dict[str, Any]
 MESOS_VERSION = "1.11.0"
 
 
-def state_json(view: View, master: Master) -> Json:
-    """The whole of `/state`."""
+def state_bytes(view: View, master: Master) -> bytes:
+    """`/state` as it is sent."""
+    return to_json(lambda careful: state_json(view, master, careful=careful))
+
+
+def state_json(view: View, master: Master, *, careful: bool = False) -> Json:
+    """The whole of `/state`. careful: see `shown`."""
     info = master.master_info
     agents = list(view.agents.values())
     completed = _by_framework(view.completed_tasks.values())
@@ -39,10 +45,12 @@ def state_json(view: View, master: Master) -> Json:
         "leader_info": _leader(info),
         "activated_slaves": sum(agent.active for agent in agents),
         "deactivated_slaves": sum(not agent.active for agent in agents),
-        "slaves": [agent_json(agent) for agent in agents],
-        "recovered_slaves": [_agent_info(info) for info in view.recovered_agents.values()],
-        "frameworks": _frameworks(view.frameworks, _by_framework(view.tasks.values()), completed),
-        "completed_frameworks": _frameworks(view.completed_frameworks, {}, completed),
+        "slaves": shown("slave", view.agents, agent_json, careful=careful),
+        "recovered_slaves": shown("slave", view.recovered_agents, _agent_info, careful=careful),
+        "frameworks": _frameworks(
+            view.frameworks, _by_framework(view.tasks.values()), completed, careful
+        ),
+        "completed_frameworks": _frameworks(view.completed_frameworks, {}, completed, careful),
         "orphan_tasks": [],
         "unregistered_frameworks": [],
         "flags": {},
@@ -153,14 +161,25 @@ def _frameworks(
     frameworks: dict[FrameworkId, FrameworkView],
     tasks: dict[FrameworkId, list[Task]],
     completed: dict[FrameworkId, list[Task]],
+    careful: bool,
 ) -> list[Json]:
-    return [
-        _framework(framework, tasks.get(framework_id, []), completed.get(framework_id, []))
-        for framework_id, framework in frameworks.items()
-    ]
+    def one(framework: FrameworkView) -> Json:
+        id_ = framework.framework_info.id or FrameworkId("")
+        return _framework(framework, tasks.get(id_, []), completed.get(id_, []), careful)
+
+    return shown("framework", frameworks, one, careful=careful)
 
 
-def _framework(framework: FrameworkView, tasks: list[Task], completed: list[Task]) -> Json:
+def _tasks(tasks: Iterable[Task], careful: bool) -> list[Json]:
+    by_id = {task.task_id: task for task in tasks}
+    return shown("task", by_id, task_json, careful=careful)
+
+
+def _framework(
+    framework: FrameworkView, tasks: list[Task], completed: list[Task], careful: bool
+) -> Json:
+    away = [task for task in tasks if task.state is TaskState.UNREACHABLE]
+    here = [task for task in tasks if task.state is not TaskState.UNREACHABLE]
     info = framework.framework_info
     roles = info.all_roles
     return (
@@ -185,9 +204,9 @@ def _framework(framework: FrameworkView, tasks: list[Task], completed: list[Task
                 framework.allocated_resources + framework.offered_resources
             ),
             "labels": _labels(info.labels),
-            "tasks": [task_json(t) for t in tasks if t.state is not TaskState.UNREACHABLE],
-            "unreachable_tasks": [task_json(t) for t in tasks if t.state is TaskState.UNREACHABLE],
-            "completed_tasks": [task_json(t) for t in completed],
+            "tasks": _tasks(here, careful),
+            "unreachable_tasks": _tasks(away, careful),
+            "completed_tasks": _tasks(completed, careful),
             "offers": [],
             "executors": [],
         }

@@ -6,6 +6,8 @@ is not the same object any more.
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from itertools import islice
 from typing import Final
 
 from mezzo.ids import AgentId, FrameworkId, TaskId
@@ -57,6 +59,40 @@ class Gap(Exception):
     """The stream does not continue what the replica holds: subscribe again."""
 
 
+class _Tasks:
+    """Tasks in the order in which they came, `most` of each framework: its oldest makes room.
+
+    What a change costs does not depend on how many there are.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self.all: dict[TaskKey, Task] = {}
+        self._most = most
+        self._of: dict[FrameworkId, OrderedDict[TaskId, None]] = {}
+
+    def put(self, task: Task) -> None:
+        """One that is there keeps its place."""
+        mine = self._of.setdefault(task.framework_id, OrderedDict())
+        if task.task_id not in mine:
+            if len(mine) == self._most:
+                oldest, _ = mine.popitem(last=False)
+                del self.all[(task.framework_id, oldest)]
+            mine[task.task_id] = None
+        self.all[_key(task)] = task
+
+    def drop(self, key: TaskKey) -> None:
+        """No error if it is not there."""
+        if self.all.pop(key, None) is not None:
+            mine = self._of[key[0]]
+            del mine[key[1]]
+            if not mine:
+                del self._of[key[0]]
+
+    def drop_all_of(self, framework_id: FrameworkId) -> None:
+        for task_id in self._of.pop(framework_id, ()):
+            del self.all[(framework_id, task_id)]
+
+
 class Replica:
     """Apply every event of one stream, in order. After `Gap`, apply a fresh stream."""
 
@@ -67,9 +103,8 @@ class Replica:
         self._recovered: dict[AgentId, AgentInfo] = {}
         self._frameworks: dict[FrameworkId, FrameworkView] = {}
         self._completed_frameworks: dict[FrameworkId, FrameworkView] = {}
-        self._tasks: dict[TaskKey, Task] = {}
-        self._completed: dict[TaskKey, Task] = {}
-        self._completed_counts: dict[FrameworkId, int] = {}
+        self._tasks = _Tasks()
+        self._completed = _Tasks(COMPLETED_TASKS_MAX)
 
     def view(self) -> View:
         """What is known now."""
@@ -80,8 +115,8 @@ class Replica:
             dict(self._recovered),
             dict(self._frameworks),
             dict(self._completed_frameworks),
-            dict(self._tasks),
-            dict(self._completed),
+            dict(self._tasks.all),
+            dict(self._completed.all),
         )
 
     @property
@@ -120,12 +155,12 @@ class Replica:
         self._recovered = {info.id: info for info in agents.recovered_agents if info.id}
         self._frameworks = _by_id(frameworks.frameworks)
         self._completed_frameworks = _by_id(frameworks.completed_frameworks)
-        self._tasks = {}
-        self._completed = {}
-        self._completed_counts = {}
+        self._tasks = _Tasks()
+        self._completed = _Tasks(COMPLETED_TASKS_MAX)
         # Those that have ended and are not acknowledged are among the tasks: the latest ends.
         for task in (*tasks.completed_tasks, *tasks.tasks, *tasks.unreachable_tasks):
             self._put(task)
+        self._forget_surplus()
 
     def _change(self, event: OperatorEvent) -> None:
         match event:
@@ -152,27 +187,15 @@ class Replica:
                 pass
 
     def _find(self, key: TaskKey) -> Task | None:
-        return self._tasks.get(key) or self._completed.get(key)
+        return self._tasks.all.get(key) or self._completed.all.get(key)
 
     def _put(self, task: Task) -> None:
         if task.state.terminal:
-            self._tasks.pop(_key(task), None)
-            self._complete(task)
+            self._tasks.drop(_key(task))
+            self._completed.put(task)
         else:
-            self._tasks[_key(task)] = task
-            if self._completed.pop(_key(task), None) is not None:  # it was thought to be lost
-                self._completed_counts[task.framework_id] -= 1
-
-    def _complete(self, task: Task) -> None:
-        """The oldest one of the same framework makes room."""
-        key, framework_id = _key(task), task.framework_id
-        if key not in self._completed:
-            count = self._completed_counts.get(framework_id, 0)
-            if count == COMPLETED_TASKS_MAX:
-                del self._completed[next(k for k in self._completed if k[0] == framework_id)]
-            else:
-                self._completed_counts[framework_id] = count + 1
-        self._completed[key] = task
+            self._completed.drop(_key(task))  # it was thought to be lost
+            self._tasks.put(task)
 
     def _remove_framework(self, framework_id: FrameworkId) -> None:
         framework = self._frameworks.pop(framework_id, None)
@@ -180,9 +203,15 @@ class Replica:
             return
         done = replace(framework, active=False, connected=False)
         self._completed_frameworks[framework_id] = done
-        self._tasks = {key: task for key, task in self._tasks.items() if key[0] != framework_id}
-        if len(self._completed_frameworks) > COMPLETED_FRAMEWORKS_MAX:
-            del self._completed_frameworks[next(iter(self._completed_frameworks))]
+        self._tasks.drop_all_of(framework_id)
+        self._forget_surplus()
+
+    def _forget_surplus(self) -> None:
+        """The oldest of too many completed frameworks, with all that was known of them."""
+        surplus = len(self._completed_frameworks) - COMPLETED_FRAMEWORKS_MAX
+        for framework_id in list(islice(self._completed_frameworks, max(0, surplus))):
+            del self._completed_frameworks[framework_id]
+            self._completed.drop_all_of(framework_id)
 
 
 def updated(task: Task, status: TaskStatus, state: TaskState) -> Task:

@@ -41,7 +41,9 @@ from .tasks import TaskRoutes
 # What the state store takes in one change is less by far: CHANGE_BYTES_MAX.
 _APPS_MAX: Final = 5_000
 # The id is lazy: what follows it are the words that can't end one.
-_PATH: Final = re.compile(r"(?P<id>.+?)(?:/(?P<sub>restart|tasks|versions)(?:/(?P<rest>[^/]+))?)?")
+_PATH: Final = re.compile(
+    r"(?s)(?P<id>.+?)(?:/(?P<sub>restart|tasks|versions)(?:/(?P<rest>[^/]+))?)?"
+)
 
 
 class AppRoutes:

@@ -434,6 +434,9 @@ class _Reader:
         kind = doc.type or ("MESOS" if docker is None else "DOCKER")
         if kind == "DOCKER" and (docker is None or not docker.image):
             self._wrong("/container/docker/image", "must not be empty")
+        if doc.volumes and kind == "MESOS":
+            text = "only images have volumes in this version: use the type DOCKER"
+            self._wrong("/container/volumes", text)
         for index, volume in enumerate(doc.volumes):
             if volume.hostPath is None:
                 self._wrong(f"/container/volumes({index})/hostPath", "must not be empty")
@@ -502,7 +505,7 @@ class _Reader:
         doc = self.doc.upgradeStrategy
         single = self.doc.labels.get(SINGLE_INSTANCE_LABEL) == "true"
         if doc is None:
-            return UpgradeStrategy(0, 0) if single else UpgradeStrategy()
+            return UpgradeStrategy(0.0, 0.0) if single else UpgradeStrategy()
         for name, value in (
             ("minimumHealthCapacity", doc.minimumHealthCapacity),
             ("maximumOverCapacity", doc.maximumOverCapacity),

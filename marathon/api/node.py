@@ -11,6 +11,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from mezzo.log import get_logger
+
 from ..messages import (
     AlreadyExists,
     ApiRequest,
@@ -18,17 +20,21 @@ from ..messages import (
     Locked,
     NotFound,
     NotValid,
+    Publish,
     Result,
     Stale,
     TooMany,
 )
 from ..readmodel import ReadModel
+from ..state import DATA_ERRORS
 from .definition import Rules
 from .errors import ApiError, Violation, locked, message, not_valid
 from .events import EventHub
 from .metrics import Metrics
 
 R = TypeVar("R", bound=Result)
+
+_log = get_logger("marathon")
 
 REPLY_TIMEOUT_S: Final = 10.0
 _LOCKS: Final = 256
@@ -113,6 +119,19 @@ class Term:
         if isinstance(result, kind):
             return result
         raise refusal(result)
+
+    def publish(self, event: Publish) -> None:
+        """On the loop's thread. What can't be rendered is lost alone, and told."""
+        try:
+            self.hub.publish(event)
+        except DATA_ERRORS as error:
+            self.metrics.count("marathon.events.unrenderable.counter")
+            _log.error(
+                "event.unrenderable",
+                event_type=event.type,
+                app=event.fields.get("appId") or event.fields.get("runSpecId"),
+                error=f"{type(error).__name__}: {error}",
+            )
 
     def replied(self, request_id: int, result: Result) -> None:
         """On the loop's thread."""

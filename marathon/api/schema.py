@@ -115,23 +115,23 @@ class HealthCheckDoc(Shape):
     portIndex: Count | None = None
     port: Annotated[int, Meta(ge=1, le=65_535)] | None = None
     command: CommandDoc | None = None
-    gracePeriodSeconds: ShortSeconds = 300
-    intervalSeconds: Interval = 60
-    timeoutSeconds: Timeout = 20
-    delaySeconds: ShortSeconds = 15
+    gracePeriodSeconds: ShortSeconds = 300.0
+    intervalSeconds: Interval = 60.0
+    timeoutSeconds: Timeout = 20.0
+    delaySeconds: ShortSeconds = 15.0
     maxConsecutiveFailures: Count = 3
     ignoreHttp1xx: bool = False
     ipProtocol: Literal["IPv4", "IPv6"] = "IPv4"
 
 
 class UpgradeStrategyDoc(Shape):
-    minimumHealthCapacity: Ratio = 1
-    maximumOverCapacity: Ratio = 1
+    minimumHealthCapacity: Ratio = 1.0
+    maximumOverCapacity: Ratio = 1.0
 
 
 class UnreachableStrategyDoc(Shape):
-    inactiveAfterSeconds: Seconds = 0
-    expungeAfterSeconds: Seconds = 0
+    inactiveAfterSeconds: Seconds = 0.0
+    expungeAfterSeconds: Seconds = 0.0
 
 
 class DiscoveryPortDoc(Shape):
@@ -197,10 +197,10 @@ class AppDoc(Shape):
     user: Name | None = None
     env: Variables = {}
     instances: Count = 1
-    cpus: Cpus = 1
-    mem: Amount = 128
-    disk: Amount = 0
-    gpus: Amount = 0
+    cpus: Cpus = 1.0
+    mem: Amount = 128.0
+    disk: Amount = 0.0
+    gpus: Amount = 0.0
     constraints: Annotated[list[list[Text]], Meta(max_length=100)] = []
     portDefinitions: PortDefinitions | None = None
     ports: Annotated[list[Port], Meta(max_length=PORTS_MAX)] | None = None
@@ -213,9 +213,9 @@ class AppDoc(Shape):
     labels: Labels = {}
     acceptedResourceRoles: Annotated[list[Name], Meta(max_length=100)] = []
     role: Name | None = None
-    backoffSeconds: ShortSeconds = 1
+    backoffSeconds: ShortSeconds = 1.0
     backoffFactor: Growth = 1.15
-    maxLaunchDelaySeconds: ShortSeconds = 300
+    maxLaunchDelaySeconds: ShortSeconds = 300.0
     taskKillGracePeriodSeconds: Seconds | None = None
     unreachableStrategy: UnreachableStrategyDoc | Literal["disabled"] | None = None
     killSelection: Literal["YOUNGEST_FIRST", "OLDEST_FIRST"] = "YOUNGEST_FIRST"

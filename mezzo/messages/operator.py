@@ -326,6 +326,16 @@ class Explain(Record):
     agent: str | None = None
 
 
+class GetSetAside(Record):
+    """Ours: the stored records that could not be read when this master was elected."""
+
+
+class DeleteSetAside(Record):
+    """Ours: forget one of them for ever."""
+
+    key: str
+
+
 OperatorCall = (
     GetState
     | GetAgents
@@ -360,7 +370,20 @@ OperatorCall = (
     | ReactivateAgent
     | MarkAgentGone
     | Explain
+    | GetSetAside
+    | DeleteSetAside
 )
+
+
+class SetAsideRecord(Record):
+    """A record of the store that says nothing to this master: its key, and why."""
+
+    key: str
+    reason: str
+
+
+class SetAside(Record):
+    records: tuple[SetAsideRecord, ...] = ()
 
 
 class Master(Record):
@@ -518,6 +541,7 @@ OperatorResponse = (
     | Done
     | Refused
     | Conflict
+    | SetAside
 )
 
 # ---------------------------------------------------------------------------------- events

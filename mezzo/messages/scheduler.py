@@ -45,12 +45,23 @@ class Teardown(Record):
     """Kill all tasks, complete the framework; its id can't be used again."""
 
 
+class Unreadable(Record):
+    """A task or an operation of an ACCEPT that made no sense as it came, and why: it is answered
+    alone, by its id if that could be read. `group`: it is a task of one, which fails as a whole."""
+
+    why: str
+    task_id: TaskId | None = None
+    operation_id: str | None = None
+    group: bool = False
+
+
 class Accept(Record):
     """Use offers of one agent and one role; what is left goes back with `filters`."""
 
     offer_ids: tuple[OfferId, ...]
     operations: tuple[Operation, ...] = ()
     filters: Filters = Filters()
+    unreadable: tuple[Unreadable, ...] = ()  # made at the master's door; never sent
 
 
 class Decline(Record):

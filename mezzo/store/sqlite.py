@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -36,6 +36,7 @@ _PASSING: Final = frozenset(
     }
 )
 _PASSING_OS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE})
+_WORTH_BYTES: Final = 4 * 1024 * 1024  # less is not given back to the file system
 _GLANCE_S: Final = 0.25  # how long a wait for another process may hide that we are to close
 _SCHEMA: Final = f"""
 BEGIN IMMEDIATE;
@@ -80,6 +81,8 @@ class SqliteStore:
             epoch = max(_stored_epoch(db) + 1, at_least)
             db.execute("UPDATE owner SET epoch = ?", (epoch,))
         self._epoch = epoch
+        with self._connection() as db:
+            _compact(db)
         return epoch
 
     def load(self) -> dict[str, bytes]:
@@ -165,6 +168,20 @@ def _stored_epoch(db: sqlite3.Connection) -> int:
     return int(epoch)
 
 
+def _compact(db: sqlite3.Connection) -> None:
+    """Give back what is free in the file, if that is most of it.
+
+    While it is open free pages are used again, so it never grows beyond the most that it has held.
+    """
+    pages, free, page_bytes = (
+        int(db.execute(f"PRAGMA {name}").fetchone()[0])
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    if free * 2 > pages and free * page_bytes >= _WORTH_BYTES:
+        with suppress(sqlite3.OperationalError):  # a full disk, another process that reads
+            db.execute("VACUUM")
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     # SQLite gives its side files the mode of the main one; state may hold secrets.
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -172,6 +189,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
+        db.execute(f"PRAGMA journal_size_limit = {_WORTH_BYTES}")  # cut off again after a burst
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version not in (0, _FORMAT):
             raise sqlite3.DatabaseError(f"it has format {version}, this version reads {_FORMAT}")

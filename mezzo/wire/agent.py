@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, TypeVar
 
+from mezzo.errors import Unencodable
 from mezzo.messages import agent as m
-from mezzo.record import Record
+from mezzo.model import TaskStatus
+from mezzo.record import Record, replace
 from mezzo.wire.v1 import agent_pb2 as pb
 
-from .parts import parts
+from .parts import Refused, parts, reraise
 from .values import CONVERTER
 
 M = TypeVar("M", pb.AgentMessage, pb.MasterMessage)
@@ -45,9 +47,46 @@ _AGENT_FIELDS: Final = {kind: name for name, kind in _AGENT.items()}
 _MASTER_FIELDS: Final = {kind: name for name, kind in _MASTER.items()}
 
 
-def agent_batches_to_wire(messages: Iterable[m.AgentMessage]) -> Iterator[pb.AgentBatch]:
-    for part in parts(_filled(pb.AgentMessage, _AGENT_FIELDS, messages)):
+def agent_batches_to_wire(
+    messages: Iterable[m.AgentMessage], refused: Refused = reraise
+) -> Iterator[pb.AgentBatch]:
+    """An agent's reports are the truth that the cluster needs: of one that can't be sent goes what
+    can, and `refused` is told of the rest."""
+
+    def convert(message: m.AgentMessage) -> pb.AgentMessage:
+        try:
+            return _filled(pb.AgentMessage, _AGENT_FIELDS, message)
+        except Unencodable as error:
+            part = _sendable_part(message, error, refused)
+            return _filled(pb.AgentMessage, _AGENT_FIELDS, part)
+
+    for part in parts(messages, convert, refused):
         yield pb.AgentBatch(messages=part)
+
+
+def _sendable_part(message: m.AgentMessage, error: Unencodable, refused: Refused) -> Record:
+    """Raises the error if there is none. An update is repeated until it is acknowledged, so it goes
+    as the bare fact if all of it can't: what is left came to the agent over the wire."""
+    body = type(getattr(pb.AgentMessage(), _AGENT_FIELDS[type(message)]))
+    part, lost = CONVERTER.encodable_part(message, body)
+    if part is None and isinstance(message, m.StatusUpdate):
+        told, lost = message.status, [error]
+        bare = TaskStatus(
+            told.task_id,
+            told.state,
+            message=f"its status could not be sent whole: {error}",
+            source=told.source,
+            reason=told.reason,
+            agent_id=told.agent_id,
+            executor_id=told.executor_id,
+            uuid=told.uuid,
+        )
+        part = replace(message, status=bare)
+    if part is None:
+        raise error
+    for each in lost:
+        refused(message, each)
+    return part
 
 
 def agent_batch_from_wire(batch: pb.AgentBatch) -> list[m.AgentMessage]:
@@ -56,10 +95,17 @@ def agent_batch_from_wire(batch: pb.AgentBatch) -> list[m.AgentMessage]:
 
 
 def master_batches_to_wire(
-    messages: Iterable[m.MasterMessage], epoch: int, streams: int
+    messages: Iterable[m.MasterMessage],
+    epoch: int,
+    streams: int,
+    refused: Refused = reraise,
 ) -> Iterator[pb.MasterBatch]:
     """`streams`: how many the master serves."""
-    for part in parts(_filled(pb.MasterMessage, _MASTER_FIELDS, messages)):
+
+    def convert(message: m.MasterMessage) -> pb.MasterMessage:
+        return _filled(pb.MasterMessage, _MASTER_FIELDS, message)
+
+    for part in parts(messages, convert, refused):
         yield pb.MasterBatch(epoch=epoch, streams=streams, messages=part)
 
 
@@ -68,15 +114,12 @@ def master_batch_from_wire(batch: pb.MasterBatch) -> tuple[int, list[m.MasterMes
     return batch.epoch, _read_all(_MASTER, batch)  # type: ignore[return-value]
 
 
-def _filled(
-    make: type[M], fields: dict[type[Record], str], messages: Iterable[Record]
-) -> Iterator[M]:
-    for message in messages:
-        out = make()
-        body = getattr(out, fields[type(message)])
-        body.SetInParent()
-        CONVERTER.fill(message, body)
-        yield out
+def _filled(make: type[M], fields: dict[type[Record], str], message: Record) -> M:
+    out = make()
+    body = getattr(out, fields[type(message)])
+    body.SetInParent()
+    CONVERTER.fill(message, body)
+    return out
 
 
 def _read_all(

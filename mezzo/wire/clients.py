@@ -9,12 +9,16 @@ import grpc
 import grpc.aio
 
 from mezzo.election.base import LeaderDetector
-from mezzo.errors import BadRequest, Conflict, MezzoError
+from mezzo.errors import BadRequest, Conflict, MezzoError, Unencodable
 from mezzo.ids import ConnId, FrameworkId
 from mezzo.log import get_logger
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
+from mezzo.model import Filters, TaskInfo, TaskStatus
+from mezzo.operations import OperationState, OperationStatus
+from mezzo.record import Record
+from mezzo.states import Reason, Source, TaskState
 from mezzo.wire.v1 import agent_pb2_grpc, operator_pb2_grpc, relay_pb2_grpc, scheduler_pb2_grpc
 
 from . import agent as agent_wire
@@ -59,6 +63,7 @@ class AgentLink(Link[am.AgentMessage]):
             on_up=on_up,
             on_message=on_message,
             on_down=on_down,
+            on_unsent=lambda conn, what, error: None,  # what it could not send whole went in part
             name="agent",
         )
 
@@ -74,8 +79,10 @@ class RelayLink(Link[Any]):
         on_said: Callable[[int, bytes], None],
         on_close: Callable[[int], None],
         on_down: Callable[[ConnId], None],
+        on_too_large: Callable[[int], None],
     ) -> None:
-        """`on_said` and `on_close` get the number of the agent's stream; a close is the last."""
+        """`on_said` and `on_close` get the number of the agent's stream; a close is the last.
+        `on_too_large`: what that agent said could not be passed on."""
 
         def open_stream(channel: grpc.aio.Channel, out: AsyncIterator[Any]) -> Any:  # noqa: ANN401
             return relay_pb2_grpc.RelayStub(channel).Connect(out)  # type: ignore[no-untyped-call]
@@ -94,6 +101,7 @@ class RelayLink(Link[Any]):
             on_up=on_up,
             on_message=on_message,
             on_down=on_down,
+            on_unsent=lambda conn, entry, error: on_too_large(entry.stream),
             name="relay",
         )
 
@@ -118,6 +126,8 @@ class SchedulerLink(Link[sm.Call]):
     ) -> None:
         """`on_event` gets the connection, the master's epoch and the event."""
         self.framework_id: FrameworkId | None = None
+        self._on_event = on_event
+        self._epoch = 0  # of the latest event
         log = get_logger(name)
 
         def open_stream(channel: grpc.aio.Channel, out: AsyncIterator[Any]) -> Any:  # noqa: ANN401
@@ -134,17 +144,54 @@ class SchedulerLink(Link[sm.Call]):
                     log.warning("event.unreadable", error=str(error))
                     continue
                 if known is not None:
+                    self._epoch = known[0]
                     on_event(conn, *known)
 
         super().__init__(
             detector,
             open_stream=open_stream,
-            pack=lambda calls: scheduler_wire.calls_to_wire(calls, self.framework_id),
+            pack=lambda calls, refused: scheduler_wire.calls_to_wire(
+                calls, self.framework_id, refused
+            ),
             on_up=on_up,
             on_message=on_message,
             on_down=on_down,
+            on_unsent=self._unsent,
             name=name,
         )
+
+    def _unsent(self, conn: ConnId, what: Record, error: Unencodable) -> None:
+        """The owner hears what the master would have said, had the call come to it."""
+        if isinstance(what, sm.Accept):  # too large: what it wanted is not done, and it goes back
+            for operation in what.operations:
+                tasks = getattr(operation, "task_infos", getattr(operation, "tasks", (operation,)))
+                for each in tasks:
+                    self._unsent(conn, each, error)
+            self.send(conn, sm.Decline(what.offer_ids, Filters()))
+            return
+        if self.is_open(conn):
+            self._on_event(conn, self._epoch, _answer(what, error))
+
+
+def _answer(what: Record, error: Unencodable) -> sm.Event:
+    """To a call, or to the task or operation of one."""
+    if isinstance(what, TaskInfo):
+        return sm.Update(
+            TaskStatus(
+                what.task_id,
+                TaskState.ERROR,
+                message=str(error),
+                source=Source.MASTER,
+                reason=Reason.TASK_INVALID,
+                agent_id=what.agent_id,
+            )
+        )
+    if isinstance(what, sm.Subscribe):
+        return sm.Error(str(error))
+    name = scheduler_wire.name_of(what)
+    if name is None and (id_ := getattr(what, "id", None)) is not None:
+        return sm.UpdateOperationStatus(OperationStatus(OperationState.ERROR, id_, str(error)))
+    return sm.Answered(name or "ACCEPT", str(error))
 
 
 class OperatorClient:

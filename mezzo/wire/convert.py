@@ -509,6 +509,11 @@ def names_of(record: Record) -> str:
     return " ".join((type(record).__name__, *(f"{name}={value}" for name, value in found.items())))
 
 
+def told_of(what: object) -> str:
+    """Of anything that is sent: what a log may say of it."""
+    return names_of(what) if isinstance(what, Record) else type(what).__name__
+
+
 _NAMES = {"name", "hostname"}
 
 

@@ -8,6 +8,7 @@ apart.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import random
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -18,13 +19,15 @@ import grpc.aio
 import msgspec
 
 from mezzo.election.base import LeaderChanged, LeaderDetector
-from mezzo.errors import BadRequest
+from mezzo.errors import BadRequest, Unencodable
 from mezzo.ids import ConnId
 from mezzo.log import get_logger
 
+from .convert import told_of
+from .parts import MESSAGE_MAX_BYTES, Refused
+
 Out = TypeVar("Out")
 
-MESSAGE_MAX_BYTES: Final = 64 * 1024 * 1024
 # Both ends look after dead peers. Whatever arrives counts as a sign of life, so the time is longer
 # than the interval of pings and heartbeats: while those come, nothing is sent for this.
 _KEEPALIVE_MS: Final = 20_000
@@ -91,7 +94,9 @@ class Link(Generic[Out]):
     """Keeps one stream to the leader open. All callbacks come on the loop and must not block.
 
     open_stream: starts the call on a fresh channel; it gets the iterator of outgoing messages.
-    pack: turns all messages queued since the last turn into wire messages (one batch, or one each).
+    pack: turns all messages queued since the last turn into wire messages (one batch, or one each);
+    what can't be sent it leaves out and gives to the callback.
+    on_unsent: with the connection's id, what was left out and why, soon after; it is in the log.
     on_up / on_message / on_down: with the connection's id; on_down follows every on_up.
     """
 
@@ -100,10 +105,11 @@ class Link(Generic[Out]):
         detector: LeaderDetector,
         *,
         open_stream: Callable[[grpc.aio.Channel, AsyncIterator[Any]], Any],
-        pack: Callable[[list[Out]], Iterable[Any]],
+        pack: Callable[[list[Out], Refused], Iterable[Any]],
         on_up: Callable[[ConnId], None],
         on_message: Callable[[ConnId, Any], None],
         on_down: Callable[[ConnId], None],
+        on_unsent: Callable[[ConnId, Any, Unencodable], None],
         name: str,
     ) -> None:
         self._detector = detector
@@ -112,6 +118,7 @@ class Link(Generic[Out]):
         self._on_up = on_up
         self._on_message = on_message
         self._on_down = on_down
+        self._on_unsent = on_unsent
         self._log = get_logger(name)
         self._loop = asyncio.get_running_loop()
         self._leader: str | None = None
@@ -121,6 +128,7 @@ class Link(Generic[Out]):
         self._outbox: list[Out] = []
         self._outbox_filled = asyncio.Event()
         self._current: asyncio.Task[None] | None = None
+        self.unsent = 0  # messages, or parts of them, that could not be sent
         self.attempts = 0  # to connect, since the beginning
         self.crowd = 0  # streams of the master that served us last: all of them will come back
         self._served = False
@@ -179,11 +187,10 @@ class Link(Generic[Out]):
                 # Jitter spreads the return of many after a failover. A new leader ends the pause.
                 pause_s = max(retry_s, self.crowd / _RETURNS_PER_S) * random.uniform(0.5, 1.0)
                 retry_s = min(retry_s * 2, RETRY_MAX_S)
-                try:
-                    await asyncio.wait_for(self._leader_changed.wait(), pause_s)
-                    retry_s = RETRY_MIN_S
-                except TimeoutError:
-                    pass
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause_s):
+                        await self._leader_changed.wait()
+                        retry_s = RETRY_MIN_S
         finally:
             self._detector.stop()
             if self._current is not None:
@@ -213,7 +220,8 @@ class Link(Generic[Out]):
         up = False
         async with grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS) as channel:
             try:
-                await asyncio.wait_for(_ready(channel), within_s)
+                async with asyncio.timeout(within_s):
+                    await _ready(channel)
                 self._outbox = []
                 self._outbox_filled = filled = asyncio.Event()
                 self._conn = conn
@@ -250,8 +258,14 @@ class Link(Generic[Out]):
             if conn != self._conn:
                 return
             messages, self._outbox = self._outbox, []
-            for packed in self._pack(messages):
+            for packed in self._pack(messages, lambda what, why: self._left_out(conn, what, why)):
                 yield packed
+
+    def _left_out(self, conn: ConnId, what: Any, error: Unencodable) -> None:  # noqa: ANN401
+        """gRPC reads `_outgoing` and would swallow what a callback raises: it is called later."""
+        self.unsent += 1
+        self._log.error("message.unsent", message=told_of(what), error=str(error))
+        self._loop.call_soon(self._on_unsent, conn, what, error)
 
 
 async def _ready(channel: grpc.aio.Channel) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from mezzo.errors import BadRequest
+from google.protobuf.message import Message
+
+from mezzo.errors import BadRequest, Unencodable
 from mezzo.messages import operator as m
 from mezzo.record import Record
 from mezzo.wire.v1 import operator_pb2 as pb
 
+from .parts import Refused, reraise
 from .values import CONVERTER
 
 _CALLS: Final[dict[str, type[Record]]] = {
@@ -45,6 +48,8 @@ _CALLS: Final[dict[str, type[Record]]] = {
     "MARK_AGENT_GONE": m.MarkAgentGone,
     "TEARDOWN": m.TeardownFramework,
     "EXPLAIN": m.Explain,
+    "GET_SET_ASIDE": m.GetSetAside,
+    "DELETE_SET_ASIDE": m.DeleteSetAside,
 }
 _RESPONSES: Final[dict[str, type[Record]]] = {
     "GET_STATE": m.State,
@@ -62,6 +67,7 @@ _RESPONSES: Final[dict[str, type[Record]]] = {
     "GET_MAINTENANCE_SCHEDULE": m.Maintenance,
     "GET_MAINTENANCE_STATUS": m.MaintenanceStatus,
     "EXPLAIN": m.Explanations,
+    "GET_SET_ASIDE": m.SetAside,
 }
 _EVENTS: Final[dict[str, type[Record]]] = {
     "SUBSCRIBED": m.OperatorSubscribed,
@@ -120,16 +126,32 @@ def call_from_wire(message: pb.Call) -> m.OperatorCall:
     return CONVERTER.read(kind, getattr(message, field))  # type: ignore[return-value]
 
 
-def response_to_wire(response: m.OperatorResponse, sequence: int) -> pb.Response:
-    """A write's answer has no body. The server makes statuses of `Refused` and `Conflict`."""
+def response_to_wire(
+    response: m.OperatorResponse, sequence: int, refused: Refused = reraise
+) -> pb.Response:
+    """A write's answer has no body. The server makes statuses of `Refused` and `Conflict`. Of what
+    can't be sent `refused` is told, and the rest goes; raises Unencodable if there is none."""
     out = pb.Response(sequence=sequence)
     name = _RESPONSE_NAMES.get(type(response))
     if name is not None:
         out.type = getattr(pb.Response, name)
-        body = getattr(out, name.lower())
-        body.SetInParent()
-        CONVERTER.fill(response, body)
+        _put_part(response, getattr(out, name.lower()), refused)
     return out
+
+
+def _put_part(record: Record, body: Message, refused: Refused) -> None:
+    """Raises Unencodable if nothing of it can be sent."""
+    try:
+        CONVERTER.fill(record, body)
+    except Unencodable:
+        part, lost = CONVERTER.encodable_part(record, type(body))
+        if part is None:
+            raise
+        for each in lost:
+            refused(record, each)
+        body.Clear()
+        CONVERTER.fill(part, body)
+    body.SetInParent()
 
 
 def response_from_wire(message: pb.Response) -> tuple[int, m.OperatorResponse]:
@@ -143,13 +165,14 @@ def response_from_wire(message: pb.Response) -> tuple[int, m.OperatorResponse]:
     return message.sequence, CONVERTER.read(kind, getattr(message, name.lower()))  # type: ignore[return-value]
 
 
-def event_to_wire(event: m.OperatorEvent, sequence: int, epoch: int) -> pb.Event:
+def event_to_wire(
+    event: m.OperatorEvent, sequence: int, epoch: int, refused: Refused = reraise
+) -> pb.Event:
+    """As `response_to_wire`."""
     name = _EVENT_NAMES[type(event)]
     out = pb.Event(type=name, sequence=sequence, epoch=epoch)
     if name != "HEARTBEAT":
-        body = getattr(out, name.lower())
-        body.SetInParent()
-        CONVERTER.fill(event, body)
+        _put_part(event, getattr(out, name.lower()), refused)
     return out
 
 

@@ -1,26 +1,57 @@
-"""Batches that are no larger than one message should be."""
+"""Batches that are no larger than one message should be, without what can't be sent at all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
 
+from mezzo.errors import Unencodable
+
+R = TypeVar("R")
 M = TypeVar("M", bound=Message)
+
+Refused = Callable[[Any, Unencodable], None]
+"""Told of a record that can't be sent, or of a part of one, and why."""
 
 # What a peer may be sent at once is much more. But a loop that makes a message does nothing else
 # meanwhile: the offers of ten thousand agents would take it a tenth of a second.
 PART_BYTES: Final = 256 * 1024
+# What either end takes in one message.
+MESSAGE_MAX_BYTES: Final = 64 * 1024 * 1024
+# Of one record. It travels in the envelope of a batch, and perhaps in that of a relay.
+ENTRY_MAX_BYTES: Final = MESSAGE_MAX_BYTES - 64 * 1024
 
 
-def parts(entries: Iterable[M]) -> Iterator[list[M]]:
-    """Consecutive entries that are up to so many bytes together, each part when it is asked for.
-    A larger entry goes alone."""
+def reraise(_: object, error: Unencodable) -> None:
+    """For who sends one thing at a time, and wants to know."""
+    raise error
+
+
+def parts(
+    records: Iterable[R],
+    convert: Callable[[R], M],
+    refused: Refused = reraise,
+    most_bytes: int = ENTRY_MAX_BYTES,
+) -> Iterator[list[M]]:
+    """Consecutive messages that are up to so many bytes together, each part when it is asked for.
+    A larger message goes alone; one that can't be sent is left out, and `refused` gets its record.
+    """
     part: list[M] = []
     size = 0
-    for entry in entries:
-        entry_size = entry.ByteSize()
+    for record in records:
+        try:
+            entry = convert(record)
+            entry_size = entry.ByteSize()
+            if entry_size > most_bytes:
+                raise Unencodable(f"takes {entry_size} bytes, and a message holds {most_bytes}")
+        except Unencodable as error:
+            refused(record, error)
+            continue
+        except Exception as error:  # noqa: BLE001 - a bug hurts one message, not all that follow
+            refused(record, Unencodable(f"could not be sent: {type(error).__name__}"))
+            continue
         if part and size + entry_size > PART_BYTES:
             yield part
             part, size = [], 0

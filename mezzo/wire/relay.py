@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from google.protobuf.message import DecodeError
-
-from mezzo.errors import BadRequest
 from mezzo.ids import ConnId
 from mezzo.messages import agent as am
 from mezzo.wire.v1 import agent_pb2 as agent_pb
 from mezzo.wire.v1 import relay_pb2 as pb
 
 from . import agent as agent_wire
-from .parts import parts
-from .stream import Stream
+from .parts import MESSAGE_MAX_BYTES, Refused, parts
+from .stream import Stream, received
+
+# Of what an agent or its master sent in one message, with the number of the stream.
+_ENTRY_MAX_BYTES = MESSAGE_MAX_BYTES - 1024
 
 
 class Member:
@@ -50,24 +50,29 @@ class Member:
 
 def to_agents(
     members: Iterable[Member],
-    batches_of: Callable[[list[am.MasterMessage]], Iterable[agent_pb.MasterBatch]],
+    batches_of: Callable[[ConnId, list[am.MasterMessage]], Iterable[bytes]],
 ) -> Iterator[pb.ToAgents]:
     """What waits for each of them. A member may be named more than once."""
     entries = []
     for member in dict.fromkeys(members):
         messages, member.outbox = member.outbox, []
-        batches = [batch.SerializeToString() for batch in batches_of(messages)]
+        batches = list(batches_of(member.conn, messages))
         for data in batches:
             entries.append(pb.ToAgents.Entry(stream=member.number, batch=data))
         if member.closing:
             if not batches:
                 entries.append(pb.ToAgents.Entry(stream=member.number))
             entries[-1].close = True
-    return (pb.ToAgents(entries=part) for part in parts(entries))
+    return (
+        pb.ToAgents(entries=part)
+        for part in parts(entries, lambda entry: entry, most_bytes=_ENTRY_MAX_BYTES)
+    )
 
 
-def from_agents(entries: list[pb.FromAgents.Entry]) -> Iterator[pb.FromAgents]:
-    return (pb.FromAgents(entries=part) for part in parts(entries))
+def from_agents(entries: list[pb.FromAgents.Entry], refused: Refused) -> Iterator[pb.FromAgents]:
+    """`refused` gets an entry that is too large to be passed on."""
+    for part in parts(entries, lambda entry: entry, refused, _ENTRY_MAX_BYTES):
+        yield pb.FromAgents(entries=part)
 
 
 def said(stream: int, batch: bytes) -> pb.FromAgents.Entry:
@@ -80,8 +85,4 @@ def ended(stream: int) -> pb.FromAgents.Entry:
 
 def read_batch(data: bytes) -> list[am.AgentMessage]:
     """Raises BadRequest."""
-    try:
-        batch = agent_pb.AgentBatch.FromString(data)
-    except DecodeError as error:
-        raise BadRequest(f"not an AgentBatch: {error}") from error
-    return agent_wire.agent_batch_from_wire(batch)
+    return received(agent_pb.AgentBatch, data, agent_wire.agent_batch_from_wire)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from mezzo.errors import BadRequest
+from mezzo.errors import BadRequest, Unencodable
 from mezzo.ids import FrameworkId
 from mezzo.messages import scheduler as m
 from mezzo.record import Record
 from mezzo.wire.v1 import scheduler_pb2 as pb
 
+from . import accept
 from .convert import text
-from .parts import parts
+from .parts import Refused, parts, reraise
 from .values import CONVERTER
 
 _CALLS: Final[dict[str, type[Record]]] = {
@@ -66,14 +67,26 @@ def call_to_wire(call: m.Call, framework_id: FrameworkId | None) -> pb.Call:
 
 
 def calls_to_wire(
-    calls: Iterable[m.Call], framework_id: FrameworkId | None
+    calls: Iterable[m.Call], framework_id: FrameworkId | None, refused: Refused = reraise
 ) -> Iterator[pb.CallBatch]:
-    for part in parts(call_to_wire(call, framework_id) for call in calls):
+    """Of an ACCEPT that can't be sent goes what can, and `refused` gets the tasks and operations
+    that were left out; else it gets the call."""
+
+    def convert(call: m.Call) -> pb.Call:
+        try:
+            return call_to_wire(call, framework_id)
+        except Unencodable:
+            if not isinstance(call, m.Accept):
+                raise
+            return call_to_wire(accept.sendable_part(call, refused), framework_id)
+
+    for part in parts(calls, convert, refused):
         yield pb.CallBatch(calls=part)
 
 
 def call_from_wire(message: pb.Call) -> tuple[FrameworkId | None, m.Call]:
-    """The framework id that the call names, and the call. Raises BadRequest."""
+    """The framework id that the call names, and the call. Raises BadRequest; but of an ACCEPT only
+    that part makes no sense which can't be read: see `Accept.unreadable`."""
     name = pb.Call.Type.Name(message.type)
     kind = _CALLS.get(name)
     if kind is None:
@@ -81,7 +94,18 @@ def call_from_wire(message: pb.Call) -> tuple[FrameworkId | None, m.Call]:
     framework_id = (
         FrameworkId(text(message.framework_id.value)) if message.HasField("framework_id") else None
     )
-    return framework_id, _read(kind, name, message)  # type: ignore[return-value]
+    try:
+        call = _read(kind, name, message)
+    except BadRequest:
+        if kind is not m.Accept or not message.HasField("accept"):
+            raise
+        call = accept.readable_part(message.accept)
+    return framework_id, call  # type: ignore[return-value]
+
+
+def name_of(call: Record) -> str | None:
+    """The type of a call; None for a record that is none."""
+    return _CALL_NAMES.get(type(call))
 
 
 def call_type(message: pb.Call) -> str:
@@ -95,8 +119,26 @@ def event_to_wire(event: m.Event, epoch: int) -> pb.Event:
     return out
 
 
-def events_to_wire(events: Iterable[m.Event], epoch: int) -> Iterator[pb.EventBatch]:
-    for part in parts(event_to_wire(event, epoch) for event in events):
+def events_to_wire(
+    events: Iterable[m.Event], epoch: int, refused: Refused = reraise
+) -> Iterator[pb.EventBatch]:
+    """Of OFFERS goes what can; each offer is one of its own."""
+
+    def convert(event: m.Event) -> pb.Event:
+        try:
+            return event_to_wire(event, epoch)
+        except Unencodable:
+            if not isinstance(event, (m.Offers, m.InverseOffers)):
+                raise
+            body = pb.Event.Offers if isinstance(event, m.Offers) else pb.Event.InverseOffers
+            part, lost = CONVERTER.encodable_part(event, body)
+            if part is None:
+                raise
+            for each in lost:
+                refused(event, each)
+            return event_to_wire(part, epoch)
+
+    for part in parts(events, convert, refused):
         yield pb.EventBatch(events=part)
 
 

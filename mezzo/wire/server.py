@@ -10,36 +10,41 @@ import asyncio
 import contextlib
 import itertools
 import resource
-from collections.abc import Callable, Coroutine, Hashable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Iterable, Iterator
 from typing import Any, Final, Protocol
 
 import grpc
 import grpc.aio
 import psutil
 
-from mezzo.errors import BadConfig, BadRequest, NotLeader
+from mezzo.errors import BadConfig, BadRequest, NotLeader, Unencodable
 from mezzo.ids import ConnId, FrameworkId
 from mezzo.log import get_logger
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
+from mezzo.record import Record
 from mezzo.wire.v1 import agent_pb2 as agent_pb
-from mezzo.wire.v1 import agent_pb2_grpc, operator_pb2_grpc, relay_pb2_grpc, scheduler_pb2_grpc
 from mezzo.wire.v1 import operator_pb2 as operator_pb
+from mezzo.wire.v1 import relay_pb2 as relay_pb
+from mezzo.wire.v1 import scheduler_pb2 as scheduler_pb
 
 from . import agent as agent_wire
 from . import operator as operator_wire
 from . import scheduler as scheduler_wire
 from .admission import Admission
+from .convert import told_of
 from .link import SERVER_OPTIONS
+from .parts import ENTRY_MAX_BYTES, Refused
 from .relay import Member, read_batch, to_agents
-from .stream import Stream
+from .stream import Stream, received
 
 # A peer that reads so slowly that this many messages wait is cut off: it comes back and catches up.
 OUTBOX_MAX: Final = 100_000
 _ANSWER_S: Final = 30.0
 # From the election to the lead: reading the store, above all.
 _ELECTED_S: Final = 10.0
+_NO_STREAM: Final = ConnId(0)  # of a call that is answered once
 _EVERYWHERE: Final = ("0.0.0.0", "::", "[::]")
 
 
@@ -57,6 +62,9 @@ class Handler(Protocol):
     def operator_asked(self, request: int, call: om.OperatorCall) -> None: ...
 
     def closed(self, conn: ConnId) -> None: ...
+
+    def unsent(self, conn: ConnId, message: Record, why: str) -> None:
+        """A message to this stream could not be sent. It is logged; its sender has to be told."""
 
 
 class MasterServer:
@@ -77,12 +85,25 @@ class MasterServer:
         self._operators: dict[ConnId, None] = {}  # those that have their snapshot
         self._requests = itertools.count(1)
         self._answers: dict[int, asyncio.Future[tuple[int, om.OperatorResponse]]] = {}
+        self.unsent = 0  # messages, or parts of them, that could not be sent
         self._log = get_logger("master")
         self._server = grpc.aio.server(options=SERVER_OPTIONS)
-        agent_pb2_grpc.add_AgentServicer_to_server(_Agents(self), self._server)  # type: ignore[no-untyped-call]
-        relay_pb2_grpc.add_RelayServicer_to_server(_Relays(self), self._server)  # type: ignore[no-untyped-call]
-        scheduler_pb2_grpc.add_SchedulerServicer_to_server(_Schedulers(self), self._server)  # type: ignore[no-untyped-call]
-        operator_pb2_grpc.add_OperatorServicer_to_server(_Operators(self), self._server)  # type: ignore[no-untyped-call]
+        operators = _Operators(self)
+        # Bytes in, bytes out: what is no message is ours to tell, in a line and not in a traceback.
+        self._server.add_generic_rpc_handlers(
+            (
+                _service("agent.Agent", Connect=_Agents(self).connect),
+                _service("relay.Relay", Connect=_Relays(self).connect),
+                _service("scheduler.Scheduler", Subscribe=_Schedulers(self).subscribe),
+                grpc.method_handlers_generic_handler(
+                    "mezzo.v1.operator.Operator",
+                    {
+                        "Call": grpc.unary_unary_rpc_method_handler(operators.call),
+                        "Subscribe": grpc.unary_stream_rpc_method_handler(operators.subscribe),
+                    },
+                ),
+            )
+        )
 
     async def start(self, ip: str, port: int) -> int:
         """Listen; returns the port (of use with port 0). Raises BadConfig if it is taken."""
@@ -152,7 +173,8 @@ class MasterServer:
         again, and late in the end. Raises NotLeader."""
         if self._handler is None and self._is_us(self._leader()):
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._leading.wait(), _ELECTED_S)
+                async with asyncio.timeout(_ELECTED_S):
+                    await self._leading.wait()
         return self._require_lead()
 
     def _is_us(self, leader: str | None) -> bool:
@@ -172,13 +194,27 @@ class MasterServer:
         if self._handler is not None:
             self._handler.closed(stream.conn)
 
-    def _agent_batches(self, messages: list[am.MasterMessage]) -> Iterator[agent_pb.MasterBatch]:
-        return agent_wire.master_batches_to_wire(messages, self._epoch, len(self._streams))
+    def _agent_batches(self, conn: ConnId, messages: list[am.MasterMessage]) -> Iterator[bytes]:
+        batches = agent_wire.master_batches_to_wire(
+            messages, self._epoch, len(self._streams), self._refused(conn)
+        )
+        return (batch.SerializeToString() for batch in batches)
+
+    def _refused(self, conn: ConnId) -> Refused:
+        """What is done with what can't be sent to the stream."""
+
+        def refused(message: Record, error: Unencodable) -> None:
+            self.unsent += 1
+            self._log.error("message.unsent", conn=conn, message=told_of(message), error=str(error))
+            if self._handler is not None:
+                self._handler.unsent(conn, message, str(error))
+
+        return refused
 
     async def _serve(
         self,
         context: Any,  # noqa: ANN401 - grpc.aio has no type for it
-        pack: Callable[[list[Any]], Iterable[Any]],
+        pack: Callable[[ConnId, list[Any]], Iterable[bytes]],
         read: Callable[[Handler, Stream], Coroutine[Any, Any, None]],
     ) -> None:
         """One stream from begin to end: `read` consumes the requests beside the answers."""
@@ -187,21 +223,24 @@ class MasterServer:
         except NotLeader as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
             return
-        stream = Stream(ConnId(next(self._conns)), pack)
+        conn = ConnId(next(self._conns))
+        stream = Stream(conn, lambda messages: pack(conn, messages))
         self._opened(stream)
         try:
-            await stream.serve(context, read(handler, stream))
+            await stream.serve(context, read(handler, stream), self._log)
         finally:
             self._closed(stream)
 
     async def _ask(self, call: om.OperatorCall) -> tuple[int, om.OperatorResponse]:
         handler = self._require_lead()
         request = next(self._requests)
+        future: asyncio.Future[tuple[int, om.OperatorResponse]]
         future = asyncio.get_running_loop().create_future()
         self._answers[request] = future
         try:
             handler.operator_asked(request, call)
-            return await asyncio.wait_for(future, _ANSWER_S)
+            async with asyncio.timeout(_ANSWER_S):
+                return await future
         finally:
             self._answers.pop(request, None)
 
@@ -217,36 +256,47 @@ def _own_addresses() -> set[str]:
     return {each.address for of_card in psutil.net_if_addrs().values() for each in of_card}
 
 
-class _Agents(agent_pb2_grpc.AgentServicer):
+def _service(name: str, **method: Callable[[AsyncIterator[bytes], Any], Any]) -> Any:  # noqa: ANN401
+    """A service of one method, with streams both ways."""
+    handlers = {name: grpc.stream_stream_rpc_method_handler(each) for name, each in method.items()}
+    return grpc.method_handlers_generic_handler(f"mezzo.v1.{name}", handlers)
+
+
+class _Agents:
     def __init__(self, server: MasterServer) -> None:
         self._server = server
 
-    async def Connect(self, request_iterator: Any, context: Any) -> None:  # noqa: ANN401
+    async def connect(self, said: AsyncIterator[bytes], context: Any) -> None:  # noqa: ANN401
         async def read(handler: Handler, stream: Stream) -> None:
-            async for batch in request_iterator:
-                handler.agent_said(stream.conn, agent_wire.agent_batch_from_wire(batch))
+            async for data in said:
+                batch = received(agent_pb.AgentBatch, data, agent_wire.agent_batch_from_wire)
+                handler.agent_said(stream.conn, batch)
 
         server = self._server
         await server._serve(context, server._agent_batches, read)
 
 
-class _Relays(relay_pb2_grpc.RelayServicer):
+class _Relays:
     """Many agents' streams in one. What the relay calls a stream has a connection id of its own."""
 
     def __init__(self, server: MasterServer) -> None:
         self._server = server
 
-    async def Connect(self, request_iterator: Any, context: Any) -> None:  # noqa: ANN401
+    async def connect(self, said: AsyncIterator[bytes], context: Any) -> None:  # noqa: ANN401
         server = self._server
         members: dict[int, Member] = {}
 
         async def read(handler: Handler, relay: Stream) -> None:
-            async for message in request_iterator:
-                for entry in message.entries:
+            async for data in said:
+                for entry in received(relay_pb.FromAgents, data, lambda message: message.entries):
                     self._entry(handler, relay, members, entry)
 
+        def pack(_: ConnId, waiting: list[Member]) -> Iterator[bytes]:
+            messages = to_agents(waiting, server._agent_batches)
+            return (message.SerializeToString() for message in messages)
+
         try:
-            await server._serve(context, lambda m: to_agents(m, server._agent_batches), read)
+            await server._serve(context, pack, read)
         finally:
             for member in members.values():
                 server._closed(member)
@@ -280,12 +330,12 @@ class _Relays(relay_pb2_grpc.RelayServicer):
         handler.agent_said(member.conn, messages)
 
 
-class _Schedulers(scheduler_pb2_grpc.SchedulerServicer):
+class _Schedulers:
     def __init__(self, server: MasterServer) -> None:
         self._server = server
         self._admission = Admission()
 
-    async def Subscribe(self, request_iterator: Any, context: Any) -> None:  # noqa: ANN401
+    async def subscribe(self, said: AsyncIterator[bytes], context: Any) -> None:  # noqa: ANN401
         loop = asyncio.get_running_loop()
         admitted: tuple[Hashable, float] | None = None  # whose stream it is, and since when
 
@@ -293,8 +343,8 @@ class _Schedulers(scheduler_pb2_grpc.SchedulerServicer):
 
         async def read(handler: Handler, stream: Stream) -> None:
             nonlocal admitted
-            async for batch in request_iterator:
-                for message in batch.calls:
+            async for data in said:
+                for message in received(scheduler_pb.CallBatch, data, lambda batch: batch.calls):
                     try:
                         framework_id, call = scheduler_wire.call_from_wire(message)
                     except BadRequest as error:
@@ -308,12 +358,13 @@ class _Schedulers(scheduler_pb2_grpc.SchedulerServicer):
                         admitted = admitted or (owner, loop.time())
                     handler.framework_said(stream.conn, framework_id, call)
 
+        def pack(conn: ConnId, events: list[sm.Event]) -> Iterator[bytes]:
+            refused = server._refused(conn)
+            batches = scheduler_wire.events_to_wire(events, server._epoch, refused)
+            return (batch.SerializeToString() for batch in batches)
+
         try:
-            await server._serve(
-                context,
-                lambda events: scheduler_wire.events_to_wire(events, server._epoch),
-                read,
-            )
+            await server._serve(context, pack, read)
         finally:
             if admitted is not None:
                 owner, since_s = admitted
@@ -342,13 +393,14 @@ def _host(peer: str) -> str:
     return peer.rpartition(":")[0]
 
 
-class _Operators(operator_pb2_grpc.OperatorServicer):
+class _Operators:
     def __init__(self, server: MasterServer) -> None:
         self._server = server
 
-    async def Call(self, request: operator_pb.Call, context: Any) -> Any:  # noqa: ANN401
+    async def call(self, request: bytes, context: Any) -> Any:  # noqa: ANN401
         try:
-            sequence, response = await self._server._ask(operator_wire.call_from_wire(request))
+            call = received(operator_pb.Call, request, operator_wire.call_from_wire)
+            sequence, response = await self._server._ask(call)
         except NotLeader as error:
             return await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
         except BadRequest as error:
@@ -361,19 +413,38 @@ class _Operators(operator_pb2_grpc.OperatorServicer):
             return await context.abort(grpc.StatusCode.INVALID_ARGUMENT, response.message)
         if isinstance(response, om.Conflict):
             return await context.abort(grpc.StatusCode.FAILED_PRECONDITION, response.message)
-        return operator_wire.response_to_wire(response, sequence)
+        refused = self._server._refused(_NO_STREAM)
+        try:
+            answer = operator_wire.response_to_wire(response, sequence, refused)
+            return _fitting(answer.SerializeToString())
+        except Unencodable as error:
+            refused(response, error)
+            return await context.abort(
+                grpc.StatusCode.INTERNAL, f"the answer can't be sent: {error}"
+            )
 
-    async def Subscribe(self, request: operator_pb.Call, context: Any) -> None:  # noqa: ANN401
+    async def subscribe(self, request: bytes, context: Any) -> None:  # noqa: ANN401
         async def read(handler: Handler, stream: Stream) -> None:
-            handler.operator_joined(stream.conn, operator_wire.resume_from_wire(request))
+            resume = received(operator_pb.Call, request, operator_wire.resume_from_wire)
+            handler.operator_joined(stream.conn, resume)
             await asyncio.Event().wait()  # it says nothing more; cancelled with the stream
 
         server = self._server
-        await server._serve(
-            context,
-            lambda pairs: [
-                operator_wire.event_to_wire(event, sequence, server._epoch)
-                for sequence, event in pairs
-            ],
-            read,
-        )
+
+        def pack(conn: ConnId, pairs: list[tuple[int, om.OperatorEvent]]) -> Iterator[bytes]:
+            refused = server._refused(conn)
+            for sequence, event in pairs:
+                try:
+                    message = operator_wire.event_to_wire(event, sequence, server._epoch, refused)
+                    yield _fitting(message.SerializeToString())
+                except Unencodable as error:
+                    refused(event, error)
+
+        await server._serve(context, pack, read)
+
+
+def _fitting(data: bytes) -> bytes:
+    """Raises Unencodable for more than a message can hold."""
+    if len(data) > ENTRY_MAX_BYTES:
+        raise Unencodable(f"takes {len(data)} bytes, and a message holds {ENTRY_MAX_BYTES}")
+    return data

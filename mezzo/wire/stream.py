@@ -1,16 +1,39 @@
-"""One open stream at the end that serves it: an outbox, and a reader beside the writer."""
+"""One open stream at the end that serves it: an outbox, and a reader beside the writer.
+
+Whatever goes wrong in one is told in one line of the log and to its peer, and to nobody else: gRPC
+would print a traceback for what any stranger can send.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
+from google.protobuf.message import Message
+from structlog.typing import FilteringBoundLogger
 
 from mezzo.errors import BadRequest
 from mezzo.ids import ConnId
+
+M = TypeVar("M", bound=Message)
+R = TypeVar("R")
+
+
+def received(kind: type[M], data: bytes, read: Callable[[M], R]) -> R:
+    """What a peer sent. Raises BadRequest for bytes that are no such message, and for a message
+    that can't be read for whatever reason."""
+    try:
+        return read(kind.FromString(data))
+    except BadRequest:
+        raise
+    except Exception as error:  # a stranger's bytes, and what surprised us in them
+        raise BadRequest(
+            f"these bytes are no {kind.__name__} that can be read ({type(error).__name__}): send "
+            "the protobuf message"
+        ) from error
 
 
 class Stream:
@@ -46,20 +69,32 @@ class Stream:
         self.outbox = []
         self.close()
 
-    async def serve(self, context: Any, read: Coroutine[Any, Any, None]) -> None:  # noqa: ANN401
+    async def serve(
+        self,
+        context: Any,  # noqa: ANN401
+        read: Coroutine[Any, Any, None],
+        log: FilteringBoundLogger,
+    ) -> None:
         """From begin to end, as the handler of the call: `read` consumes what the peer says."""
         reader = self._reader = asyncio.ensure_future(read)
         reader.add_done_callback(self._reader_ended)
         try:
-            async for message in self._outgoing():
-                await context.write(message)
+            try:
+                async for message in self._outgoing():
+                    await context.write(message)
+                failure = reader.exception() if reader.done() and not reader.cancelled() else None
+            except Exception as error:  # noqa: BLE001 - a bug in what packs: this stream's end alone
+                failure = error
             if self._why is not None:
                 await context.abort(grpc.StatusCode.UNAVAILABLE, self._why)
-            if reader.done() and not reader.cancelled():
-                try:
-                    reader.result()
-                except BadRequest as refusal:
-                    await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(refusal))
+            if isinstance(failure, BadRequest):
+                log.warning("stream.unreadable", conn=self.conn, error=str(failure))
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(failure))
+            elif failure is not None:
+                log.error("stream.failed", conn=self.conn, error=repr(failure))
+                await context.abort(
+                    grpc.StatusCode.UNKNOWN, f"a mistake of ours: {type(failure).__name__}"
+                )
         finally:
             reader.cancel()
 

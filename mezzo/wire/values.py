@@ -21,6 +21,7 @@ from mezzo.amounts import (
     to_milli,
 )
 from mezzo.errors import BadRequest, Unencodable
+from mezzo.messages.scheduler import Accept
 from mezzo.model import (
     Attribute,
     AttributeConstraint,
@@ -398,7 +399,7 @@ def _read_framework(message: Any) -> FrameworkInfo:
 _FRAMEWORK: Final = _remembered(_fill_framework, _read_framework, up_to=1024)
 
 
-def _put_operation(operation: Operation, out: Any) -> None:
+def put_operation(operation: Operation, out: Any) -> None:
     """Each type has a body with the type's name in lower case."""
     if operation.id is not None:
         out.id.value = operation.id
@@ -417,7 +418,7 @@ def _put_operation(operation: Operation, out: Any) -> None:
         CONVERTER.fill(operation, body)
 
 
-def _get_operation(entry: Any) -> Operation:
+def get_operation(entry: Any) -> Operation:
     """Raises BadRequest for a known type without its body."""
     id_ = text(entry.id.value) if entry.HasField("id") else None
     name = _operation_name(entry.type)
@@ -544,14 +545,15 @@ CONVERTER: Final = Converter(
         Filters: Special(_put_filters, _get_filters),
         FaultDomain: _remembered(_put_domain, _get_domain, up_to=128),
         FrameworkInfo: Special(_put_framework, _FRAMEWORK.get),
-        Operation: Special(_put_operation, _get_operation),
-        Conversion: Special(_put_operation, _get_operation),
+        Operation: Special(put_operation, get_operation),
+        Conversion: Special(put_operation, get_operation),
         tuple[RoleOfferFilter, ...]: Special(_put_offer_filters, _get_offer_filters),
         OfferConstraints: Special(_put_constraints, _get_constraints),
     },
     singles={Resources: Special(put_resource, get_resource)},
     renames={
         Offer: {"role": "allocation_info"},
+        Accept: {"unreadable": None},
         **{kind: {"id": None} for kind in _OPERATIONS.values()},
     },
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -11,12 +12,15 @@ import grpc.aio
 import pytest
 
 from mezzo.errors import BadConfig
-from mezzo.ids import AgentId, ConnId, FrameworkId
+from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
-from mezzo.model import FrameworkInfo
+from mezzo.model import DrainConfig, FrameworkInfo, MasterInfo, Task
+from mezzo.record import Record
+from mezzo.states import TaskState
 from mezzo.wire import agent as agent_wire
+from mezzo.wire import operator as operator_wire
 from mezzo.wire import scheduler as scheduler_wire
 from mezzo.wire import server as server_module
 from mezzo.wire.admission import FREE
@@ -59,6 +63,9 @@ class Handler:
     def closed(self, conn: ConnId) -> None:
         self.heard.put_nowait((conn, "closed"))
 
+    def unsent(self, conn: ConnId, message: Record, why: str) -> None:
+        self.heard.put_nowait((conn, message, why))
+
     async def next(self) -> tuple[Any, ...]:
         return await asyncio.wait_for(self.heard.get(), 30)
 
@@ -67,6 +74,7 @@ class Fixture:
     def __init__(self, server: MasterServer, handler: Handler, channel: grpc.aio.Channel) -> None:
         self.server = server
         self.handler = handler
+        self.channel = channel
         self.agents = agent_pb2_grpc.AgentStub(channel)  # type: ignore[no-untyped-call]
         self.relays = relay_pb2_grpc.RelayStub(channel)  # type: ignore[no-untyped-call]
         self.schedulers = scheduler_pb2_grpc.SchedulerStub(channel)  # type: ignore[no-untyped-call]
@@ -99,6 +107,13 @@ def told(batch: Any) -> list[am.MasterMessage]:
     return messages
 
 
+def running(**more: Any) -> Task:
+    return Task("t", TaskId("t"), FrameworkId("f"), AgentId("a"), TaskState.RUNNING, **more)
+
+
+FINE = running()
+WRONG = running(unique_lease=1e300)
+STATE = om.State(om.Tasks((FINE, WRONG)))
 PINGS = [am.Ping(True), am.Ping(False), am.AgentRegistered(AgentId("a"))]
 
 
@@ -165,6 +180,119 @@ def test_a_bug_in_the_handler_ends_that_stream_with_an_error() -> None:
         assert told(await other_call.read()) == [PINGS[0]]
 
     serve(test)
+
+
+def test_a_message_that_cannot_be_sent_is_left_out_and_told() -> None:
+    async def test(f: Fixture) -> None:
+        conn, call = await f.agent()
+        wrong = am.DrainAgent(DrainConfig(1e300))
+        for message in (PINGS[0], wrong, PINGS[1]):
+            f.server.send(conn, message)
+        assert told(await call.read()) == [PINGS[0], PINGS[1]]
+        kept, what, why = await f.handler.next()
+        assert (kept, what) == (conn, wrong)
+        assert why.startswith("DrainAgent.config.max_grace_period is 1e+300: it must be")
+        assert f.server.unsent == 1
+
+    serve(test)
+
+
+def test_behind_a_relay_a_message_that_cannot_be_sent_hurts_nobody() -> None:
+    async def test(f: Fixture) -> None:
+        call = await relay(f, pong(1), pong(2))
+        conns = [(await f.handler.next())[0] for _ in range(2)]
+        f.server.send(conns[0], am.ShutdownAgent("\ud800"))
+        f.server.send(conns[0], PINGS[0])
+        f.server.send(conns[1], PINGS[1])
+        entries = {e.stream: e.batch for e in (await call.read()).entries}
+        batches = {n: agent_pb2.MasterBatch.FromString(data) for n, data in entries.items()}
+        assert {n: told(batch) for n, batch in batches.items()} == {1: [PINGS[0]], 2: [PINGS[1]]}
+
+    serve(test)
+
+
+def test_of_a_snapshot_only_what_cannot_be_sent_is_left_out() -> None:
+    async def test(f: Fixture) -> None:
+        call = f.operators.Subscribe(operator_wire.subscribe_call())
+        conn, _ = await f.handler.next()
+        f.server.send_snapshot(conn, 1, om.OperatorSubscribed(STATE))
+        f.server.publish(2, om.TaskAdded(WRONG))
+        f.server.publish(3, om.TaskAdded(FINE))
+        snapshot = operator_wire.event_from_wire(await call.read())
+        assert snapshot == (1, 7, om.OperatorSubscribed(om.State(om.Tasks((FINE,)))))
+        assert operator_wire.event_from_wire(await call.read()) == (3, 7, om.TaskAdded(FINE))
+
+    serve(test)
+
+
+def test_of_an_answer_only_what_cannot_be_sent_is_left_out() -> None:
+    async def test(f: Fixture) -> None:
+        asking = asyncio.ensure_future(f.operators.Call(operator_wire.call_to_wire(om.GetTasks())))
+        request, _ = await f.handler.next()
+        f.server.answer(request, 3, STATE.get_tasks)
+        answer = operator_wire.response_from_wire(await asking)
+        assert answer == (3, om.Tasks((FINE,)))
+        assert f.server.unsent == 1
+
+    serve(test)
+
+
+def test_an_answer_of_which_nothing_can_be_sent_is_an_error_and_no_more() -> None:
+    async def test(f: Fixture) -> None:
+        asking = asyncio.ensure_future(f.operators.Call(operator_wire.call_to_wire(om.GetMaster())))
+        request, _ = await f.handler.next()
+        wrong = om.Master(MasterInfo("m", 1, 5050), start_time=float("nan"))
+        f.server.answer(request, 3, wrong)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await asking
+        assert refused.value.code() is grpc.StatusCode.INTERNAL
+        assert "Master.start_time is nan" in (refused.value.details() or "")
+
+    serve(test)
+
+
+GARBAGE = [
+    b"\xff",
+    b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+    b"\x0a\x05abc",
+    b"\x0b" * 500,  # groups within groups, deeper than a parser goes
+    *(random.Random(seed).randbytes(1 + 40 * seed) for seed in range(8)),
+]
+STREAMS = ["agent.Agent/Connect", "relay.Relay/Connect", "scheduler.Scheduler/Subscribe"]
+
+
+@pytest.mark.parametrize(
+    "method", [*STREAMS, "operator.Operator/Subscribe", "operator.Operator/Call"]
+)
+def test_bytes_that_are_no_message_are_one_line_and_an_invalid_argument(
+    method: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """And whatever they happen to mean, another's stream goes on."""
+
+    async def test(f: Fixture) -> None:
+        good, good_call = await f.agent()
+        name = f"/mezzo.v1.{method}"
+        for data in GARBAGE:
+            if method in STREAMS:
+                call: Any = f.channel.stream_stream(name)()
+                await call.write(data)
+                await call.done_writing()
+            elif method.endswith("Subscribe"):
+                call = f.channel.unary_stream(name)(data)
+            else:
+                call = f.channel.unary_unary(name)(data)
+            code = await call.code() if data in GARBAGE[:4] else None
+            if code is None:
+                call.cancel()
+                continue
+            assert code is grpc.StatusCode.INVALID_ARGUMENT, data
+            assert "send the protobuf message" in await call.details()
+        f.server.send(good, PINGS[0])
+        assert told(await good_call.read()) == [PINGS[0]]
+
+    serve(test)
+    printed = capfd.readouterr()
+    assert "Traceback" not in printed.err + printed.out
 
 
 def test_a_peer_that_reads_too_slowly_is_cut_off_and_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from mezzo.core import Put
+from mezzo.core import Delete, Put
 from mezzo.errors import BadConfig, StoreError, StoreUnavailable
 from mezzo.store.sqlite import SqliteStore
 
 WRITER = """
 import sys
 from pathlib import Path
-from mezzo.core import Put
+from mezzo.core import Delete, Put
 from mezzo.store.sqlite import SqliteStore
 store = SqliteStore(Path(sys.argv[1]))
 store.open_term()
@@ -194,3 +194,19 @@ def test_a_store_that_waits_for_another_process_can_be_closed(tmp_path: Path) ->
     other.close()
     with pytest.raises(StoreUnavailable, match="is closed"):
         store.commit([])
+
+
+def test_a_file_that_is_mostly_empty_is_given_back_at_the_next_term(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    store = SqliteStore(path)
+    store.open_term()
+    store.commit([Put(f"app/{n}", bytes(1 << 20)) for n in range(12)])
+    store.commit([Delete(f"app/{n}") for n in range(1, 12)])
+    store.close()
+    assert path.stat().st_size > 10 << 20
+    store = SqliteStore(path)
+    store.open_term()
+    assert store.load() == {"app/0": bytes(1 << 20)}
+    store.commit([Put("app/1", b"x")])
+    store.close()
+    assert path.stat().st_size < 2 << 20

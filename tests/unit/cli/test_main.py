@@ -16,6 +16,7 @@ from .conftest import Mezzo
 
 COMMANDS = (
     *("up", "app", "node", "framework", "task", "offer", "explain", "role", "quota", "weight"),
+    "quarantine",
     *("maintenance", "master", "agent", "marathon", "gateway", "relay", "sim"),
 )
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.json"))

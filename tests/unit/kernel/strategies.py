@@ -161,6 +161,8 @@ def _values(hint: Any, name: str, depth: int, *, required: bool) -> st.SearchStr
             return st.none()
         some = st.one_of([_values(arm, name, depth, required=True) for arm in arms])
         return some if required or not optional else st.none() | some
+    if name == "unreadable":
+        return st.just(())  # never sent
     if hint == tuple[RoleOfferFilter, ...]:
         return offer_filters
     if get_origin(hint) is dict:

@@ -29,7 +29,7 @@ from mezzo.model import (
     RoleOfferFilter,
     TaskInfo,
 )
-from mezzo.record import Record
+from mezzo.record import Record, replace
 from mezzo.resources import Kind, Resources
 from mezzo.wire import agent as agent_wire
 from mezzo.wire import operator as operator_wire
@@ -123,15 +123,25 @@ def survives(read: Callable[[Any], Any], write: Callable[[Any], Message], messag
         return
     if record is None:
         return  # of a later version: left out
+    if isinstance(record, sm.Accept):
+        record = replace(record, unreadable=())  # answered where it was read
     again = write(record)
     assert read(type(again).FromString(again.SerializeToString())) == record
+
+
+def read_call(message: Any) -> tuple[FrameworkId | None, sm.Call]:
+    """Without what was answered where it was read."""
+    framework_id, call = scheduler_wire.call_from_wire(message)
+    if isinstance(call, sm.Accept):
+        return framework_id, replace(call, unreadable=())
+    return framework_id, call
 
 
 # How a peer reads each of the top-level messages, and sends it.
 TOP: dict[str, tuple[type[Message], Callable[[Any], Any], Callable[[Any], Message]]] = {
     "a framework's call": (
         scheduler_pb2.Call,
-        scheduler_wire.call_from_wire,
+        read_call,
         lambda said: scheduler_wire.call_to_wire(said[1], said[0]),
     ),
     "an event for a framework": (

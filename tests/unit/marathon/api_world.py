@@ -7,6 +7,7 @@ go where the shell lets them go: to the read model, to the event streams, to who
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +39,9 @@ PATIENCE_S = 20.0
 
 @dataclass
 class ApiWorld(World):
-    """`ask_api` from any thread."""
+    """`ask_api` from any thread. on_request: called with each command on its way to the core."""
+
+    on_request: Callable[[ApiRequest], None] = lambda request: None
 
     def _boot(self) -> None:
         self._stepping = threading.Lock()
@@ -64,6 +67,7 @@ class ApiWorld(World):
         return world
 
     def _post(self, request: ApiRequest) -> None:
+        self.on_request(request)
         with self._stepping:  # one thread at a time, as the loop's
             self.step(request)
 
@@ -73,7 +77,7 @@ class ApiWorld(World):
             case ShowApp() | ShowInstance() | ShowDeployment() | ShowAside():
                 self.term.model.apply(effect)
             case Publish():
-                self.term.hub.publish(effect)
+                self.term.publish(effect)
             case Reply(request_id, result):
                 self.term.replied(request_id, result)
 

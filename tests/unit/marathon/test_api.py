@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mezzo.marathon.messages import ApiRequest
+
 from .api_world import ApiWorld
 
 SMALL = {"cmd": "sleep 1000", "cpus": 0.1, "mem": 32}
@@ -237,6 +239,30 @@ def test_writers_of_one_app_take_turns(query: str) -> None:
     assert len(versions) == 50  # as many as are kept, of 65
 
 
+def test_a_writer_is_not_overtaken_by_another_of_the_same_app() -> None:
+    world = with_app(instances=0)
+    others: list[threading.Thread] = []
+    statuses: list[int] = []
+
+    def write(name: str) -> None:
+        answer = world.ask_api("PUT", "/v2/apps/a", {"labels": {"by": name}})
+        statuses.append(answer.status_code)
+
+    def overtake(request: ApiRequest) -> None:
+        """Another writes whenever the first has read and not yet written."""
+        if threading.current_thread() is threading.main_thread():
+            others.append(threading.Thread(target=write, args=(f"other {len(others)}",)))
+            others[-1].start()
+            others[-1].join(0.05)  # it can't end before the first has: this is how long it may try
+
+    world.on_request = overtake
+    write("first")
+    for thread in others:
+        thread.join()
+    assert statuses == [200, 200]  # the first was asked to begin again by nobody
+    assert world.shown_apps["/a"].app.labels == {"by": "other 0"}
+
+
 def test_writers_of_several_apps_do_not_wait_for_each_other_in_a_circle() -> None:
     world = ApiWorld.up()
     ids = [f"/{n}" for n in range(30)]
@@ -260,3 +286,10 @@ def test_who_creates_what_another_has_just_created_is_told() -> None:
     answer = world.ask_api("POST", "/v2/apps?force=true", {"id": "/a", **SMALL})
     assert answer.status_code == 409
     assert orjson.loads(answer.get_data())["message"] == "An app with id [/a] already exists."
+
+
+@pytest.mark.parametrize("path", ["a%0Ab", "a%0D", "%0A", "a%0A/tasks", "a%0A/versions/b%0A"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST"])
+def test_an_id_with_the_end_of_a_line_is_answered_as_any_other(path: str, method: str) -> None:
+    answer = ApiWorld.up().ask_api(method, f"/v2/apps/{path}", SMALL if method == "PUT" else None)
+    assert 400 <= answer.status_code < 500

@@ -401,6 +401,10 @@ def test_a_document_that_is_no_object_is_refused() -> None:
             "/container/type",
         ),
         ({"env": {"A": {"secret": "s"}}}, "/env/A"),
+        (
+            {"container": {"volumes": [{"containerPath": "/d", "hostPath": "/d", "mode": "RO"}]}},
+            "/container/volumes",
+        ),
     ],
 )
 def test_what_this_version_cannot_do_is_refused_not_ignored(

@@ -119,6 +119,15 @@ def test_one_port_for_tcp_and_for_udp_is_taken_once() -> None:
     assert found.resources.ports.pairs == ((31053, 31053),)
 
 
+def test_no_port_is_taken_that_there_is_not() -> None:
+    """An agent may offer any numbers."""
+    found = try_match(app(), "cpus:8;mem:8192;disk:9999;ports:[0-0,65535-100000]")
+    assert isinstance(found, Match)
+    assert found.host_ports == (65_535,)
+    beyond = try_match(app(), "cpus:8;mem:8192;disk:9999;ports:[0-0,65536-100000]")
+    assert beyond is Reason.PORTS
+
+
 def test_ports_that_are_not_required_come_out_of_the_offer() -> None:
     found = try_match(app(port_definitions=(PortDefinition(8080),)))
     assert isinstance(found, Match)

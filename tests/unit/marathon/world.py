@@ -11,7 +11,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from mezzo.core import CancelTimer, Delete, Instant, Put, SetTimer, TimerFired
 from mezzo.ids import AgentId, ConnId, FrameworkId, IdSource, OfferId, TaskId
@@ -135,11 +135,11 @@ class World:
 
     # ---- building
 
-    @staticmethod
-    def of(*hosts: str, cpus: float = 8, mem: float = 8192, **kwargs: Any) -> World:
+    @classmethod
+    def of(cls, *hosts: str, cpus: float = 8, mem: float = 8192, **kwargs: Any) -> Self:
         """Agents of one size, connected."""
         ports = [(31000, 32000)]
-        world = World(
+        world = cls(
             agents=[
                 Agent(
                     AgentId(f"S{i}"), host, Resources.of(cpus=cpus, mem=mem, disk=9999, ports=ports)

@@ -20,6 +20,7 @@ from mezzo.master.events import (
     MasterEvent,
     NoteDenied,
     NoteIgnored,
+    NoteSetAside,
     OperatorAsked,
     OperatorJoined,
     Publish,
@@ -357,6 +358,7 @@ class World:
         self.config = config
         self.ignored: list[str] = []  # why an agent got no answer, each time
         self.denied: list[str] = []  # who said what, and why it counts for nothing
+        self.set_aside: dict[str, str] = {}  # records of the store, and why
         self.gave_up: list[str] = []  # why, each time
         self.largest_commit = 0  # writes of one step
         self.epoch = 0
@@ -438,6 +440,8 @@ class World:
                 self.ignored.append(reason)
             case NoteDenied(peer=peer, what=what, reason=reason):
                 self.denied.append(f"{peer}: {what}: {reason}")
+            case NoteSetAside(key=key, reason=reason):
+                self.set_aside[key] = reason
             case GiveUp(reason=reason):
                 self.gave_up.append(reason)
             case _:

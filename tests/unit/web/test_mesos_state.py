@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mezzo.messages.operator import TaskAdded
 from mezzo.model import (
+    Attribute,
     ContainerStatus,
     DiscoveryInfo,
     IpAddress,
@@ -19,10 +24,18 @@ from mezzo.model import (
 from mezzo.record import replace
 from mezzo.resources import Resources
 from mezzo.states import TaskState
-from mezzo.web.mesos_state import Json, agent_json, resources_json, state_json, task_json
+from mezzo.web.live import EMPTY, change, documents
+from mezzo.web.mesos_state import (
+    Json,
+    agent_json,
+    resources_json,
+    state_bytes,
+    state_json,
+    task_json,
+)
 from mezzo.web.replica import Replica
 
-from .clusters import F1, MASTER, agent, drained, framework, snapshot, task, update
+from .clusters import A1, A2, F1, MASTER, agent, drained, framework, snapshot, task, update
 
 
 def state() -> Json:
@@ -144,3 +157,50 @@ def test_times_of_the_master_are_numbers() -> None:
     assert isinstance(shown["elected_time"], float)
     assert PID.fullmatch(shown["leader"])
     assert all(PID.fullmatch(each["pid"]) for each in shown["slaves"])
+
+
+# ---- one bad object
+
+
+BEYOND = 2**70  # no JSON of ours holds it
+
+
+def test_what_can_not_be_written_is_left_out_alone() -> None:
+    good, bad = agent(A1), agent(A2)
+    bad = replace(bad, agent_info=replace(bad.agent_info, port=BEYOND))
+    port = DiscoveryInfo("FRAMEWORK", ports=(Port(BEYOND),))
+    replica = Replica()
+    tasks = (task("fine"), replace(task("broken"), discovery=port))
+    replica.apply(0, 1, snapshot(agents=(good, bad), frameworks=(framework(),), tasks=tasks))
+    shown = json.loads(state_bytes(replica.view(), MASTER))
+    assert [each["id"] for each in shown["slaves"]] == [A1]
+    (of_framework,) = shown["frameworks"]
+    assert [each["id"] for each in of_framework["tasks"]] == ["fine"]
+
+
+def test_what_trips_over_itself_is_left_out_alone() -> None:
+    replica = Replica()
+    broken = replace(agent(A2), total_resources=None)
+    replica.apply(0, 1, snapshot(agents=(agent(A1), broken), tasks=(task(),)))
+    shown = json.loads(state_bytes(replica.view(), MASTER))
+    assert [each["id"] for each in shown["slaves"]] == [A1]
+    page = change(EMPTY, documents(replica.view()))
+    assert page["agents"][A1]
+    assert page["agents"][A2] is None
+    assert len(page["tasks"]) == 1
+
+
+@given(st.text(min_size=1), st.floats(), st.text())
+def test_any_text_and_number_is_shown(name: str, number: float, value: str) -> None:
+    attributes = (Attribute(name, text=value), Attribute(f"{name}2", scalar=number))
+    view = agent(A1)
+    view = replace(view, agent_info=replace(view.agent_info, hostname=name, attributes=attributes))
+    info = replace(framework().framework_info, name=name, labels=(Label(name, value),))
+    odd = replace(task(), name=name, labels=(Label(name, value),))
+    replica = Replica()
+    frameworks = (replace(framework(), framework_info=info),)
+    replica.apply(0, 1, snapshot(agents=(view,), frameworks=frameworks, tasks=(odd,)))
+    shown = json.loads(state_bytes(replica.view(), MASTER))
+    assert shown["slaves"][0]["attributes"][name] == value
+    assert shown["frameworks"][0]["name"] == name
+    assert json.loads(orjson.dumps(change(EMPTY, documents(replica.view()))))

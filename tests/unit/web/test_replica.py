@@ -26,8 +26,16 @@ from mezzo.messages.operator import (
     Tasks,
 )
 from mezzo.model import Task
+from mezzo.record import replace
 from mezzo.states import MOVES, TaskState
-from mezzo.web.replica import COMPLETED_TASKS_MAX, Gap, Replica, View, updated
+from mezzo.web.replica import (
+    COMPLETED_FRAMEWORKS_MAX,
+    COMPLETED_TASKS_MAX,
+    Gap,
+    Replica,
+    View,
+    updated,
+)
 
 from .clusters import A1, A2, F1, F2, agent, framework, snapshot, task, update
 
@@ -210,3 +218,53 @@ def test_who_saw_all_changes_knows_what_who_came_late_is_told(
     late = Replica()
     late.apply(number, 1, truth.snapshot())
     assert replica.view() == late.view()
+
+
+# ---------------------------------------------------------------------------------- bounds
+
+
+def test_of_frameworks_that_are_forgotten_nothing_is_kept() -> None:
+    replica = Replica()
+    replica.apply(7, 1, snapshot())
+    sequence = 7
+    for number in range(COMPLETED_FRAMEWORKS_MAX + 10):
+        id_ = FrameworkId(f"f{number}")
+        view = framework(id_)
+        for event in (
+            FrameworkAdded(view),
+            TaskAdded(replace(task("over", TaskState.FINISHED), framework_id=id_)),
+            TaskAdded(replace(task("live"), framework_id=id_)),
+            FrameworkRemoved(view.framework_info),
+        ):
+            sequence += 1
+            replica.apply(sequence, 1, event)
+    view = replica.view()
+    assert len(view.completed_frameworks) == COMPLETED_FRAMEWORKS_MAX
+    assert {key[0] for key in view.completed_tasks} == set(view.completed_frameworks)
+    assert view.tasks == {}
+    assert view.frameworks == {}
+
+
+def test_a_snapshot_is_bounded_as_what_follows_it() -> None:
+    many = tuple(framework(FrameworkId(f"f{n}")) for n in range(COMPLETED_FRAMEWORKS_MAX + 5))
+    tasks = tuple(
+        replace(task("t", TaskState.FINISHED), framework_id=each.framework_info.id or F1)
+        for each in many
+    )
+    start = OperatorSubscribed(
+        State(get_tasks=Tasks(completed_tasks=tasks), get_frameworks=Frameworks((), many))
+    )
+    view = replica_after(start=start).view()
+    assert list(view.completed_frameworks) == [f"f{n}" for n in range(5, len(many))]
+    assert {key[0] for key in view.completed_tasks} == set(view.completed_frameworks)
+
+
+def test_of_each_framework_the_oldest_completed_tasks_make_room() -> None:
+    ends = [task(f"t{n}", TaskState.FINISHED) for n in range(COMPLETED_TASKS_MAX + 3)]
+    other = replace(task("other", TaskState.FINISHED), framework_id=F2)
+    again = replace(ends[4], name="again")
+    view = replica_after(*map(TaskAdded, [other, *ends, again])).view()
+    kept = [key[1] for key in view.completed_tasks if key[0] == F1]
+    assert kept == [each.task_id for each in ends[3:]]
+    assert view.completed_tasks[(F1, again.task_id)] == again
+    assert (F2, other.task_id) in view.completed_tasks

@@ -1,0 +1,159 @@
+"""A store that is damaged: one record hurts what it describes, and nothing else."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mezzo.agent import events as e
+from mezzo.agent.containerizer.base import ContainerAbsent, ContainerExited, ContainerStarted
+from mezzo.agent.core import AgentCore
+from mezzo.agent.shell import forget_set_aside
+from mezzo.agent.views import shown_state
+from mezzo.core import Put
+from mezzo.ids import FrameworkId, IdSource
+from mezzo.messages import agent as am
+from mezzo.operations import Create, Reserve
+from mezzo.record import Corrupt, replace
+from mezzo.resources import Disk, Kind, Reservation, Resources
+from mezzo.states import TaskState
+from mezzo.store.memory import MemoryStore
+
+from .fakes import CONFIG, F1, FRAMEWORK, World, docker_task, process_task
+
+OTHER = replace(FRAMEWORK, id=FrameworkId("F2"))
+GIVEN = Resources.of(cpus=4, mem=4096, disk=1000)
+AGENT = replace(CONFIG, info=replace(CONFIG.info, resources=GIVEN))
+OWN = Reservation("DYNAMIC", "ads", "me")
+DISK = Resources({Kind("disk", (OWN,)): 100_000})
+VOLUME = Resources({Kind("disk", (OWN,), Disk(None, "data", "me", "data")): 100_000})
+VITAL = ("agent/identity", "agent/epoch", "agent/resources")
+
+
+def full_world() -> World:
+    """A record of each kind."""
+    world = World(config=AGENT).register()
+    for number, conversion in enumerate((Reserve(DISK), Create(VOLUME, id="o1"))):
+        world.hear(am.ApplyOperation(number.to_bytes(16, "big"), conversion, F1))
+    for made in world.of(e.MakeVolume):
+        world.step(e.VolumeMade(made.path))
+    world.start(process_task("t1", resources=VOLUME))
+    world.start(docker_task("t2"), OTHER)
+    world.start(process_task("t3", unique_lease=60.0))
+    world.step(ContainerExited(world.start(process_task("t4")), exit_code=0))
+    world.acknowledge_all()
+    for _ in range(3):
+        if status := world.head("t4"):
+            world.acknowledge(status)
+    return world
+
+
+DISK_OF_ALL = full_world().disk
+KINDS = {key.partition("/")[0] for key in DISK_OF_ALL}
+
+
+def test_there_is_a_record_of_each_kind() -> None:
+    assert {
+        "agent",
+        *("framework", "task", "ended", "remains", "operation", "applied", "volume"),
+    } == KINDS
+    assert set(VITAL) < set(DISK_OF_ALL)
+
+
+damage = st.one_of(
+    st.binary(max_size=20),
+    st.sampled_from([b"", b"null", b"[]", b"{}", b"0", b'""', b"[" * 100_000, b'{"a":1}', b"\xff"]),
+    st.sampled_from(sorted(DISK_OF_ALL)).map(DISK_OF_ALL.__getitem__),  # another's
+)
+
+
+def problem_of(disk: dict[str, bytes]) -> str | None:
+    """Why no agent can start with this."""
+    try:
+        AgentCore(AGENT, disk, IdSource(random.Random(1)))
+    except Corrupt as error:
+        return str(error)
+    return None
+
+
+@settings(max_examples=400, deadline=None)
+@given(key=st.sampled_from(sorted(DISK_OF_ALL)), value=damage, cut=st.integers(0, 400))
+def test_one_damaged_record_is_set_aside_and_the_rest_goes_on(
+    key: str, value: bytes, cut: int
+) -> None:
+    if cut < len(DISK_OF_ALL[key]) and cut % 2:
+        value = DISK_OF_ALL[key][:cut]
+    disk = DISK_OF_ALL | {key: value}
+    if (problem := problem_of(disk)) is not None:
+        assert key in VITAL
+        assert "bring back a copy" in problem
+        return
+    core = AgentCore(AGENT, disk, IdSource(random.Random(1)))
+    aside = dict(core.view().aside)
+    # With a framework go its tasks, whatever reads as another record is not that one.
+    assert set(aside) <= {key, *(k for k in disk if k.startswith("task/"))}
+    shown_state(core.view())
+    world = World(config=AGENT, disk=disk)
+    before = {task.info.task_id: task.container_id for task in world.core.view().tasks}
+    for recovered in world.of(e.RecoverContainers):
+        for number, spec in enumerate(recovered.specs):
+            world.step((ContainerStarted, ContainerAbsent)[number % 2](spec.container_id))
+    world.register()
+    world.hear(am.RunTask(FRAMEWORK, process_task("new")))
+    assert world.state("new") is TaskState.STARTING
+    if "task/F1/t1" in aside:
+        world.hear(am.RunTask(FRAMEWORK, process_task("t1")))
+        assert world.of(e.LaunchContainer) == []  # it has been launched
+    for task_id in before:
+        world.hear(am.KillTask(F1, process_task(task_id).task_id))
+    world.wait(1)
+
+
+def test_a_task_whose_record_is_damaged_is_nobodys_and_the_others_are_found_again() -> None:
+    cid = full_world().core.view().tasks[0].container_id
+    assert cid is not None
+    world = World(config=AGENT, disk=DISK_OF_ALL | {"task/F1/t1": b"garbage"})
+    (recovered,) = world.of(e.RecoverContainers)
+    assert [spec.task_id for spec in recovered.specs] == ["t3", "t2"]
+    ((key, why),) = world.core.view().aside
+    assert key == "task/F1/t1"
+    assert why
+    assert shown_state(world.core.view())["set_aside"] == [{"key": key, "why": why}]
+    assert world.disk["task/F1/t1"] == b"garbage"
+    assert not world.core.knows(cid)  # so what runs of it is ended
+
+
+def test_a_volume_whose_record_is_damaged_is_given_to_no_task() -> None:
+    key = next(key for key in DISK_OF_ALL if key.startswith("volume/"))
+    world = World(config=AGENT, disk=DISK_OF_ALL | {key: b"garbage"}).register()
+    world.hear(am.RunTask(FRAMEWORK, process_task("new", resources=VOLUME)))
+    (mount,) = world.launched().volumes
+    assert not mount.path.startswith("/")
+
+
+def test_the_master_is_told_of_a_task_that_was_set_aside() -> None:
+    world = World(config=AGENT, disk=DISK_OF_ALL | {"task/F1/t1": b"garbage"})
+    world.connect()
+    known = am.KnownTask(F1, process_task("t1").task_id)
+    world.hear(am.AgentReregistered(world.core.view().agent_id or FRAMEWORK.id, (known,)))  # type: ignore[arg-type]
+    assert [s.state for s in world.updates() if s.task_id == "t1"] == [TaskState.DROPPED]
+    assert world.core.view().aside == ()
+
+
+def test_what_was_set_aside_can_be_deleted() -> None:
+    store = MemoryStore()
+    store.open_term()
+    store.commit([Put(key, value) for key, value in DISK_OF_ALL.items()])
+    store.commit([Put("task/F1/t1", b"garbage"), Put("ended/00000", b"garbage")])
+    left = forget_set_aside(store, store.load())
+    assert left == store.load()
+    assert set(DISK_OF_ALL) - set(left) == {"task/F1/t1", "ended/00000"}
+
+
+@pytest.mark.parametrize("key", VITAL)
+def test_an_agent_that_does_not_know_who_it_is_says_what_to_do(key: str) -> None:
+    with pytest.raises(Corrupt, match="remove the folder meta"):
+        World(config=AGENT, disk=DISK_OF_ALL | {key: b"garbage"})
