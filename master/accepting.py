@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mezzo.errors import BadRequest
+from mezzo.ids import OfferId
 from mezzo.messages.scheduler import (
     Accept,
     Answered,
@@ -22,7 +23,7 @@ from mezzo.operations import (
 from mezzo.resources import Resources
 from mezzo.states import Reason, TaskState
 
-from . import conversions, launching, offers
+from . import claims, conversions, launching, offers
 from .state import AgentEntry, FrameworkEntry, MasterState, Step
 
 
@@ -33,6 +34,8 @@ def accept(state: MasterState, step: Step, framework: FrameworkEntry, call: Acce
     try:
         used = _check_offers(state, framework, call)
     except BadRequest as error:
+        if any(_is_anothers(state, framework, offer_id) for offer_id in call.offer_ids):
+            claims.deny(step, framework, "ACCEPT", error)
         _refuse(state, step, framework, call, str(error))
         return
     wants = call.operations or call.unreadable
@@ -47,6 +50,11 @@ def accept(state: MasterState, step: Step, framework: FrameworkEntry, call: Acce
     # be asked over and over.
     floor_s = state.config.refuse_min_s if left == offered else 0.0
     offers.give_back(state, step, used[0], left, call.filters, at_least_s=floor_s)
+
+
+def _is_anothers(state: MasterState, framework: FrameworkEntry, offer_id: OfferId) -> bool:
+    offer = state.offers.get(offer_id)
+    return offer is not None and offer.framework_id != framework.id
 
 
 def _check_offers(state: MasterState, framework: FrameworkEntry, call: Accept) -> list[Offer]:

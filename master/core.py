@@ -174,10 +174,9 @@ class MasterCore:
             case Acknowledge():
                 tasks.acknowledge(state, step, framework, call)
             case Revive(roles=roles):
-                subscribing.revive(state, framework, roles)
-                inverse_offers.revive(state, step, framework)
+                subscribing.revive(state, step, framework, roles)
             case Suppress(roles=roles):
-                subscribing.suppress(state, framework, roles)
+                subscribing.suppress(state, step, framework, roles)
             case Kill():
                 tasks.kill(state, step, framework, call)
             case Reconcile():

@@ -3,6 +3,8 @@ subscribing.py."""
 
 from __future__ import annotations
 
+from itertools import islice
+
 from mezzo.ids import FrameworkId
 from mezzo.messages.agent import ShutdownFramework
 from mezzo.messages.operator import FrameworkAdded, FrameworkRemoved, FrameworkUpdated
@@ -22,6 +24,7 @@ TIMER_RESUME = "resume"
 # Most are back in a moment, some again and again: a deadline is stored after this time. Who leads
 # next before that gives the framework its whole time again.
 AWAY_UNSTORED_S = 5.0
+_LOOKED_AT = 100  # of those that are away, for one that has nothing
 
 # ---------------------------------------------------------------------------------- coming
 
@@ -45,6 +48,7 @@ def rebuild(
     """A framework that only its agents know."""
     framework = add(state, step, replace(info, id=framework_id))
     framework.recovered = True
+    state.away.add(framework_id, info.name)
     start_long_deadline(state, step, framework)
     step.publish(FrameworkAdded(views.framework(state, framework)))
     return framework
@@ -69,6 +73,29 @@ def disconnected(state: MasterState, step: Step, framework: FrameworkEntry) -> N
     _start_deadline(step, framework, framework.info.failover_timeout)
     step.timer((TIMER_FAILOVER, framework.id), min(AWAY_UNSTORED_S, _left_s(step, framework)))
     show(state, step, framework)
+    state.away.add(framework.id, framework.info.name)
+    _give_up_surplus(state, step, framework.info.name)
+
+
+def _give_up_surplus(state: MasterState, step: Step, name: str) -> None:
+    """Who comes anew again and again, with a long failover timeout, is remembered for so long. Of
+    too many that have nothing here, who left first is given up: of the name that came last, if many
+    are called so."""
+    surplus = len(state.away) - state.config.max_idle_frameworks_away
+    if surplus <= 0:
+        return
+    crowd = name if state.away.count(name) > state.config.max_completed_frameworks else None
+    oldest = list(islice(state.away.oldest(crowd), _LOOKED_AT))
+    for framework in [state.frameworks[id_] for id_ in oldest]:
+        if surplus > 0 and not step.full and _has_nothing(framework):
+            complete(state, step, framework, "too many frameworks are away that have nothing here")
+            surplus -= 1
+
+
+def _has_nothing(framework: FrameworkEntry) -> bool:
+    return not (
+        framework.tasks or framework.unreachable or framework.executors or framework.operations
+    )
 
 
 def withdraw(state: MasterState, step: Step, framework: FrameworkEntry) -> None:
@@ -105,6 +132,7 @@ def start_long_deadline(state: MasterState, step: Step, framework: FrameworkEntr
 def recover(state: MasterState, step: Step) -> None:
     """A new leader: who was away before keeps its deadline."""
     for framework in state.frameworks.values():
+        state.away.add(framework.id, framework.info.name)
         if framework.deadline_s is not None:
             _start_deadline(step, framework, max(0.0, framework.deadline_s - step.now.wall_s))
             step.timer((TIMER_FAILOVER, framework.id), _left_s(step, framework))
@@ -161,6 +189,7 @@ def complete(state: MasterState, step: Step, framework: FrameworkEntry, why: str
     framework.unregistered_s = step.now.wall_s
     framework.deadline_s = None
     del state.frameworks[framework.id]
+    state.away.remove(framework.id)
     state.completed[framework.id] = framework
     registry.keep_framework(step, framework)
     while len(state.completed) > state.config.max_completed_frameworks:

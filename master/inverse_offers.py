@@ -11,6 +11,7 @@ of it through `Step.changed`); `settle` looks at these as the step ends.
 
 from __future__ import annotations
 
+from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, ConnId, FrameworkId
 from mezzo.messages.operator import InverseOfferStatus
 from mezzo.messages.scheduler import (
@@ -21,6 +22,7 @@ from mezzo.messages.scheduler import (
 )
 from mezzo.model import InverseOffer
 
+from . import claims
 from .state import AgentEntry, FrameworkEntry, InverseAnswer, MasterState, Step
 
 TIMER_INVERSE_OFFER = "inverse offer"  # ("inverse offer", (agent id, framework id))
@@ -97,7 +99,11 @@ def answer(
     status = "ACCEPT" if isinstance(call, AcceptInverseOffers) else "DECLINE"
     for offer_id in call.inverse_offer_ids:
         offer = state.inverse_offers.get(offer_id)
-        if offer is None or offer.framework_id != framework.id or offer.agent_id is None:
+        if offer is not None and offer.framework_id != framework.id:
+            why = BadRequest("it was made to another framework")
+            claims.deny(step, framework, f"{status} of inverse offer {offer_id}", why)
+            continue
+        if offer is None or offer.agent_id is None:
             continue
         _remove(state, framework, offer)
         # The same bound as for offers: who answers at once is not asked at once.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
+from urllib.parse import quote
 
 from mezzo.amounts import from_milli
 from mezzo.core import TimerFired
@@ -75,6 +76,8 @@ _COUNTERS: Final = (
 )
 # With these the master ends what a framework wanted to launch and what never was a task.
 _NEVER_LAUNCHED: Final = (Reason.INVALID_OFFERS, Reason.TASK_INVALID, Reason.TASK_GROUP_INVALID)
+NAME_MAX: Final = 100  # characters of a framework's name in those of its metrics
+_SAFE: Final = " !\"#$&'()*+,:;<=>?@[\\]^`{|}"  # readable, whatever it is for URLs
 _SCALARS: Final = ("cpus", "mem", "disk", "gpus")
 
 
@@ -263,5 +266,6 @@ def _of_a_framework(entry: FrameworkEntry) -> Iterator[tuple[str, float]]:
 
 
 def _escaped(name: str) -> str:
-    """A slash would look like the next part of the metric's name."""
-    return name.replace("/", "%2F")
+    """A slash would look like the next part of the metric's name. What is long is cut: there are
+    many metrics of each framework, told apart by its id."""
+    return quote(name[:NAME_MAX], safe=_SAFE)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from mezzo.core import CancelTimer, SetTimer
+from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, FrameworkId, OfferId
 from mezzo.messages.scheduler import Decline, Offers, Rescind
 from mezzo.model import Filters, Offer
 from mezzo.resources import Resources
 
-from . import executors, inverse_offers
+from . import claims, executors, inverse_offers
 from .allocator import Grant, Withdraw
 from .state import AgentEntry, FrameworkEntry, MasterState, Step
 
@@ -160,7 +161,10 @@ def decline(state: MasterState, step: Step, framework: FrameworkEntry, call: Dec
     """Unknown offers are ignored: they may just have been rescinded."""
     for offer_id in call.offer_ids:
         offer = state.offers.get(offer_id)
-        if offer is not None and offer.framework_id == framework.id:
+        if offer is not None and offer.framework_id != framework.id:
+            why = BadRequest("it was made to another framework")
+            claims.deny(step, framework, f"DECLINE of offer {offer_id}", why)
+        elif offer is not None:
             remove(state, step, offer)
             step.count("offers/declined", framework)
             floor_s = state.config.refuse_min_s

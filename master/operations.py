@@ -24,6 +24,7 @@ from mezzo.messages.agent import (
 )
 from mezzo.messages.scheduler import (
     AcknowledgeOperationStatus,
+    Answered,
     ReconcileOperation,
     ReconcileOperations,
     UpdateOperationStatus,
@@ -239,6 +240,12 @@ def reconcile(
     state: MasterState, step: Step, framework: FrameworkEntry, call: ReconcileOperations
 ) -> None:
     """None named: tell of all that are known."""
+    if not framework.answers.take(
+        len(call.operations) or len(framework.operations), step.now.mono_s
+    ):
+        why = f"too much was asked for: ask again in {framework.answers.wait_s:.1f} s"
+        step.to_framework(framework, Answered("RECONCILE_OPERATIONS", why))
+        return
     named = call.operations or tuple(ReconcileOperation(id_) for id_ in framework.operations)
     for asked in named:
         step.to_framework(framework, UpdateOperationStatus(_status(state, framework, asked)))

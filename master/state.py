@@ -35,6 +35,8 @@ from mezzo.resources import Resources
 from mezzo.states import Reason, Source, TaskState
 
 from .allocator import Allocator, AllocatorConfig, Demand, FrameworkTerms
+from .away import Away
+from .budget import Budget
 from .events import MasterEffect, Publish, ToAgent, ToFramework
 from .journal import Journal
 from .machines import Machines, MaintenanceRecord
@@ -66,6 +68,8 @@ class MasterConfig(Record):
     refuse_min_s: float = 1.0
     offer_timeout_s: float | None = 300.0
     max_completed_frameworks: int = 50
+    # Of those that are away and have nothing here: the others wait for their failover timeout.
+    max_idle_frameworks_away: int = 1000
     max_completed_tasks_per_framework: int = 1000
     # Of those that have ended but whose end is not acknowledged.
     max_unacknowledged_tasks_per_framework: int = 10_000
@@ -228,6 +232,8 @@ class FrameworkEntry:
     due_s: float = 0.0  # mono; `deadline_s` by the clock of timers
     shown_s: float = -VIEWS_EVERY_S  # mono; when operators were shown it last
     stored: bytes = b""  # its record in the store
+    # Answers of reconciliation: to ask for all of 100,000 tasks again and again is work for two.
+    answers: Budget = field(default_factory=lambda: Budget(100_000, 10_000))
 
     def can(self, capability: Capability) -> bool:
         return self.info.can(capability)
@@ -286,6 +292,7 @@ class MasterState:
     unreachable: dict[AgentId, UnreachableAgent] = field(default_factory=dict)
     gone: dict[AgentId, float] = field(default_factory=dict)  # since when (wall)
     frameworks: dict[FrameworkId, FrameworkEntry] = field(default_factory=dict)
+    away: Away = field(default_factory=Away)  # of `frameworks`, those without a stream
     completed: dict[FrameworkId, FrameworkEntry] = field(default_factory=dict)
     offers: dict[OfferId, Offer] = field(default_factory=dict)
     machines: Machines = field(default_factory=lambda: Machines(MaintenanceRecord()))
@@ -314,6 +321,7 @@ class MasterState:
     next_offer: int = 0
     sequence: int = 0  # of the operator events
     elected_s: float = 0.0
+    denials: Budget = field(default_factory=lambda: Budget(20, 1))  # lines in the log
     cycle_due: bool = False  # the timer of the next allocation cycle is set
     cycle_timer_s: float | None = None  # what the timer of the next cycle in time is set to
     # Whose resources changed since their view was published last.

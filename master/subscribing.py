@@ -26,7 +26,7 @@ from mezzo.model import Capability, FrameworkInfo, OfferConstraints
 from mezzo.record import replace
 from mezzo.units import Seconds, check
 
-from . import frameworks, offers, registry, views
+from . import frameworks, inverse_offers, offers, registry, views
 from .allocator import Demand, FrameworkTerms, compile_constraints
 from .events import CloseStream, ToFramework
 from .role_names import check_usable
@@ -65,6 +65,7 @@ def subscribe(
         registered = False
         _take_over(state, step, framework, conn, call.framework_info)
     framework.conn = conn
+    state.away.remove(framework.id)
     framework.recovered = False
     framework.deadline_s = None
     state.framework_of[conn] = framework.id
@@ -180,7 +181,22 @@ def update(
     frameworks.show(state, step, framework)
 
 
-def revive(state: MasterState, framework: FrameworkEntry, roles: tuple[str, ...]) -> None:
+def _are_its_own(step: Step, framework: FrameworkEntry, call: str, roles: tuple[str, ...]) -> bool:
+    """False, and the framework is told, if one of the roles is none of its own."""
+    for role in roles:
+        if role not in framework.info.all_roles:
+            why = f"role {role!r} is none of the framework's: name its own, or none for all"
+            step.to_framework(framework, Answered(call, why))
+            return False
+    return True
+
+
+def revive(
+    state: MasterState, step: Step, framework: FrameworkEntry, roles: tuple[str, ...]
+) -> None:
+    if not _are_its_own(step, framework, "REVIVE", roles):
+        return
+    inverse_offers.revive(state, step, framework)
     waiting = framework.admission
     if waiting is None:
         state.allocator.revive(framework.id, roles)
@@ -189,7 +205,11 @@ def revive(state: MasterState, framework: FrameworkEntry, roles: tuple[str, ...]
         framework.admission = waiting._replace(suppressed=left)
 
 
-def suppress(state: MasterState, framework: FrameworkEntry, roles: tuple[str, ...]) -> None:
+def suppress(
+    state: MasterState, step: Step, framework: FrameworkEntry, roles: tuple[str, ...]
+) -> None:
+    if not _are_its_own(step, framework, "SUPPRESS", roles):
+        return
     waiting = framework.admission
     if waiting is None:
         state.allocator.suppress(framework.id, roles)

@@ -111,6 +111,11 @@ def acknowledge(
         why = f"uuid has {len(call.uuid)} bytes, not {claims.UUID_BYTES}: give that of the update"
         step.to_framework(framework, Answered("ACKNOWLEDGE", why))
         return
+    known = framework.tasks.get(call.task_id)
+    if known is not None and known.info.agent_id != call.agent_id:
+        error = BadRequest(f"it names agent {call.agent_id}, and not that of the task")
+        claims.deny(step, framework, f"ACKNOWLEDGE of task {call.task_id}", error)
+        return
     agent = state.agents.get(call.agent_id)
     if agent is None or not agent.connected:
         return  # the agent repeats the update when it is back, and so will the framework this
@@ -167,6 +172,8 @@ def kill(state: MasterState, step: Step, framework: FrameworkEntry, call: Kill) 
         return
     agent_id = entry.info.agent_id
     if call.agent_id is not None and call.agent_id != agent_id:
+        why = BadRequest(f"it names agent {call.agent_id}, and the task is one of {agent_id}")
+        claims.deny(step, framework, f"KILL of task {call.task_id}", why)
         return
     order = KillTask(framework.id, call.task_id, call.kill_policy)
     entry.pending_kill = order  # repeated when the agent re-registers
@@ -287,6 +294,11 @@ def lose_on_agent(
 
 def reconcile(state: MasterState, step: Step, framework: FrameworkEntry, call: Reconcile) -> None:
     """No tasks named: tell all that are known. Answers have no uuid."""
+    asked = len(call.tasks) or len(framework.tasks) + len(framework.unreachable)
+    if not framework.answers.take(asked, step.now.mono_s):
+        why = f"too much was asked for: ask again in {framework.answers.wait_s:.1f} s"
+        step.to_framework(framework, Answered("RECONCILE", why))
+        return
     if call.tasks:
         for task in call.tasks:
             reconcile_one(state, step, framework, task)

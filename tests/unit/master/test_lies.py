@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mezzo.amounts import Items
 from mezzo.ids import AgentId, ExecutorId, FrameworkId, TaskId
@@ -14,18 +16,23 @@ from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
 from mezzo.model import (
     AgentInfo,
+    Attribute,
     Capability,
     CommandInfo,
     ExecutorInfo,
     FrameworkInfo,
+    Label,
+    MachineId,
     Task,
     TaskInfo,
     TaskStatus,
+    Unavailability,
 )
 from mezzo.operations import OperationRecord, OperationState, OperationStatus, Reserve
 from mezzo.record import replace
 from mezzo.resources import Kind, Reservation, Resources
 from mezzo.states import Source, TaskState
+from mezzo.wire import operator as operator_wire
 
 from .world import BIG, SMALL, Agent, Framework, World, task
 
@@ -406,3 +413,142 @@ def test_a_launch_on_anothers_offer_is_refused_and_its_offers_stand(world: World
     assert [status.state for status in thief.updates()] == [S.DROPPED]
     assert offer.id in world.core.state.offers
     assert honest.offers == {offer.id: offer}
+
+
+# ---------------------------------------------------------------------------------- frameworks
+
+
+def test_calls_about_what_is_anothers_are_told(liar: Liar) -> None:
+    """And change nothing."""
+    world, honest = liar.world, liar.framework
+    thief = world.framework()
+    offer = next(iter(honest.offers))
+    thief.say(sm.Decline((offer,)))
+    thief.say(sm.Accept((offer,)))
+    status = liar.honest.update(liar.task, honest.id, S.RUNNING)
+    assert status.uuid is not None
+    honest.say(sm.Kill(liar.task.task_id, liar.agent.id))
+    honest.say(sm.Acknowledge(liar.agent.id, liar.task.task_id, status.uuid))
+    thief.say(sm.Kill(liar.task.task_id, liar.honest.id))
+    assert [each.split(": ")[1].split()[0] for each in world.denied] == [
+        *("DECLINE", "ACCEPT", "KILL", "ACKNOWLEDGE")
+    ]
+    assert liar.dropped == 4
+    assert offer in honest.offers
+    assert not liar.honest.heard(am.KillTask)
+    assert not liar.honest.heard(am.UpdateAcknowledged)
+    assert not liar.agent.heard(am.UpdateAcknowledged)
+    assert [told.state for told in thief.updates()] == [S.GONE]
+
+
+def test_an_inverse_offer_of_another_framework_can_not_be_answered(world: World) -> None:
+    agent = world.agent()
+    honest, thief = world.framework(), world.framework()
+    honest.launch("t", agent=agent)
+    window = om.MaintenanceWindow((MachineId(agent.info.hostname),), Unavailability(2e6))
+    world.ask(om.UpdateMaintenanceSchedule(om.MaintenanceSchedule((window,))))
+    (offer,) = honest.heard(sm.InverseOffers)[0].inverse_offers
+    thief.say(sm.DeclineInverseOffers((offer.id,)))
+    assert offer.id in world.core.state.inverse_offers
+    assert "made to another framework" in world.denied[0]
+
+
+def test_a_role_that_is_none_of_its_own_is_told(world: World) -> None:
+    framework = world.framework(role="ads")
+    framework.say(sm.Suppress(("web",)))
+    framework.say(sm.Revive(("ads", "web")))
+    told = framework.heard(sm.Answered)
+    assert [(each.call, "'web'" in (each.refusal or "")) for each in told] == [
+        ("SUPPRESS", True),
+        ("REVIVE", True),
+    ]
+
+
+def test_who_reconciles_all_the_time_is_slowed_down(liar: Liar) -> None:
+    """Each answer is work for the master, and a line in the outbox of its stream."""
+    framework = liar.framework
+    many = sm.Reconcile(tuple(sm.ReconcileTask(TaskId(f"x{n}")) for n in range(1000)))
+    for _ in range(105):
+        framework.say(many)
+    answers = len(framework.updates())
+    refusals = framework.heard(sm.Answered)
+    assert 100_000 <= answers <= 101_000
+    assert len(refusals) == 105 - answers // 1000
+    assert all("ask again in" in (each.refusal or "") for each in refusals)
+    liar.world.advance(10.0)
+    assert [status.task_id for status in framework.reconcile()] == ["t"]
+    framework.say(sm.ReconcileOperations())
+    assert not framework.heard(sm.Answered)
+
+
+def test_of_frameworks_that_come_and_go_not_all_are_remembered(world: World) -> None:
+    """Each with a failover timeout of a year. One that has a task waits for it."""
+    agent = world.agent()
+    busy = world.framework("busy", failover_timeout=3e7)
+    busy.launch("t", agent=agent)
+    other = world.framework("other", failover_timeout=3e7)
+    busy.disconnect()
+    other.disconnect()
+    most = world.core.state.config.max_idle_frameworks_away
+    gone = [world.framework("again", failover_timeout=3e7) for _ in range(60)]
+    for framework in gone:
+        framework.disconnect()
+    world.core.state.config = replace(world.core.state.config, max_idle_frameworks_away=60)
+    world.framework("again", failover_timeout=3e7).disconnect()
+    state = world.core.state
+    assert most == 1000
+    assert len(state.away) == 60
+    assert {busy.id, other.id} <= set(state.frameworks)
+    assert [each.id in state.frameworks for each in gone[:4]] == [False, False, False, True]
+    assert {f.id for f in state.frameworks.values() if f.conn is None} == set(state.away.oldest())
+    busy.subscribe()
+    assert busy.id not in state.away
+    gone[0].subscribe()
+    assert "removed" in gone[0].heard(sm.Error)[0].message
+
+
+def test_who_lies_all_the_time_fills_no_log(liar: Liar) -> None:
+    for _ in range(1000):
+        liar.agent.say(liar.update())
+    assert len(liar.world.denied) == 21
+    assert liar.dropped == 1000
+    liar.world.advance(5.0)
+    liar.agent.say(liar.update())
+    assert len(liar.world.denied) == 22
+
+
+# ---------------------------------------------------------------------------------- texts
+
+texts = st.text(min_size=1, max_size=40) | st.sampled_from(
+    ["\x00", "a\nb", '"quoted"', "__proto__", "{x=1}", "x" * 60_000, "/", "\u202e", "\U0001f980"]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(name=texts, hostname=texts, attribute=texts, label=texts)
+def test_whatever_peers_are_called_all_of_it_works(
+    name: str, hostname: str, attribute: str, label: str
+) -> None:
+    """They are stored and loaded, explained, counted and shown."""
+    world = World()
+    framework = world.framework(name, labels=(Label(label[:2000], label[:2000]),))
+    about = (Attribute(attribute[:9000], text=attribute[:9000]),)
+    agent = world.agent(hostname=hostname[:9000], attributes=about)
+    world.restart()
+    assert world.set_aside == {}
+    framework.subscribe()
+    agent.reregister()
+    assert framework.offers
+    answer = world.ask(om.Explain(framework=name, agent=agent.info.hostname))
+    assert isinstance(answer, om.Explanations)
+    missing = world.ask(om.Explain(framework=name + "x"))
+    assert isinstance(missing, om.Refused)
+    metrics = world.ask(om.GetMetrics())
+    assert isinstance(metrics, om.Metrics)
+    for metric in metrics.metrics:
+        assert len(metric.name) < 2000
+        assert metric.name.isprintable()
+    for kind in (om.GetMetrics, om.GetState, om.GetRoles):
+        response = world.ask(kind())
+        again = operator_wire.response_from_wire(operator_wire.response_to_wire(response, 1))
+        assert again == (1, response)

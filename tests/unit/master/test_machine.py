@@ -445,7 +445,8 @@ class MasterMachine(RuleBasedStateMachine):
         assert state.pings.next_s is None or "pings" in self.world.timers
         waiting = {f.id for f in state.frameworks.values() if f.admission is not None}
         assert keyed["admit"] == waiting
-        assert keyed["failover"] == {f.id for f in state.frameworks.values() if f.conn is None}
+        away = {f.id for f in state.frameworks.values() if f.conn is None}
+        assert keyed["failover"] == set(state.away.oldest()) == away
         assert ("cycle" in self.world.timers) == (state.allocator.next_due_s is not None)
         assert not state.allocator.wants_cycle, "all that was due has been done"
 

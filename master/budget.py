@@ -1,0 +1,30 @@
+"""How much of something a peer may cause: a stock that fills by itself (a token bucket)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Budget:
+    """`most` at once, `per_s` in the long run."""
+
+    most: float
+    per_s: float
+    left: float = 0.0
+    since_s: float = -1e12  # mono; so it begins full
+
+    def take(self, amount: float, now_s: float) -> bool:
+        """False, and nothing is taken, if it is used up. Who has anything left may take any amount
+        at once, and waits the longer for the next."""
+        self.left = min(self.most, self.left + (now_s - self.since_s) * self.per_s)
+        self.since_s = now_s
+        if self.left < 0:
+            return False
+        self.left -= amount
+        return True
+
+    @property
+    def wait_s(self) -> float:
+        """Until something is left, as of the last look."""
+        return max(0.0, -self.left / self.per_s)
