@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from mezzo.model import Attribute
 from mezzo.units import INT32_MAX, shown
 
-from .app import Constraint, Operator
+from .app import App, Constraint, Operator
 from .patterns import matches, pattern_problem
 
 
@@ -97,60 +97,81 @@ def _number_problem(operator: Operator, text: str, *, least: int) -> str | None:
 # ---------------------------------------------------------------------------------- is it met
 
 
-def satisfied(constraint: Constraint, place: Place, peers: Sequence[Place], instances: int) -> bool:
-    """May one more instance run at `place`?
-
-    peers: where the app's others of the same configuration are, in order of launch. instances: how
-    many there are to be.
+class Census:
+    """Where an app's others of the same configuration are, counted by each field that a constraint
+    asks about, in order of launch. An app may have ten thousand, and every offer asks.
     """
+
+    __slots__ = ("_counts",)
+
+    def __init__(self, app: App, peers: Iterable[Place] = ()) -> None:
+        self._counts: dict[str, Counter[str]] = {
+            constraint.field: Counter()
+            for constraint in app.constraints
+            if constraint.operator in _COUNTING
+        }
+        if self._counts:
+            for peer in peers:
+                self.add(peer)
+
+    def add(self, place: Place) -> None:
+        """One more was launched."""
+        for field, counts in self._counts.items():
+            value = value_at(field, place)
+            if value is not None:
+                counts[value] += 1
+
+    def by(self, field: str) -> Counter[str]:
+        return self._counts.get(field) or Counter()
+
+
+def satisfied(constraint: Constraint, place: Place, census: Census, instances: int) -> bool:
+    """May one more instance run at `place`? instances: how many there are to be."""
     value = value_at(constraint.field, place)
     if value is None:
         return constraint.operator is Operator.UNLIKE
-    return _RULES[constraint.operator](constraint, value, peers, instances)
+    return _RULES[constraint.operator](constraint, value, census.by(constraint.field), instances)
 
 
-def _values(field: str, peers: Iterable[Place]) -> list[str]:
-    return [v for v in (value_at(field, peer) for peer in peers) if v is not None]
+_COUNTING: Final = (Operator.UNIQUE, Operator.CLUSTER, Operator.GROUP_BY, Operator.MAX_PER)
 
 
-def _unique(constraint: Constraint, value: str, peers: Sequence[Place], instances: int) -> bool:
-    return value not in _values(constraint.field, peers)
+def _unique(constraint: Constraint, value: str, there: Counter[str], instances: int) -> bool:
+    return value not in there
 
 
-def _cluster(constraint: Constraint, value: str, peers: Sequence[Place], instances: int) -> bool:
+def _cluster(constraint: Constraint, value: str, there: Counter[str], instances: int) -> bool:
     if constraint.value:
         return value == constraint.value
-    values = _values(constraint.field, peers)
-    return not values or value == values[0]
+    return value == next(iter(there), value)
 
 
-def _group_by(constraint: Constraint, value: str, peers: Sequence[Place], instances: int) -> bool:
+def _group_by(constraint: Constraint, value: str, there: Counter[str], instances: int) -> bool:
     """Each of k values holds an equal part of all, the remainder goes to as many of them."""
-    counts = Counter(_values(constraint.field, peers))
-    if value not in counts and constraint.value:
-        return len(counts) < int(constraint.value)
+    if value not in there and constraint.value:
+        return len(there) < int(constraint.value)
     # Without a number, k is what has been seen, and a new value is always welcome.
-    groups = int(constraint.value) if constraint.value else len(counts | Counter([value]))
+    groups = int(constraint.value) if constraint.value else len(there) + (value not in there)
     share, remainder = divmod(instances, groups)
-    if counts[value] < share:
+    if there[value] < share:
         return True
-    ahead = sum(1 for count in counts.values() if count > share)
-    return counts[value] == share and ahead < remainder
+    ahead = sum(1 for count in there.values() if count > share)
+    return there[value] == share and ahead < remainder
 
 
-def _max_per(constraint: Constraint, value: str, peers: Sequence[Place], instances: int) -> bool:
-    return _values(constraint.field, peers).count(value) < int(constraint.value or 0)
+def _max_per(constraint: Constraint, value: str, there: Counter[str], instances: int) -> bool:
+    return there[value] < int(constraint.value or 0)
 
 
-def _like(constraint: Constraint, value: str, peers: Sequence[Place], instances: int) -> bool:
+def _like(constraint: Constraint, value: str, there: Counter[str], instances: int) -> bool:
     return matches(constraint.value or "", value)
 
 
-def _unlike(constraint: Constraint, value: str, peers: Sequence[Place], instances: int) -> bool:
+def _unlike(constraint: Constraint, value: str, there: Counter[str], instances: int) -> bool:
     return not matches(constraint.value or "", value)
 
 
-def _is(constraint: Constraint, value: str, peers: Sequence[Place], instances: int) -> bool:
+def _is(constraint: Constraint, value: str, there: Counter[str], instances: int) -> bool:
     wanted = constraint.value or ""
     if value == wanted:
         return True
@@ -160,7 +181,7 @@ def _is(constraint: Constraint, value: str, peers: Sequence[Place], instances: i
         return False
 
 
-_Rule = Callable[[Constraint, str, Sequence[Place], int], bool]
+_Rule = Callable[[Constraint, str, Counter[str], int], bool]
 _RULES: Final[Mapping[Operator, _Rule]] = {
     Operator.UNIQUE: _unique,
     Operator.CLUSTER: _cluster,

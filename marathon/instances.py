@@ -241,19 +241,25 @@ class Fleet:
 
     instances: dict[str, Live] = field(default_factory=dict)
     tallies: dict[int, Tally] = field(default_factory=dict)
+    moves: int = 0  # grows when one comes, goes, or is (not) alive any more
 
     def count(self, live: Live) -> None:
         """Bring the tallies in step with `live`, which is new or has changed."""
-        now = live.classify()
-        if now != live.counted:
-            self.uncount(live)
-            live.counted = now
-            self._add(now, 1)
+        now, before = live.classify(), live.counted
+        if now == before:
+            return
+        if before is not None:
+            self._add(before, -1)
+        if before is None or before[:2] != now[:2]:
+            self.moves += 1
+        live.counted = now
+        self._add(now, 1)
 
     def uncount(self, live: Live) -> None:
         if live.counted is not None:
             self._add(live.counted, -1)
             live.counted = None
+            self.moves += 1
 
     def _add(self, counted: tuple[int, bool, bool, bool], sign: int) -> None:
         config, alive, active, ready = counted

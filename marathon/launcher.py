@@ -16,7 +16,7 @@ from mezzo.resources import Resources
 
 from .app import App
 from .backoff import Backoffs
-from .constraints import Place
+from .constraints import Census
 from .instances import Instance, Live, new_instance_id
 from .matching import Match, OfferedPlace, Reason, match
 from .messages import Call, Launched
@@ -49,6 +49,8 @@ class Demand:
     last_unused_at: float | None = None
     refused_in_all: dict[str, int] = field(default_factory=dict)
     last_refused: dict[str, Refused] = field(default_factory=dict)  # by agent
+    census: Census | None = None
+    census_at: tuple[int, int] | None = None  # configuration, and `Fleet.moves` then
 
     def used(self, at: float) -> None:
         self.processed += 1
@@ -183,7 +185,7 @@ class Launcher:
                 if self._tokens <= 0 or len(tasks) >= limit or state.full:
                     held_back = True
                     break
-                fit = self._fit(app, offer, place, left)
+                fit = self._fit(demand, offer, place, left)
                 if isinstance(fit, Reason):
                     if len(tasks) == before:
                         demand.refused(offer, fit, state.now.wall_s)
@@ -198,19 +200,29 @@ class Launcher:
                     self._demands[app.id] = again
         return tasks, held_back
 
-    def _peers(self, app: App) -> list[Place]:
-        if not app.constraints:
-            return []
-        return [
-            live.record
-            for live in self._state.fleet(app.id).instances.values()
-            if live.alive and live.record.config_ms == app.last_config_change_ms
-        ]
+    def _census(self, demand: Demand) -> Census:
+        """Counted anew only when instances have come or gone by other ways than a launch."""
+        app, fleet = demand.app, self._state.fleet(demand.app.id)
+        at = (app.last_config_change_ms, fleet.moves)
+        if demand.census is None or demand.census_at != at:
+            demand.census_at = at
+            demand.census = Census(
+                app,
+                (
+                    live.record
+                    for live in fleet.instances.values()
+                    if live.alive and live.record.config_ms == app.last_config_change_ms
+                ),
+            )
+        return demand.census
 
-    def _fit(self, app: App, offer: Offer, place: OfferedPlace, left: Resources) -> _Fit | Reason:
+    def _fit(
+        self, demand: Demand, offer: Offer, place: OfferedPlace, left: Resources
+    ) -> _Fit | Reason:
         """One more instance of the app on what is left of an offer. Changes nothing."""
+        app = demand.app
         try:
-            found = match(app, place, left, self._peers(app), self._state.rng)
+            found = match(app, place, left, self._census(demand), self._state.rng)
             return found if isinstance(found, Reason) else self._made(app, offer, place, found)
         except DATA_ERRORS as error:
             self._state.blame(app.id, "placing it", error)
@@ -246,6 +258,9 @@ class Launcher:
     def _launch(self, demand: Demand, fit: _Fit) -> TaskInfo:
         app, record = demand.app, fit.record
         live = self._state.launch(record, app, fit.data)
+        if demand.census is not None:
+            demand.census.add(record)
+            demand.census_at = (app.last_config_change_ms, self._state.fleet(app.id).moves)
         live.has_token = True
         self._tokens -= 1
         demand.count -= 1

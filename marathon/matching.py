@@ -14,7 +14,7 @@ from mezzo.resources import Kind, Resources
 from mezzo.units import PORT_MAX
 
 from .app import App
-from .constraints import Place, satisfied
+from .constraints import Census, satisfied
 from .ports import pick_host_ports, wanted_host_ports
 
 
@@ -70,19 +70,16 @@ def match(
     app: App,
     place: OfferedPlace,
     left: Resources,
-    peers: Sequence[Place],
+    census: Census,
     rng: random.Random,
 ) -> Match | Reason:
-    """One more instance of `app` on what is `left` of an offer from `place`.
-
-    peers: where its other instances of the same configuration are.
-    """
+    """One more instance of `app` on what is `left` of an offer from `place`."""
     roles = app.accepted_resource_roles or (app.role, "*")
     usable = _usable(left, roles)
     if not any(kind.name in ("cpus", "mem") for kind, _ in usable):
         return Reason.ROLE
     for constraint in app.constraints:
-        if not satisfied(constraint, place, peers, app.instances):
+        if not satisfied(constraint, place, census, app.instances):
             return Reason.CONSTRAINT
     taken: dict[Kind, Value] = {}
     for (name, reason), amount in zip(_SCALARS, (app.cpus, app.mem, app.disk), strict=True):

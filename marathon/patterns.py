@@ -17,6 +17,8 @@ PATTERN_MAX_BYTES: Final = 16 * 1024
 # A list of 150 long host names has about 4,000; a text of 250 characters then takes milliseconds
 # at the very worst.
 PATTERN_MAX_STEPS: Final = 5_000
+# No name is longer. What an agent gives as an attribute may be, and then it matches nothing.
+TEXT_MAX: Final = 1_024
 # Of results: an app is matched against the same hosts again and again.
 _REMEMBERED: Final = 65_536
 
@@ -44,9 +46,13 @@ _OTHER_ESCAPES: Final = {
 }
 
 
-@lru_cache(maxsize=_REMEMBERED)
 def matches(pattern: str, text: str) -> bool:
     """Does the whole text match? Raises BadPattern."""
+    return len(text) <= TEXT_MAX and _matches(pattern, text)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _matches(pattern: str, text: str) -> bool:
     return _compiled(pattern)(text)
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mezzo.amounts import Items, Ranges, Value
 from mezzo.ids import AgentId, ConnId, ExecutorId, FrameworkId, OfferId, TaskId
 from mezzo.marathon.app import Constraint, HealthCheck, HealthProtocol, Operator
+from mezzo.marathon.constraints import Census
 from mezzo.marathon.instances import Condition
 from mezzo.marathon.loading import load
 from mezzo.marathon.messages import HealthResult, LinkDown, MasterEvent
@@ -245,6 +246,19 @@ def constrained(instances: int, **fields: Any) -> Any:
     return app("/c", instances, constraints=constraints, port_definitions=ONE_PORT * 2, **fields)
 
 
+def check_census(world: Odd) -> None:
+    """What is counted of where instances are is what a count anew would say."""
+    launcher, state = world.core._launcher, world.core._state
+    for demand in launcher._demands.values():
+        kept, app_ = launcher._census(demand), demand.app
+        config = app_.last_config_change_ms
+        lives = state.fleet(app_.id).instances.values()
+        records = [live.record for live in lives if live.alive and live.record.config_ms == config]
+        anew = Census(app_, records)
+        for constraint in app_.constraints:
+            assert kept.by(constraint.field) == anew.by(constraint.field)
+
+
 APPS = {"/a": plain, "/b": checked, "/c": constrained}
 
 
@@ -259,11 +273,22 @@ def test_whatever_a_master_says_the_core_never_raises(deeds: list[tuple[str, Any
     world = Odd.of("a", "b")
     for make in APPS.values():
         world.put(make(2))
-    world.put(app("/hungry", 50, cpus=3.0, backoff_s=0.0, max_launch_delay_s=0.0))
+    nowhere_twenty_times = (Constraint("hostname", Operator.MAX_PER, "20"),)
+    world.put(
+        app(
+            "/hungry",
+            50,
+            cpus=3.0,
+            backoff_s=0.0,
+            max_launch_delay_s=0.0,
+            constraints=nowhere_twenty_times,
+        )
+    )
     world.run()
     for what, how in deeds:
         world.deed(what, how)
         assert load(world.store).aside == {}
+        check_census(world)
     if world.conn is None:
         world.connect()
     world.put(app("/hungry", 0), force=True)

@@ -20,6 +20,7 @@ from mezzo.marathon.app import (
     PortDefinition,
     PortMapping,
 )
+from mezzo.marathon.constraints import Census
 from mezzo.marathon.matching import Match, OfferedPlace, Reason, match
 from mezzo.marathon.ports import pick_host_ports
 from mezzo.model import Attribute, FaultDomain
@@ -39,7 +40,7 @@ def try_match(an_app: App, offered: str = PLENTY, **place: Any) -> Match | Reaso
         place.get("zone"),
         tuple(Attribute(k, text=v) for k, v in place.get("attributes", {}).items()),
     )
-    return match(an_app, where, Resources.parse(offered), (), random.Random(1))
+    return match(an_app, where, Resources.parse(offered), Census(an_app), random.Random(1))
 
 
 # ---------------------------------------------------------------------------------- amounts
@@ -191,9 +192,8 @@ def test_constraints_on_one_value(
 
 def test_scalar_attributes_compare_as_they_are_shown() -> None:
     place = OfferedPlace("h", None, None, (Attribute("level", scalar=10.0),))
-    found = match(
-        constrained("level", "IS", "10"), place, Resources.parse(PLENTY), (), random.Random(1)
-    )
+    wanted = constrained("level", "IS", "10")
+    found = match(wanted, place, Resources.parse(PLENTY), Census(wanted), random.Random(1))
     assert isinstance(found, Match)
 
 

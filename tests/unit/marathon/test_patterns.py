@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mezzo.marathon.constraints import constraint_problem
-from mezzo.marathon.patterns import PATTERN_MAX_BYTES, matches, pattern_problem
+from mezzo.marathon.patterns import PATTERN_MAX_BYTES, TEXT_MAX, matches, pattern_problem
 from mezzo.patterns import BadPattern
 
 
@@ -93,8 +93,14 @@ def test_what_re2_lacks_is_refused_with_its_name(pattern: str, name: str) -> Non
 @pytest.mark.parametrize("pattern", ["(a+)+b", "(a|a)*b", "(?:a*)*b", "(.*)*,", "(a|aa)+$b"])
 def test_a_pattern_that_would_backtrack_for_ever_answers_at_once(pattern: str) -> None:
     begun = time.process_time()
-    assert not matches(pattern, "a" * 20_000)
+    assert not matches(pattern, "a" * TEXT_MAX)
     assert time.process_time() - begun < 2
+
+
+def test_a_text_that_is_no_name_any_more_matches_nothing() -> None:
+    """An agent's attribute may have any size."""
+    assert matches(".*", "a" * TEXT_MAX)
+    assert not matches(".*", "a" * (TEXT_MAX + 1))
 
 
 def test_a_long_list_of_host_names_is_a_pattern() -> None:
