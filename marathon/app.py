@@ -35,12 +35,28 @@ Cpus = Annotated[float, Meta(ge=0.001, le=AMOUNT_MAX)]
 # A check that runs more often would measure little but itself.
 Interval = Annotated[float, Meta(ge=0.1, le=INT32_MAX)]
 Timeout = Annotated[float, Meta(ge=0.001, le=INT32_MAX)]
+_PORT_NAME: Final = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+_NETWORK_NAME: Final = "^[a-zA-Z0-9][a-zA-Z0-9_.-]*$"
+_MATCH: Final = "must fully match regular expression"
 # It becomes a name of DNS and of a variable. Rule: Marathon, RAML `LegacyName`.
 PortName = Annotated[
-    str, Meta(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
+    str,
+    Meta(
+        min_length=1,
+        max_length=63,
+        pattern=_PORT_NAME.replace("$", r"\Z"),  # in Python `$` also matches before a last newline
+        description=f"{_MATCH} '{_PORT_NAME}'",
+    ),
 ]
+# What Docker takes.
 NetworkName = Annotated[
-    str, Meta(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*\Z")
+    str,
+    Meta(
+        min_length=1,
+        max_length=255,
+        pattern=_NETWORK_NAME.replace("$", r"\Z"),
+        description=f"{_MATCH} '{_NETWORK_NAME}'",
+    ),
 ]
 Labels = Annotated[dict[Name, Text], Meta(max_length=10_000)]
 Variables = Annotated[dict[VariableName, Text], Meta(max_length=10_000)]

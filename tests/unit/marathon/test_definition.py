@@ -200,7 +200,17 @@ SEVERAL = (
         ({"cmd": "", "args": ["x"]}, "/cmd", "must not be empty"),
         ({"cmd": "", "container": BRIDGED}, "/cmd", "must not be empty"),
         ({"cmd": None, "args": ["", "x"]}, "/args(0)", "must not be empty"),
-        ({"portDefinitions": [{"name": "HTTP"}]}, "/portDefinitions(0)/name", "must match ^[a-z0"),
+        (
+            {"portDefinitions": [{"name": "HTTP"}]},
+            "/portDefinitions(0)/name",
+            "must fully match regular expression '^[a-z0",
+        ),
+        (
+            {"ports": None, "portDefinitions": [{"name": "a\n"}]},
+            "/portDefinitions(0)/name",
+            "must ",
+        ),
+        ({"networks": [{"name": "a b"}]}, "/networks(0)/name", "must fully match regular"),
         (
             {"portDefinitions": [{"name": "a" * 64}]},
             "/portDefinitions(0)/name",
