@@ -32,7 +32,8 @@ from .views import Aside, CheckView, DeploymentView, InstanceView, QueueItem, Re
 Json = dict[str, Any]
 DISABLED: Final = "disabled"
 _EXACT_MAX: Final = 2.0**53  # up to here every whole number is a float
-_HTTP: Final = (HealthProtocol.HTTP, HealthProtocol.HTTPS)
+# Checks by Marathon over HTTP: of others `ignoreHttp1xx` is not told, and so not kept.
+KINDS_WITH_1XX: Final = (HealthProtocol.HTTP, HealthProtocol.HTTPS)
 
 
 def number(value: float) -> float:
@@ -197,7 +198,7 @@ def health_check_json(check: HealthCheck) -> Json:
         "timeoutSeconds": number(check.timeout_s),
         "maxConsecutiveFailures": check.max_consecutive_failures,
         "delaySeconds": number(check.delay_s),
-        **({"ignoreHttp1xx": check.ignore_http_1xx} if check.protocol in _HTTP else {}),
+        **({"ignoreHttp1xx": check.ignore_http_1xx} if check.protocol in KINDS_WITH_1XX else {}),
         "ipProtocol": check.ip_protocol,
     }
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mezzo.ids import AgentId
-from mezzo.units import ARGUMENT_MAX_BYTES, PORT_MAX
+from mezzo.units import ARGUMENT_MAX_BYTES, PORT_MAX, Name, problem
 
 from .. import paths, taskinfo
 from ..app import (
@@ -36,7 +36,7 @@ from ..app import (
 )
 from ..constraints import constraint_problem
 from ..instances import Instance, new_instance_id
-from ..render import DISABLED, definition_json
+from ..render import DISABLED, KINDS_WITH_1XX, definition_json
 from .errors import Violation, not_valid, wrong_shape
 from .schema import (
     AppDoc,
@@ -244,8 +244,8 @@ class _Reader:
     def app(self) -> App:
         doc = self.doc
         app_id = paths.absolute(doc.id) if doc.id else ""
-        for problem in paths.problems(app_id) if app_id else ["error.path.missing"]:
-            self._wrong("/id", problem)
+        for why in paths.problems(app_id) if app_id else ["error.path.missing"]:
+            self._wrong("/id", why)
         networks = self._networks()
         container = self._container(networks)
         app = App(
@@ -475,7 +475,7 @@ class _Reader:
         asks_http = "HTTP" in protocol.value
         return HealthCheck(
             protocol,
-            (doc.path or "/") if asks_http else doc.path,
+            doc.path or ("/" if asks_http else None),
             port_index,
             doc.port,
             None if doc.command is None else doc.command.value,
@@ -484,7 +484,7 @@ class _Reader:
             doc.timeoutSeconds,
             doc.delaySeconds,
             doc.maxConsecutiveFailures,
-            doc.ignoreHttp1xx,
+            doc.ignoreHttp1xx and protocol in KINDS_WITH_1XX,
             doc.ipProtocol,
         )
 
@@ -493,9 +493,9 @@ class _Reader:
     def _constraints(self) -> tuple[Constraint, ...]:
         found = []
         for index, parts in enumerate(self.doc.constraints):
-            problem = constraint_problem(parts)
-            if problem:
-                self._wrong(f"/constraints({index})", problem)
+            why = constraint_problem(parts) or problem(Name, parts[0])
+            if why:
+                self._wrong(f"/constraints({index})", why)
             else:
                 value = parts[2] if len(parts) == 3 else None
                 found.append(Constraint(parts[0], Operator(parts[1]), value or None))

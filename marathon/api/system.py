@@ -22,7 +22,7 @@ from ..messages import (
 from ..render import aside_json, deployment_json, queue_item_json
 from .errors import message
 from .http import accepts, answer, deployment_answer, flag, text
-from .node import Node, Term
+from .node import Node, Term, refusal
 
 # Clients compare it: the API is that of this version.
 MARATHON_VERSION: Final = "1.11.24"
@@ -40,11 +40,12 @@ class SystemRoutes:
         return answer([deployment_json(view) for view in views])
 
     def cancel(self, deployment_id: str) -> Response:
-        if flag("force"):
-            self._term().do(CancelDeployment(deployment_id, force=True), Done)
+        result = self._term().ask(CancelDeployment(deployment_id, flag("force")))
+        if isinstance(result, Deployed):
+            return deployment_answer(result)
+        if isinstance(result, Done):  # also without force, where nobody knows what there was before
             return Response(status=202)
-        deployed = self._term().do(CancelDeployment(deployment_id), Deployed)
-        return deployment_answer(deployed)
+        raise refusal(result)
 
     def queue(self) -> Response:
         items = self._term().do(ReadQueue(), QueueRead).items

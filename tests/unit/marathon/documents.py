@@ -150,6 +150,7 @@ CONSTRAINTS = some(
             ["hostname", "UNLIKE", "(a+)+b"],
             ["hostname", "LIKE", "(?=x)"],
             ["rack", "IS", "1e308"],
+            ["a\nb", "UNIQUE"],
         ]
     )
 )

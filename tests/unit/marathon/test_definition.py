@@ -13,7 +13,13 @@ import pytest
 from mezzo.ids import AgentId
 from mezzo.marathon.api.definition import Rules, changed_app, new_app, unknown_keys
 from mezzo.marathon.api.errors import ApiError
-from mezzo.marathon.app import App, NetworkMode, UnreachableStrategy, UpgradeStrategy
+from mezzo.marathon.app import (
+    App,
+    HealthProtocol,
+    NetworkMode,
+    UnreachableStrategy,
+    UpgradeStrategy,
+)
 from mezzo.marathon.instances import Instance, new_instance_id
 from mezzo.marathon.planner import same_configuration
 from mezzo.marathon.render import app_json
@@ -530,6 +536,16 @@ def test_one_host_port_of_a_bridge_may_be_for_tcp_and_for_udp() -> None:
     assert [m.host_port for m in app.port_mappings] == [31053, 31053]
     found = refused(container=BRIDGED | {"portMappings": mappings("tcp", "tcp")}, networks=network)
     assert found == {"/container/portMappings": ["Ports must be unique."]}
+
+
+def test_what_is_not_told_of_a_check_is_not_kept() -> None:
+    """Or its own answer, put back, would restart all instances. Found by drawn documents."""
+    for protocol in HealthProtocol:
+        check = {"protocol": protocol.value, "ignoreHttp1xx": True, "command": {"value": "true"}}
+        if protocol is not HealthProtocol.COMMAND:
+            del check["command"]
+        app = read(healthChecks=[check])
+        assert new_app(app_json(app), RULES) == app
 
 
 def test_a_port_may_be_called_by_its_number() -> None:
