@@ -91,9 +91,8 @@ class Marathon:
             answer: Any = self.server.call(method, f"/v2/apps{quote(path)}{query}", body)
         except HttpError as error:
             if error.status == 409:
-                holders = ", ".join(each["id"] for each in error.body.get("deployments", []))
                 raise Failed(
-                    f"deployment {holders} is not done with the app: wait for it, or cancel it "
+                    f"{_holders(error.body)} is not done with the app: wait for it, or cancel it "
                     "with --force"
                 ) from None
             raise
@@ -140,6 +139,13 @@ class Marathon:
         if reasons := why_waiting(self.queue().get(which)):
             text += f"; waiting: {', '.join(reasons)}"
         return text
+
+
+def _holders(body: Json) -> str:
+    try:
+        return f"deployment {', '.join(str(each['id']) for each in body['deployments'])}"
+    except (KeyError, TypeError):
+        return "another deployment"
 
 
 def definition_of(app: Json) -> Json:

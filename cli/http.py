@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -13,8 +14,13 @@ from .errors import Failed, Unreachable
 Json = dict[str, Any]
 
 _TIMEOUT_S: Final = 30.0
+_TEXT_SHOWN: Final = 1000  # of what a server says that is no JSON
 # A cluster is inside the network: no proxy knows the way to it.
 _OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+# Nobody there, no such host, or something that does not speak HTTP.
+_NO_ANSWER: Final = (OSError, ValueError, http.client.HTTPException)
 
 
 class HttpError(Failed):
@@ -48,11 +54,11 @@ class Server:
                 return json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             raise self._refused(error) from None
-        except json.JSONDecodeError:
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
             raise Unreachable(
                 f"what answers at {self.url} is no {self.what}: it sent no JSON"
             ) from None
-        except (OSError, ValueError) as error:
+        except _NO_ANSWER as error:
             raise self._unreachable(error) from None
 
     def stream(self, path: str) -> Iterator[bytes]:
@@ -64,15 +70,20 @@ class Server:
                     yield piece
         except urllib.error.HTTPError as error:
             raise self._refused(error) from None
-        except OSError as error:
+        except _NO_ANSWER as error:
             raise self._unreachable(error) from None
 
     def _refused(self, error: urllib.error.HTTPError) -> Failed:
-        text = error.read().decode(errors="replace")
+        try:
+            text = error.read().decode(errors="replace")
+        except _NO_ANSWER:
+            text = ""
         try:
             body = json.loads(text)
-        except ValueError:
-            body = {"message": text.strip() or error.reason}
+        except (ValueError, RecursionError):
+            body = {"message": text.strip()[:_TEXT_SHOWN] or error.reason}
+        if not isinstance(body, dict):
+            body = {"message": str(body)[:_TEXT_SHOWN]}
         message = f"{self.what} at {self.url} refused: {describe(body)}"
         if error.code in (502, 503, 504):  # it is there, but what it speaks for is not
             return Unreachable(message)
@@ -80,7 +91,7 @@ class Server:
 
     def _unreachable(self, error: Exception) -> Unreachable:
         reason = getattr(error, "reason", None) or error
-        why = getattr(reason, "strerror", None) or str(reason)
+        why = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
         text = f"{self.what} at {self.url} does not answer ({why})"
         if self._option is not None:
             variable = f"MEZZO_{self._option.removeprefix('--').upper()}"
@@ -95,16 +106,17 @@ def gateway_server(address: str) -> Server:
     return Server("the gateway", address, option="--gateway")
 
 
-def describe(body: Any) -> str:  # noqa: ANN401 - JSON
+def describe(body: Json) -> str:
     """Marathon's error bodies in a line: its message, then every detail with its place."""
-    if not isinstance(body, dict):
-        return str(body)
     parts = [str(body.get("message", body))]
     details = body.get("details")
     if isinstance(details, str):
         parts.append(details)
     elif isinstance(details, list):
         for detail in details:
-            errors = ", ".join(map(str, detail.get("errors", [])))
-            parts.append(f"{detail.get('path', '/')} {errors}")
+            if isinstance(detail, dict) and isinstance(detail.get("errors", []), list):
+                errors = ", ".join(map(str, detail.get("errors", [])))
+                parts.append(f"{detail.get('path', '/')} {errors}")
+            else:
+                parts.append(str(detail))
     return "; ".join(parts)

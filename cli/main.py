@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import click
@@ -11,6 +13,7 @@ from mezzo import __version__
 from mezzo.errors import BadConfig, MezzoError
 
 from .errors import EXIT_CODES, Failed, Wrong
+from .output import is_text, plain
 
 
 class Lazy(NamedTuple):
@@ -44,8 +47,25 @@ _COMMANDS: Final = {
 }
 
 
+@contextlib.contextmanager
+def _errors_made_plain() -> Iterator[None]:
+    """click repeats arguments as they were given."""
+    try:
+        yield
+    except click.ClickException as error:
+        lines = error.message.split("\n")
+        error.message = "\n".join(map(plain, lines))  # type: ignore[misc] # nobody else has it yet
+        raise
+
+
 class LazyGroup(click.Group):
     """Imports a subcommand when it is asked for. In `<module>`, the command is called `command`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for text in args:
+            if not is_text(text):
+                raise Wrong(f"argument {text!r} is no text in UTF-8: nothing here has such a name")
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -61,9 +81,14 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, lazy.help) for name, lazy in _COMMANDS.items()])
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:  # noqa: ANN401 - as click
+        with _errors_made_plain():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
         try:
-            return super().invoke(ctx)
+            with _errors_made_plain():
+                return super().invoke(ctx)
         except BadConfig as error:
             raise Wrong(str(error)) from error
         except MezzoError as error:

@@ -34,6 +34,14 @@ def plain(text: str) -> str:
     return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
+def is_text(text: str) -> bool:
+    """Whether it can be sent: bytes of argv and of variables that are no UTF-8 are no text."""
+    return _LONE.search(text) is None
+
+
+_LONE: Final = re.compile("[\ud800-\udfff]")
+
+
 def echo(text: str = "", *, err: bool = False) -> None:
     """Print one line. Commands print what they have got from elsewhere in no other way."""
     click.echo(plain(text), err=err)

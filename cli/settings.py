@@ -21,6 +21,7 @@ from mezzo.errors import BadConfig
 from mezzo.units import INT32_MAX, PORT_MAX, Finite, problem
 
 from .errors import Wrong
+from .output import is_text
 
 if TYPE_CHECKING:
     from mezzo.model import FaultDomain
@@ -44,7 +45,11 @@ class Setting(click.Option):
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         variable = self.variable(ctx)
-        return None if variable is None else os.environ[variable]
+        if variable is None:
+            return None
+        if not is_text(os.environ[variable]):
+            raise Wrong(f"{variable} (environment) is no text in UTF-8: set it anew")
+        return os.environ[variable]
 
     def get_error_hint(self, ctx: click.Context | None) -> str:
         if ctx is not None and self.name is not None:
@@ -167,6 +172,7 @@ def url(text: str) -> str:
     try:
         parts = urlsplit(full)
         fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        fits = fits and full.isascii() and full.isprintable() and " " not in full
     except ValueError:
         fits = False
     if not fits:
