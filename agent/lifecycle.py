@@ -233,19 +233,22 @@ class Lifecycle:
 
         Unless its framework is removed: then nobody is to be told of its end.
         """
-        kill_at_s = now.wall_s + (grace_of(task.info) if grace_s is None else grace_s)
+        grace_s = grace_of(task.info) if grace_s is None else grace_s
+        kill_at_s = now.wall_s + grace_s
         if task.kill is not None:
             if cause is not KillCause.FRAMEWORK_REMOVED:
                 cause = task.kill.cause
-            kill_at_s = min(kill_at_s, task.kill.kill_at_s)
-        task = replace(task, kill=Kill(cause, kill_at_s))
+            if task.kill.kill_at_s < kill_at_s:
+                kill_at_s, grace_s = task.kill.kill_at_s, task.kill.grace_s
+        task = replace(task, kill=Kill(cause, kill_at_s, grace_s))
         self._state.put_task(task, out)
         return task
 
     def _order_kill(self, task: AgentTask, now: Instant, out: Out) -> None:
         assert task.container_id is not None
         assert task.kill is not None
-        grace_s = max(0.0, task.kill.kill_at_s - now.wall_s)
+        lasts_s = grace_of(task.info) if task.kill.grace_s is None else task.kill.grace_s
+        grace_s = now.left_s(task.kill.kill_at_s - lasts_s, lasts_s)
         if task.info.unique_lease is not None and self._lease_ends(task, now):
             grace_s = min(grace_s, self._left_s(task, now))  # whatever was done to the wall clock
         out.effects.append(KillContainer(task.container_id, kind_of(task.info), grace_s))
@@ -258,7 +261,7 @@ class Lifecycle:
         assert task.started_s is not None
         limit_s = task.info.max_completion_time
         if limit_s is not None:
-            left_s = max(0.0, task.started_s + limit_s - now.wall_s)
+            left_s = now.left_s(task.started_s, limit_s)
             out.effects.append(SetTimer(OutOfTime(container_id), now.mono_s + left_s))
         check = task.info.health_check
         if check is not None:
@@ -301,7 +304,7 @@ class Lifecycle:
             passed=event.passed,
             failures=self._failures.get(event.container_id, 0),
             reported=task.healthy,
-            running_for_s=now.wall_s - task.started_s,
+            running_for_s=abs(now.wall_s - task.started_s),  # see Instant.is_within_s
         )
         self._failures[event.container_id] = verdict.failures
         if verdict.report:

@@ -92,7 +92,7 @@ class Cleaner:
         delay_s = (
             config.gc_delay_s if remains.container_removed else config.container_remove_delay_s
         )
-        left_s = max(0.0, remains.ended_s + delay_s - now.wall_s)
+        left_s = now.left_s(remains.ended_s, delay_s)
         out.effects.append(SetTimer(RemovalDue(remains.container_id), now.mono_s + left_s))
         if not self._watching:
             self._watching = True

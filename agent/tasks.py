@@ -40,10 +40,12 @@ class KillCause(StrEnum):
 
 
 class Kill(Record):
-    """Asked for and not yet carried out. `kill_at_s`: wall time of the SIGKILL."""
+    """Asked for and not yet carried out. `kill_at_s`: wall time of the SIGKILL, and `grace_s` how
+    long that was ahead when it was asked for (None: as an earlier version stored it)."""
 
     cause: KillCause
     kill_at_s: float
+    grace_s: float | None = None
 
 
 class AgentTask(Record):

@@ -77,7 +77,7 @@ class Health:
     def _failed(self, live: Live, check: HealthCheck, seen: CheckState, cause: str | None) -> None:
         now_s = self._state.now.wall_s
         started = live.started_at or live.record.staged_at
-        if seen.first_success is None and now_s - started < check.grace_s:
+        if seen.first_success is None and self._state.now.is_within_s(started, check.grace_s):
             return  # it may still be coming up
         seen.alive = False
         seen.consecutive_failures += 1

@@ -185,7 +185,7 @@ class Updates:
         strategy = live.app.unreachable
         if strategy is None:
             return
-        left_s = since + strategy.inactive_after_s - self._state.now.wall_s
+        left_s = self._state.now.left_s(since, strategy.inactive_after_s)
         if left_s <= 0:
             self._state.set_condition(live, Condition.UNREACHABLE_INACTIVE)
         else:
@@ -199,7 +199,7 @@ class Updates:
 
     def expunge(self) -> None:
         """Forget the instances that have been unreachable for too long."""
-        now_s = self._state.now.wall_s
+        now = self._state.now
         for live in list(self._state.by_id.values()):
             if self._state.full:
                 return  # the rest next time
@@ -207,7 +207,9 @@ class Updates:
             since = live.unreachable_since
             if strategy is None or since is None:
                 continue
-            if live.condition.unreachable and now_s - since >= strategy.expunge_after_s:
+            if since > now.wall_s:  # the clock was set back: count anew
+                live.unreachable_since = since = now.wall_s
+            if live.condition.unreachable and now.wall_s - since >= strategy.expunge_after_s:
                 self._launcher.token_back(live)
                 self._state.forget(live, Condition.GONE)
 
@@ -215,7 +217,7 @@ class Updates:
 
     def kill_overdue(self) -> None:
         """Launched, but nothing heard of it, or not running, for too long: start another."""
-        config, now_s = self._state.config, self._state.now.wall_s
+        config, now = self._state.config, self._state.now
         for live in list(self._state.by_id.values()):
             if not live.condition.starting or live.unsure:
                 continue
@@ -225,7 +227,7 @@ class Updates:
                 limit_s = config.task_launch_confirm_timeout_s
             else:
                 limit_s = config.task_launch_timeout_s
-            if now_s - live.record.staged_at > limit_s:
+            if not now.is_within_s(live.record.staged_at, limit_s):
                 self._killer.doom(live)
         self._state.do(SetTimer(OVERDUE_TIMER, self._state.now.mono_s + _OVERDUE_S))
 

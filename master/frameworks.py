@@ -134,7 +134,10 @@ def recover(state: MasterState, step: Step) -> None:
     for framework in state.frameworks.values():
         state.away.add(framework.id, framework.info.name)
         if framework.deadline_s is not None:
-            _start_deadline(step, framework, max(0.0, framework.deadline_s - step.now.wall_s))
+            least_s = state.config.agent_reregister_timeout_s
+            lasts_s = max(framework.info.failover_timeout, least_s)
+            left_s = step.now.left_s(framework.deadline_s - lasts_s, lasts_s)
+            _start_deadline(step, framework, left_s)
             step.timer((TIMER_FAILOVER, framework.id), _left_s(step, framework))
     resume_deadlines(state, step)
 

@@ -27,6 +27,16 @@ class Instant:
     wall_s: float
     mono_s: float
 
+    def left_s(self, since_wall_s: float, lasts_s: float) -> float:
+        """What is left of a time that began then. Somebody may have set the clock, by years: so
+        never more than all of it, nor less than nothing."""
+        return min(lasts_s, max(0.0, since_wall_s + lasts_s - self.wall_s))
+
+    def is_within_s(self, since_wall_s: float, lasts_s: float) -> bool:
+        """Whether that began less than `lasts_s` ago. What began in the future was stored before
+        the clock was set back: by less than `lasts_s` is borne, by more is no time to wait for."""
+        return abs(self.wall_s - since_wall_s) < lasts_s
+
 
 @dataclass(frozen=True, slots=True)
 class Put:

@@ -205,10 +205,12 @@ class World:
     def crash(self, **changes: object) -> World:
         """What comes after kill -9: a new core on the same disk, at the same time."""
         return World(
-            disk=self.disk,
-            now_s=self.now_s,
-            seed=random.Random(self.now_s).randrange(1 << 30) + len(self.disk),
-            **changes,  # type: ignore[arg-type]
+            **{  # type: ignore[arg-type]
+                "disk": self.disk,
+                "now_s": self.now_s,
+                "seed": random.Random(self.now_s).randrange(1 << 30) + len(self.disk),
+                **changes,
+            }
         )
 
 

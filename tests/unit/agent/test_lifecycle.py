@@ -318,6 +318,29 @@ def test_a_running_task_that_is_found_again_is_no_news(world: World) -> None:
     assert again.state() is S.RUNNING
 
 
+@pytest.mark.parametrize("years", [-30, -1, 1, 30])
+def test_no_clock_that_was_set_makes_a_task_outlive_its_grace_or_its_limit(
+    world: World, years: int
+) -> None:
+    """Its agent restarts with another idea of the date: it waits no longer than it was to."""
+    info = replace(process_task("t1"), max_completion_time=50.0)
+    cid = world.start(info)
+    kill(world, grace_s=40.0)
+    again = world.crash(now_s=world.now_s + years * 365 * 86400.0).register()
+    again.step(ContainerStarted(cid))
+    (order,) = again.of(e.KillContainer)
+    assert 0.0 <= order.grace_s <= 40.0
+
+
+@pytest.mark.parametrize("years", [-30, 30])
+def test_no_clock_that_was_set_makes_a_limit_longer(world: World, years: int) -> None:
+    cid = world.start(replace(process_task("t1"), max_completion_time=50.0))
+    again = world.crash(now_s=world.now_s + years * 365 * 86400.0).register()
+    again.step(ContainerStarted(cid))
+    left_s = again.timers[e.OutOfTime(cid)] - (again.now_s - 999_000.0)
+    assert -1e-3 <= left_s <= 50.0 + 1e-3
+
+
 def test_a_container_that_started_just_before_the_crash_is_told_as_running(world: World) -> None:
     cid = world.run()
     again = world.crash().register()

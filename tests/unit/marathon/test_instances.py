@@ -320,6 +320,17 @@ def test_a_launch_that_nobody_confirms_is_killed_and_started_again() -> None:
     assert len(world.running("/a")) == 1
 
 
+@pytest.mark.parametrize("years", [-30, 30])
+def test_a_clock_that_was_set_does_not_keep_a_launch_waiting_for_years(years: int) -> None:
+    world = World.of("a", auto_run=False)
+    world.put(app("/a"))
+    world.run()
+    (first,) = world.running("/a")
+    world.wall_s += years * 365 * 86400.0
+    world.advance(320)
+    assert first not in world.running("/a")
+
+
 # ---------------------------------------------------------------------------------- the master
 
 

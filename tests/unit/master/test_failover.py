@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mezzo.core import Put
+from mezzo.core import Instant, Put
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
@@ -17,6 +17,10 @@ from mezzo.states import Reason, TaskState
 from .world import BIG, SMALL, World
 
 S = TaskState
+
+
+def replace_wall(now: Instant, wall_s: float) -> Instant:
+    return Instant(wall_s, now.mono_s)
 
 
 def tasks_of(world: World) -> list[tuple[str, str]]:
@@ -229,6 +233,18 @@ def test_a_report_may_repeat_what_is_known(world: World) -> None:
     agent.reregister(*doubled)
     framework.say(sm.Revive())
     assert framework.held == BIG - SMALL
+
+
+@pytest.mark.parametrize("years", [-30, 30])
+def test_a_deadline_is_never_longer_than_the_failover_timeout(world: World, years: int) -> None:
+    """Whatever the next leader's clock says."""
+    framework = world.framework(failover_timeout=1000.0)
+    framework.disconnect()
+    world.advance(100)
+    world.now = replace_wall(world.now, world.now.wall_s + years * 365 * 86400.0)
+    world.restart()
+    world.advance(1001)
+    assert framework.id not in world.core.state.frameworks
 
 
 def test_a_store_that_has_forgotten_everything_calls_no_running_task_unknown(
