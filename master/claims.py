@@ -25,7 +25,7 @@ from mezzo.states import Source, TaskState
 
 from .events import NoteDenied
 from .role_names import check_role
-from .state import AgentEntry, FrameworkEntry, MasterState, Step
+from .state import AgentEntry, FrameworkEntry, MasterState, Step, TaskEntry
 
 UUID_BYTES: Final = 16
 # Only who has lost sight of an agent, or of a task, can say so.
@@ -56,24 +56,31 @@ def name_of(peer: AgentEntry | FrameworkEntry) -> str:
 # ---------------------------------------------------------------------------------- tasks
 
 
-def check_update(framework: FrameworkEntry, agent: AgentEntry, message: StatusUpdate) -> None:
-    """Is it an update of a task of that agent? Raises BadRequest."""
+def check_update(
+    framework: FrameworkEntry, agent: AgentEntry, message: StatusUpdate
+) -> TaskEntry | None:
+    """Is it an update of a task of that agent? Returns the task, if it is known. Raises BadRequest.
+
+    There are very many: what need not be asked of a known task is not.
+    """
     status = message.status
-    _check_agent(agent, status.agent_id)
-    if status.uuid is None or len(status.uuid) != UUID_BYTES:
+    if status.agent_id != agent.id and status.agent_id is not None:
+        raise BadRequest(_other_agent(status.agent_id))
+    uuid = status.uuid
+    if uuid is None or len(uuid) != UUID_BYTES:
         raise BadRequest(f"an update needs a uuid of {UUID_BYTES} bytes, to be acknowledged by")
     if status.source is Source.MASTER:
         raise BadRequest("it is made in the master's name")
-    for state in (status.state, message.latest_state):
-        _check_state(state)
-    _check_owner(framework, agent, status.task_id)
+    if status.state in _MASTERS_STATES or message.latest_state in _MASTERS_STATES:
+        raise BadRequest(f"{status.state}, {message.latest_state} is what only a master says")
     entry = agent.tasks.get((framework.id, status.task_id))
     if entry is None:
         check_user_id("task_id", status.task_id)
-        return
+        _check_owner(framework, agent, status.task_id)
     # A command task may be given an executor of the task's own id, as in Mesos.
-    if status.executor_id not in (None, entry.info.executor_id, status.task_id):
+    elif status.executor_id not in (None, entry.info.executor_id, status.task_id):
         raise BadRequest(f"the task is not one of executor {status.executor_id}")
+    return entry
 
 
 def check_task(
@@ -85,11 +92,15 @@ def check_task(
 ) -> None:
     """May the agent report it as its own? `reported`: those that it has named in the same report.
     Raises BadRequest."""
-    if (framework.id, task.task_id) in reported:
+    key = (framework.id, task.task_id)
+    if key in reported:
         raise BadRequest("it is reported twice")
-    check_user_id("task_id", task.task_id)
     _check_agent(agent, task.agent_id)
-    _check_state(task.state)
+    if task.state in _MASTERS_STATES:
+        raise BadRequest(f"{task.state} is what only a master says")
+    if key in agent.tasks:
+        return  # of a task that is known, only the state counts
+    check_user_id("task_id", task.task_id)
     check_role(task.role)
     check_types(state, task.resources)
     _check_owner(framework, agent, task.task_id)
@@ -97,12 +108,11 @@ def check_task(
 
 def _check_agent(agent: AgentEntry, named: AgentId | None) -> None:
     if named not in (None, agent.id):
-        raise BadRequest(f"it names agent {named}: an agent speaks only for itself")
+        raise BadRequest(_other_agent(named))
 
 
-def _check_state(state: TaskState) -> None:
-    if state in _MASTERS_STATES:
-        raise BadRequest(f"{state} is what only a master says")
+def _other_agent(named: AgentId | None) -> str:
+    return f"it names agent {named}: an agent speaks only for itself"
 
 
 def _check_owner(framework: FrameworkEntry, agent: AgentEntry, task_id: TaskId) -> None:

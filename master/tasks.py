@@ -41,7 +41,7 @@ def update(state: MasterState, step: Step, agent: AgentEntry, message: StatusUpd
         return
     status = message.status
     try:
-        claims.check_update(framework, agent, message)
+        entry = claims.check_update(framework, agent, message)
     except BadRequest as error:
         _deny(step, agent, message, error)
         return
@@ -52,7 +52,6 @@ def update(state: MasterState, step: Step, agent: AgentEntry, message: StatusUpd
         status = replace(status, state=told)
     # After a terminal status nothing follows, so the latest state is that one.
     latest = status.state if status.state.terminal else message.latest_state
-    entry = agent.tasks.get((framework.id, status.task_id))
     metrics.status_came(step, entry, status)
     if entry is not None:
         if status.source is Source.EXECUTOR:
@@ -111,16 +110,15 @@ def acknowledge(
         why = f"uuid has {len(call.uuid)} bytes, not {claims.UUID_BYTES}: give that of the update"
         step.to_framework(framework, Answered("ACKNOWLEDGE", why))
         return
-    known = framework.tasks.get(call.task_id)
-    if known is not None and known.info.agent_id != call.agent_id:
-        error = BadRequest(f"it names agent {call.agent_id}, and not that of the task")
-        claims.deny(step, framework, f"ACKNOWLEDGE of task {call.task_id}", error)
-        return
     agent = state.agents.get(call.agent_id)
     if agent is None or not agent.connected:
         return  # the agent repeats the update when it is back, and so will the framework this
-    step.to_agent(agent, UpdateAcknowledged(framework.id, call.task_id, call.uuid))
     entry = agent.tasks.get((framework.id, call.task_id))
+    if entry is None and call.task_id in framework.tasks:
+        why = f"it names agent {call.agent_id}, and not that of the task"
+        claims.deny(step, framework, f"ACKNOWLEDGE of task {call.task_id}", BadRequest(why))
+        return
+    step.to_agent(agent, UpdateAcknowledged(framework.id, call.task_id, call.uuid))
     if entry is None or entry.forwarded is None or entry.forwarded.uuid != call.uuid:
         return
     if entry.forwarded.state.terminal:

@@ -175,6 +175,11 @@ class TalkingAgent:
             pass
         return message
 
+    def say(self, message: am.AgentMessage) -> None:
+        """On the stream that it has."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._send, message)
+
     def finish(self, framework_id: FrameworkId, task_id: str) -> None:
         assert self._loop is not None
         key = (framework_id, TaskId(task_id))

@@ -9,14 +9,15 @@ from typing import Any
 import grpc
 import pytest
 
+from mezzo.core import Put
 from mezzo.frameworks.sdk import Resources, TaskState, framework_info
-from mezzo.ids import FrameworkId
+from mezzo.ids import AgentId, FrameworkId, TaskId
 from mezzo.master.records import FrameworkRecord
 from mezzo.master.registry import framework_key
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
-from mezzo.model import FaultDomain, FrameworkInfo
+from mezzo.model import FaultDomain, FrameworkInfo, TaskStatus
 from mezzo.record import decode, replace
 from mezzo.store.sqlite import SqliteStore
 from mezzo.wire import scheduler as scheduler_wire
@@ -318,3 +319,60 @@ def test_a_slow_start_is_no_reason_to_give_up(cluster: Cluster) -> None:
     master.start()
     scheduler.until_state("t1", TaskState.RUNNING)
     assert agent.info.id is not None
+
+
+# ---- peers that lie, and a store that is damaged
+
+
+def test_an_agent_that_lies_hurts_nobody_and_is_named_in_the_log(cluster: Cluster) -> None:
+    """It claims another agent's task as ended, as its own, and as one of an agent that is nowhere:
+    the first was forwarded once, the last ended the leader."""
+    master = cluster.master().until_it_leads()
+    honest = cluster.agent(master.target)
+    scheduler = Recorder("t1")
+    driver = cluster.driver(scheduler, master.target)
+    scheduler.until_state("t1", TaskState.RUNNING)
+    liar = cluster.agent(master.target)
+    liar.until(am.AgentRegistered)
+    framework_id, task_id = driver.framework_id, TaskId("t1")
+    assert framework_id is not None
+    status = TaskStatus(task_id, TaskState.FINISHED, agent_id=liar.info.id, uuid=b"l" * 16)
+    liar.say(am.StatusUpdate(framework_id, status, TaskState.FINISHED))
+    assert liar.until(am.UpdateAcknowledged).task_id == "t1"
+    mine = replace(honest.tasks[(framework_id, task_id)], agent_id=liar.info.id)
+    nowhere = replace(mine, task_id=TaskId("t2"), agent_id=AgentId("nowhere"))
+    liar.say(am.ReregisterAgent(liar.info, "1.0", "boot", (mine, nowhere)))
+    assert [liar.until(am.KillTask).task_id for _ in range(2)] == ["t1", "t2"]
+    liar.until(am.AgentReregistered)
+    (task,) = master.state().get_tasks.tasks
+    assert (task.agent_id, task.state) == (honest.info.id, TaskState.RUNNING)
+    assert master.log.count("message.denied") == 3
+    assert f"agent {liar.info.id}" in master.log
+    honest.finish(framework_id, "t1")
+    scheduler.until_state("t1", TaskState.FINISHED)
+    driver.stop()
+
+
+def test_a_damaged_record_is_set_aside_and_the_rest_leads(cluster: Cluster) -> None:
+    master = cluster.master().until_it_leads()
+    agents = [cluster.agent(master.target) for _ in range(2)]
+    ids = [agent.until(am.AgentRegistered).agent_id for agent in agents]
+    master.kill()
+    store = SqliteStore(master.work_dir / "master.db")
+    store.open_term()
+    store.commit([Put(f"agent/{ids[0]}", b"{damaged"), Put("quota/x", b"[]")])
+    store.close()
+    master.start().until_it_leads()
+    answer = master.ask(om.GetSetAside())
+    assert isinstance(answer, om.SetAside)
+    keys = [each.key for each in answer.records]
+    assert "quota/x" in keys
+    assert "record.set_aside" in master.log
+    for agent in agents:  # both are back, also the one whose record says nothing
+        agent.until(am.AgentReregistered)
+    assert master.ask(om.DeleteSetAside("quota/x")) == om.Done()
+    answer = master.ask(om.GetSetAside())
+    assert answer == om.SetAside()
+    master.stop()
+    master.start().until_it_leads()
+    assert master.ask(om.GetSetAside()) == om.SetAside()
