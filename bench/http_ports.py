@@ -96,7 +96,7 @@ def cluster(python: str) -> Iterator[list[Port]]:
         env={**os.environ, "MEZZO_PARENT_PID": str(os.getpid())},
     )
     ports = [
-        Port("marathon", numbers[0], "/v2/info", "/v2/apps", "/v2/events"),
+        Port("marathon", numbers[0], "/v2/leader", "/v2/apps", "/v2/events?event_type=x"),
         Port("gateway", numbers[1], "/version", "/static/app.js", "/events"),
         Port("agent", numbers[2], "/version", "/metrics"),
     ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Final
 
 from flask import Response, request
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from mezzo import __version__
 
 from ..messages import (
     CancelDeployment,
@@ -79,7 +80,7 @@ class SystemRoutes:
             {
                 "name": "marathon",
                 "version": MARATHON_VERSION,
-                "buildref": f"mezzo-{version('mezzo')}",
+                "buildref": f"mezzo-{__version__}",
                 "elected": True,
                 "leader": node.address,
                 "frameworkId": term.framework_id,
