@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,35 @@ def test_a_marathon_whose_framework_was_failed_over_stands_by(cluster: Cluster) 
     assert marathon.process.poll() is None
     assert "daemon.restarting" in log.read_text()
     assert "daemon.failed" not in log.read_text()
+    marathon.kill()
+
+
+def test_a_damaged_record_hurts_its_app_alone(cluster: Cluster) -> None:
+    """Promise 9 on real processes: the rest is led, the app's task lives, DELETE gets in."""
+    marathon = cluster.marathon("damaged")
+    for app_id in ("/damaged", "/whole"):
+        marathon.create(app_id)
+    (damaged,) = marathon.settled("/damaged", 1)
+    whole = marathon.settled("/whole", 1)
+    marathon.kill()
+    with closing(sqlite3.connect(marathon.directory / "marathon.db")) as database, database:
+        changed = database.execute(
+            "UPDATE state SET value = ? WHERE key = 'app//damaged'", (b'{"id": "/dama',)
+        )
+        assert changed.rowcount == 1
+    marathon.start()
+    assert marathon.settled("/whole", 1) == whole
+    (entry,) = marathon.get("/v2/quarantine").json["quarantine"]
+    assert (entry["key"], entry["appId"]) == ("app//damaged", "/damaged")
+    running = {task["id"]: task["state"] for task in marathon.get("/v2/tasks").json["tasks"]}
+    assert running[damaged] == "TASK_RUNNING"
+    assert marathon.create("/new")["id"] == "/new"
+    assert marathon.delete("/v2/apps/damaged").status == 200
+    wait_for(
+        lambda: damaged not in [task["id"] for task in marathon.get("/v2/tasks").json["tasks"]],
+        "end of the task of the deleted app",
+    )
+    assert marathon.get("/v2/quarantine").json == {"quarantine": []}
     marathon.kill()
 
 
