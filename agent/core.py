@@ -32,18 +32,20 @@ from mezzo.messages.agent import (
     ShutdownAgent,
     ShutdownExecutor,
     ShutdownFramework,
+    StatusUpdate,
     UnregisterAgent,
     UpdateAcknowledged,
 )
-from mezzo.model import DrainConfig, FrameworkInfo, TaskInfo
+from mezzo.model import DrainConfig, FrameworkInfo, TaskInfo, TaskStatus
 from mezzo.record import Record, replace
 from mezzo.resources import Resources
 from mezzo.states import Reason, Source, TaskState
+from mezzo.units import shown
 
 from . import events as e
 from .config import AgentConfig
 from .containerizer import base as c
-from .launch import refusal, unknown_resources
+from .launch import refusal, unknown_resources, wrong_ids
 from .leases import Leases
 from .lifecycle import Lifecycle
 from .membership import Membership
@@ -226,7 +228,7 @@ class AgentCore:
         """The master waits for a task whose launch has never arrived here: say so, reliably."""
         key = (known.framework_id, known.task_id)
         identity = self._state.identity
-        if key in self._state.tasks or identity is None:
+        if key in self._state.tasks or identity is None or wrong_ids(*key) is not None:
             return
         task = AgentTask(known.framework_id, TaskInfo("", known.task_id, identity.agent_id))
         verdict = Verdict(
@@ -238,7 +240,7 @@ class AgentCore:
         self._life.end(task, verdict, now, out)
 
     def _run_task(self, message: RunTask, now: Instant, out: Out) -> None:
-        task = self._new_task(message.framework, message.task, message.role, out)
+        task = self._new_task(message.framework, message.task, message.role, now, out)
         if task is None:
             return
         refused = self._refused(message.framework, message.task, now)
@@ -250,7 +252,7 @@ class AgentCore:
     def _refuse_group(self, message: RunGroup, now: Instant, out: Out) -> None:
         """A group needs an executor, and this agent has none."""
         for info in message.tasks:
-            task = self._new_task(message.framework, info, message.role, out)
+            task = self._new_task(message.framework, info, message.role, now, out)
             if task is not None:
                 refused = self._not_now(message.framework) or Verdict(
                     TaskState.ERROR,
@@ -262,20 +264,47 @@ class AgentCore:
                 self._life.end(task, refused, now, out)
 
     def _new_task(
-        self, framework: FrameworkInfo, info: TaskInfo, role: str, out: Out
+        self, framework: FrameworkInfo, info: TaskInfo, role: str, now: Instant, out: Out
     ) -> AgentTask | None:
-        """None for a repeated launch: a task id runs at most once."""
-        assert framework.id is not None
+        """None for a repeated launch (a task id runs at most once), and for what can't be kept."""
+        if framework.id is None:
+            return None  # nobody could be told
+        if (wrong := wrong_ids(framework.id, info.task_id)) is not None:
+            self._tell_once(framework.id, info, wrong, now, out)
+            return None
         key = (framework.id, info.task_id)
         if key in self._state.tasks or self._state.has_ended(key):
             return None
         self._state.put_framework(framework.id, framework, out)
         return AgentTask(framework.id, info, role)
 
+    def _tell_once(
+        self, framework_id: FrameworkId, info: TaskInfo, wrong: str, now: Instant, out: Out
+    ) -> None:
+        """Of a task that can't even be stored. A master that is asked about it knows it no more."""
+        if self._membership.conn is None:
+            return
+        status = TaskStatus(
+            task_id=info.task_id,
+            state=TaskState.ERROR,
+            message=wrong,
+            source=Source.AGENT,
+            reason=Reason.TASK_INVALID,
+            agent_id=info.agent_id,
+            timestamp=now.wall_s,
+        )
+        update = StatusUpdate(framework_id, status, TaskState.ERROR)
+        out.effects.append(e.Send(self._membership.conn, update))
+
     def _refused(self, framework: FrameworkInfo, info: TaskInfo, now: Instant) -> Verdict | None:
         if (refused := self._not_now(framework)) is not None:
             return refused
-        if (wrong := refusal(info, self._config)) is not None:
+        identity = self._state.identity
+        if identity is None or info.agent_id != identity.agent_id:
+            wrong: str | None = f"task.agent_id {shown(info.agent_id)} is another agent"
+        else:
+            wrong = refusal(info, self._config)
+        if wrong is not None:
             return Verdict(TaskState.ERROR, wrong, Source.AGENT, Reason.TASK_INVALID)
         if unknown_resources(info, self._operations.total):
             return Verdict(

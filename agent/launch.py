@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from typing import Final
 
-from mezzo.ids import AgentId, ContainerId, FrameworkId, TaskId
+from mezzo.errors import BadRequest
+from mezzo.ids import AgentId, ContainerId, FrameworkId, TaskId, check_user_id
 from mezzo.model import (
     CommandInfo,
     ContainerType,
@@ -25,6 +27,7 @@ from .volumes import volume_key
 LOCALHOST: Final = "127.0.0.1"
 ANY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})
 PORT_MAX: Final = 65535
+_NO_PATH: Final = re.compile(r"[\x00-\x20\x7f]")  # it would end the line, or begin another
 OWN_NETWORK: Final = (DockerNetwork.BRIDGE, DockerNetwork.USER)
 
 
@@ -32,6 +35,16 @@ def kind_of(info: TaskInfo) -> Kind:
     """Docker if the task says so, else a process in its sandbox (Mesos' MESOS type, no image)."""
     docker = info.container is not None and info.container.type is ContainerType.DOCKER
     return Kind.DOCKER if docker else Kind.PROCESS
+
+
+def wrong_ids(framework_id: FrameworkId, task_id: TaskId) -> str | None:
+    """Why these can be no folders and no keys of the store; None if they can."""
+    try:
+        check_user_id("framework.id", framework_id)
+        check_user_id("task.task_id", task_id)
+    except BadRequest as error:
+        return str(error)
+    return None
 
 
 def refusal(info: TaskInfo, config: AgentConfig) -> str | None:
@@ -127,6 +140,8 @@ def _wrong_health_check(check: HealthCheck) -> str | None:
     }
     if not given[check.type]:
         return f"task.health_check: type {check.type} without its {check.type.lower()}: give it"
+    if check.http is not None and _NO_PATH.search(check.http.path or ""):
+        return "task.health_check.http.path holds a blank or a control character: encode it"
     if check.http is not None and (check.http.scheme or "http").lower() not in ("http", "https"):
         return f"task.health_check.http.scheme {check.http.scheme!r}: use http or https"
     for asked in (check.http, check.tcp):

@@ -54,6 +54,8 @@ from .tasks import (
 from .updates import Updates
 from .volumes import mounts_of
 
+_MESSAGE_MAX: Final = 4096  # characters; what a program or an engine says may have no end
+_INTERVAL_MIN_S: Final = 0.05  # between two health checks, whatever is asked for
 _TICK_S: Final = 0.001  # two clocks may differ by what a float rounds
 
 
@@ -320,7 +322,7 @@ class Lifecycle:
         if verdict.kill:
             self.kill(task, KillCause.UNHEALTHY, now, out)
         else:
-            next_s = now.mono_s + check.interval_seconds
+            next_s = now.mono_s + max(_INTERVAL_MIN_S, check.interval_seconds)
             out.effects.append(SetTimer(HealthDue(event.container_id), next_s))
 
     def out_of_time(self, container_id: ContainerId, now: Instant, out: Out) -> None:
@@ -382,7 +384,7 @@ class Lifecycle:
         status = TaskStatus(
             task_id=task.info.task_id,
             state=state,
-            message=message,
+            message=None if message is None else message[:_MESSAGE_MAX],
             source=source,
             reason=reason,
             data=data,

@@ -151,10 +151,10 @@ class Master:
                 assert info.id is not None
                 self._server.send(conn, am.AgentReregistered(info.id))
             case am.StatusUpdate(framework_id=framework_id, status=status) if self.acknowledges:
-                assert status.uuid is not None
-                self._server.send(
-                    conn, am.UpdateAcknowledged(framework_id, status.task_id, status.uuid)
-                )
+                if status.uuid is not None:  # else it is told once
+                    self._server.send(
+                        conn, am.UpdateAcknowledged(framework_id, status.task_id, status.uuid)
+                    )
             case _:
                 pass
 

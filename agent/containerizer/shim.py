@@ -306,7 +306,7 @@ def spawn(task: "dict[str, Any]") -> int:
         except KeyError:
             os.write(report, f"user {user!r} is unknown on this machine".encode("utf-8", "replace"))
         except OSError as error:
-            text = f"{error.filename or program}: {error.strerror}"
+            text = f"{os.fsdecode(error.filename or program)}: {error.strerror}"
             os.write(report, text.encode("utf-8", "replace"))
         except Exception as error:  # noqa: BLE001 - silence would mean that it runs
             os.write(report, f"{program}: {error}".encode("utf-8", "replace"))

@@ -750,3 +750,62 @@ if os.fork() == 0:
     os.fork()
 time.sleep(1000)
 """
+
+
+def test_no_description_of_a_task_ends_the_agent(world: World) -> None:
+    master, agent = world
+    assert agent.process is not None
+    pid = agent.process.pid
+    big = "x" * 3_000_000  # more than a program may get
+    commands = [
+        *(
+            CommandInfo("true", user=user)
+            for user in ("", "a/b", "../x", "-1", "root\n", "x" * 5000)
+        ),
+        *(CommandInfo(value, shell=False) for value in ("/", ".", "a\nb", "x" * 5000, "é")),
+        CommandInfo("true", environment=(EnvironmentVariable("A", big),)),
+        CommandInfo("true", environment=(EnvironmentVariable("", "x"),)),
+        CommandInfo("/bin/true", shell=False, arguments=(big,)),
+        CommandInfo(big),
+    ]
+    for number, command in enumerate(commands):
+        master.run(TaskInfo("", TaskId(f"t{number} é:%s"), AGENT_ID, command=command))
+    for task_id in ("..", "a/b", "a\0b", "x" * 300):
+        master.run(TaskInfo("", TaskId(task_id), AGENT_ID, command=CommandInfo("true")))
+        told = master.wait_state(task_id, S.ERROR)
+        assert told.uuid is None
+    for number in range(len(commands)):
+        name = f"t{number} é:%s"
+        master.wait(name, lambda heard, name=name: heard.states(name)[-1:] in ENDED)  # type: ignore[misc]
+    master.run(task("good", "true"))
+    master.wait_state("good", S.FINISHED)
+    assert agent.process.poll() is None
+    assert agent.process.pid == pid
+
+
+ENDED = ([S.FINISHED], [S.FAILED], [S.ERROR])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/",
+            "//",
+            "/containers",
+            "/containers//logs",
+            "/containers/%2e%2e/logs",
+            "/%00",
+            "/%ff%fe",
+        ),
+        *("/containers/%00/logs", "/containers/a%2Fb/logs", "/containers/%C3%28/logs", "/state/x"),
+        *("/containers/t1/logs?stream=%ff", "/containers/t1/logs?offset=%00", "/a?&&&=&%%%=;"),
+        *("/containers/t1/logs?offset=" + "9" * 400, "/" + "a" * 3000, "/containers/%F0%9F/logs"),
+    ],
+)
+def test_no_path_is_a_fault_of_the_server(world: World, path: str) -> None:
+    _, agent = world
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        agent.get(path)
+    assert 400 <= refused.value.code < 500
+    assert json.loads(refused.value.read())["message"]

@@ -26,6 +26,8 @@ from mezzo.model import (
 )
 from mezzo.resources import Resources
 from mezzo.states import TaskState
+from mezzo.store.base import check_writes
+from mezzo.store.sqlite import SqliteStore
 
 E = TypeVar("E")
 
@@ -100,6 +102,7 @@ class World:
 
     def step(self, event: e.AgentEvent) -> list[e.AgentEffect]:
         out = self.core.step(event, Instant(self.now_s, self.now_s - 999_000.0))
+        check_writes(out.writes, SqliteStore.max_value_bytes, SqliteStore.max_commit_bytes)
         apply(self.disk, out.writes)
         for effect in out.effects:
             if isinstance(effect, SetTimer):
