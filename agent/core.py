@@ -130,7 +130,13 @@ class AgentCore:
         )
 
     def knows(self, container_id: ContainerId) -> bool:
-        """Is it a task's, or of the remains of one? What else runs here belongs to nobody."""
+        """Is it a task's, or of one that ended and is still to be removed? Others are nobody's."""
+        remains = self._state.remains.get(container_id)
+        to_be_removed = remains is not None and not remains.container_removed
+        return to_be_removed or self._state.task_of(container_id) is not None
+
+    def knows_sandbox(self, container_id: ContainerId) -> bool:
+        """As `knows`, of what is kept for longer."""
         return self._state.task_of(container_id) is not None or container_id in self._state.remains
 
     def has_forgotten(self, framework_id: FrameworkId, task_id: TaskId) -> bool:

@@ -292,7 +292,7 @@ class AgentShell:
                 self._crash(error)
                 return
             for found in job.result():
-                if not self._core.knows(found.container_id):
+                if not self._core.knows_sandbox(found.container_id):
                     self._log.warning("sandbox.unknown", path=found.sandbox, action="adopted")
                     self._post(found)
 
