@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from mezzo.amounts import from_milli
 from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, ConnId, check_user_id
 from mezzo.messages.agent import RegisterAgent, ReregisterAgent
 from mezzo.model import AgentInfo
 from mezzo.resources import Resources
+from mezzo.units import Amount, check, shown
 
 from . import claims, registry
 from .state import MasterConfig, MasterState
@@ -50,6 +52,9 @@ def check_agent(state: MasterState, info: AgentInfo, before: Resources | None = 
     """Raise BadRequest if an agent that says this of itself must exit. `before`: what it had."""
     registry.check_info("the agent's info", info)
     claims.check_types(state, info.resources, before)
+    for name, milli in info.resources.quantities().items():
+        # What a cluster adds up to must still be a number that a message can hold.
+        check(f"{name} of agent {shown(info.hostname)}", Amount, from_milli(milli))
     planned = state.machines.of(info.hostname)
     if planned is not None and planned.down:
         raise BadRequest(

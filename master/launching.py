@@ -5,15 +5,13 @@ Rules: Mesos `validation::task`, `validation::task::group`, `validation::executo
 
 from __future__ import annotations
 
-from math import inf
-
 from mezzo.amounts import MILLI, Thousandths
 from mezzo.errors import BadRequest
 from mezzo.ids import TaskId, check_user_id
 from mezzo.messages.agent import RunGroup, RunTask
 from mezzo.messages.operator import TaskAdded
 from mezzo.messages.scheduler import Update
-from mezzo.model import ContainerType, ExecutorInfo, ExecutorType, HealthCheck, KillPolicy, TaskInfo
+from mezzo.model import ContainerType, ExecutorInfo, ExecutorType, TaskInfo
 from mezzo.operations import Launch, LaunchGroup
 from mezzo.record import replace
 from mezzo.resources import Resources
@@ -171,12 +169,6 @@ class _Launcher:
             and (container.docker is None or not container.docker.image)
         ):
             raise BadRequest("container.docker.image is missing: name the image")
-        check_kill_policy(task.kill_policy)
-        most_s = task.max_completion_time
-        if most_s is not None and not most_s >= 0:
-            raise BadRequest(f"max_completion_time is {most_s}: give seconds from 0 up")
-        if task.health_check is not None:
-            _check_health(task.health_check)
         leases.check(self._state.config, task)
 
     def _filled(self, executor: ExecutorInfo) -> ExecutorInfo:
@@ -192,9 +184,6 @@ class _Launcher:
                 f"executor.framework_id is {executor.framework_id}, not that of the framework, "
                 f"{self._framework.id}: leave it out"
             )
-        grace_s = executor.shutdown_grace_period
-        if grace_s is not None and not grace_s >= 0:
-            raise BadRequest("executor.shutdown_grace_period can't be negative")
         container = executor.container
         if executor.type is ExecutorType.DEFAULT:
             if executor.command is not None:
@@ -292,17 +281,3 @@ def _check_not_mixed(resources: Resources) -> None:
     for kind, _ in resources.items() if revocable else ():
         if not kind.revocable and kind.name in revocable:
             raise BadRequest(f"Task and executor use revocable and non-revocable {kind.name}")
-
-
-def check_kill_policy(policy: KillPolicy | None) -> None:
-    """Raises BadRequest."""
-    if policy is not None and policy.grace_period is not None and not policy.grace_period >= 0:
-        raise BadRequest("kill_policy.grace_period can't be negative: give seconds from 0 up")
-
-
-def _check_health(check: HealthCheck) -> None:
-    for name in ("delay_seconds", "interval_seconds", "timeout_seconds", "grace_period_seconds"):
-        if not 0 <= getattr(check, name) < inf:
-            raise BadRequest(
-                f"health_check: {name} can't be negative or endless: give seconds from 0 up"
-            )

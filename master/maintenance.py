@@ -10,7 +10,6 @@ The rules are those of Mesos. All of it is durable.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Final
@@ -161,7 +160,6 @@ def shut_down(state: MasterState, step: Step) -> None:
 def check_schedule(schedule: m.MaintenanceSchedule) -> None:
     """What can be said of it alone. Raises BadRequest."""
     for window in schedule.windows:
-        _check_unavailability(window.unavailability)
         if not window.machine_ids:
             raise BadRequest("a maintenance window names no machines: name some, or leave it out")
     _check_machines([id_ for window in schedule.windows for id_ in window.machine_ids])
@@ -201,16 +199,6 @@ def _check_ip(ip: str) -> None:
         ip_address(ip)
     except ValueError as error:
         raise BadRequest(f"{ip!r} is no ip address of a machine: {error}") from error
-
-
-def _check_unavailability(when: Unavailability) -> None:
-    """`start` in wall seconds, `duration` in seconds."""
-    if not math.isfinite(when.start):
-        raise BadRequest(f"unavailability.start is {when.start}: give a time since 1970")
-    if when.duration is not None and not 0 <= when.duration < math.inf:
-        raise BadRequest(
-            f"unavailability.duration is {when.duration} s: give a time from 0 up, or none for ever"
-        )
 
 
 def _say(machine: MachineId) -> str:

@@ -25,7 +25,7 @@ from mezzo.model import Task, TaskStatus
 from mezzo.record import replace
 from mezzo.states import Reason, Source, TaskState, may_move
 
-from . import claims, executors, launching, metrics, operations
+from . import claims, executors, metrics, operations
 from .state import AgentEntry, FrameworkEntry, MasterState, Standing, Step, TaskEntry
 
 # ---------------------------------------------------------------------------------- updates
@@ -159,11 +159,6 @@ def remember(state: MasterState, framework: FrameworkEntry, entry: TaskEntry) ->
 def kill(state: MasterState, step: Step, framework: FrameworkEntry, call: Kill) -> None:
     """Sent to the agent each time it is asked; a task that is unknown or out of reach is answered
     as by reconciliation."""
-    try:
-        launching.check_kill_policy(call.kill_policy)
-    except BadRequest as error:
-        step.to_framework(framework, Answered("KILL", str(error)))
-        return
     entry = framework.tasks.get(call.task_id) or framework.unreachable.get(call.task_id)
     if entry is None:
         reconcile_one(state, step, framework, ReconcileTask(call.task_id, call.agent_id))

@@ -143,12 +143,14 @@ class Converter:
 
     def _way(self, error: BaseException) -> list[str]:
         """The fields whose lines the error came through, the outermost first."""
-        way = []
+        way: list[str] = []
         step = error.__traceback__
         while step is not None:
-            fields = self._lines.get(step.tb_frame.f_code.co_filename)
-            if fields is not None and (name := fields[step.tb_lineno - 1]):
-                way.append(name)
+            code = step.tb_frame.f_code
+            fields = self._lines.get(code.co_filename)
+            # Before Python 3.12 a comprehension has a frame of its own, inside that of its line.
+            if fields is not None and code.co_name != "<dictcomp>":
+                way += filter(None, [fields[step.tb_lineno - 1]])
             step = step.tb_next
         return way
 

@@ -37,7 +37,7 @@ from .convert import told_of
 from .link import SERVER_OPTIONS
 from .parts import ENTRY_MAX_BYTES, Refused
 from .relay import Member, read_batch, to_agents
-from .stream import Stream, received
+from .stream import Stream, details, received
 
 # A peer that reads so slowly that this many messages wait is cut off: it comes back and catches up.
 OUTBOX_MAX: Final = 100_000
@@ -404,15 +404,17 @@ class _Operators:
         except NotLeader as error:
             return await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
         except BadRequest as error:
-            return await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            return await context.abort(grpc.StatusCode.INVALID_ARGUMENT, details(str(error)))
         except TimeoutError:
             return await context.abort(
                 grpc.StatusCode.UNAVAILABLE, "the master's store does not answer: retry"
             )
         if isinstance(response, om.Refused):
-            return await context.abort(grpc.StatusCode.INVALID_ARGUMENT, response.message)
+            return await context.abort(grpc.StatusCode.INVALID_ARGUMENT, details(response.message))
         if isinstance(response, om.Conflict):
-            return await context.abort(grpc.StatusCode.FAILED_PRECONDITION, response.message)
+            return await context.abort(
+                grpc.StatusCode.FAILED_PRECONDITION, details(response.message)
+            )
         refused = self._server._refused(_NO_STREAM)
         try:
             answer = operator_wire.response_to_wire(response, sequence, refused)

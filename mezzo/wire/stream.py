@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import grpc
 import grpc.aio
@@ -20,6 +20,17 @@ from mezzo.ids import ConnId
 
 M = TypeVar("M", bound=Message)
 R = TypeVar("R")
+
+# The details of a status are a header, in which a byte may take three, and of all headers a peer
+# takes 8 KiB.
+_DETAILS_MAX_BYTES: Final = 2000
+
+
+def details(text: str) -> str:
+    """What a peer is told about the end of its call, however much of it went into the text."""
+    if len(text.encode(errors="replace")) <= _DETAILS_MAX_BYTES:
+        return text
+    return f"{text[: _DETAILS_MAX_BYTES // 4]}…"
 
 
 def received(kind: type[M], data: bytes, read: Callable[[M], R]) -> R:
@@ -88,8 +99,8 @@ class Stream:
             if self._why is not None:
                 await context.abort(grpc.StatusCode.UNAVAILABLE, self._why)
             if isinstance(failure, BadRequest):
-                log.warning("stream.unreadable", conn=self.conn, error=str(failure))
-                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(failure))
+                log.warning("stream.unreadable", conn=self.conn, error=details(str(failure)))
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, details(str(failure)))
             elif failure is not None:
                 log.error("stream.failed", conn=self.conn, error=repr(failure))
                 await context.abort(

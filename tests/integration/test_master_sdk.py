@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import queue
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,11 @@ from mezzo.frameworks.sdk import (
     TaskStatus,
     framework_info,
 )
-from mezzo.ids import ConnId, FrameworkId, OfferId
+from mezzo.ids import AgentId, ConnId, FrameworkId, OfferId, TaskId
 from mezzo.messages import agent as am
 from mezzo.messages import scheduler as m
-from mezzo.model import MasterInfo
-from mezzo.operations import OperationState, OperationStatus, Reserve
+from mezzo.model import CommandInfo, Filters, FrameworkInfo, KillPolicy, MasterInfo, TaskInfo
+from mezzo.operations import Launch, OperationState, OperationStatus, Reserve
 from mezzo.record import replace
 from mezzo.resources import Kind, Reservation, Resources
 from mezzo.wire import scheduler as scheduler_wire
@@ -58,6 +59,12 @@ def serving(servicer: scheduler_pb2_grpc.SchedulerServicer) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
     finally:
         server.stop(None)
+
+
+def task_info(name: str, policy: KillPolicy | None = None) -> TaskInfo:
+    command = CommandInfo("true")
+    resources = Resources.of(cpus=0.1, mem=10)
+    return TaskInfo(name, TaskId(name), AgentId(""), resources, command=command, kill_policy=policy)
 
 
 def connected(master: MasterProcess) -> list[bool]:
@@ -336,6 +343,84 @@ def test_a_call_that_makes_no_sense_is_refused_alone(
         return [view.framework_info.name for view in master.state().get_frameworks.frameworks]
 
     until("the good one counts", lambda: names() == ["renamed"])
+
+
+def test_a_task_that_no_message_can_hold_is_an_error_and_its_neighbour_runs(
+    cluster: Cluster, master: MasterProcess
+) -> None:
+    class Wild(Recorder):
+        def resource_offers(self, driver: SchedulerDriver, offers: list[Offer]) -> None:
+            for offer in offers:
+                tasks = [
+                    replace(task, agent_id=offer.agent_id)
+                    for task in (task_info("good"), task_info("bad", KillPolicy(1e10)))
+                ]
+                driver.launch_tasks([offer.id], tasks, Filters(3600))
+
+        def call_refused(self, driver: SchedulerDriver, call: str, reason: str) -> None:
+            self.calls.put((call, reason))
+
+    cluster.agent(master.target)
+    scheduler = Wild()
+    driver = cluster.driver(scheduler, master.target)
+    told = [scheduler.until("status") for _ in range(2)]
+    states = {status.task_id: status.state for status in told}
+    assert states == {"good": TaskState.RUNNING, "bad": TaskState.ERROR}
+    (why,) = [status.message for status in told if status.task_id == "bad"]
+    assert "TaskInfo.kill_policy.grace_period is 10000000000.0: it must be" in why
+    driver.kill_task(TaskId("good"), grace_period=float("nan"))
+    assert "grace_period is nan" in scheduler.until("KILL")
+    assert connected(master) == [True]
+
+
+def test_a_grace_that_only_nanoseconds_can_say_hurts_its_task_alone(
+    cluster: Cluster, master: MasterProcess
+) -> None:
+    """A client of its own said 2^63-1 ns: the other tasks of its ACCEPT were lost, and from then on
+    nobody could be shown the state of the cluster."""
+    agent = cluster.agent(master.target)
+    info = framework_info("raw", user="nobody")
+    with raw_framework(master, info) as (say, events):
+        (offer,) = next(event for event in events if isinstance(event, m.Offers)).offers
+        tasks = tuple(replace(task_info(each), agent_id=offer.agent_id) for each in ("bad", "good"))
+        launch = m.Accept((offer.id,), (Launch(tasks),), Filters(3600))
+        accept = scheduler_wire.call_to_wire(launch, None)
+        policy = accept.accept.operations[0].launch.task_infos[0].kill_policy
+        policy.grace_period.nanoseconds = 2**63 - 1
+        kill = scheduler_wire.call_to_wire(m.Kill(TaskId("good"), None, KillPolicy(1.0)), None)
+        kill.kill.kill_policy.grace_period.nanoseconds = 2**63 - 1
+        say(accept, kill)
+        told = (event for event in events if isinstance(event, (m.Answered, m.Update)))
+        heard = list(itertools.islice(told, 3))
+        (refused,) = [event for event in heard if isinstance(event, m.Answered)]
+        assert refused.call == "KILL"
+        assert "Kill.kill_policy.grace_period is 9223372036854775807 ns" in (refused.refusal or "")
+        states = {e.status.task_id: e.status.state for e in heard if isinstance(e, m.Update)}
+        assert states == {"bad": TaskState.ERROR, "good": TaskState.RUNNING}
+        assert agent.until(am.RunTask).task.task_id == "good"
+        assert [task.task_id for task in master.state().get_tasks.tasks] == ["good"]
+
+
+@contextlib.contextmanager
+def raw_framework(
+    master: MasterProcess, info: FrameworkInfo
+) -> Iterator[tuple[Callable[..., None], Iterator[m.Event]]]:
+    """A subscribed framework without the SDK: how it says wire calls, and what it hears."""
+    calls: queue.Queue[Any] = queue.Queue()
+    for batch in scheduler_wire.calls_to_wire([m.Subscribe(info)], None):
+        calls.put(batch)
+    with grpc.insecure_channel(master.target) as channel:
+        stub = scheduler_pb2_grpc.SchedulerStub(channel)  # type: ignore[no-untyped-call]
+        events = (
+            known[1]
+            for batch in stub.Subscribe(iter(calls.get, None), timeout=60)
+            for event in batch.events
+            if (known := scheduler_wire.event_from_wire(event))
+        )
+        try:
+            yield (lambda *said: calls.put(scheduler_pb2.CallBatch(calls=said))), events
+        finally:
+            calls.put(None)
 
 
 def test_a_call_that_cannot_be_read_does_not_end_the_stream(master: MasterProcess) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from mezzo.model import AgentInfo, FrameworkInfo, Task
+from mezzo.messages.operator import QuotaConfig
+from mezzo.model import AgentInfo, DrainInfo, FrameworkInfo, Task
 from mezzo.operations import Launch, Operation, OtherOperation
 from mezzo.record import Corrupt, Record, decode, encode, replace
 from mezzo.resources import Resources
 
 from . import strategies as s
+from .test_convert import CONVERTED
 
 
 class Older(Record):
@@ -30,6 +33,41 @@ class Holder(Record):
 @given(s.records(Task, depth=2))
 def test_a_stored_record_is_read_back_as_it_was(task: Task) -> None:
     assert decode(Task, encode(task)) == task
+
+
+# Every kind that travels: more than is stored, and what is stored is made of it.
+@pytest.mark.parametrize("kind", CONVERTED, ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
+@settings(max_examples=10, suppress_health_check=list(HealthCheck), deadline=None)
+@given(st.data())
+def test_any_record_is_read_back_as_it_was_also_at_its_bounds(
+    kind: type[Record], data: st.DataObject
+) -> None:
+    value = data.draw(s.records(kind, depth=2))
+    assert decode(kind, encode(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "stored", "place"),
+    [
+        (DrainInfo, b'{"state":"DRAINING","config":{"max_grace_period":1e12}}', "max_grace_period"),
+        (DrainInfo, b'{"state":"DRAINING","config":{"max_grace_period":-1}}', "max_grace_period"),
+        (AgentInfo, b'{"hostname":"h","port":70000}', "port"),
+        (FrameworkInfo, b'{"user":"u","name":"n","failover_timeout":1e300}', "failover_timeout"),
+        (QuotaConfig, b'{"role":"r","limits":{"cpus":9e18}}', "limits"),
+        (QuotaConfig, b'{"role":"r","limits":{"cpus":-1}}', "limits"),
+        (Holder, b'{"resources":[[["cpus",[],null,false,false],-5]]}', "cpus is -5"),
+        (
+            Holder,
+            b'{"resources":[[["x",[],null,false,false],["Ranges",[[0,99999999999999999999]]]]]}',
+            "numbers must be from 0",
+        ),
+    ],
+)
+def test_a_stored_value_that_could_not_be_shown_is_corrupt(
+    kind: type[Record], stored: bytes, place: str
+) -> None:
+    with pytest.raises(Corrupt, match=place):
+        decode(kind, stored)
 
 
 def test_an_older_version_ignores_the_fields_of_a_newer_one() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from mezzo import units
 from mezzo.amounts import Ranges
 from mezzo.errors import BadRequest, Unencodable
-from mezzo.ids import AgentId, FrameworkId, TaskId
+from mezzo.ids import AgentId, ExecutorId, FrameworkId, TaskId
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
 from mezzo.model import (
@@ -21,8 +22,10 @@ from mezzo.model import (
     Attribute,
     CommandInfo,
     EnvironmentVariable,
+    ExecutorInfo,
     Filters,
     HealthCheck,
+    HealthCheckType,
     KillPolicy,
     Label,
     Task,
@@ -32,6 +35,7 @@ from mezzo.model import (
 )
 from mezzo.resources import Kind, Resources
 from mezzo.states import TaskState
+from mezzo.wire import operator as operator_wire
 from mezzo.wire import scheduler as scheduler_wire
 from mezzo.wire.v1 import common_pb2, operator_pb2
 from mezzo.wire.values import CONVERTER, get_resources
@@ -73,12 +77,89 @@ def test_a_grace_that_no_float_of_seconds_gives_back_is_refused(nanoseconds: int
         scheduler_wire.call_from_wire(call)
 
 
+def call(type_: str, **body: Any) -> operator_pb2.Call:
+    return operator_pb2.Call(type=type_, **{type_.lower(): body})
+
+
+AGENT_ID = {"value": "a"}
+DISK = {"name": "disk", "type": "SCALAR", "scalar": {"value": 1.0}}
+MACHINES = [{"hostname": "h"}]
+
+
+def window(**unavailability: Any) -> dict[str, Any]:
+    when = {"start": {"nanoseconds": 1}, **unavailability}
+    return {"schedule": {"windows": [{"machine_ids": MACHINES, "unavailability": when}]}}
+
+
+@pytest.mark.parametrize(
+    ("message", "complaint"),
+    [
+        (
+            call("DRAIN_AGENT", agent_id=AGENT_ID, max_grace_period={"seconds": 10**12}),
+            r"DrainAgent\.max_grace_period is 1000000000000000000000 ns: it must",
+        ),
+        (
+            call("DRAIN_AGENT", agent_id=AGENT_ID, max_grace_period={"seconds": -1}),
+            r"DrainAgent\.max_grace_period is -1000000000 ns: it must",
+        ),
+        (
+            call("UPDATE_MAINTENANCE_SCHEDULE", **window(duration={"nanoseconds": -1})),
+            r"UpdateMaintenanceSchedule\.schedule\.windows\.unavailability\.duration is -1 ns",
+        ),
+        (
+            call("UPDATE_MAINTENANCE_SCHEDULE", **window(start={"nanoseconds": 2**63 - 1})),
+            r"unavailability\.start is 9223372036854775807 ns: it must",
+        ),
+        (
+            call("UPDATE_WEIGHTS", weight_infos=[{"role": "r", "weight": math.nan}]),
+            r"UpdateWeights\.weight_infos\.weight is nan: it must",
+        ),
+        (
+            call("UPDATE_WEIGHTS", weight_infos=[{"role": "r", "weight": math.inf}]),
+            r"UpdateWeights\.weight_infos\.weight is inf: it must",
+        ),
+        *(
+            (
+                call(
+                    "UPDATE_QUOTA",
+                    quota_configs=[{"role": "r", "limits": {"cpus": {"value": amount}}}],
+                ),
+                rf"UpdateQuota\.quota_configs\.limits is {re.escape(str(amount))}: it must",
+            )
+            for amount in (math.nan, math.inf, 1e300, -1.0)
+        ),
+        (
+            call("SHRINK_VOLUME", volume=DISK, subtract={"value": 1e300}),
+            r"ShrinkVolume\.subtract is 1e\+300: it must",
+        ),
+    ],
+    ids=str,
+)
+def test_what_an_operator_cannot_mean_is_refused_at_the_door(
+    message: operator_pb2.Call, complaint: str
+) -> None:
+    """Nothing that is stored can be unrenderable: a drain of 1e12 s was, and all views failed."""
+    with pytest.raises(BadRequest, match=complaint):
+        operator_wire.call_from_wire(message)
+
+
 @pytest.mark.parametrize(
     ("task", "complaint"),
     [
         ({"kill_policy": KillPolicy(1e10)}, r"TaskInfo\.kill_policy\.grace_period is 1000000000"),
         ({"kill_policy": KillPolicy(math.nan)}, r"TaskInfo\.kill_policy\.grace_period is nan"),
+        ({"kill_policy": KillPolicy(-1.0)}, r"TaskInfo\.kill_policy\.grace_period is -1\.0: it"),
         ({"max_completion_time": 1e300}, r"TaskInfo\.max_completion_time is 1e\+300: it must"),
+        ({"max_completion_time": -1.0}, r"TaskInfo\.max_completion_time is -1\.0: it must"),
+        ({"max_completion_time": math.nan}, r"TaskInfo\.max_completion_time is nan: it must"),
+        (
+            {"executor": ExecutorInfo(ExecutorId("e"), shutdown_grace_period=-1.0)},
+            r"TaskInfo\.executor\.shutdown_grace_period is -1\.0: it must",
+        ),
+        (
+            {"health_check": HealthCheck(HealthCheckType.TCP, delay_seconds=math.inf)},
+            r"TaskInfo\.health_check\.delay_seconds is inf: it must",
+        ),
         ({"command": CommandInfo("\ud800")}, r"TaskInfo\.command\.value holds half of a surrogate"),
         ({"labels": (Label("k", "\udfff"),)}, r"TaskInfo\.labels\.value holds half of a surrogate"),
         ({"resources": Resources({Kind("cpus"): 10**19})}, r"TaskInfo\.resources can't be sent"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mezzo.amounts import MILLI, SUM_MAX, Ranges
 from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
 from mezzo.master.events import AgentSaid
 from mezzo.master.registry import AgentRecord
@@ -12,7 +13,7 @@ from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
 from mezzo.model import AgentCapability, AgentInfo, Attribute, FaultDomain, FrameworkInfo, Task
 from mezzo.record import decode, encode, replace
-from mezzo.resources import Resources
+from mezzo.resources import Kind, Resources
 from mezzo.states import Reason, TaskState
 
 from .world import BIG, SMALL, Agent, World, task
@@ -67,6 +68,26 @@ def test_agents_at_other_ports_of_a_host_are_others(world: World) -> None:
     world.agent(hostname="h", port=1)
     world.agent(hostname="h", port=2)
     assert len(world.core.state.agents) == 2
+
+
+@pytest.mark.parametrize(
+    ("resources", "name"),
+    [
+        (Resources.of(cpus=1.1e12), "cpus"),
+        (Resources({Kind("mem"): SUM_MAX * MILLI}), "mem"),
+        (Resources({Kind("uids"): Ranges(((0, 2**63 - 1),))}), "uids"),
+    ],
+    ids=["cpus", "mem", "ranges"],
+)
+def test_an_agent_that_claims_more_than_any_machine_has_is_refused(
+    world: World, resources: Resources, name: str
+) -> None:
+    """What a cluster adds up to must be a number that a message can hold."""
+    agent = world.agent(resources, hostname="h")
+    (refused,) = agent.heard(am.ShutdownAgent)
+    assert refused.message.startswith(f"{name} of agent 'h' is ")
+    assert "it must be a number from 0 to 1000000000000" in refused.message
+    assert world.stored == {}
 
 
 def test_an_agent_that_describes_itself_at_length_is_refused(world: World) -> None:

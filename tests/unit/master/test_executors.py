@@ -231,7 +231,6 @@ def test_a_report_that_crosses_a_launch_does_not_end_its_executor(world: World) 
         (replace(EXECUTOR, executor_id=ExecutorId("a/b")), "holds '/'"),
         (replace(EXECUTOR, framework_id=FrameworkId("other")), "executor.framework_id is other"),
         (replace(EXECUTOR, command=None), "executor.command is missing"),
-        (replace(EXECUTOR, shutdown_grace_period=-1.0), "shutdown_grace_period can't be negative"),
         (DEFAULT, "launched as a group"),
         (replace(EXECUTOR, resources=Resources.of(cpus=4)), "uses more resources"),
         (
@@ -314,7 +313,6 @@ NETWORK = ContainerInfo(ContainerType.MESOS, network_infos=(NetworkInfo(),))
         (DEFAULT, {"container": DOCKER}, "can't have a Docker container"),
         (DEFAULT, {"container": NETWORK}, "can't have network_infos"),
         (DEFAULT, {"task_id": "t1"}, "duplicate ID: t1"),
-        (DEFAULT, {"max_completion_time": -1.0}, "max_completion_time is -1.0"),
         (DEFAULT, {"unique_lease": 1.0}, "unique_lease is 1 s"),
         (DEFAULT, {"resources": Resources.of(ports=[(31000, 31000)])}, "use the same ports"),
     ],

@@ -235,9 +235,6 @@ def _when(start: float, duration: float | None = None) -> tuple[om.MaintenanceWi
         (_machine(hostname="", ip=""), "neither hostname nor ip"),
         (_machine(ip="10.0.0"), "no ip address"),
         ((window(), window("down")), "names no machines"),
-        (_when(1.0, -1.0), "duration is -1.0"),
-        (_when(1.0, float("inf")), "duration is inf"),
-        (_when(float("nan")), "start is nan"),
         ((window("down"), window(*(f"{i:0250}" for i in range(2000)))), "more than 900000"),
     ],
 )

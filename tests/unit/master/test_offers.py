@@ -22,9 +22,6 @@ from mezzo.model import (
     ContainerType,
     ExecutorInfo,
     Filters,
-    HealthCheck,
-    HealthCheckType,
-    KillPolicy,
     TaskStatus,
     Url,
 )
@@ -205,17 +202,6 @@ MIXED = Resources({Kind("cpus"): 10, Kind("cpus", revocable=True): 10})
         ({"executor": EXECUTOR}, "exactly one of command and executor"),
         ({"command": None, "executor": EXECUTOR}, "executor.command is missing"),
         ({"container": DOCKER}, "container.docker.image is missing"),
-        (
-            {"health_check": HealthCheck(HealthCheckType.TCP, interval_seconds=-1.0)},
-            "health_check: interval_seconds can't be negative",
-        ),
-        (
-            {"health_check": HealthCheck(HealthCheckType.TCP, delay_seconds=float("inf"))},
-            "health_check: delay_seconds can't be negative or endless",
-        ),
-        ({"kill_policy": KillPolicy(-1.0)}, "kill_policy.grace_period can't be negative"),
-        ({"max_completion_time": -1.0}, "max_completion_time is -1.0"),
-        ({"max_completion_time": float("nan")}, "max_completion_time is nan"),
         ({"unique_lease": 1.0}, "unique_lease is 1 s"),
         ({"resources": MIXED}, "revocable and non-revocable cpus"),
         ({"resources": Resources.of(cpus=1, gpus=0.5)}, "uses 0.5 gpus: ask for whole ones"),

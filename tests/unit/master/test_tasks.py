@@ -272,15 +272,6 @@ def test_a_report_that_crosses_a_launch_and_its_kill_ends_nothing(world: World) 
     assert framework.offer().resources == BIG
 
 
-def test_a_senseless_grace_period_of_a_kill_is_refused_and_kills_nothing(world: World) -> None:
-    agent, framework = world.agent(), world.framework()
-    info = framework.launch("t1")
-    framework.say(sm.Kill(info.task_id, None, KillPolicy(-1.0)))
-    (answer,) = framework.heard(sm.Answered)
-    assert (answer.call, "can't be negative" in (answer.refusal or "")) == ("KILL", True)
-    assert agent.heard(am.KillTask) == []
-
-
 def test_an_acknowledgement_with_bytes_that_are_no_uuid_is_refused(world: World) -> None:
     """Behaviour 10."""
     agent, framework = world.agent(), world.framework()
