@@ -107,6 +107,34 @@ def test_bad_documents(marathon: Marathon) -> None:
     assert rule.json["details"][0]["path"] == "/"
 
 
+def test_numbers_beyond_all_bounds_hurt_nobody(marathon: Marathon) -> None:
+    """Lists answer as before, the process lives, other apps of the request are not changed."""
+    marathon.create("/calm", instances=0)
+    before = marathon.get("/v2/apps").text
+    for field in ("instances", "cpus", "mem", "disk", "backoffSeconds", "backoffFactor"):
+        for value in (
+            "1e30",
+            "1e300",
+            "9223372036854775808",
+            "123456789012345678901234567890",
+            "-1",
+        ):
+            raw = f'[{{"id":"/calm","{field}":{value}}},{{"id":"/new","cmd":"true"}}]'.encode()
+            answer = marathon.ask("PUT", "/v2/apps", raw=raw)
+            assert answer.status == 422
+            assert answer.json["details"][0]["path"] == f"/(0)/{field}"
+    grace = {"taskKillGracePeriodSeconds": 1e10}
+    assert marathon.put("/v2/apps", [small("/new"), small("/calm", **grace)]).status == 422
+    assert marathon.get("/v2/apps").text == before
+    assert marathon.get("/v2/queue").status == 200
+
+
+def test_a_typo_is_taken_and_told(marathon: Marathon) -> None:
+    answer = marathon.post("/v2/apps", small("/typo", instances=0, helthChecks=[]))
+    assert answer.status == 201
+    assert "/helthChecks (did you mean healthChecks?)" in answer.headers["Warning"]
+
+
 def test_an_existing_app_is_not_created_again(marathon: Marathon) -> None:
     """Behaviour 2."""
     before = marathon.create("/twice", instances=0)

@@ -22,6 +22,7 @@ from .api_world import ApiWorld
 from .documents import ANYTHING, CHANGE, NEW
 
 READS = ("/v2/apps", "/v2/tasks", "/v2/queue?embed=lastUnusedOffers", "/v2/deployments")
+UNRENDERABLE = "marathon.events.unrenderable.counter"
 # One that runs every kind of task.
 AGENT = AgentConfig(AgentInfo("host-0"), "1", "127.0.0.1", "/work", tuple(Kind))
 drawn = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
@@ -90,6 +91,7 @@ def assert_lives(world: ApiWorld, app: App) -> None:
     for call in world.calls:
         assert_carried_by_the_wire(call)
     assert world.faults == []
+    assert world.term.metrics.as_json()["counters"][UNRENDERABLE]["count"] == 0
     assert_told(world, app.id)
     started = [task.info for task in world.tasks.values()]
     for info in started:
