@@ -8,6 +8,7 @@ from mezzo.core import CancelTimer, SetTimer, TimerFired
 from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
 from mezzo.messages import scheduler
 from mezzo.record import Record
+from mezzo.states import TaskState
 
 from .app import App, HealthCheck
 from .views import AppView, Aside, DeploymentView, InstanceView, QueueItem
@@ -268,6 +269,14 @@ class Faulted(Record):
     news: bool
 
 
+class UpdateDenied(Record):
+    """An agent spoke of a task that runs on another one: it counts for nothing."""
+
+    task_id: TaskId
+    agent_id: AgentId
+    state: TaskState
+
+
 class CallRefused(Record):
     """The master did not carry out a call of this kind. For the log: what follows is ordered."""
 
@@ -314,6 +323,7 @@ Effect = (
     | ShowAside
     | Faulted
     | CallRefused
+    | UpdateDenied
     | Launched
     | Ready
     | StandBy

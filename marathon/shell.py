@@ -59,6 +59,7 @@ from .messages import (
     Started,
     StartHealthCheck,
     StopHealthChecks,
+    UpdateDenied,
 )
 from .planner import Deployment
 
@@ -266,6 +267,8 @@ class MarathonShell:
                 self._metrics.count("marathon.apps.faults.counter")
                 if news:
                     self._log.error("app.fault", app=app_id, fault=fault)
+            case UpdateDenied(task_id, agent_id, status):
+                self._log.warning("update.denied", task=task_id, agent=agent_id, state=status.value)
             case CallRefused(call, reason):
                 self._metrics.count("marathon.mesos.calls.refused.counter")
                 self._log.warning("call.refused", call=call, reason=reason)

@@ -19,7 +19,7 @@ from .instances import Condition, Live, condition_of
 from .killer import Killer
 from .launcher import Launcher
 from .loading import INSTANCE
-from .messages import Call
+from .messages import Call, UpdateDenied
 from .state import State
 
 OVERDUE_TIMER: Final = "overdue"
@@ -61,6 +61,9 @@ class Updates:
         live = self._state.by_task.get(status.task_id)
         if live is None:
             self._on_unknown(conn, status, condition)
+        elif status.agent_id is not None and status.agent_id != live.record.agent_id:
+            # A new leader may not know yet whose the task is, and let another agent speak of it.
+            self._state.do(UpdateDenied(status.task_id, status.agent_id, status.state))
         elif condition.terminal:
             self._ended(live, condition, status)
         else:

@@ -30,8 +30,8 @@ def name_of(machine: MachineId) -> str:
 class Machines:
     """The schedule, to look things up in. It is not changed but replaced.
 
-    An agent runs on the machine of its hostname. Of an agent's ip the master does not know, so an
-    ip finds the agent that gives its ip for a hostname.
+    An agent runs on the machine of its hostname. An ip finds the agents that have it for that:
+    several agents on one machine may have an address in common, such as that of the loopback.
     """
 
     __slots__ = ("_by_name", "planned", "record")

@@ -36,6 +36,7 @@ from mezzo.marathon.messages import (
     Started,
     StartHealthCheck,
     StopHealthChecks,
+    UpdateDenied,
 )
 from mezzo.messages.scheduler import Acknowledge, Kill, Update
 from mezzo.store.memory import MemoryDisk
@@ -138,7 +139,7 @@ class VirtualMarathon(Candidate):
                 self._probes.pop(instance_id, None)
             case Publish() | ShowApp() | ShowInstance() | ShowDeployment() | Launched() | Ready():
                 pass  # nobody looks
-            case ShowAside() | Faulted() | CallRefused():
+            case ShowAside() | Faulted() | CallRefused() | UpdateDenied():
                 pass
             case Abort(reason=reason) | StandBy(reason=reason):
                 self.process.crash(reason)

@@ -10,7 +10,15 @@ import pytest
 from mezzo.ids import ConnId, TaskId
 from mezzo.marathon.app import KillSelection, UnreachableStrategy
 from mezzo.marathon.config import MarathonConfig
-from mezzo.marathon.messages import Call, Deployed, Killed, KillTasks, LinkUp, MasterEvent
+from mezzo.marathon.messages import (
+    Call,
+    Deployed,
+    Killed,
+    KillTasks,
+    LinkUp,
+    MasterEvent,
+    UpdateDenied,
+)
 from mezzo.marathon.render import task_json
 from mezzo.messages import scheduler as m
 from mezzo.model import ContainerStatus, IpAddress, NetworkInfo, TaskStatus
@@ -490,3 +498,16 @@ def test_an_event_tells_the_addresses_that_the_api_tells(ip: str | None) -> None
     expected = [{"ipAddress": ip or "a", "protocol": "IPv4"}]
     assert told["ipAddresses"] == expected
     assert task_json(view, app("/a"))["ipAddresses"] == expected
+
+
+def test_an_agent_that_has_not_the_task_tells_nothing_of_it() -> None:
+    """After a failover the master may not know yet whose it is: we do."""
+    world = World.of("a", "b")
+    world.deploy(app("/a"))
+    (task_id,) = world.running("/a")
+    other = next(each.id for each in world.agents if each.id != world.tasks[task_id].agent.id)
+    status = TaskStatus(task_id, TaskState.FINISHED, agent_id=other, uuid=b"u" * 16)
+    effects = world.say(m.Update(status))
+    assert UpdateDenied(task_id, other, TaskState.FINISHED) in effects
+    assert world.acks[-1] == m.Acknowledge(other, task_id, b"u" * 16)
+    assert [view.state for view in world.shown_instances.values()] == [TaskState.RUNNING]

@@ -98,6 +98,7 @@ class World:
         self.tasks: dict[TaskId, Task] = {}
         self.launched_ever: list[TaskId] = []
         self._ever: set[TaskId] = set()
+        self.placed: dict[TaskId, AgentId] = {}  # all that were launched
         self.ended: list[TaskId] = []
         self.acks: list[m.Acknowledge] = []
         self.epoch = 1
@@ -290,6 +291,7 @@ class World:
             assert f"instance/{info.task_id.removesuffix('._app.1')}" in self.store
             self._ever.add(info.task_id)
             self.launched_ever.append(info.task_id)
+            self.placed[info.task_id] = agent.id
             self.tasks[info.task_id] = Task(info, agent)
             if self.auto_run:
                 self._later(info.task_id, TaskState.RUNNING)
@@ -316,11 +318,19 @@ class World:
         return TaskStatus(
             task_id,
             state,
-            agent_id=AgentId("S0"),
-            timestamp=self.wall_s,
-            uuid=self._uuids.to_bytes(16, "big"),
-            **kwargs,
+            **{
+                "agent_id": self._agent_of(task_id),
+                "timestamp": self.wall_s,
+                "uuid": self._uuids.to_bytes(16, "big"),
+                **kwargs,
+            },
         )
+
+    def _agent_of(self, task_id: TaskId) -> AgentId:
+        """Also of one that has ended."""
+        if (stored := self.placed.get(task_id)) is not None:
+            return stored
+        return self.agents[0].id if self.agents else AgentId("S0")
 
     def _queue(self, event: m.Event) -> None:
         if self.conn is not None:
