@@ -99,6 +99,7 @@ class VirtualAgent:
         self._boot = 1
         self._booted_at_s = self._world.now_s
         self._down_for_s = 0.0
+        self._sleeps = 0  # counts them
         self.process = Process(
             self._world,
             name,
@@ -144,12 +145,26 @@ class VirtualAgent:
 
     def crash(self, down_for_s: float, *, reboot: bool = False) -> None:
         """kill -9 of the agent; with `reboot` of its machine, containers and all."""
+        self.wake()
         self._down_for_s = down_for_s
         if reboot:
             self._boot += 1
             self._booted_at_s = self._world.now_s
             self.machine.reboot()
         self.process.crash("rebooted" if reboot else "killed")
+
+    def suspend(self, for_s: float) -> None:
+        """Its machine sleeps, agent, containers, keepers and all; its uptime goes on."""
+        if self.process.up and self.process.sleep_for(for_s):
+            self.machine.sleep()
+            self._sleeps += 1
+            self._world.after(for_s, self.wake, self._sleeps)
+
+    def wake(self, sleep: int | None = None) -> None:
+        """From the sleep of that number; None: from whichever."""
+        if self.machine.asleep and sleep in (None, self._sleeps):
+            self.process.wake()  # it goes on once this moment is over
+            self.machine.wake()
 
     def renew(self) -> None:
         """Its machine is installed anew: the agent that it had is forgotten, and all it ran."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from mezzo.core import Core, Output
 from mezzo.store.memory import MemoryDisk
@@ -12,6 +12,8 @@ from mezzo.store.memory import MemoryDisk
 from .election import Election
 from .network import Network
 from .process import Process
+
+_EFFECTS_MAX: Final = 20  # that leave before a doubt in their middle is heard of
 
 
 class Candidate:
@@ -109,11 +111,20 @@ class Candidate:
             self.process.stop_for(for_s)
             self._election.session_lost(self._token)
 
+    def suspend(self, for_s: float) -> None:
+        """Its machine sleeps, and what it counts by its own clock waits as long."""
+        if self.process.alive and self.process.sleep_for(for_s):
+            self._election.session_lost(self._token)
+
     def doubt(self, for_s: float) -> None:
         """It can't reach those who elect: nothing leaves it until it knows whether it leads."""
         if self.process.up:
             self._world.tell(f"{self.name} doubts for {for_s:.1f} s")
-            self.process.hold()
+            if self._world.chance(0.5):
+                # In the middle of what it does: the word comes from a thread of its own.
+                self.process.hold_within(self._world.rng.randint(1, _EFFECTS_MAX))
+            else:
+                self.process.hold()
             self._world.after(for_s, self._knows_again, self._token)
 
     def _knows_again(self, token: str) -> None:

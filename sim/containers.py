@@ -64,6 +64,7 @@ class Machine:
         name: str,
         started: Callable[[Machine, Container], None],
         ended: Callable[[Machine, Container, Ending], None] = NOBODY.container_ended,
+        woke: Callable[[Machine], None] = NOBODY.machine_woke,
     ) -> None:
         self._world = world
         self.name = name
@@ -71,6 +72,9 @@ class Machine:
         self.faults = ContainerFaults()
         self._started = started
         self._ended = ended
+        self._woke = woke
+        self.asleep = False
+        self._when_awake: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._report: Callable[[RuntimeEvent], None] | None = None
         self._agents = 0  # counts attached ones
         self._asked: dict[ContainerId, None] = {}  # what the attached one has asked about
@@ -82,8 +86,34 @@ class Machine:
         """0 or less: it is not."""
         return self._world.now_s - self._engine_back_s
 
+    def sleep(self) -> None:
+        """It is suspended: nothing happens here until `wake`, but its uptime grows."""
+        self.asleep = True
+
+    def wake(self) -> None:
+        """What was due meanwhile happens now, at once: keepers look at their leases."""
+        if self.asleep:
+            self.asleep = False
+            due, self._when_awake = self._when_awake, []
+            for action, args in due:
+                action(*args)
+            self._woke(self)
+
+    def _after(self, delay_s: float, action: Callable[..., None], *args: Any) -> None:  # noqa: ANN401
+        self._world.after(delay_s, self._due, action, args)
+
+    def _due(self, action: Callable[..., None], args: tuple[Any, ...]) -> None:
+        if self.asleep:
+            self._when_awake.append((action, args))
+        else:
+            action(*args)
+
     def running(self) -> list[Container]:
         return [c for c in self.containers.values() if c.state == "running"]
+
+    def keeps_leases(self) -> bool:
+        """Something runs that ends by itself if nobody renews its lease."""
+        return any(container.spec.lease_s is not None for container in self.running())
 
     def attach(self, report: Callable[[RuntimeEvent], None]) -> None:
         """An agent starts here."""
@@ -122,7 +152,7 @@ class Machine:
         if wait_s <= 0:
             action(*args)
         else:
-            self._world.after(wait_s, self._ask_again, self._agents, action, args)
+            self._after(wait_s, self._ask_again, self._agents, action, args)
 
     def _ask_again(self, agent: int, action: Callable[..., None], args: tuple[Any, ...]) -> None:
         if self._report is not None and agent == self._agents:
@@ -135,7 +165,7 @@ class Machine:
             self._tell(container)
             return
         container = self.containers[spec.container_id] = Container(spec)
-        self._world.after(self._world.between(0.01, 0.5), self._start, container)
+        self._after(self._world.between(0.01, 0.5), self._start, container)
 
     def _start(self, container: Container) -> None:
         if container.state != "starting":
@@ -149,10 +179,10 @@ class Machine:
             self._keep_lease(container)
             life_s = _lifetime_s(container.spec)
             if life_s is not None:
-                self._world.after(life_s, self._exit, container, Ending.EXIT, 0)
+                self._after(life_s, self._exit, container, Ending.EXIT, 0)
             elif self._world.chance(self.faults.crashes):
                 after_s = self._world.between(1, 60)
-                self._world.after(after_s, self._crash, container)
+                self._after(after_s, self._crash, container)
         self._tell(container)
 
     def _keep_lease(self, container: Container) -> None:
@@ -163,7 +193,7 @@ class Machine:
         if left_s <= 0:
             self._exit(container, Ending.LEASE, None, SIGKILL)
         else:
-            self._world.after(left_s + 1e-6, self._keep_lease, container)
+            self._after(left_s + 1e-6, self._keep_lease, container)
 
     def _crash(self, container: Container) -> None:
         if self.faults.crashes:  # else it was going to, but faults are over
@@ -190,10 +220,10 @@ class Machine:
             dies_at_s = self._world.now_s + grace_s
             if container.dies_at_s is None and not self._world.chance(_STUBBORN):
                 ends_s = min(grace_s, self._world.between(0.01, 3.0))
-                self._world.after(ends_s, self._exit, container, Ending.KILL, None, SIGTERM)
+                self._after(ends_s, self._exit, container, Ending.KILL, None, SIGTERM)
             if container.dies_at_s is None or dies_at_s < container.dies_at_s:
                 container.dies_at_s = dies_at_s
-                self._world.after(grace_s, self._exit, container, Ending.KILL, None, SIGKILL)
+                self._after(grace_s, self._exit, container, Ending.KILL, None, SIGKILL)
 
     def _remove(self, container_id: ContainerId) -> None:
         container = self.containers.pop(container_id, None)
@@ -243,7 +273,7 @@ class Machine:
     def _tell(self, container: Container) -> None:
         wait_s = self._engine_back_s - self._world.now_s
         if wait_s > 0:
-            self._world.after(wait_s, self._tell, container)
+            self._after(wait_s, self._tell, container)
             return
         id_ = container.spec.container_id
         if self._report is None or id_ not in self._asked:

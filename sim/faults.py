@@ -103,6 +103,8 @@ class Faults:
             "engine restart": lambda: self._agent().machine.engine_stops(world.between(0.1, 30)),
             "clock jump": self._clock_jump,
             "stale word of the leader": self._mislead,
+            "suspend": self._suspend,
+            "suspended leader": lambda: self._candidate().suspend(world.between(0.1, 30)),
         }
         self._kinds = {name: act for name, act in kinds.items() if world.chance(0.4)}
         self._mean_gap_s = world.between(2, 20)
@@ -124,7 +126,7 @@ class Faults:
     @property
     def last_s(self) -> float:
         """How long it takes at least until they had their turn."""
-        return 250.0 if "isolation" in self._kinds else 60.0
+        return 250.0 if {"isolation", "suspend"} & set(self._kinds) else 60.0
 
     def start(self) -> None:
         self._active = True
@@ -143,6 +145,7 @@ class Faults:
         for process in self._victims.processes:
             process.crash_within(None)
         for agent in self._victims.agents:
+            agent.wake()
             agent.machine.faults.launch_fails = agent.machine.faults.crashes = 0.0
         self._world.tell("all faults are over")
 
@@ -237,6 +240,19 @@ class Faults:
             world.after(wakes_s, self._mislead, agent.client)
         for _ in range(world.rng.randint(0, 2)):
             world.after(wakes_s + world.between(0.0, 1.0), self._mislead)
+
+    def _suspend(self) -> None:
+        """A machine sleeps: mostly for a moment, sometimes so long that it is given up. Mostly one
+        whose tasks count the time; and some don't find their masters when they wake."""
+        world, agent = self._world, self._agent()
+        leased = [each for each in self._victims.agents if each.machine.keeps_leases()]
+        if leased and world.chance(0.7):
+            agent = world.rng.choice(leased)
+        for_s = world.between(0.1, 40) if world.chance(0.7) else world.between(40, 200)
+        agent.suspend(for_s)
+        if world.chance(0.6):
+            pairs = [(agent.name, master.name) for master in self._victims.masters]
+            self._part(pairs, for_s + world.between(10.0, 200.0))
 
     def _crash_framework(self) -> None:
         up = [framework for framework in self._victims.frameworks if framework.process.up]

@@ -59,6 +59,7 @@ class VirtualLoop:
         self._job = job
         self._killed = False
         self._stopped = False
+        self._stops = 0  # counts them
         self._asleep_at_s: float | None = None
         self.slept_s = 0.0  # in all, of the world's time: its monotonic clock stood still
         self._backlog: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
@@ -73,7 +74,8 @@ class VirtualLoop:
         """As by SIGSTOP: its clocks go on, and what was due meanwhile comes all at once."""
         if not self._stopped and not self._killed:
             self._stopped = True
-            self._world.after(for_s, self._go_on)
+            self._stops += 1
+            self._world.after(for_s, self.go_on, self._stops)
 
     def sleep_for(self, for_s: float) -> None:
         """Its machine is suspended: the monotonic clock stands still, and so do its timers."""
@@ -85,7 +87,10 @@ class VirtualLoop:
         self._killed = True
         self._backlog.clear()
 
-    def _go_on(self) -> None:
+    def go_on(self, stop: int | None = None) -> None:
+        """After the stop of that number; None: after whatever stop it is in."""
+        if not self._stopped or stop not in (None, self._stops):
+            return
         self._stopped = False
         if self._asleep_at_s is not None:
             self.slept_s += self._world.now_s - self._asleep_at_s

@@ -79,6 +79,7 @@ class Process:
         self._in_doubt = False
         self._fenced = False
         self._awake_since_s = 0.0
+        self._held_in: int | None = None
         self._doomed_in: int | None = None  # at so many more writes and effects it is killed
 
     @property
@@ -104,7 +105,7 @@ class Process:
         # Its disk may be moved to another computer: of two lives no clock is the same.
         self._mono_offset_s = world.between(0, 1e6)
         self._loop = VirtualLoop(world, self.mono_rate, self._job)
-        self._doomed_in = None
+        self._doomed_in = self._held_in = None
         self._in_doubt = self._fenced = False
         self._awake_since_s = world.now_s
         self._store = MemoryStore(self.disk)
@@ -113,7 +114,8 @@ class Process:
     def _open_term(self, first: Any, token: str | None) -> None:  # noqa: ANN401
         try:
             self._read_may_fail()
-            self.epoch = self._store.open_term(token)
+            at_least = int(self.now().wall_s * 1000)  # as mezzo.term has it
+            self.epoch = self._store.open_term(token, at_least=at_least)
         except StoreError as error:
             self.crash(str(error))
             return
@@ -181,12 +183,25 @@ class Process:
             self._awake_since_s = max(self._awake_since_s, self.world.now_s + for_s)
             self._loop.stop_for(for_s)
 
-    def sleep_for(self, for_s: float) -> None:
-        """Its machine is suspended: as above, and one of its clocks stands still meanwhile."""
-        if self._loop is not None and not self._loop.stopped:
-            self.world.tell(f"{self.name} and its machine sleep for {for_s:.1f} s")
-            self._awake_since_s = max(self._awake_since_s, self.world.now_s + for_s)
-            self._loop.sleep_for(for_s)
+    def sleep_for(self, for_s: float) -> bool:
+        """Its machine is suspended: as above, and one of its clocks stands still meanwhile. False:
+        it is stopped already, or does not live."""
+        if self._loop is None or self._loop.stopped:
+            return False
+        self.world.tell(f"{self.name} and its machine sleep for {for_s:.1f} s")
+        self._awake_since_s = max(self._awake_since_s, self.world.now_s + for_s)
+        self._loop.sleep_for(for_s)
+        return True
+
+    def wake(self) -> None:
+        """Sooner than it was to."""
+        if self._loop is not None and self._loop.stopped:
+            self._awake_since_s = min(self._awake_since_s, self.world.now_s)
+            self._loop.go_on()
+
+    def hold_within(self, effects: int) -> None:
+        """Be held right after the effect of that number, counted from now, if there are so many."""
+        self._held_in = effects
 
     def hold(self) -> None:
         if self._runtime is not None:
@@ -194,6 +209,7 @@ class Process:
             self._runtime.hold()
 
     def release(self) -> None:
+        self._held_in = None
         if self._runtime is not None:
             self._in_doubt = False
             self._runtime.release()
@@ -232,6 +248,11 @@ class Process:
         self._perform(effect)
         if life != self._life:
             raise Killed
+        if self._held_in is not None:
+            self._held_in -= 1
+            if self._held_in <= 0:
+                self._held_in = None
+                self.hold()
 
     def _point(self) -> None:
         if self._doomed_in is None:

@@ -61,6 +61,9 @@ class Watch:
     def container_ended(self, machine: Machine, container: Container, ending: Ending) -> None:
         """Of one that was running."""
 
+    def machine_woke(self, machine: Machine) -> None:
+        """It was suspended, and what was due meanwhile has been done."""
+
     def wrong(self) -> str:
         """Asked once no fault is left: what is not as it should be, yet; "" if all is well."""
         return ""
@@ -99,6 +102,7 @@ class Watchers(Watch):
         self._committed = of("committed")
         self._started = of("container_started")
         self._ended = of("container_ended")
+        self._woke = of("machine_woke")
         self._wrong = of("wrong")
 
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
@@ -150,6 +154,10 @@ class Watchers(Watch):
     def container_ended(self, machine: Machine, container: Container, ending: Ending) -> None:
         for look in self._ended:
             look(machine, container, ending)
+
+    def machine_woke(self, machine: Machine) -> None:
+        for look in self._woke:
+            look(machine)
 
     def wrong(self) -> str:
         return next((found for look in self._wrong if (found := look())), "")

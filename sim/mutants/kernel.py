@@ -6,12 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 from mezzo import runtime
-from mezzo.core import Put
+from mezzo.core import Instant, Put
 from mezzo.errors import Fenced
 from mezzo.runtime import Runtime
 from mezzo.store.base import check_writes
 from mezzo.store.memory import MemoryStore
 
+from ..process import Process
 from .mutant import mutant, never
 
 
@@ -134,3 +135,34 @@ def the_last_write_of_a_commit_is_lost(original: Any) -> Any:
         original(self, writes[:-1] if len(writes) > 1 else writes)
 
     return commit
+
+
+@mutant("kernel", Process, "now")
+def agents_count_by_a_clock_that_stands_still_in_a_sleep(original: Any) -> Any:
+    def now(self: Any) -> Instant:
+        at: Instant = original(self)
+        slept_s = self._loop.slept_s if self._loop is not None and self._counts_sleep else 0.0
+        return Instant(at.wall_s, at.mono_s - slept_s * self.mono_rate)
+
+    return now
+
+
+@mutant("kernel", Runtime, "_move")
+def hold_waits_for_what_is_leaving(original: Any) -> Any:
+    class Unheld:
+        """The runtime as it was when it began to let out."""
+
+        def __init__(self, runtime: Any) -> None:
+            object.__setattr__(self, "_runtime", runtime)
+
+        def __getattr__(self, name: str) -> Any:
+            return False if name == "_held" else getattr(self._runtime, name)
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            setattr(self._runtime, name, value)
+
+    def move(self: Any) -> None:
+        if not self._held:
+            original(Unheld(self))
+
+    return move

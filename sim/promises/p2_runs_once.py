@@ -1,7 +1,8 @@
 """Promise 2: a task id runs at most once, ever.
 
 Nor do two of a framework's unique tasks run at the same time: those with a lease. That holds also
-where the agent can't be reached, for the keepers of its tasks look at their leases.
+where the agent can't be reached, for the keepers of its tasks look at their leases. On a machine
+that is suspended nothing runs; when it wakes, what was replaced meanwhile ends at once.
 """
 
 from __future__ import annotations
@@ -22,7 +23,11 @@ class NothingRunsTwice(Watch):
     def __init__(self, agents: Sequence[VirtualAgent]) -> None:
         self._agents = {agent.name: agent for agent in agents}
         self._started: dict[tuple[FrameworkId, TaskId], str] = {}
-        self._unique: dict[FrameworkId, Container] = {}  # of the frameworks that have but one task
+        # Of the frameworks that have but one task, and where that is.
+        self._unique: dict[FrameworkId, tuple[Machine, Container]] = {}
+        self._frozen: list[
+            tuple[Machine, Container]
+        ] = []  # were replaced while their machine slept
 
     def container_started(self, machine: Machine, container: Container) -> None:
         key = (container.spec.framework_id, container.spec.task_id)
@@ -31,10 +36,22 @@ class NothingRunsTwice(Watch):
         self._started[key] = machine.name
         if container.spec.lease_s is None:
             return
-        other = self._unique.get(key[0])
-        if other is not None and other.state == "running":
-            raise Broken(f"promise 2: {key[1]} is to be unique, but {other.spec.task_id} runs, too")
-        self._unique[key[0]] = container
+        before = self._unique.get(key[0])
+        if before is not None and before[1].state == "running":
+            if not before[0].asleep:
+                other = before[1].spec.task_id
+                raise Broken(f"promise 2: {key[1]} is to be unique, but {other} runs, too")
+            self._frozen.append(before)
+        self._unique[key[0]] = (machine, container)
+
+    def machine_woke(self, machine: Machine) -> None:
+        for where, container in self._frozen:
+            if where is machine and container.state == "running":
+                raise Broken(
+                    f"promise 2: {container.spec.task_id} was replaced while {machine.name} slept, "
+                    "and runs on"
+                )
+        self._frozen = [each for each in self._frozen if each[0] is not machine]
 
     def container_ended(self, machine: Machine, container: Container, ending: Ending) -> None:
         agent = self._agents[machine.name].process
