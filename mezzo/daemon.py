@@ -72,6 +72,9 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], *, name: str) -> int:
     except MezzoError as error:
         log.error("daemon.failed", error=str(error))
         code = WRONG_USE if isinstance(error, BadConfig) else FAILED
+    except Exception as error:
+        log.error("daemon.crashed", exc_info=error)
+        code = FAILED
     finally:
         _stop_sidecars()
     log.info("daemon.stopped")

@@ -6,6 +6,7 @@ in a file beside the lock; it counts only while the lock is held.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import secrets
@@ -15,9 +16,13 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import BadConfig
+from ..log import get_logger
 from .base import Elected, ElectionEvent, LeaderChanged
 
 _POLL_S: Final = 0.2
+_PUBLISH_AGAIN_S: Final = 1.0
+
+log = get_logger("election")
 
 
 class SoloElection:
@@ -55,13 +60,28 @@ class SoloElection:
     def _campaign(self, listener: Callable[[ElectionEvent], None]) -> None:
         while not _try_lock(self._fd, fcntl.LOCK_EX):
             if self._stopping.wait(_POLL_S):
-                self._draft.unlink()
+                with contextlib.suppress(OSError):
+                    self._draft.unlink()
                 return
         published = _published(self._lock)
-        self._draft.replace(published)  # at once: nobody reads half of it
+        while not self._publish(published):
+            if self._stopping.wait(_PUBLISH_AGAIN_S):
+                return
         listener(Elected(token=None))
         self._stopping.wait()
-        published.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it counts no more: the lock is let go
+            published.unlink()
+
+    def _publish(self, published: Path) -> bool:
+        """False if the disk does not let us, full as it may be: to be tried again."""
+        try:
+            if not self._draft.exists():  # somebody has tidied up
+                self._draft.write_bytes(self._data)
+            self._draft.replace(published)  # at once: nobody reads half of it
+        except OSError as error:
+            log.warning("election.not_published", lock=str(self._lock), error=str(error))
+            return False
+        return True
 
 
 class SoloDetector:
@@ -103,8 +123,8 @@ class SoloDetector:
             if _try_lock(fd, fcntl.LOCK_SH):
                 return None
             return _published(self._lock).read_bytes()
-        except FileNotFoundError:
-            return None  # elected, and about to publish
+        except OSError:
+            return None  # elected, and about to publish; or its disk fails, for now
         finally:
             os.close(fd)
 

@@ -224,6 +224,24 @@ def test_a_mezzo_error_ends_it_with_a_line_and_without_a_traceback(
     assert "Traceback" not in printed
 
 
+def test_a_bug_ends_it_with_its_traceback_also_if_nobody_reads_that(
+    started: Callable[..., subprocess.Popen[str]],
+) -> None:
+    script = DAEMON.replace("await asyncio.Event().wait()", "raise KeyError('a bug')")
+    child = started(script)
+    printed, _ = child.communicate(timeout=WITHIN_S)
+    assert child.returncode == 1
+    assert "Traceback" in printed
+    assert "a bug" in printed
+    # A pipe that is full, and a reader that does not read.
+    full = "import os\nos.set_blocking(2, False)\n" + (
+        "try:\n while True: os.write(2, b'x' * 4096)\nexcept BlockingIOError: pass\n"
+        "os.set_blocking(2, True)\n"
+    )
+    child = started(full + script.replace(", flush=True", "").replace("print(", "repr("))
+    assert child.wait(WITHIN_S) == 1
+
+
 def test_a_daemon_ends_with_its_parent_however_that_ends(
     started: Callable[..., subprocess.Popen[str]],
 ) -> None:

@@ -218,6 +218,24 @@ def test_a_standby_that_gives_up_leaves_nothing_behind(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
 
 
+def test_a_leader_whose_word_can_not_be_written_yet_writes_it_later(tmp_path: Path) -> None:
+    """As on a full disk. It was a thread that died unseen, and nobody ever led."""
+    lock = tmp_path / "lock"
+    blocked = tmp_path / "lock.leader"
+    (blocked / "in the way").mkdir(parents=True)
+    cast = Cast(f"solo:{lock}")
+    _, heard = cast.campaign("first")
+    time.sleep(0.2)
+    assert heard.nothing_more()
+    (blocked / "in the way").rmdir()
+    blocked.rmdir()
+    assert isinstance(heard.next(), Elected)
+    heard_of = cast.detect()
+    while heard_of.next() != LeaderChanged(b"first"):
+        pass
+    cast.stop_all()
+
+
 def test_a_lock_that_cannot_be_made_is_refused_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     election = election_for(f"solo:{tmp_path}/file/lock", b"x")
