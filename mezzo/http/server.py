@@ -132,7 +132,7 @@ class HttpServer:
 
     async def _finish(self) -> None:
         for connection in tuple(self._connections):
-            if connection.state in (State.READING, State.STREAMING):
+            if connection.state in (State.READING, State.STREAMING, State.CLOSING):
                 connection.evict()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limits.STOP_S):

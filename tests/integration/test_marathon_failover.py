@@ -159,6 +159,16 @@ def check_standby(leader: Marathon, standby: Marathon) -> None:
     assert events.headers["Location"] == f"http://{leader.address}/v2/events?event_type=x"
     loop = standby.get("/v2/apps", **{"X-Marathon-Via": f"1.1 {standby.address}"})
     assert (loop.status, loop.json["message"]) == (502, "Detected proxying loop.")
+    # A path goes on as it came, and a page of the standby's own may write through it.
+    for part in ("%2Fshared", "%C3%A4", "a%20b", "%00", "x%2Fy"):
+        through, direct = standby.get(f"/v2/apps/{part}"), leader.get(f"/v2/apps/{part}")
+        assert (through.status, through.text) == (direct.status, direct.text)
+    page = {"Origin": f"http://{standby.address}", "Content-Type": "application/json"}
+    own = standby.ask("PUT", "/v2/apps/shared", {"labels": {"by": "page"}}, headers=page)
+    assert own.status == 200
+    leader.settled("/shared", 1)
+    page["Origin"] = f"http://{leader.address}"
+    assert standby.ask("PUT", "/v2/apps/shared", {}, headers=page).status == 403
 
 
 def test_a_standby_answers_for_the_leader_and_takes_over(cluster: Cluster) -> None:

@@ -1,0 +1,72 @@
+"""Threads that answer: as many as are needed, no more than allowed, and a queue with an end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from mezzo.http.workers import Workers
+
+WITHIN_S = 10.0
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    ends_s = time.monotonic() + WITHIN_S
+    while not condition():
+        assert time.monotonic() < ends_s
+        time.sleep(0.005)
+
+
+def test_threads_are_bounded_and_what_exceeds_them_waits_its_turn() -> None:
+    workers = Workers("test", 3, 100)
+    go_on, inside, done = threading.Semaphore(0), [], []
+    for number in range(10):
+
+        def job(number: int = number) -> None:
+            inside.append(number)
+            go_on.acquire(timeout=WITHIN_S)
+            done.append(number)
+
+        assert workers.submit(job)
+    eventually(lambda: len(inside) == 3)
+    go_on.release(10)
+    eventually(lambda: len(done) == 10)
+    assert sorted(inside) == list(range(10))
+    workers.stop()
+
+
+def test_too_many_that_wait_are_refused_but_what_was_begun_goes_on() -> None:
+    workers = Workers("test", 1, 2)
+    go_on, done = threading.Event(), []
+
+    def job() -> None:
+        go_on.wait(WITHIN_S)
+        done.append(1)
+
+    assert workers.submit(job)
+    eventually(lambda: workers.submit(job) is False)
+    assert workers.submit(job, anyway=True)
+    assert not workers.submit(job)
+    count = 4
+    go_on.set()
+    eventually(lambda: len(done) >= count - 1)
+    assert workers.submit(job), "there is room again"
+    workers.stop()
+
+
+def test_a_thread_that_is_free_is_used_again() -> None:
+    workers = Workers("test", 8, 100)
+    threads = set()
+    done = threading.Event()
+    for _ in range(50):
+        done.clear()
+
+        def job() -> None:
+            threads.add(threading.current_thread().name)
+            done.set()
+
+        workers.submit(job)
+        assert done.wait(WITHIN_S)
+    assert len(threads) < 8
+    workers.stop()
