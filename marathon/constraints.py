@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from mezzo.model import Attribute
 from mezzo.units import INT32_MAX, shown
 
-from .app import App, Constraint, Operator
+from .app import Constraint, Operator
 from .patterns import matches, pattern_problem
 
 
@@ -104,10 +104,10 @@ class Census:
 
     __slots__ = ("_counts",)
 
-    def __init__(self, app: App, peers: Iterable[Place] = ()) -> None:
+    def __init__(self, constraints: Iterable[Constraint], peers: Iterable[Place] = ()) -> None:
         self._counts: dict[str, Counter[str]] = {
             constraint.field: Counter()
-            for constraint in app.constraints
+            for constraint in constraints
             if constraint.operator in _COUNTING
         }
         if self._counts:

@@ -64,6 +64,9 @@ class Demand:
         self.last_refused[offer.agent_id] = Refused(offer, reason, at)
 
 
+_UNASKED: Final = Census(())
+
+
 class _Fit(NamedTuple):
     """An instance that could be launched. data: its record as it is stored."""
 
@@ -202,12 +205,15 @@ class Launcher:
 
     def _census(self, demand: Demand) -> Census:
         """Counted anew only when instances have come or gone by other ways than a launch."""
-        app, fleet = demand.app, self._state.fleet(demand.app.id)
+        app = demand.app
+        if not app.constraints:
+            return _UNASKED
+        fleet = self._state.fleet(app.id)
         at = (app.last_config_change_ms, fleet.moves)
         if demand.census is None or demand.census_at != at:
             demand.census_at = at
             demand.census = Census(
-                app,
+                app.constraints,
                 (
                     live.record
                     for live in fleet.instances.values()

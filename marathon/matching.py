@@ -104,6 +104,8 @@ def _usable(left: Resources, roles: Sequence[str]) -> list[tuple[Kind, Value]]:
         for kind, value in left.items()
         if kind.role in roles and kind.disk is None and not kind.revocable and not kind.shared
     ]
+    if all(kind.role == "*" for kind, _ in kinds):
+        return kinds
     return sorted(kinds, key=lambda item: (item[0].role == "*", item[0].role))
 
 

@@ -254,7 +254,7 @@ def check_census(world: Odd) -> None:
         config = app_.last_config_change_ms
         lives = state.fleet(app_.id).instances.values()
         records = [live.record for live in lives if live.alive and live.record.config_ms == config]
-        anew = Census(app_, records)
+        anew = Census(app_.constraints, records)
         for constraint in app_.constraints:
             assert kept.by(constraint.field) == anew.by(constraint.field)
 

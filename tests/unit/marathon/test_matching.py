@@ -40,7 +40,9 @@ def try_match(an_app: App, offered: str = PLENTY, **place: Any) -> Match | Reaso
         place.get("zone"),
         tuple(Attribute(k, text=v) for k, v in place.get("attributes", {}).items()),
     )
-    return match(an_app, where, Resources.parse(offered), Census(an_app), random.Random(1))
+    return match(
+        an_app, where, Resources.parse(offered), Census(an_app.constraints), random.Random(1)
+    )
 
 
 # ---------------------------------------------------------------------------------- amounts
@@ -193,7 +195,9 @@ def test_constraints_on_one_value(
 def test_scalar_attributes_compare_as_they_are_shown() -> None:
     place = OfferedPlace("h", None, None, (Attribute("level", scalar=10.0),))
     wanted = constrained("level", "IS", "10")
-    found = match(wanted, place, Resources.parse(PLENTY), Census(wanted), random.Random(1))
+    found = match(
+        wanted, place, Resources.parse(PLENTY), Census(wanted.constraints), random.Random(1)
+    )
     assert isinstance(found, Match)
 
 
