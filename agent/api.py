@@ -55,6 +55,8 @@ class AgentApi:
             if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
                 raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is possible here")
             kind, body = self._answer(environ["PATH_INFO"], environ.get("QUERY_STRING", ""))
+            if environ["REQUEST_METHOD"] == "HEAD":
+                body = ()  # nobody waits for output that is followed
         except Refused as error:
             status, kind = error.status, _JSON
             body = _json({"message": str(error)})

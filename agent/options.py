@@ -35,7 +35,8 @@ class AgentOptions:
     that is all that `ip` is.
     docker_cfs: cpus of Docker tasks are a limit, not only a weight.
     gc_delay_s: how long sandboxes are kept; the fuller the disk, the shorter (`Cleaner`).
-    gc_disk_headroom: part of the disk that is kept free of them. forget_set_aside: delete the
+    gc_disk_headroom: part of the disk that is kept free of them. output_max_mib: of each output of
+    a process task so much is kept; 0: all. forget_set_aside: delete the
     stored records that can't be read, which are kept otherwise.
     launcher: `linux` holds each process task together by a control group, and is refused where none
     can be made; `posix` by its session alone; None: linux where that can be.
@@ -57,6 +58,7 @@ class AgentOptions:
     gc_delay_s: float = 7 * 86400.0
     gc_disk_headroom: float = 0.1
     disk_watch_interval_s: float = 60.0
+    output_max_mib: int = 100
     forget_set_aside: bool = False
     switch_user: bool = True
     launcher: str | None = None

@@ -132,7 +132,13 @@ class AgentShell:
                 root = self._options.work_dir.resolve() / "run"
                 env = inherited_environment(os.environ)
                 return ProcessRuntime(
-                    self._post, self._crash, root, env, self._core.knows, self._cgroups
+                    self._post,
+                    self._crash,
+                    root,
+                    env,
+                    self._core.knows,
+                    self._cgroups,
+                    self._options.output_max_mib << 20,
                 )
 
     def _docker_settings(self) -> DockerSettings:

@@ -100,7 +100,12 @@ def metrics_text(view: AgentView) -> bytes:
     for what, resources in (("total", total), ("used", in_use)):
         lines.append(f"# TYPE mezzo_agent_resources_{what} gauge")
         lines += [
-            f'mezzo_agent_resources_{what}{{name="{name}"}} {from_milli(milli):g}'
+            f'mezzo_agent_resources_{what}{{name="{_label(name)}"}} {from_milli(milli):g}'
             for name, milli in resources.quantities().items()
         ]
-    return ("\n".join(lines) + "\n").encode()
+    return ("\n".join(lines) + "\n").encode(errors="replace")
+
+
+def _label(value: str) -> str:
+    """As Prometheus' text format wants it between quotes."""
+    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

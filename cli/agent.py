@@ -87,6 +87,12 @@ if TYPE_CHECKING:
     help="How often it is looked how full the disk is.",
 )
 @setting(
+    "--output-max-mib",
+    type=click.IntRange(0, 1 << 30),
+    default=100,
+    help="How much of each output of a process task is kept, the newest; 0: all.",
+)
+@setting(
     "--forget-set-aside",
     is_flag=True,
     default=False,
@@ -136,6 +142,7 @@ def command(
     gc_delay: float,
     gc_disk_headroom: float,
     disk_watch_interval: float,
+    output_max_mib: int,
     forget_set_aside: bool,
     switch_user: bool,
     launcher: str | None,
@@ -174,6 +181,7 @@ def command(
         gc_delay_s=gc_delay,
         gc_disk_headroom=gc_disk_headroom,
         disk_watch_interval_s=disk_watch_interval,
+        output_max_mib=output_max_mib,
         forget_set_aside=forget_set_aside,
         switch_user=switch_user,
         launcher=launcher,

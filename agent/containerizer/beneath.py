@@ -49,8 +49,9 @@ def folder(path: str) -> Iterator[int]:
         os.close(opened)
 
 
-def open_regular(at: int, name: str) -> int:
-    """A descriptor for reading, at its beginning. Never blocks, and opens nothing but that file.
+def open_regular(at: int, name: str, *, write: bool = False) -> int:
+    """A descriptor for reading, at its beginning, and on request for writing as well. Never blocks,
+    and opens nothing but that file.
 
     Raises FileNotFoundError, Foreign, and another OSError if it can't be read.
     """
@@ -64,7 +65,7 @@ def open_regular(at: int, name: str) -> int:
         if found.st_uid != os.fstat(at).st_uid:
             # By a hard link, or moved here: it may be a file that the task can't read.
             raise Foreign(f"{name} belongs to another user than its folder: it is not read")
-        return os.open(f"/proc/self/fd/{named}", _READ)
+        return os.open(f"/proc/self/fd/{named}", _READ | (os.O_RDWR if write else 0))
     finally:
         os.close(named)
 

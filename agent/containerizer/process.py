@@ -47,12 +47,13 @@ from .base import (
 )
 from .cgroups import Cgroups
 from .kills import Kills
-from .sandbox import make_sandbox, read_output
+from .sandbox import bound_output, make_sandbox, read_output
 from .volume import check_volumes, link_volumes
 from .workers import Workers
 
 _LAUNCHES_AT_ONCE: Final = 8
 _STARTING_POLL_S: Final = 0.005
+_BOUND_EVERY_S: Final = 60.0
 _ENDED_WITHIN_S: Final = 10.0
 _KEPT_MAX_BYTES: Final = 1 << 20
 _SHIM: Final = (sys.executable, "-I", "-S", shim.__file__)
@@ -76,7 +77,7 @@ class ProcessRuntime:
 
     base_env: below the environment of each task. crash: gets what a bug in a thread raises.
     knows: is this container one of a task, or of its remains? Asked on the loop. cgroups: those of
-    this agent, if there can be any.
+    this agent, if there can be any. output_max_bytes: of each output so much is kept; 0: all.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class ProcessRuntime:
         base_env: Mapping[str, str],
         knows: Callable[[ContainerId], bool],
         cgroups: Cgroups | None,
+        output_max_bytes: int = 0,
     ) -> None:
         self._report = report
         self._crash = crash
@@ -95,7 +97,9 @@ class ProcessRuntime:
         self._base_env = dict(base_env)
         self._knows = knows
         self._cgroups = cgroups
+        self._output_max_bytes = output_max_bytes
         self._log = get_logger("agent")
+        self._bounding: asyncio.TimerHandle | None = None
         self._running: dict[ContainerId, _Process] = {}
         self._launching: set[ContainerId] = set()
         self._unwanted: set[ContainerId] = set()  # killed while being launched
@@ -108,6 +112,8 @@ class ProcessRuntime:
         how = f"control groups in {self._cgroups.base}" if self._cgroups else "sessions"
         self._log.info("process.containment", by=how)
         self._workers.run(self._survey)
+        if self._output_max_bytes:
+            self._bounding = self._loop.call_later(_BOUND_EVERY_S, self._bound_outputs)
 
     # ---- launch and recovery
 
@@ -343,7 +349,22 @@ class ProcessRuntime:
 
         return read_output(sandbox, stream, offset, alive)
 
+    def _bound_outputs(self) -> None:
+        """On the loop."""
+        self._workers.run(self._bound, [each.spec.sandbox for each in self._running.values()])
+        self._bounding = self._loop.call_later(_BOUND_EVERY_S, self._bound_outputs)
+
+    def _bound(self, sandboxes: list[str]) -> None:
+        """In the pool."""
+        for sandbox in sandboxes:
+            try:
+                bound_output(sandbox, self._output_max_bytes)
+            except OSError as error:
+                self._log.warning("output.not_bounded", sandbox=sandbox, error=str(error))
+
     async def close(self) -> None:
+        if self._bounding is not None:
+            self._bounding.cancel()
         for process in self._running.values():
             self._loop.remove_reader(process.handle)
             os.close(process.handle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pwd
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from . import beneath
 from .base import NoLogs, Stream
 
 _CHUNK_BYTES: Final = 64 * 1024
+_KEEP_SIZE: Final = 1  # fallocate(2)
+_PUNCH_HOLE: Final = 2
 
 
 def make_sandbox(path: str, user: str | None) -> None:
@@ -73,6 +76,37 @@ def read_output(
     return _chunks(open(opened, "rb", buffering=0), offset, follow)
 
 
+def bound_output(sandbox: str, most_bytes: int) -> None:
+    """Give back to the disk all of the outputs but the last `most_bytes` of each.
+
+    What is given back becomes a hole: the program writes on where it is, readers go on where they
+    are, and nothing that is kept is moved or lost. Raises OSError if the file system can't do it.
+    """
+    with beneath.folder(sandbox) as at:
+        for stream in Stream:
+            with contextlib.suppress(FileNotFoundError, beneath.Foreign):
+                opened = beneath.open_regular(at, stream, write=True)
+                try:
+                    file = os.fstat(opened)
+                    # Blocks are what it takes of the disk, in units of 512 bytes.
+                    if file.st_blocks * 512 > most_bytes and file.st_size > most_bytes:
+                        _make_hole(opened, file.st_size - most_bytes)
+                finally:
+                    os.close(opened)
+
+
+def _make_hole(opened: int, length: int) -> None:
+    """At the beginning of a file, whose size stays."""
+    import ctypes  # only where somebody prints that much
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    offset, size = ctypes.c_int64(0), ctypes.c_int64(length)
+    fallocate = getattr(libc, "fallocate64", None) or libc.fallocate  # musl has only the latter
+    if fallocate(opened, _PUNCH_HOLE | _KEEP_SIZE, offset, size) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"output can't be bounded here: {os.strerror(number)}")
+
+
 def _chunks(file: FileIO, offset: int, follow: Callable[[], bool]) -> Iterator[bytes]:
     with file, contextlib.suppress(OSError):  # a place beyond any file, a failing disk: the end
         while True:
@@ -80,11 +114,23 @@ def _chunks(file: FileIO, offset: int, follow: Callable[[], bool]) -> Iterator[b
             size = os.fstat(file.fileno()).st_size
             if not last and size < offset:
                 offset = 0  # somebody has cut it off: what comes now is new
-            while chunk := os.pread(file.fileno(), _CHUNK_BYTES, offset):
+            while offset < size:
+                offset = _data_from(file.fileno(), offset, size)
+                chunk = os.pread(file.fileno(), min(_CHUNK_BYTES, size - offset), offset)
+                if not chunk:
+                    break
                 offset += len(chunk)
                 yield chunk
-                if last and offset >= size:
-                    return
             if last:
                 return
             yield b""
+
+
+def _data_from(opened: int, offset: int, size: int) -> int:
+    """The first byte from `offset` on that was written and not given back, or `size`."""
+    try:
+        return os.lseek(opened, offset, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return size
+        raise

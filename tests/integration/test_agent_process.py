@@ -180,6 +180,16 @@ def test_a_task_runs_as_the_user_it_names(world: World) -> None:
     assert agent.get("/containers/t1/logs") == b"nobody\nnogroup\n/nonexistent\n"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="ONLY ROOT can run tasks as other users")
+def test_without_switch_user_a_task_runs_as_its_agent_whoever_it_names(tmp_path: Path) -> None:
+    for master, agent in agent_world(tmp_path / "agent", switch_user=False):
+        for task_id, user in (("t1", "nobody"), ("t2", "nobody-knows-me")):
+            command = CommandInfo("id -un; stat -c %U .", user=user)
+            master.run(TaskInfo(task_id, TaskId(task_id), AGENT_ID, command=command))
+            master.wait_state(task_id, S.FINISHED)
+            assert agent.get(f"/containers/{task_id}/logs") == b"root\nroot\n"
+
+
 def test_a_kill_takes_everything_along_that_the_task_has_started(world: World) -> None:
     """Behaviour 53. The task ignores SIGTERM; its children have left its group, or its session."""
     master, agent = world

@@ -6,14 +6,18 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mezzo.agent.api import AgentApi
 from mezzo.agent.containerizer.base import ContainerExited, Kind, Stream
 from mezzo.ids import ContainerId, FrameworkId
 from mezzo.messages import agent as am
 from mezzo.record import replace
+from mezzo.resources import Kind as ResourceKind
+from mezzo.resources import Resources
 
-from .fakes import FRAMEWORK, World, process_task
+from .fakes import CONFIG, FRAMEWORK, World, process_task
 
 
 def get(world: World, path: str, query: str = "") -> tuple[str, bytes]:
@@ -33,6 +37,40 @@ def get(world: World, path: str, query: str = "") -> tuple[str, bytes]:
 @pytest.fixture
 def world() -> World:
     return World().register()
+
+
+def test_the_head_of_logs_that_are_followed_ends(world: World) -> None:
+    cid = world.start()
+
+    def endless(*_: object) -> Iterator[bytes]:
+        while True:
+            yield b""
+
+    environ = {
+        "REQUEST_METHOD": "HEAD",
+        "PATH_INFO": f"/containers/{cid}/logs",
+        "QUERY_STRING": "follow=true",
+    }
+    assert list(AgentApi(world.core.view, endless)(environ, lambda *_: None)) == []
+
+
+def test_names_of_resources_are_escaped_in_metrics() -> None:
+    odd = Resources({ResourceKind('a"b\\c\nd'): 1000})
+    config = replace(CONFIG, info=replace(CONFIG.info, resources=odd))
+    status, body = get(World(config=config), "/metrics")
+    assert status == "200 OK"
+    assert rb'mezzo_agent_resources_total{name="a\"b\\c\nd"} 1' in body
+
+
+@given(
+    path=st.text(st.characters(max_codepoint=255)), query=st.text(st.characters(max_codepoint=255))
+)
+def test_no_path_and_no_query_is_a_fault_of_the_server(path: str, query: str) -> None:
+    world = World().register()
+    cid = world.start()
+    for each in (path, f"/{path}", f"/containers/{path}/logs", f"/containers/{cid}/logs{path}"):
+        status, _ = get(world, each, query)
+        assert status[0] in "24"
 
 
 def test_a_path_that_is_no_text_is_not_found(world: World) -> None:

@@ -18,7 +18,12 @@ from hypothesis import strategies as st
 
 from mezzo.agent.containerizer import beneath
 from mezzo.agent.containerizer.base import Mount, NoLogs, Stream
-from mezzo.agent.containerizer.sandbox import make_sandbox, read_output, remove_sandbox
+from mezzo.agent.containerizer.sandbox import (
+    bound_output,
+    make_sandbox,
+    read_output,
+    remove_sandbox,
+)
 from mezzo.agent.containerizer.volume import link_volumes, remove_volume
 
 NOBODY = 65534
@@ -177,13 +182,45 @@ def test_a_sandbox_that_was_replaced_by_a_link_shows_nothing(box: Box) -> None:
     assert not box.sandbox.is_symlink()
 
 
-def test_an_endless_file_is_shown_from_any_place_on(box: Box) -> None:
+def test_of_an_endless_file_what_was_written_is_shown(box: Box) -> None:
     a_sparse_file(box.sandbox / "stdout", box)
     size = (box.sandbox / "stdout").stat().st_size
     assert size > 1 << 30
     with at_once():
-        assert output(box, size - 3) == b"\0\0\0"
-        assert output(box, size) == output(box, 10**18 - 1) == b""
+        assert output(box) == output(box, size) == output(box, 10**18 - 1) == b""
+        with (box.sandbox / "stdout").open("ab") as file:
+            file.write(b"end")
+        assert output(box).strip(b"\0") == b"end"  # a block is the least that is written
+        assert output(box, size + 1) == b"nd"
+
+
+def test_output_is_bounded_beneath_a_program_that_writes_and_readers_that_read(box: Box) -> None:
+    a_file(box.sandbox / "stdout", box)
+    with (box.sandbox / "stdout").open("ab") as program:
+        for number in range(200_000):
+            program.write(b"%010d\n" % number)
+        program.flush()
+        follows = iter([True, False])
+        reader = read_output(str(box.sandbox), Stream.STDOUT, 0, lambda: next(follows))
+        assert next(reader).startswith(b"mine0000000000\n")
+        bound_output(str(box.sandbox), 100_000)
+        assert (box.sandbox / "stdout").stat().st_blocks * 512 < 120_000
+        program.write(b"more\n")
+    read = output(box)
+    assert len(read) < 120_000
+    assert read.endswith(b"%010d\nmore\n" % 199_999)
+    assert b"".join(reader).endswith(read[-50_000:])
+    bound_output(str(box.sandbox), 100_000)
+    assert output(box).endswith(read[-99_000:])
+
+
+@pytest.mark.parametrize("make", FOREIGN)
+def test_what_is_no_output_is_not_bounded(box: Box, make: Callable[[Path, Box], None]) -> None:
+    make(box.sandbox / "stdout", box)
+    before = tree(box.outside)
+    with at_once():
+        bound_output(str(box.sandbox), 1)
+    assert tree(box.outside) == before
 
 
 def test_output_that_grows_while_it_is_read_has_an_end(box: Box) -> None:
