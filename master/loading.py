@@ -8,6 +8,7 @@ an operator or replaced by what its agent or framework says when it is back. The
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
@@ -73,7 +74,7 @@ class _Gone(Record):
 def _remember_if_gone(state: MasterState, agent_id: AgentId, data: bytes) -> None:
     with contextlib.suppress(Corrupt):
         decode(_Gone, data)
-        state.gone[agent_id] = 0.0
+        state.gone[agent_id] = math.inf  # the record is kept until an operator deletes it
 
 
 def _load_framework(state: MasterState, id_: str, data: bytes) -> None:
@@ -136,6 +137,9 @@ def delete(state: MasterState, step: Step, call: om.DeleteSetAside) -> om.Operat
     if call.key not in state.set_aside:
         raise BadRequest(f"no record {shown(call.key)} is set aside: name one of GET_SET_ASIDE")
     step.delete(call.key)
+    kind, _, id_ = call.key.partition("/")
+    if kind == "agent":
+        state.gone.pop(AgentId(id_), None)
     return om.Done()
 
 

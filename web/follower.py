@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 from mezzo.election.base import LeaderChanged, LeaderDetector
-from mezzo.errors import MezzoError
+from mezzo.errors import BadRequest, MezzoError
 from mezzo.log import get_logger
 from mezzo.messages.operator import GetMaster, Master
 from mezzo.wire.clients import OperatorClient, OperatorEvents
@@ -168,6 +168,10 @@ class Follower:
             with self._changed:
                 self._anew = True
             return f"the master at {target} can't be followed: {error}"
+        except BadRequest as error:  # an event that this version can't read: a snapshot may do
+            with self._changed:
+                self._anew = True
+            return f"the master at {target} can't be understood: {error}"
         except MezzoError as error:
             self._log.debug("master.stream_ended", master=target, error=str(error))
             return f"the master at {target} does not answer"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from mezzo.election.solo import SoloElection
+from mezzo.errors import BadRequest
 from mezzo.messages.operator import (
     AgentAdded,
     AgentRemoved,
@@ -21,6 +22,7 @@ from mezzo.messages.operator import (
 )
 from mezzo.record import replace
 from mezzo.states import TaskState
+from mezzo.wire import operator as operator_wire
 from tests.scripted_master import WITHIN_S, ScriptedMaster, ask, eventually, gateway
 from tests.unit.cli.fake_server import FakeServer, serving
 from tests.unit.web.clusters import A1, A2, agent, framework, task, update
@@ -58,6 +60,25 @@ def test_a_lost_event_is_noticed_and_made_good(master: ScriptedMaster, url: str)
     master.publish(AgentAdded(agent(A1)), AgentAdded(agent(A2)), lose=1)
     eventually(lambda: agents(url) == [A1, A2], "both agents are seen")
     assert master.subscriptions == [None, None], "what it holds is of no use any more"
+
+
+def test_an_event_that_can_not_be_read_is_made_good_by_a_snapshot(
+    master: ScriptedMaster, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be asked for again and again."""
+    read = operator_wire.event_from_wire
+
+    def unable(message: Any) -> Any:
+        known = read(message)
+        if known is not None and isinstance(known[2], AgentAdded):
+            raise BadRequest("from the future")
+        return known
+
+    monkeypatch.setattr(operator_wire, "event_from_wire", unable)
+    master.publish(FrameworkAdded(framework()))  # which was waited for with what it had
+    master.publish(AgentAdded(agent(A1)))
+    eventually(lambda: agents(url) == [A1], "the agent is seen")
+    assert master.subscriptions == [None, None]
 
 
 def test_a_broken_stream_goes_on_where_it_ended(master: ScriptedMaster, url: str) -> None:

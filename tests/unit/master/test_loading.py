@@ -193,6 +193,13 @@ def test_an_agent_that_is_gone_stays_so_whatever_else_its_record_says() -> None:
     assert key in world.set_aside
     agent.reregister()
     assert "marked gone" in agent.heard(am.ShutdownAgent)[0].message
+    world.advance(100 * 86400.0)
+    assert key in world.stored
+    agent.reregister()
+    assert agent.heard(am.ShutdownAgent)
+    assert world.ask(om.DeleteSetAside(key)) == om.Done()
+    agent.reregister()
+    assert agent.heard(am.AgentReregistered)
 
 
 def test_the_numbers_of_records_that_are_set_aside_are_a_metric() -> None:
