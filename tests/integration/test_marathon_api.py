@@ -337,6 +337,31 @@ def test_healthy_tasks_are_counted(marathon: Marathon) -> None:
     marathon.delete("/v2/apps/healthy")
 
 
+@pytest.mark.parametrize("protocol", ["HTTP", "COMMAND"])
+def test_a_kill_for_bad_health_delays_the_replacement(marathon: Marathon, protocol: str) -> None:
+    """Whoever makes the check, Marathon or the agent."""
+    check = {
+        "protocol": protocol,
+        **({"command": {"value": "exit 3"}} if protocol == "COMMAND" else {"portIndex": 0}),
+        "gracePeriodSeconds": 0,
+        "intervalSeconds": 0.2,
+        "timeoutSeconds": 1,
+        "delaySeconds": 0,
+        "maxConsecutiveFailures": 1,
+    }
+    marathon.create("/sick", healthChecks=[check], backoffSeconds=3000, maxLaunchDelaySeconds=3000)
+    failure = wait_for(lambda: marathon.app("/sick").get("lastTaskFailure"), "failure")
+    assert failure["state"] == "TASK_KILLED"
+    cause = "the command exited with status 3" if protocol == "COMMAND" else "refused"
+    assert failure["message"].startswith("killed because its health check failed: ")
+    assert cause in failure["message"]
+    (item,) = [q for q in marathon.get("/v2/queue").json["queue"] if q["app"]["id"] == "/sick"]
+    assert item["delay"]["timeLeftSeconds"] > 2900
+    assert not item["delay"]["overdue"]
+    marathon.delete("/v2/apps/sick")
+    marathon.gone("/sick")
+
+
 def test_an_unhealthy_task_is_replaced(marathon: Marathon) -> None:
     """Behaviour 66."""
     marathon.create(
