@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mezzo.marathon.api import apps
 from mezzo.marathon.messages import ApiRequest
 
 from .api_world import ApiWorld
@@ -211,6 +212,20 @@ def test_the_header_is_short_plain_ascii_whatever_the_keys(keys: dict[str, int])
     assert all(" " <= letter <= "~" for letter in warning)
     assert warning.count('"') == 2
     assert "\\" not in warning
+
+
+# ---------------------------------------------------------------------------------- answers
+
+
+def test_what_could_not_be_told_afterwards_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No app is known that can't be rendered, so the bug has to be made."""
+    world = with_app()
+    before = dict(world.store)
+    monkeypatch.setattr(apps, "app_json", lambda app: {"cpus": 2**64})
+    for method, path in (("POST", "/v2/apps"), ("PUT", "/v2/apps/b"), ("PUT", "/v2/apps/a")):
+        answer = world.ask_api(method, path, {"id": "/b", **SMALL, "labels": {"x": method}})
+        assert answer.status_code == 500
+        assert world.store == before
 
 
 # ---------------------------------------------------------------------------------- many writers

@@ -15,15 +15,17 @@ from mezzo.marathon.api.definition import Rules, changed_app, new_app, unknown_k
 from mezzo.marathon.api.errors import ApiError
 from mezzo.marathon.app import (
     App,
+    HealthCheck,
     HealthProtocol,
     NetworkMode,
+    PortDefinition,
     UnreachableStrategy,
     UpgradeStrategy,
 )
 from mezzo.marathon.instances import Instance, new_instance_id
 from mezzo.marathon.planner import same_configuration
 from mezzo.marathon.render import app_json
-from mezzo.record import replace
+from mezzo.record import Corrupt, decode, encode, replace
 
 RULES = Rules(default_network_name="overlay")
 DEFINITIONS = sorted((Path(__file__).parents[2] / "data" / "marathon").glob("*.json"))
@@ -258,6 +260,7 @@ SEVERAL = (
             "/id",
             "must have at most 193 characters, not 262: the id of a task is made of it",
         ),
+        ({"id": "/" + "x" * 194}, "/id", "must have at most 193 characters, not 194"),
         ({"id": "/x" * 120}, "/id", "must have at most 193 characters, not 239"),
         ({"id": "/" + "x" * 1_000_000 + "!"}, "/id", "must have at most 193 characters"),
         (  # 14
@@ -478,6 +481,37 @@ def test_numbers_are_taken_up_to_their_bounds_and_refused_beyond(
     for value in (math.nan, math.inf, -math.inf, True, "1", [], {}):
         document, place = nested(path, value)
         assert place in str(refused(**document)), value
+
+
+def test_nothing_is_less_than_nothing() -> None:
+    assert str(read(mem=-0.0).mem) == "0.0"
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"kill_grace_s": 1e10}, "kill_grace_s"),
+        ({"instances": 2**31}, "instances"),
+        ({"cpus": 1e300}, "cpus"),
+        ({"mem": -1.0}, "mem"),
+        ({"backoff_factor": 0.5}, "backoff_factor"),
+        ({"backoff_s": 2.0**31}, "backoff_s"),
+        ({"upgrade_strategy": UpgradeStrategy(2.0, 0.0)}, "minimum_health_capacity"),
+        ({"unreachable": UnreachableStrategy(0.0, 1e10)}, "expunge_after_s"),
+        ({"health_checks": (HealthCheck(interval_s=0.01),)}, "interval_s"),
+        ({"health_checks": (HealthCheck(max_consecutive_failures=2**31),)}, "max_consecutive"),
+        ({"port_definitions": (PortDefinition(65_536),)}, "port"),
+        ({"port_definitions": (PortDefinition(name="A"),)}, "name"),
+        ({"env": {"A": "\0"}}, "env"),
+        ({"env": {"A=": ""}}, "env"),
+        ({"labels": {"": ""}}, "labels"),
+        ({"user": "\n"}, "user"),
+    ],
+)
+def test_what_is_stored_has_the_same_bounds(change: dict[str, Any], place: str) -> None:
+    """An earlier version, or a hand, may have written more than a document may hold now."""
+    with pytest.raises(Corrupt, match=place):
+        decode(App, encode(replace(read(), **change)))
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
+import pytest
 from hypothesis import HealthCheck, event, given, settings
 from werkzeug.test import TestResponse
 
@@ -166,3 +167,110 @@ def test_apps_of_one_list_are_changed_together_or_not_at_all(one: Any, other: An
     else:
         assert_refused(answer)
         assert picture(world) == before
+
+
+# ---------------------------------------------------------------------------------- place by place
+
+# Every place of a document where something is written, as `a.b`, `a[].b`, `a.{}` for a key.
+DOCKER = "container.docker"
+PLACES = {
+    "number": [
+        *("instances", "cpus", "mem", "disk", "gpus", "ports[]", "portDefinitions[].port"),
+        *("backoffSeconds", "backoffFactor", "maxLaunchDelaySeconds", "taskKillGracePeriodSeconds"),
+        *(
+            f"container.portMappings[].{key}"
+            for key in ("containerPort", "hostPort", "servicePort")
+        ),
+        *(
+            f"healthChecks[].{key}Seconds"
+            for key in ("gracePeriod", "interval", "timeout", "delay")
+        ),
+        *(
+            "healthChecks[].maxConsecutiveFailures",
+            "healthChecks[].port",
+            "healthChecks[].portIndex",
+        ),
+        *("upgradeStrategy.minimumHealthCapacity", "upgradeStrategy.maximumOverCapacity"),
+        "unreachableStrategy.expungeAfterSeconds",
+        *("ipAddress.discovery.ports[].number",),
+    ],
+    "text": [
+        *("id", "cmd", "args[]", "user", "env.A", "env.{}", "labels.a", "labels.{}", "role"),
+        *("constraints[][]", "acceptedResourceRoles[]", "portDefinitions[].name"),
+        *("portDefinitions[].labels.a", "networks[].name", "networks[].labels.{}"),
+        *(f"{DOCKER}.image", f"{DOCKER}.parameters[].key", f"{DOCKER}.parameters[].value"),
+        *("container.volumes[].containerPath", "container.volumes[].hostPath"),
+        *("container.portMappings[].name", "container.portMappings[].networkNames[]"),
+        *("healthChecks[].path", "healthChecks[].command.value", "ipAddress.networkName"),
+    ],
+}
+BOUNDS = (0, 0.001, 0.1, 1, 65_535, 2**31 - 1, 2**32 - 1, 9_223_372_036, 10**12, 2**63, 2**64 - 1)
+ODD = {
+    "number": [
+        *BOUNDS, *(bound + 1 for bound in BOUNDS[:-1]), *(-bound for bound in BOUNDS[:-2]),
+        *(-0.0, 0.0004, 5e-324, 1.5, 1e15, 1e18, 1e30, 1e300, 1.7e308),
+    ],
+    "text": [
+        *("", " ", "a", "A", "a.b", "a-b", "a b", "0", "80", "restart", "/", "..", "*", "ü💩"),
+        *("\0", "a\0b", "\n", "a\nb", "\r\nX: y", "\x7f", "\u2028", "=", "a=b", '"', "\\"),
+        *("x" * 63, "x" * 64, "x" * 193, "x" * 194, "x" * 233, "x" * 255, "x" * 256, "x" * 1025),
+        *("x" * 131_000, "x" * 131_071, "x" * 131_072, "ü" * 70_000),
+    ],
+}  # fmt: skip
+OTHER_TYPES = [True, [], {}, [[]], {"a": None}, {"secret": "x"}, "disabled"]
+# What a place needs beside itself to mean something.
+NEEDS: dict[str, dict[str, Any]] = {
+    "container": {"type": "DOCKER", "docker": {"image": "busybox"}},
+    "networks": {"mode": "container"},
+    "healthChecks": {"protocol": "MESOS_HTTP"},
+    "volumes": {"containerPath": "/a", "hostPath": "/b", "mode": "RO"},
+    "parameters": {"key": "a", "value": "b"},
+    "command": {},
+    "docker": {"image": "busybox"},
+}
+
+
+def at(place: str, value: Any) -> Any:
+    """A document (or part) with the value at the place, and what that needs."""
+    if not place:
+        return value
+    key, _, rest = place.partition(".")
+    name = key.removesuffix("[]").removesuffix("[]")
+    inner = at(rest, value)
+    if isinstance(inner, dict) and rest:
+        inner = NEEDS.get(name, {}) | inner
+    if key.endswith("[][]"):
+        return {name: [["hostname", "LIKE", inner]]}
+    return {name: [inner] if key.endswith("[]") else inner} if key != "{}" else {value: "x"}
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"), [(place, kind) for kind, places in PLACES.items() for place in places]
+)
+def test_every_place_takes_an_odd_value_for_good_or_refuses_it(place: str, kind: str) -> None:
+    """Taken, it lives through all; refused, it has changed nothing, and the place is named."""
+    world = ApiWorld.up()
+    taken = 0
+    for number, value in enumerate([*ODD[kind], *([] if "{}" in place else OTHER_TYPES)]):
+        app_id = f"/odd/{number}"
+        odd = at(place, value)
+        command = {} if place.startswith((DOCKER, "args")) else {"cmd": "sleep 1000"}
+        if place.startswith("container.portMappings"):
+            command["networks"] = [{"mode": "container/bridge"}]
+        if place == "healthChecks[].command.value":
+            odd["healthChecks"][0]["protocol"] = "COMMAND"
+        before = picture(world)
+        answer = world.ask_api("POST", "/v2/apps", {"id": app_id, **command, **odd})
+        if answer.status_code != 201:
+            assert_refused(answer)
+            assert picture(world) == before
+            continue
+        taken += 1
+        app = world.shown_apps[answer.get_json()["id"]].app
+        assert_lives(world, app)
+        assert_unchanged_by_its_own_answer(world, app.id)
+        assert world.ask_api("DELETE", f"/v2/apps{app.id}").status_code == 200
+        world.run()
+        world.calls.clear()
+        world.launched_ever.clear()
+    assert taken, f"{place} takes nothing of all that"
