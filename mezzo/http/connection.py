@@ -171,6 +171,9 @@ class Connection(asyncio.Protocol):
                 self._read_body()
         except Refused as refused:
             self.refuse(refused)
+        except Exception:
+            self._abort()  # a bug, which the loop logs: nobody else would ever end this
+            raise
 
     def _read_head(self) -> bool:
         """Go on to the body or the answer; False: there is more to come."""

@@ -16,7 +16,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from mezzo.errors import MezzoError
 from mezzo.log import get_logger
@@ -118,6 +118,7 @@ class HttpServer:
         assert loop is not None
         assert sock is not None
         asyncio.set_event_loop(loop)
+        loop.set_exception_handler(_log_bug)
         listening = loop.run_until_complete(
             loop.create_server(lambda: Connection(self), sock=sock, backlog=_BACKLOG)
         )
@@ -265,6 +266,12 @@ class HttpServer:
             if self._held_bytes <= limits.HELD_MAX_BYTES * 3 // 4:
                 return
             connection.evict()
+
+
+def _log_bug(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """One connection's; the others go on."""
+    error = context.get("exception")
+    get_logger("http").error("connection.failed", error=context["message"], exc_info=error)
 
 
 def connections_max() -> int:
