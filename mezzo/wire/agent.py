@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Final, TypeVar
 
 from mezzo.errors import Unencodable
@@ -53,14 +54,10 @@ def agent_batches_to_wire(
     """An agent's reports are the truth that the cluster needs: of one that can't be sent goes what
     can, and `refused` is told of the rest."""
 
-    def convert(message: m.AgentMessage) -> pb.AgentMessage:
-        try:
-            return _filled(pb.AgentMessage, _AGENT_FIELDS, message)
-        except Unencodable as error:
-            part = _sendable_part(message, error, refused)
-            return _filled(pb.AgentMessage, _AGENT_FIELDS, part)
+    def instead(message: m.AgentMessage, error: Unencodable) -> pb.AgentMessage:
+        return _to_master(_sendable_part(message, error, refused))
 
-    for part in parts(messages, convert, refused):
+    for part in parts(messages, _to_master, refused, instead=instead):
         yield pb.AgentBatch(messages=part)
 
 
@@ -101,11 +98,7 @@ def master_batches_to_wire(
     refused: Refused = reraise,
 ) -> Iterator[pb.MasterBatch]:
     """`streams`: how many the master serves."""
-
-    def convert(message: m.MasterMessage) -> pb.MasterMessage:
-        return _filled(pb.MasterMessage, _MASTER_FIELDS, message)
-
-    for part in parts(messages, convert, refused):
+    for part in parts(messages, _to_agent, refused):
         yield pb.MasterBatch(epoch=epoch, streams=streams, messages=part)
 
 
@@ -120,6 +113,10 @@ def _filled(make: type[M], fields: dict[type[Record], str], message: Record) -> 
     body.SetInParent()
     CONVERTER.fill(message, body)
     return out
+
+
+_to_master: Final = partial(_filled, pb.AgentMessage, _AGENT_FIELDS)
+_to_agent: Final = partial(_filled, pb.MasterMessage, _MASTER_FIELDS)
 
 
 def _read_all(

@@ -319,7 +319,8 @@ class Converter:
             return None
         if _WIDTHS.get(proto.type) == (meta.ge, meta.le):
             return None
-        return repr(meta.ge), repr(meta.le), self._known("bounds", hint)
+        number = _bare(hint)  # a float is compared fastest with floats
+        return repr(number(meta.ge)), repr(number(meta.le)), self._known("bounds", hint)
 
     def _getter(self, item: Any, proto: FieldDescriptor) -> str:
         """The function that reads one of the field's values; empty if they can stay as they are."""
@@ -417,7 +418,7 @@ class Converter:
                     f"round({value} * NANOS) if {value} < {_EXACT_S} else nanos({value})"
                 )
             )
-            return [*_check(value, (str(low), str(high), kind)), put]
+            return [*_check(value, (f"{low}.0", f"{high}.0", kind)), put]
         if _bare(hint) is int and descriptor.full_name == "mezzo.v1.Value.Scalar":
             return [
                 f"if not 0 <= {value} <= MILLI_MAX: too_much({value})",

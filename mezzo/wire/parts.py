@@ -33,16 +33,24 @@ def parts(
     records: Iterable[R],
     convert: Callable[[R], M],
     refused: Refused = reraise,
+    *,
+    instead: Callable[[R, Unencodable], M] | None = None,
     most_bytes: int = ENTRY_MAX_BYTES,
 ) -> Iterator[list[M]]:
     """Consecutive messages that are up to so many bytes together, each part when it is asked for.
-    A larger message goes alone; one that can't be sent is left out, and `refused` gets its record.
+    A larger message goes alone. Of a record that can't be sent goes what `instead` makes of it; if
+    that raises, or is not given, it is left out, and `refused` gets the record.
     """
     part: list[M] = []
     size = 0
     for record in records:
         try:
-            entry = convert(record)
+            try:
+                entry = convert(record)
+            except Unencodable as error:
+                if instead is None:
+                    raise
+                entry = instead(record, error)
             entry_size = entry.ByteSize()
             if entry_size > most_bytes:
                 raise Unencodable(f"takes {entry_size} bytes, and a message holds {most_bytes}")

@@ -71,7 +71,7 @@ def to_agents(
 
 def from_agents(entries: list[pb.FromAgents.Entry], refused: Refused) -> Iterator[pb.FromAgents]:
     """`refused` gets an entry that is too large to be passed on."""
-    for part in parts(entries, lambda entry: entry, refused, _ENTRY_MAX_BYTES):
+    for part in parts(entries, lambda entry: entry, refused, most_bytes=_ENTRY_MAX_BYTES):
         yield pb.FromAgents(entries=part)
 
 

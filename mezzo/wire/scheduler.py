@@ -73,14 +73,14 @@ def calls_to_wire(
     that were left out; else it gets the call."""
 
     def convert(call: m.Call) -> pb.Call:
-        try:
-            return call_to_wire(call, framework_id)
-        except Unencodable:
-            if not isinstance(call, m.Accept):
-                raise
-            return call_to_wire(accept.sendable_part(call, refused), framework_id)
+        return call_to_wire(call, framework_id)
 
-    for part in parts(calls, convert, refused):
+    def instead(call: m.Call, error: Unencodable) -> pb.Call:
+        if not isinstance(call, m.Accept):
+            raise error
+        return convert(accept.sendable_part(call, refused))
+
+    for part in parts(calls, convert, refused, instead=instead):
         yield pb.CallBatch(calls=part)
 
 
@@ -125,20 +125,20 @@ def events_to_wire(
     """Of OFFERS goes what can; each offer is one of its own."""
 
     def convert(event: m.Event) -> pb.Event:
-        try:
-            return event_to_wire(event, epoch)
-        except Unencodable:
-            if not isinstance(event, (m.Offers, m.InverseOffers)):
-                raise
-            body = pb.Event.Offers if isinstance(event, m.Offers) else pb.Event.InverseOffers
-            part, lost = CONVERTER.encodable_part(event, body)
-            if part is None:
-                raise
-            for each in lost:
-                refused(event, each)
-            return event_to_wire(part, epoch)
+        return event_to_wire(event, epoch)
 
-    for part in parts(events, convert, refused):
+    def instead(event: m.Event, error: Unencodable) -> pb.Event:
+        if not isinstance(event, (m.Offers, m.InverseOffers)):
+            raise error
+        body = pb.Event.Offers if isinstance(event, m.Offers) else pb.Event.InverseOffers
+        part, lost = CONVERTER.encodable_part(event, body)
+        if part is None:
+            raise error
+        for each in lost:
+            refused(event, each)
+        return convert(part)
+
+    for part in parts(events, convert, refused, instead=instead):
         yield pb.EventBatch(events=part)
 
 

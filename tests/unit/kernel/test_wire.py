@@ -33,9 +33,10 @@ from mezzo.resources import Kind, Reservation, Resources
 from mezzo.states import TaskState
 from mezzo.wire import agent as agent_wire
 from mezzo.wire import operator as operator_wire
+from mezzo.wire import relay as relay_wire
 from mezzo.wire import scheduler as scheduler_wire
 from mezzo.wire.link import grpc_target
-from mezzo.wire.parts import PART_BYTES
+from mezzo.wire.parts import MESSAGE_MAX_BYTES, PART_BYTES
 from mezzo.wire.v1 import agent_pb2, common_pb2, operator_pb2, scheduler_pb2
 from mezzo.wire.values import CONVERTER, get_resources, put_resources
 
@@ -98,6 +99,25 @@ def test_what_a_turn_has_to_say_is_one_batch_but_none_too_large_for_a_message() 
         (5, data[1:2]),
         (5, data[2:]),
     ]
+
+
+def test_a_batch_that_is_too_large_for_a_relay_is_left_out_alone() -> None:
+    large = relay_wire.said(1, bytes(MESSAGE_MAX_BYTES - 1000))
+    left: list[int] = []
+    messages = relay_wire.from_agents(
+        [relay_wire.said(2, b"a"), large, relay_wire.said(3, b"b")],
+        lambda entry, error: left.append(entry.stream),
+    )
+    assert [[entry.stream for entry in message.entries] for message in messages] == [[2, 3]]
+    assert left == [1]
+
+
+def test_a_mistake_in_one_message_leaves_the_others() -> None:
+    left: list[Any] = []
+    said: Any = [am.Pong(1), "no message", am.Pong(2)]
+    (batch,) = agent_wire.agent_batches_to_wire(said, lambda what, _: left.append(what))
+    assert agent_wire.agent_batch_from_wire(batch) == [am.Pong(1), am.Pong(2)]
+    assert left == ["no message"]
 
 
 @pytest.mark.parametrize("kind", kinds(am.AgentMessage))
