@@ -13,17 +13,18 @@ from mezzo.resources import Resources
 from mezzo.units import Amount, check, shown
 
 from . import claims, registry
-from .state import MasterConfig, MasterState
+from .state import MasterState
 
 VERSION_MIN: Final = (1, 0, 0)  # of Mesos: which behaviour the agent has
 
 
-def why_ignored(config: MasterConfig, message: RegisterAgent | ReregisterAgent) -> str | None:
+def why_ignored(state: MasterState, message: RegisterAgent | ReregisterAgent) -> str | None:
     """Why it gets no answer; None: it gets one.
 
     These are settings that can be put right, so the agent is not told to exit: its tasks go on, and
     it asks again.
     """
+    config = state.config
     name = f"agent {message.info.hostname}"
     version = _version(message.version)
     if version is None or version < VERSION_MIN:
@@ -37,7 +38,20 @@ def why_ignored(config: MasterConfig, message: RegisterAgent | ReregisterAgent) 
         )
     if domain is None and config.require_agent_domain:
         return f"{name} has no domain, which --require-agent-domain asks for: give it its own"
+    try:
+        claims.check_types(state, message.info.resources, _had(state, message.info.id))
+    except BadRequest as error:
+        return f"{name}: {error}"
     return None
+
+
+def _had(state: MasterState, agent_id: AgentId | None) -> Resources | None:
+    """What the agent had when it was here."""
+    known = state.agents.get(agent_id) if agent_id is not None else None
+    lost = state.unreachable.get(agent_id) if agent_id is not None else None
+    if known is not None:
+        return known.info.resources
+    return None if lost is None else lost.info.resources
 
 
 def _version(text: str) -> tuple[int, ...] | None:
@@ -48,10 +62,9 @@ def _version(text: str) -> tuple[int, ...] | None:
     return (*map(int, numbers), 0, 0)[:3]
 
 
-def check_agent(state: MasterState, info: AgentInfo, before: Resources | None = None) -> None:
-    """Raise BadRequest if an agent that says this of itself must exit. `before`: what it had."""
+def check_agent(state: MasterState, info: AgentInfo) -> None:
+    """Raise BadRequest if an agent that says this of itself must exit."""
     registry.check_info("the agent's info", info)
-    claims.check_types(state, info.resources, before)
     for name, milli in info.resources.quantities().items():
         # What a cluster adds up to must still be a number that a message can hold.
         check(f"{name} of agent {shown(info.hostname)}", Amount, from_milli(milli))
@@ -76,7 +89,7 @@ def check_return(state: MasterState, conn: ConnId, message: ReregisterAgent) -> 
     known = state.agents.get(agent_id)
     lost = state.unreachable.get(agent_id)
     before = known.info if known is not None else lost.info if lost is not None else None
-    check_agent(state, message.info, None if before is None else before.resources)
+    check_agent(state, message.info)
     if before is not None and before.hostname != message.info.hostname:
         raise BadRequest(
             f"agent {agent_id} was {before.hostname} and says that it is {message.info.hostname}: "

@@ -89,7 +89,7 @@ def _place(info: AgentInfo) -> str:
 
 
 def _ignored(state: MasterState, step: Step, message: RegisterAgent | ReregisterAgent) -> bool:
-    why = admission.why_ignored(state.config, message)
+    why = admission.why_ignored(state, message)
     if why is not None:
         step.do(NoteIgnored(why))
     return why is not None
