@@ -181,7 +181,7 @@ def check_reconfiguration(known: AgentInfo, now: AgentInfo, policy: str) -> None
     raise BadConfig(
         f"this agent is known as {_shown(known)}, now it is {_shown(now)}: {', '.join(differs)} "
         f"must be {allowed} under --reconfiguration-policy={policy}. Undo that change, or remove "
-        "the work directory to join as a new agent (its tasks are then lost)"
+        "the folder meta in the work directory to join as a new agent (what it ran is then ended)"
     )
 
 
