@@ -64,6 +64,7 @@ from .docker_engine import (
     GARBLED,
     RETRY_MAX_S,
     RETRY_MIN_S,
+    SILENCE_MAX_S,
     Closed,
     Engine,
     Unanswered,
@@ -255,11 +256,22 @@ class DockerRuntime:
         repository, tag = parse_repository_tag(image)
 
         def pull(api: docker.APIClient) -> None:
+            self._refuse_if_unwanted(container)
+            heard = time.monotonic()
             try:
                 for line in api.pull(repository, tag or "latest", stream=True, decode=True):
+                    heard = time.monotonic()
                     self._refuse_if_unwanted(container)
                     if "error" in line:
                         raise BadRequest(f"image {image} can't be pulled: {line['error']}")
+            except AWAY:
+                silent_s = time.monotonic() - heard
+                if silent_s >= getattr(api, "silence_s", SILENCE_MAX_S):
+                    # The engine or its registry hangs, and so would all launches in the end.
+                    raise BadRequest(
+                        f"image {image} can't be pulled: no word of it for {silent_s:.0f} s"
+                    ) from None
+                raise
             except GARBLED as error:  # also of the files with credentials for registries
                 raise BadRequest(f"image {image} can't be pulled: {error!r}") from error
 

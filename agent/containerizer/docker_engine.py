@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import docker
 import requests
@@ -19,6 +19,8 @@ RETRY_MIN_S: Final = 0.2
 RETRY_MAX_S: Final = 5.0
 # A busy engine is slow to start containers; a call that gets no answer is repeated after that.
 ANSWER_WITHIN_S: Final = 120
+# Of a stream that is on its way: an engine tells all the time how far a pull has come.
+SILENCE_MAX_S: Final = 600.0
 CONNECTIONS_KEPT: Final = 32
 
 # What says that the engine is away, not that it refuses. Streams raise these in their middle, too.
@@ -35,11 +37,22 @@ class Unanswered(Exception):
     """The engine went away meanwhile: nobody knows whether it has done what it was asked for."""
 
 
-def connect(url: str) -> docker.APIClient:
+class _Client(docker.APIClient):
+    """The SDK waits for ever for the next word of a pull, and of events: this one does not."""
+
+    silence_s = SILENCE_MAX_S
+
+    def request(self, *args: Any, **asked: Any) -> Any:  # noqa: ANN401 - as the SDK calls it
+        if asked.get("timeout") is None:
+            asked["timeout"] = self.silence_s
+        return super().request(*args, **asked)
+
+
+def connect(url: str, silence_s: float = SILENCE_MAX_S) -> docker.APIClient:
     """Raises DockerException if there is no engine."""
-    return docker.APIClient(
-        url, version="auto", timeout=ANSWER_WITHIN_S, max_pool_size=CONNECTIONS_KEPT
-    )
+    client = _Client(url, version="auto", timeout=ANSWER_WITHIN_S, max_pool_size=CONNECTIONS_KEPT)
+    client.silence_s = silence_s
+    return client
 
 
 class Engine:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -31,12 +32,13 @@ from mezzo.agent.containerizer.base import (
 )
 from mezzo.agent.containerizer.docker import DockerRuntime
 from mezzo.agent.containerizer.docker_body import DockerSettings
-from mezzo.agent.containerizer.docker_engine import Engine
+from mezzo.agent.containerizer.docker_engine import Engine, connect
 from mezzo.ids import AgentId, ContainerId, FrameworkId, TaskId
 from mezzo.model import ContainerInfo, ContainerType, DockerInfo
 
 CID = ContainerId("c1")
 NAME = "mezzo-c1"
+NO_IMAGE = '{"message": "No such image: busybox:latest"}'
 ENDS = (ContainerExited, ContainerLost, LaunchFailed, ContainerAbsent)
 WITHIN_S = 10.0
 
@@ -331,3 +333,48 @@ def test_an_engine_that_is_out_of_order_is_asked_again(tmp_path: Path) -> None:
     engine = FakeEngine(ends_at_once=True, faults=["well", "well", "broken", "broken"])
     asyncio.run(life(engine, str(tmp_path), agent_dies=False, killed=False))
     assert engine.started == [NAME]
+
+
+def test_a_pull_that_falls_silent_is_given_up(tmp_path: Path) -> None:
+    """Eight of them would be the end of all launches."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "s"))
+    listener.listen()
+    head = "HTTP/1.1 {} X\r\nContent-Type: application/json\r\n"
+    whole = "Content-Length: {}\r\nConnection: close\r\n\r\n{}"
+
+    def answer(connection: socket.socket) -> None:
+        asked = connection.recv(65536).decode()
+        if "/images/create" in asked:
+            connection.sendall((head.format(200) + "Transfer-Encoding: chunked\r\n\r\n").encode())
+            return  # and not a word
+        found = '{"ApiVersion": "1.41", "MinAPIVersion": "1.12"}'
+        status, body = (200, found) if "/version" in asked else (404, NO_IMAGE)
+        connection.sendall((head.format(status) + whole.format(len(body), body)).encode())
+        connection.close()
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                kept.append(listener.accept()[0])
+                threading.Thread(target=answer, args=(kept[-1],), daemon=True).start()
+
+    kept: list[socket.socket] = []
+    threading.Thread(target=serve, daemon=True).start()
+    adapter = Adapter(FakeEngine(), str(tmp_path))
+    url = f"unix://{tmp_path}/s"
+    adapter.runtime._engine = Engine(url, connect=lambda url: connect(url, silence_s=0.2))
+
+    async def run() -> RuntimeEvent:
+        adapter.runtime.start()
+        adapter.runtime.launch(adapter.spec)
+        end = await adapter.until(*ENDS)
+        await adapter.runtime.close()
+        return end
+
+    end = asyncio.run(run())
+    listener.close()
+    for each in kept:
+        each.close()
+    assert isinstance(end, LaunchFailed)
+    assert "no word of it" in end.message
