@@ -67,7 +67,8 @@ def test_an_app_that_cant_be_placed_waits_alone_and_says_why(fields: dict[str, A
     world.run()
     assert len(world.running("/good")) == 3
 
-    world.deploy(app("/bad"), force=True)
+    world.put(app("/bad"), force=True)
+    assert world.shown_apps["/bad"].fault is None  # the data are others
     world.advance(1)
     assert len(world.running("/bad")) == 1
     assert world.shown_apps["/bad"].fault is None
@@ -90,6 +91,8 @@ def test_an_agent_with_attributes_beyond_measure_gets_no_tasks() -> None:
     world.put(app("/a", 4))
     world.run()
     assert {task.agent.hostname for task in world.tasks.values()} == {"b"}
+    assert "attributes of agent S0 are too large" in world.faults[0].fault
+    assert world.shown_apps["/a"].fault is None  # it could be placed after all
     assert max(world.written) < 100_000
 
 

@@ -310,6 +310,33 @@ def test_an_instance_of_no_app_is_set_aside_and_its_task_goes_on() -> None:
     assert "there is no app '/rest'" in next(iter(world.shown_aside.values())).reason
 
 
+def test_a_deletion_of_an_app_that_is_there_is_set_aside() -> None:
+    """Carried out it would end tasks that are wanted."""
+    world = populated()
+    (version,) = [key for key in world.store if key.startswith("appversion//going@")]
+    world.store["app//going"] = world.store[version]
+    (key,) = [key for key in keys(world, "deployment") if owner(world, key) == "/going"]
+    world.restart()
+    world.run()
+    assert "was deleted, but is there" in world.shown_aside[key].reason
+    assert "/going" in world.shown_apps
+
+
+@pytest.mark.parametrize("state", [TaskState.STAGING, TaskState.STARTING])
+def test_a_task_of_an_app_that_was_set_aside_may_take_its_time(state: TaskState) -> None:
+    """Killed as overdue it would not be replaced."""
+    world = World.of("a", auto_run=False)
+    world.put(app("/slow", health_checks=(TCP_CHECK,)))
+    world.run()
+    (task_id,) = world.running("/slow")
+    world.tasks[task_id].state = state
+    corrupt(world, "app//slow")
+    world.advance(3000)
+    assert world.running("/slow") == [task_id]
+    world.update(task_id, TaskState.RUNNING)
+    assert world.checks == {}  # for the same reason nobody asks after its health
+
+
 def test_two_deployments_never_hold_the_same_app() -> None:
     world = populated()
     (key,) = [key for key in keys(world, "deployment") if owner(world, key) == "/upgrade"]
