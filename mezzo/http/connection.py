@@ -370,6 +370,7 @@ class Connection(asyncio.Protocol):
         self._begin(status, fields)
         self._stream = stream
         self._buffer.clear()
+        self._transport.resume_reading()  # or its end would go unnoticed
         self._enter(State.STREAMING, float("inf"))
         self._quiet_since_s = self._server.now()
         self._write_frames(stream.heartbeat)

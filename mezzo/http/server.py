@@ -165,7 +165,10 @@ class HttpServer:
     def _do_posted(self) -> None:
         self._awake = False  # before looking: what comes from now on wakes it again
         while self._inbox:
-            self._inbox.popleft()()
+            try:
+                self._inbox.popleft()()
+            except Exception as error:  # noqa: BLE001 - one connection's bug is that connection's
+                get_logger("http").error("connection.failed", exc_info=error)
 
     # ---- for connections
 

@@ -582,6 +582,16 @@ def test_a_stream_beats_while_there_is_nothing_and_notices_who_has_gone(
         assert server.connections <= 1
 
 
+def test_a_listener_that_has_sent_much_more_is_still_noticed_when_it_goes(
+    server: HttpServer, app: App
+) -> None:
+    events_app(app)
+    with Client(server) as client:
+        client.send(EVENTS + b"x" * 200_000)
+        assert client.head()[0] == 200
+    eventually(lambda: ask(server, GET.replace(b"/echo", b"/gone"))[2] == b"1", "it is gone")
+
+
 def test_a_listener_that_does_not_read_is_cut_off_and_no_other(
     server: HttpServer, app: App
 ) -> None:
