@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 import resource
 from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Iterable, Iterator
 from typing import Any, Final, Protocol
@@ -45,7 +46,15 @@ _ANSWER_S: Final = 30.0
 # From the election to the lead: reading the store, above all.
 _ELECTED_S: Final = 10.0
 _NO_STREAM: Final = ConnId(0)  # of a call that is answered once
+_GRPC_LOGGER: Final = "grpc._cython.cygrpc"
 _EVERYWHERE: Final = ("0.0.0.0", "::", "[::]")
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Of what grpc logs. That a peer has hung up before its call was taken up is none, and would
+    come with a traceback."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or not issubclass(kind, asyncio.CancelledError)
 
 
 class Handler(Protocol):
@@ -108,6 +117,7 @@ class MasterServer:
     async def start(self, ip: str, port: int) -> int:
         """Listen; returns the port (of use with port 0). Raises BadConfig if it is taken."""
         allow_many_connections()
+        logging.getLogger(_GRPC_LOGGER).addFilter(_is_news)
         try:
             bound = self._server.add_insecure_port(f"{ip}:{port}")
         except RuntimeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -295,6 +296,17 @@ def test_bytes_that_are_no_message_are_one_line_and_an_invalid_argument(
     serve(test)
     printed = capfd.readouterr()
     assert "Traceback" not in printed.err + printed.out
+
+
+def test_of_a_peer_that_hung_up_grpc_logs_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(f: Fixture) -> None:
+        del f
+        log = logging.getLogger("grpc._cython.cygrpc")
+        log.error("its call was not taken up", exc_info=asyncio.CancelledError())
+        log.error("a bug", exc_info=ValueError())
+
+    serve(test)
+    assert [record.getMessage() for record in caplog.records] == ["a bug"]
 
 
 def test_a_peer_that_reads_too_slowly_is_cut_off_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
