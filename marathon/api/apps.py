@@ -15,6 +15,7 @@ from mezzo.record import replace
 
 from .. import paths
 from ..app import App
+from ..commands import CHANGE_BYTES_MAX
 from ..messages import (
     AlreadyExists,
     ChangeApps,
@@ -38,8 +39,8 @@ from .node import REPLY_TIMEOUT_S, Node, Term, refusal
 from .selector import parse_selector
 from .tasks import TaskRoutes
 
-# What the state store takes in one change is less by far: CHANGE_BYTES_MAX.
-_APPS_MAX: Final = 5_000
+# The state store takes no more in one change: the smallest app there is has 400 bytes in it.
+_APPS_MAX: Final = CHANGE_BYTES_MAX // 400
 # The id is lazy: what follows it are the words that can't end one.
 _PATH: Final = re.compile(
     r"(?s)(?P<id>.+?)(?:/(?P<sub>restart|tasks|versions)(?:/(?P<rest>[^/]+))?)?"
