@@ -326,6 +326,26 @@ def test_answers_open_nothing_to_foreign_pages(cluster: Cluster) -> None:
             assert fields["x-content-type-options"] == "nosniff"
 
 
+def test_reading_changes_nothing(cluster: Cluster) -> None:
+    """What a foreign page can make a browser ask for without our leave (docs/security.md, 4)."""
+    app = json.dumps({"id": "/x", "cmd": "sleep 9", "instances": 0}).encode()
+    fields = {"Content-Type": "application/json"}
+    assert cluster.marathon.ask("PUT", "/v2/apps/x?force=true", fields, app)[0] in (200, 201)
+    wait_for(lambda: cluster.marathon.ask("GET", "/v2/deployments")[2] == b"[]", "quiet")
+    shown = [cluster.marathon.ask("GET", path)[2] for path in ("/v2/apps", "/v2/info")]
+    assert json.loads(shown[0])["apps"]
+    targets = [*TARGETS, "/v2/leader", "/v2/leader?force=true", "/v2/apps?force=true&_method=PUT"]
+    for port in cluster.ports:
+        for target in targets:
+            for method in ("HEAD", "OPTIONS", "GET"):
+                if (method, target) != ("GET", "/events"):  # that one has no end
+                    line = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\n"
+                    port.raw(f"{line}X-HTTP-Method-Override: DELETE\r\n\r\n".encode())
+    assert [cluster.marathon.ask("GET", path)[2] for path in ("/v2/apps", "/v2/info")] == shown
+    assert cluster.marathon.ask("GET", "/v2/deployments")[2] == b"[]"
+    assert cluster.marathon.ask("DELETE", "/v2/apps/x?force=true")[0] == 200
+
+
 def test_clients_that_are_no_browsers_work_as_before(cluster: Cluster) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}  # as curl -d says
     for number, fields in enumerate((form, {}, {"Content-Type": "application/json"})):
