@@ -1,5 +1,8 @@
 """Fixtures that start real parts are plugins, one line each."""
 
+import re
+
+import pytest
 from hypothesis import settings
 
 pytest_plugins = ["tests.docker_engine", "tests.whole_cluster", "tests.zookeeper", "tests.deep"]
@@ -7,3 +10,10 @@ pytest_plugins = ["tests.docker_engine", "tests.whole_cluster", "tests.zookeeper
 # How long an example takes is a matter of the machine and of what else it does.
 settings.register_profile("mezzo", deadline=None, print_blob=True)
 settings.load_profile("mezzo")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each process of a parallel run must collect the same names, or none of them runs anything."""
+    for item in items:
+        if re.search(r" at 0x[0-9a-f]+>", item.nodeid):
+            raise pytest.UsageError(f"{item.nodeid} is named by an address: give its values `ids`")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 from typing import Any
 
@@ -72,7 +73,13 @@ def _changed(value: Any, path: tuple[Any, ...], new: Any) -> Any:
     return copy
 
 
-_CUT = object()
+class _Cut(enum.Enum):
+    """In the place of a value: it is left out, and its key with it."""
+
+    CUT = "cut"
+
+
+_CUT = _Cut.CUT
 ODD = [
     *(None, True, False, 0, -1, 2**31, 2**63, 2**70, -1e300, 1e308, 0.5, "", "x", "a//b"),
     *("\x00", "__proto__", "é" * 300, [], [[]], [1], ["a"], {}, {"": None}, {"value": 1}, _CUT),
