@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from mezzo.model import Attribute
-from mezzo.units import INT32_MAX, shown
+from mezzo.units import INT32_MAX, shown, whole_number
 
 from .app import Constraint, Operator
 from .patterns import matches, pattern_problem
@@ -83,13 +83,13 @@ def constraint_problem(parts: Sequence[str]) -> str | None:
 
 
 _QUOTED_MAX: Final = 200
-_DIGITS_MAX: Final = len(str(INT32_MAX))
 
 
 def _number_problem(operator: Operator, text: str, *, least: int) -> str | None:
     if not (text.isascii() and text.isdigit()):
         return _VALUES[operator]
-    if len(text) > _DIGITS_MAX or not least <= int(text) <= INT32_MAX:
+    number = whole_number(text, INT32_MAX)
+    if number is None or number < least:
         return f"{_VALUES[operator]}: {shown(text)} is not from {least} to {INT32_MAX}"
     return None
 

@@ -10,7 +10,7 @@ from mezzo.ids import AgentId, ConnId, check_user_id
 from mezzo.messages.agent import RegisterAgent, ReregisterAgent
 from mezzo.model import AgentInfo
 from mezzo.resources import Resources
-from mezzo.units import Amount, check, shown
+from mezzo.units import INT32_MAX, Amount, check, shown, whole_number
 
 from . import claims, registry
 from .state import MasterState
@@ -29,7 +29,7 @@ def why_ignored(state: MasterState, message: RegisterAgent | ReregisterAgent) ->
     version = _version(message.version)
     if version is None or version < VERSION_MIN:
         least = ".".join(map(str, VERSION_MIN))
-        return f"{name} is of version {message.version!r}: start one of {least} or later"
+        return f"{name} is of version {shown(message.version)}: start one of {least} or later"
     domain = message.info.domain
     if domain is not None and config.info.domain is None:
         return (
@@ -56,10 +56,13 @@ def _had(state: MasterState, agent_id: AgentId | None) -> Resources | None:
 
 def _version(text: str) -> tuple[int, ...] | None:
     """1.11.0 and 1.11.0-rc1 are the same; None: it is no version."""
-    numbers = text.partition("+")[0].partition("-")[0].split(".")
-    if not all(number.isascii() and number.isdigit() for number in numbers):
-        return None
-    return (*map(int, numbers), 0, 0)[:3]
+    numbers: list[int] = []
+    for part in text.partition("+")[0].partition("-")[0].split("."):
+        number = whole_number(part, INT32_MAX)
+        if number is None:
+            return None
+        numbers.append(number)
+    return (*numbers, 0, 0)[:3]
 
 
 def check_agent(state: MasterState, info: AgentInfo) -> None:

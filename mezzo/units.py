@@ -140,6 +140,18 @@ def _number(value: float) -> str:
     return str(int(value)) if float(value).is_integer() else f"{value:g}"
 
 
+def whole_number(text: str, most: int) -> int | None:
+    """The number that plain digits write, if it is from 0 to `most`; else None.
+
+    int() also takes blanks, underscores and the digits of every script, and raises an error of its
+    own where there are thousands of them.
+    """
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(most)):
+        return None
+    number = int(text)
+    return number if number <= most else None
+
+
 def shown(value: object, most: int = 60) -> str:
     """A value for an error's text: short, whatever somebody has sent."""
     if isinstance(value, int) and value.bit_length() > 200:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from .errors import BadConfig
+from .units import PORT_MAX, whole_number
 
 SCHEME: Final = "zk://"
 DEFAULT_PORT: Final = 2181
@@ -76,6 +77,6 @@ def _host_and_port(text: str, default_port: int | None) -> str:
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host.replace(":", " ")
     if not bare or any(c in "[]/?#" or c.isspace() for c in bare):
         raise BadConfig(f"{text!r} is not host:port")
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+    if not whole_number(port, PORT_MAX):
         raise BadConfig(f"{text!r} has no port from 1 to 65535")
     return f"{host}:{port}"

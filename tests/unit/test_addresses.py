@@ -23,7 +23,7 @@ def test_an_address_of_no_store_is_refused_with_what_to_write(url: str) -> None:
     [
         *("zk://h1", "zk:///path", "zk://h1/", "zk://h1:x/p", "zk://h1:0/p", "zk://h1,,h2/p"),
         *("zk://:pw@h/p", "zk://user@h/p", "zk://h/a//b", "zk://h/../b", "zk://a b/p"),
-        *("zk://::1/p", "zk:h/p"),
+        *("zk://::1/p", "zk:h/p", f"zk://h1:{'9' * 5_000}/p"),
     ],
 )
 def test_a_bad_zookeeper_address_is_refused_with_what_to_write(url: str) -> None:

@@ -56,6 +56,18 @@ def test_a_value_within_bounds_passes(kind: Any, value: Any) -> None:
     units.check("a.b", kind, value)
 
 
+@given(st.integers(min_value=0), st.integers(min_value=0, max_value=2**70))
+def test_a_whole_number_is_read_up_to_its_bound(number: int, most: int) -> None:
+    assert units.whole_number(str(number), most) == (number if number <= most else None)
+
+
+@pytest.mark.parametrize(
+    "text", ["", " 1", "1_0", "-1", "+1", "1.0", "\u0661", "\u00b2", "9" * 5_000, "0x1", "1\n"]
+)
+def test_what_int_takes_or_trips_over_is_no_whole_number(text: str) -> None:
+    assert units.whole_number(text, units.INT64_MAX) is None
+
+
 json_values = st.recursive(
     st.none() | st.text() | st.integers(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from mezzo.amounts import MILLI, SUM_MAX, Ranges
 from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
@@ -552,6 +554,18 @@ def test_an_agent_of_no_or_an_old_version_is_ignored(world: World, version: str)
     agent.register()
     assert (agent.inbox, world.stored) == ([], {})
     assert f"agent h is of version {version!r}" in world.ignored[0]
+
+
+@given(st.text(max_size=20) | st.builds("{}.{}".format, st.integers(), st.text("09.-", max_size=9)))
+@example("9" * 5_000)
+@example("1." + "0" * 5_000)
+def test_no_version_of_an_agent_stops_the_master(version: str) -> None:
+    world = World()
+    agent = Agent(world, AgentInfo("h"))
+    agent.version = version
+    agent.register()
+    assert bool(agent.heard(am.AgentRegistered)) != bool(world.ignored)
+    assert all(len(why) < 200 for why in world.ignored)
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "1", "1.11.0-rc1", "2.0+build.7"])
