@@ -109,10 +109,8 @@ class AppRoutes:
     # ---- /v2/apps/{id}...
 
     def item(self, path: str) -> Response:
-        found = _PATH.fullmatch(path)
-        assert found is not None  # the route takes no empty path
-        app_id, rest = paths.absolute(f"/{found['id']}"), found["rest"]
-        match request.method, found["sub"]:
+        app_id, sub, rest = self._meant(path)
+        match request.method, sub:
             case (("GET" | "HEAD"), None):
                 return self._read(app_id)
             case (("PUT" | "PATCH"), None):
@@ -130,6 +128,21 @@ class AppRoutes:
             case (("GET" | "HEAD"), "versions"):
                 return self._versions(app_id) if rest is None else self._version(app_id, rest)
         raise MethodNotAllowed
+
+    def _meant(self, path: str) -> tuple[str, str | None, str | None]:
+        """The id of an app, which of its parts, and which one of these.
+
+        An app may have one of the words within its id (`/a/versions/b`), and is meant itself where
+        there is one; and always by who writes it, since nobody writes a part.
+        """
+        found = _PATH.fullmatch(path)
+        assert found is not None  # the route takes no empty path
+        whole, model = paths.absolute(f"/{path}"), self._term().model
+        if found["rest"] not in (None, ".", "..") and (
+            request.method in ("PUT", "PATCH") or model.app(whole) or model.aside_app(whole)
+        ):
+            return whole, None, None
+        return paths.absolute(f"/{found['id']}"), found["sub"], found["rest"]
 
     def _read(self, app_id: str) -> Response:
         model = self._term().model

@@ -308,3 +308,16 @@ def test_who_creates_what_another_has_just_created_is_told() -> None:
 def test_an_id_with_the_end_of_a_line_is_answered_as_any_other(path: str, method: str) -> None:
     answer = ApiWorld.up().ask_api(method, f"/v2/apps/{path}", SMALL if method == "PUT" else None)
     assert 400 <= answer.status_code < 500
+
+
+@pytest.mark.parametrize("word", ["restart", "tasks", "versions"])
+def test_an_app_with_a_word_of_paths_within_its_id_is_read_changed_and_deleted(word: str) -> None:
+    world = with_app()
+    path = f"/v2/apps/a/{word}/b"
+    assert world.ask_api("PUT", path, SMALL).status_code == 201
+    assert world.ask_api("GET", path).get_json()["app"]["id"] == f"/a/{word}/b"
+    assert world.ask_api("GET", f"{path}/tasks").get_json() == {"tasks": []}
+    assert world.ask_api("PATCH", f"{path}?force=true", {"cpus": 0.2}).status_code == 200
+    assert world.ask_api("DELETE", f"{path}?force=true").status_code == 200
+    assert world.ask_api("GET", path).status_code in (404, 405)
+    assert world.ask_api("GET", "/v2/apps/a").status_code == 200
