@@ -66,7 +66,7 @@ def list_(master: str, output: str) -> None:
 @click.option("--mark-gone", is_flag=True, help="Once drained it may never come back.")
 @master_option
 def drain(agent: str, max_grace_period: float | None, mark_gone: bool, master: str) -> None:
-    """Have all tasks of AGENT (hostname or id) killed, and offer it no more.
+    """Have all tasks of AGENT (hostname, address or id) killed, and offer it no more.
 
     It stays so, also across restarts, until it is reactivated.
     """
@@ -82,7 +82,7 @@ def drain(agent: str, max_grace_period: float | None, mark_gone: bool, master: s
 @agent_argument
 @master_option
 def deactivate(agent: str, master: str) -> None:
-    """Offer AGENT (hostname or id) no more; its tasks run on."""
+    """Offer AGENT (hostname, address or id) no more; its tasks run on."""
     from mezzo.messages.operator import DeactivateAgent
 
     found = agent_id(master, agent)
@@ -94,7 +94,7 @@ def deactivate(agent: str, master: str) -> None:
 @agent_argument
 @master_option
 def reactivate(agent: str, master: str) -> None:
-    """Offer AGENT (hostname or id) again, after it was drained or deactivated."""
+    """Offer AGENT (hostname, address or id) again, after it was drained or deactivated."""
     from mezzo.messages.operator import ReactivateAgent
 
     found = agent_id(master, agent)
@@ -107,7 +107,7 @@ def reactivate(agent: str, master: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @master_option
 def gone(agent: str, yes: bool, master: str) -> None:
-    """Declare that AGENT (hostname or id) is gone for good: its tasks are over.
+    """Declare that AGENT (hostname, address or id) is gone for good: its tasks are over.
 
     It can't be undone: an agent that is gone is never let in again.
     """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .context import master_option
-from .operator import ask, resources_text
+from .operator import agents_called, ask, frameworks_called, resources_text
 from .output import output_option, print_json, print_table
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command("explain")
 @click.option("--framework", help="Name or id.  [default: all]")
 @click.option("--role", help="One of its roles.  [default: all]")
-@click.option("--agent", help="Hostname or id.  [default: all]")
+@click.option("--agent", help="Hostname, address or id.  [default: all]")
 @master_option
 @output_option
 def command(
@@ -31,20 +31,31 @@ def command(
     """
     from mezzo.messages.operator import Explain
 
+    if framework is not None:
+        frameworks_called(master, framework)
+    if agent is not None:
+        meant = agents_called(master, agent)
+        agent = meant[0].id if len(meant) == 1 else agent
     found = ask(master, Explain(framework, role, agent)).explanations
     if output == "json":
         print_json([_json(each) for each in found])
         return
     print_table(
         ["FRAMEWORK", "ROLE", "AGENT", "OFFERED", "REASON", "WANTED", "BUT", "UNTIL", "CHANGE"],
-        [row for each in found for row in _rows(each)],
+        [row for each in found for row in _rows(each, _name(each, found))],
         empty="there is no framework or no agent",
     )
 
 
-def _rows(each: Explanation) -> list[list[str]]:
+def _name(each: Explanation, found: list[Explanation]) -> str:
+    """The agent's hostname, or where several share it, as those of `mezzo up` do, its id."""
+    same = {other.agent_id for other in found if other.hostname == each.hostname}
+    return each.hostname if len(same) == 1 else each.agent_id
+
+
+def _rows(each: Explanation, agent: str) -> list[list[str]]:
     """The first reason beside the names, the others below it."""
-    first = [each.framework_name, each.role, each.hostname, resources_text(each.offered)]
+    first = [each.framework_name, each.role, agent, resources_text(each.offered)]
     reasons = [_reason(objection) for objection in each.objections]
     if not reasons:
         return [[*first, "-", "", "", "", ""]]

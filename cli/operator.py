@@ -15,10 +15,11 @@ from .output import amount, warn
 
 if TYPE_CHECKING:
     from mezzo.messages.operator import OperatorCall, OperatorResponse
-    from mezzo.model import AgentInfo
+    from mezzo.model import AgentInfo, FrameworkInfo
     from mezzo.resources import Resources
 
 _LEADER_S: Final = 10.0
+_NAMES_SHOWN: Final = 5
 
 
 def ask(master: str, call: OperatorCall) -> Any:  # noqa: ANN401 - the answer that belongs to the call
@@ -97,29 +98,53 @@ def _targets(master: str) -> list[str]:
 
 
 def agent_id(master: str, wanted: str) -> AgentId:
-    """Of the one agent with that hostname or id. Raises Wrong for none, Failed for several."""
-    pairs = [(info.hostname, info.id or "") for info in _agents(master)]
-    return AgentId(_only("agent", wanted, pairs, "agents run on"))
+    """Of the one agent with that hostname, address (host:port) or id. Raises Wrong for none,
+    Failed for several."""
+    fitting = agents_called(master, wanted)
+    if len(fitting) > 1:
+        addresses = [_address(info) for info in fitting]
+        names = addresses if wanted not in addresses else [str(info.id) for info in fitting]
+        raise Failed(_several(len(fitting), "agents run on", wanted, names))
+    return AgentId(fitting[0].id or "")
+
+
+def agents_called(master: str, wanted: str) -> list[AgentInfo]:
+    """All with that hostname, address or id. Raises Wrong for none."""
+    infos = _agents(master)
+    found = [info for info in infos if wanted in (info.hostname, _address(info), info.id)]
+    if not found:
+        known = [name for info in infos for name in (info.hostname, _address(info), info.id or "")]
+        raise Wrong(f"there is no agent {wanted!r}{near(wanted, known)}")
+    return found
 
 
 def framework_id(master: str, wanted: str) -> FrameworkId:
     """As `agent_id`, of a framework by its name or id."""
+    ids = [info.id or "" for info in frameworks_called(master, wanted)]
+    if len(ids) > 1:
+        raise Failed(_several(len(ids), "frameworks are called", wanted, ids))
+    return FrameworkId(ids[0])
+
+
+def frameworks_called(master: str, wanted: str) -> list[FrameworkInfo]:
+    """All with that name or id. Raises Wrong for none."""
     from mezzo.messages.operator import GetFrameworks
 
     infos = [view.framework_info for view in ask(master, GetFrameworks()).frameworks]
-    pairs = [(info.name, info.id or "") for info in infos]
-    return FrameworkId(_only("framework", wanted, pairs, "frameworks are called"))
+    found = [info for info in infos if wanted in (info.name, info.id)]
+    if not found:
+        known = [name for info in infos for name in (info.name, info.id or "")]
+        raise Wrong(f"there is no framework {wanted!r}{near(wanted, known)}")
+    return found
 
 
-def _only(kind: str, wanted: str, pairs: Sequence[tuple[str, str]], several: str) -> str:
-    """The id of the one that is meant, out of (name, id)."""
-    ids = [each for name, each in pairs if wanted in (name, each)]
-    if not ids:
-        known = [text for pair in pairs for text in pair]
-        raise Wrong(f"there is no {kind} {wanted!r}{near(wanted, known)}")
-    if len(ids) > 1:
-        raise Failed(f"{len(ids)} {several} {wanted}: name one of {', '.join(ids[:5])}")
-    return ids[0]
+def _address(info: AgentInfo) -> str:
+    return f"{info.hostname}:{info.port}"
+
+
+def _several(count: int, are_called: str, wanted: str, names: Sequence[str]) -> str:
+    more = ", ..." if len(names) > _NAMES_SHOWN else ""
+    return f"{count} {are_called} {wanted}: name one of {', '.join(names[:_NAMES_SHOWN])}{more}"
 
 
 def _agents(master: str) -> list[AgentInfo]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shlex
+import shutil
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -274,6 +277,19 @@ def _publish(context: Context) -> None:
         )
     else:
         warn(f"elsewhere it is not found by its name ({problem}): name --marathon and --master")
+    hint = call_hint(Path(sys.argv[0]).absolute(), shutil.which("mezzo"))
+    if hint is not None:
+        echo(hint)
+
+
+def call_hint(program: Path, found: str | None) -> str | None:
+    """What to type so that `mezzo` is the `program` that runs; None if it is `found` already."""
+    if program.name != "mezzo" or (found is not None and program.samefile(found)):
+        return None
+    activate = program.parent / "activate"
+    if activate.exists():
+        return f"`. {shlex.quote(str(activate))}` first: only then `mezzo` is found by its name."
+    return f"Type {shlex.quote(str(program))} for `mezzo`: it is not on the PATH."
 
 
 def _start(cluster: LocalCluster) -> None:

@@ -86,7 +86,10 @@ def check_return(state: MasterState, conn: ConnId, message: ReregisterAgent) -> 
         raise BadRequest("re-registration without an agent id: register instead")
     check_user_id("the agent id", agent_id)
     if agent_id in state.gone:
-        raise BadRequest(f"agent {agent_id} was marked gone by an operator")
+        raise BadRequest(
+            f"agent {agent_id} was marked gone by an operator: it may come as a new agent, without "
+            "`meta` in its work directory"
+        )
     if state.agent_of.get(conn, agent_id) != agent_id:
         raise BadRequest(f"this stream is that of agent {state.agent_of[conn]}")
     known = state.agents.get(agent_id)

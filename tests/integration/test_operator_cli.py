@@ -14,7 +14,8 @@ from click.testing import CliRunner, Result
 from mezzo.cli.main import cli
 from mezzo.daemon import cli_command
 from mezzo.frameworks.sdk import TaskState
-from tests.masters import Cluster, Recorder, until
+from mezzo.record import replace
+from tests.masters import Cluster, Recorder, TalkingAgent, until
 from tests.ports import free_ports
 from tests.zookeeper import ZkEnsemble
 
@@ -143,7 +144,10 @@ def test_what_is_offered_is_listed_and_explained(mezzo: Mezzo) -> None:
         "it is filtered",
         lambda: "FILTERED" in mezzo("explain", "--agent", mezzo.host).stdout,
     )
-    assert "no agent is called 'nowhere'" in mezzo("explain", "--agent", "nowhere").stderr
+    for kind in ("agent", "framework"):
+        unknown = mezzo("explain", f"--{kind}", "nowhere")
+        assert unknown.exit_code == 2
+        assert unknown.stderr.startswith(f"mezzo: there is no {kind} 'nowhere': ")
     assert mezzo.json("offer", "list") == []
     assert "nothing is offered" in mezzo("offer", "list").stdout
 
@@ -166,6 +170,28 @@ def test_an_agent_is_drained_and_taken_back(mezzo: Mezzo) -> None:
     unknown = mezzo("agent", "drain", "nowhere")
     assert unknown.exit_code == 2
     assert unknown.stderr.startswith("mezzo: there is no agent 'nowhere': known are ")
+
+
+def test_of_agents_of_one_host_each_has_an_address(mezzo: Mezzo) -> None:
+    other = TalkingAgent(mezzo.master.target)
+    other.info = replace(other.info, hostname=mezzo.host, port=mezzo.agent.info.port + 1)
+    mezzo.cluster.agents.append(other.start())
+    until("it has an id", lambda: other.info.id)
+    host, framework_id = mezzo.host, mezzo.framework()
+    of_both = [f"{host}:{each.info.port}" for each in (mezzo.agent, other)]
+    ambiguous = mezzo("agent", "deactivate", host)
+    assert ambiguous.exit_code == 1
+    assert ambiguous.stderr.startswith(f"mezzo: 2 agents run on {host}: name one of ")
+    assert set(ambiguous.stderr.split("one of ")[1].strip().split(", ")) == set(of_both)
+    explained = mezzo("explain", "--framework", framework_id, "--agent", host).stdout
+    assert mezzo.agent_id in explained
+    assert str(other.info.id) in explained
+    (answer,) = mezzo.json("explain", "--framework", framework_id, "--agent", of_both[1])
+    assert answer["agent"]["id"] == other.info.id
+    assert mezzo("agent", "gone", of_both[1], "--yes").exit_code == 0
+    other.stop()
+    mezzo.cluster.agents.remove(other)
+    assert [agent["id"] for agent in mezzo.json("agent", "list")] == [mezzo.agent_id]
 
 
 def test_gone_is_for_ever_and_so_it_asks(mezzo: Mezzo) -> None:

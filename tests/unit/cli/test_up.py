@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mezzo.cli.handing_on import handed_on, mistyped, unheeded
 from mezzo.cli.local_cluster import TASK_PORTS, Plan, shares
-from mezzo.cli.up import command
+from mezzo.cli.up import call_hint, command
 from mezzo.resources import Resources
 from tests.folders import open_the_way_to
 
@@ -194,3 +194,16 @@ def test_a_demo_that_is_no_app_is_refused_before_anything_starts(
     result = mezzo("up", "--dir", str(tmp_path / "d"), "--demo", str(tmp_path / "demo.json"))
     assert result.exit_code == 2
     assert not (tmp_path / "d").exists()
+
+
+def test_how_to_call_what_is_not_on_the_path_is_told(tmp_path: Path) -> None:
+    ours, other = tmp_path / "my venv" / "mezzo", tmp_path / "mezzo"
+    ours.parent.mkdir()
+    ours.touch()
+    other.touch()
+    assert call_hint(ours, str(ours)) is None
+    assert call_hint(Path("cli/__main__.py").absolute(), None) is None  # python -m mezzo.cli
+    for found in (None, str(other)):
+        assert f"Type '{ours}' for `mezzo`" in (call_hint(ours, found) or "")
+    (ours.parent / "activate").touch()
+    assert f"`. '{ours.parent}/activate'` first" in (call_hint(ours, None) or "")
