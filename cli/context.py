@@ -156,7 +156,9 @@ def by_name(name: str) -> Context:
     found = _registered(name)
     if found is None:
         known = [each.name for each in registered()]
-        raise Wrong(f"there is no context {name!r}{near(name, known)} See `mezzo context list`")
+        raise Wrong(
+            f"there is no context {name!r}{near(name, known)} (`mezzo context list` shows all)"
+        )
     return found
 
 
@@ -278,7 +280,7 @@ class _Where(Setting):
         context, source = found
         if not context.runs:
             raise Unreachable(
-                f"the cluster {context.name} does not run any more (context of {source}): start it "
+                f"the cluster {context.name} does not run any more (chosen by {source}): start it "
                 f"again with `mezzo up --dir {context.directory}`, or name another with --context, "
                 f"{self.opts[0]} or {self.variables(ctx.command)[1]}"
             )

@@ -66,7 +66,8 @@ class Marathon:
         except HttpError as error:
             if error.status == 409 and "already exists" in str(error.body):
                 raise Failed(
-                    f"{error.message}: change it with `mezzo app update`, or remove it first"
+                    f"{error.message.rstrip('.')}: change it with `mezzo app update`, or "
+                    "remove it first"
                 ) from None
             raise
         deployments: list[dict[str, str]] = created.get("deployments", [])

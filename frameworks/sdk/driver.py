@@ -260,6 +260,7 @@ class SchedulerDriver:
             self._on_subscribed(event)
         elif isinstance(event, m.Error):
             message = event.message
+            self._log.error("framework.refused", reason=message)
             self._callbacks.put(lambda: self._scheduler.error(self, message))
             self._cancel_main()
         elif not isinstance(event, m.Heartbeat):

@@ -70,7 +70,7 @@ class Scheduler:
         """The maintenance was called off, or nothing of yours is there any more."""
 
     def call_refused(self, driver: SchedulerDriver, call: str, reason: str) -> None:
-        """A call made no sense, and changed nothing; `call` is its type, as REQUEST."""
+        """A call (REQUEST, ...) made no sense, and changed nothing. It is logged, too."""
 
     def framework_message(
         self, driver: SchedulerDriver, agent_id: AgentId, executor_id: ExecutorId, data: bytes
@@ -86,4 +86,4 @@ class Scheduler:
         """An executor ended."""
 
     def error(self, driver: SchedulerDriver, message: str) -> None:
-        """The master refused the framework; the driver has stopped."""
+        """The master refused the framework; the driver has stopped. It is logged, too."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import grpc
 import pytest
+from structlog.testing import capture_logs
 
 from mezzo.election.detector import detector_for
 from mezzo.errors import BadConfig
@@ -147,9 +148,13 @@ def test_a_framework_that_was_removed_is_told_so(cluster: Cluster, master: Maste
     driver.stop()
     again = Recorder()
     info = replace(framework_info("test", user="nobody"), id=driver.framework_id)
-    late = cluster.driver(again, master.target, info)
-    assert "Framework has been removed" in again.until("error")
-    late.join()
+    with capture_logs() as logged:
+        late = cluster.driver(again, master.target, info)
+        assert "Framework has been removed" in again.until("error")
+        late.join()
+    # Whoever has not overridden `error` would see a driver that ends without a word.
+    (refused,) = [line for line in logged if line["event"] == "framework.refused"]
+    assert "Framework has been removed" in refused["reason"]
 
 
 def test_an_update_is_acknowledged_by_hand_if_the_scheduler_wants_so(

@@ -90,7 +90,7 @@ def test_an_app_that_exists_is_not_added_again(mezzo: Mezzo, marathon: FakeMarat
     result = mezzo("app", "add", "-", "--marathon", marathon.url, stdin='{"id": "/web"}')
     assert result.exit_code == 1
     assert (
-        "An app with id [/web] already exists.: change it with `mezzo app update`" in result.stderr
+        "An app with id [/web] already exists: change it with `mezzo app update`" in result.stderr
     )
 
 
