@@ -55,6 +55,7 @@ _LAUNCHES_AT_ONCE: Final = 8
 _STARTING_POLL_S: Final = 0.005
 _BOUND_EVERY_S: Final = 60.0
 _ENDED_WITHIN_S: Final = 10.0
+_STARTED_WITHIN_S: Final = 10.0  # a keeper says so, even on a busy machine
 _KEPT_MAX_BYTES: Final = 1 << 20
 _SHIM: Final = (sys.executable, "-I", "-S", shim.__file__)
 _Pid = Annotated[int, Meta(gt=1, le=INT32_MAX)]  # 0 and less would mean a group, or everybody
@@ -193,6 +194,11 @@ class ProcessRuntime:
             self._workers.tell(self._settle, event)
             return
         found = _look(folder)
+        if isinstance(found, _Absent) and child is not None:
+            # It has ended early, or hangs: a keeper's end before it knows of a program is no loss.
+            child.kill()
+            child.wait()
+            found = _look(folder)
         if isinstance(found, _Absent):
             text = f"the keeper of the task ended early with {child and child.wait()}"
             self._workers.tell(self._settle, LaunchFailed(spec.container_id, text))
@@ -228,7 +234,9 @@ class ProcessRuntime:
                 return
             if handle is not None:
                 os.close(handle)  # of a process that has the shim's former pid
-        self._settle(_how_it_ended(cid, self._run_root / cid))
+        if child is not None:
+            self._workers.run(_reap, child)
+        self._settle(self._end_of_keeper(cid))
 
     def _ended(self, cid: ContainerId) -> None:
         process = self._running.pop(cid)
@@ -237,15 +245,22 @@ class ProcessRuntime:
         self._kills.forget(cid)
         if process.child is not None:
             process.child.wait()
-        event = _how_it_ended(cid, self._run_root / cid)
-        if isinstance(event, ContainerLost) and shim.start_ticks(process.pid) == (
-            process.start_ticks
-        ):
+        self._report(self._end_of_keeper(cid, process))
+
+    def _end_of_keeper(
+        self, cid: ContainerId, process: _Process | None = None
+    ) -> ContainerExited | LaunchFailed | ContainerLost:
+        """What its keeper has left to say. process: what ran, if it is remembered."""
+        folder = self._run_root / cid
+        event = _how_it_ended(cid, folder)
+        if isinstance(event, ContainerLost):
             # Somebody has killed the keeper alone: nothing may run that nobody watches.
-            self._workers.run(shim.kill_session, process.pid)
-        if isinstance(event, ContainerLost) and self._cgroups is not None:
-            self._workers.run(self._end_group, cid)
-        self._report(event)
+            ran = process or _read(folder, "pid", _Alive)
+            if ran is not None and shim.start_ticks(ran.pid) == ran.start_ticks:
+                self._workers.run(shim.kill_session, ran.pid)
+            if self._cgroups is not None:
+                self._workers.run(self._end_group, cid)
+        return event
 
     def _end_group(self, cid: ContainerId) -> None:
         """In the pool. Mostly its keeper has done so."""
@@ -292,6 +307,10 @@ class ProcessRuntime:
         # agent that is not root can't end it, and would itself end over it, time and again.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, number)
+        if number is signal.SIGKILL:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                # A task of its keeper's user may have stopped it: it is to see the end.
+                signal.pidfd_send_signal(process.handle, signal.SIGCONT)
 
     def remove(self, container_id: ContainerId, sandbox: str) -> None:
         def work() -> None:
@@ -482,7 +501,7 @@ def _open_handle(pid: int) -> int | None:
 
 
 def _start_shim(folder: Path, task: dict[str, Any]) -> tuple[subprocess.Popen[bytes], bytes]:
-    """Start it and wait for what it says: STARTED, an error text, or nothing."""
+    """Start it and wait for what it says: STARTED, an error text, or nothing, for a while."""
     ready, said = os.pipe()
     try:
         child = subprocess.Popen(
@@ -507,7 +526,11 @@ def _start_shim(folder: Path, task: dict[str, Any]) -> tuple[subprocess.Popen[by
             child.stdin.close()
         except BrokenPipeError:
             pass  # it died at once: it will have said nothing
-        return child, pipe.read()
+        # It hangs with what it waits for (whoever knows users, a network's disk), or was stopped by
+        # its program. Others want to be launched meanwhile.
+        heard = select.select([pipe], [], [], _STARTED_WITHIN_S)[0]
+        # Once, and not to the end, which a stopped keeper never comes to.
+        return child, pipe.read1() if heard else b""
 
 
 def _start_beside(task: dict[str, Any]) -> subprocess.Popen[bytes]:

@@ -13,7 +13,8 @@ task outlives the program, and nothing leaves unseen. In RUN_DIR lies what an ag
 the task again:
 
 lock   held as long as this shim lives; the kernel lets go of it, whatever ends the shim
-pid    JSON: the shim's and the program's process ids, and when the latter started
+pid    JSON: the shim's and the program's process ids, and when the latter started; written before
+       the program's first instruction, so that none runs of which nobody knows
 exit   JSON: {"code": n}, {"signal": n} or {"error": text}; written whole or not at all
 
 Who holds no `lock` and finds neither `pid` nor `exit` knows that the task has never run. A second
@@ -43,6 +44,10 @@ PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 ALREADY_RAN = 3  # exit status of a second shim
 NOT_STARTED = 4  # exit status: the program could not be started
 ENDING_SIGNALS: "tuple[signal.Signals, ...]" = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# What Python, or the shell that has started the agent, may have left to be ignored. A program
+# would inherit that: `yes | head` would complain instead of ending.
+_IGNORED_SIGNALS = (*ENDING_SIGNALS, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)
+_GO = b"go"
 
 
 def write_whole(path: str, text: str) -> None:
@@ -283,18 +288,28 @@ def open_output(name: str, at: int) -> int:
     return output
 
 
-def spawn(task: "dict[str, Any]") -> int:
-    """Start the program; its pid once it is executing. Raises OSError if it can't be."""
+def heed_signals() -> None:
+    """As a program expects it at its start."""
+    for number in _IGNORED_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+
+
+def spawn(task: "dict[str, Any]", note: "Callable[[int], None]") -> int:
+    """Start the program; its pid once it is executing. Raises OSError if it can't be.
+
+    note: called with the pid before the first instruction of the program, which may end us with it.
+    """
     program, user, sandbox = task["program"], task["user"], task["sandbox"]
     failed, report = os.pipe()  # closed by a successful exec, else it brings the error
+    told, go = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
+            os.close(go)
             os.setsid()
             if task["cgroup"]:
                 _write(task["cgroup"] + "/cgroup.procs", "0")
-            for ending in ENDING_SIGNALS:
-                signal.signal(ending, signal.SIG_DFL)
+            heed_signals()
             os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
             if user:
                 become(user)
@@ -302,7 +317,8 @@ def spawn(task: "dict[str, Any]") -> int:
             for number, name in ((1, "stdout"), (2, "stderr")):
                 os.dup2(open_output(name, home), number)
             os.fchdir(home)
-            os.execvpe(program, task["argv"], task["env"])
+            if os.read(told, len(_GO)) == _GO:  # else there is nobody who would keep us
+                os.execvpe(program, task["argv"], task["env"])
         except KeyError:
             os.write(report, f"user {user!r} is unknown on this machine".encode("utf-8", "replace"))
         except OSError as error:
@@ -313,6 +329,13 @@ def spawn(task: "dict[str, Any]") -> int:
         finally:
             os._exit(127)
     os.close(report)
+    os.close(told)
+    note(pid)
+    try:  # noqa: SIM105 - contextlib takes too long to import
+        os.write(go, _GO)
+    except BrokenPipeError:
+        pass  # it has failed already
+    os.close(go)
     with open(failed, "rb") as pipe:
         message = pipe.read()
     if message:
@@ -337,16 +360,19 @@ def main(run_dir: str, ready: int) -> int:
     for ending in ENDING_SIGNALS:  # the task is stopped, not its keeper
         signal.signal(ending, signal.SIG_IGN)
     adopt_orphans()  # before there is one
+
+    def note(pid: int) -> None:
+        process = {"shim": os.getpid(), "pid": pid, "start_ticks": start_ticks(pid)}
+        write_whole(pid_file, json.dumps(process))
+
     try:
-        pid = spawn(task)
+        pid = spawn(task, note)
     except OSError as error:
         if task["cgroup"]:
             end_cgroup(task["cgroup"])
         write_whole(exit_file, json.dumps({"error": str(error)}))
         os.write(ready, str(error).encode())
         return NOT_STARTED
-    process = {"shim": os.getpid(), "pid": pid, "start_ticks": start_ticks(pid)}
-    write_whole(pid_file, json.dumps(process))
     try:  # noqa: SIM105 - contextlib takes too long to import
         os.write(ready, STARTED)
     except BrokenPipeError:
@@ -375,6 +401,7 @@ def beside() -> int:
     if pid == 0:
         try:
             os.setsid()
+            heed_signals()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
             if task["cgroup"]:
                 _write(task["cgroup"] + "/cgroup.procs", "0")

@@ -47,6 +47,7 @@ from tests.agent_harness import (
     alive,
     pids,
     proc_file,
+    unique,
     wait_until,
 )
 from tests.folders import open_the_way_to
@@ -314,6 +315,54 @@ def test_a_keeper_that_is_killed_is_noticed_and_nothing_is_left_behind(world: Wo
     failed = master.wait_state("t1", S.FAILED)
     assert failed.reason is Reason.EXECUTOR_TERMINATED
     wait_until("the program was killed, too", lambda: not alive(found["pid"]))
+
+
+def test_a_program_that_kills_its_keeper_at_once_fails_and_nothing_is_left_behind(
+    world: World,
+) -> None:
+    master, _ = world
+    mark = unique("left")
+    names = [f"t{number}" for number in range(8)]
+    for name in names:
+        master.run(task(name, f"kill -9 $PPID; exec sh -c 'sleep 1000; : {mark}'"))
+    for name in names:
+        master.wait_state(name, S.FAILED)
+    wait_until("no program is left", lambda: not any_with(mark))
+
+
+def test_programs_that_stop_their_keepers_hold_up_nobody_and_can_be_killed(world: World) -> None:
+    master, _ = world
+    names = [f"t{number}" for number in range(10)]  # more than are launched at a time
+    for name in names:
+        master.run(task(name, "kill -STOP $PPID; exec sleep 1000"))
+    master.run(task("other", "true"))
+    master.wait_state("other", S.FINISHED)
+    for name in names:
+        master.kill(name)
+    for name in names:
+        master.wait_state(name, S.KILLED)
+
+
+def test_a_program_and_its_check_ignore_no_signal(world: World) -> None:
+    """Python ignores some, of which a program knows nothing: `yes | head` would complain."""
+    master, agent = world
+    script = "grep -E '^Sig(Ign|Blk)' /proc/self/status"
+    check = HealthCheck(
+        type=HealthCheckType.COMMAND,
+        command=CommandInfo(f"[ -e seen ] || {{ {script} > see && mv see seen; }}"),
+        delay_seconds=0,
+        interval_seconds=0.1,
+    )
+    master.run(replace(task("t1", f"{script} > told; sleep 1000"), health_check=check))
+    master.wait_state("t1", S.RUNNING)
+    home = sandbox(agent, "t1")
+    wait_until("the check has told", (home / "seen").exists)
+    none = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"
+    assert [(home / name).read_text() for name in ("told", "seen")] == [none, none]
+
+
+def any_with(mark: str) -> bool:
+    return any(mark.encode() in proc_file(pid, "cmdline") for pid in pids())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="ONLY ROOT can be somebody else")
