@@ -182,6 +182,7 @@ def reregister(state: MasterState, step: Step, conn: ConnId, message: Reregister
     agent.standing = Standing.CONNECTED
     if new:
         state.allocator.add_agent(agent_id, _terms(agent), used_on(agent))
+        tasks.answer_late(state, step, agent)
     state.allocator.set_agent_active(agent_id, agent.active)
     step.to_agent(agent, AgentReregistered(agent_id, missing))
     if agent.drain is not None:

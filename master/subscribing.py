@@ -65,6 +65,7 @@ def subscribe(
         registered = False
         _take_over(state, step, framework, conn, call.framework_info)
     framework.conn = conn
+    framework.asked_for_all = False
     state.away.remove(framework.id)
     framework.recovered = False
     framework.deadline_s = None

@@ -296,8 +296,19 @@ def reconcile(state: MasterState, step: Step, framework: FrameworkEntry, call: R
         for task in call.tasks:
             reconcile_one(state, step, framework, task)
         return
+    framework.asked_for_all = True
     for entry in [*framework.tasks.values(), *framework.unreachable.values()]:
         step.to_framework(framework, Update(_last_sent(step, framework, entry)))
+
+
+def answer_late(state: MasterState, step: Step, agent: AgentEntry) -> None:
+    """An agent is back of which this leader knew no task: those who had asked for all of theirs are
+    told of the ones there. Else a framework that has itself failed over meanwhile hears of a task
+    that it does not know only when it asks again."""
+    for (framework_id, _), entry in agent.tasks.items():
+        framework = state.frameworks[framework_id]
+        if framework.asked_for_all and entry.state is not TaskState.STAGING:
+            step.to_framework(framework, Update(_last_sent(step, framework, entry)))
 
 
 def reconcile_one(

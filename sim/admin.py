@@ -137,7 +137,12 @@ class Admin(Watch):
 
     def _agent(self) -> AgentId | None:
         """One that was admitted and not marked gone; often one that is away."""
-        known = [agent_id for agent_id, record in self._records() if record.condition != "GONE"]
+        names = {agent.name for agent in self._agents}  # those of impostors are nobody's business
+        known = [
+            agent_id
+            for agent_id, record in self._records()
+            if record.condition != "GONE" and record.info.hostname in names
+        ]
         here = {agent.id: None for agent in self._agents if agent.process.up}
         away = [agent_id for agent_id in known if agent_id not in here]
         if away and self._world.chance(0.5):

@@ -58,7 +58,7 @@ class Drill:
             container.spec.task_id
             for agent in self._victims.agents
             for container in agent.machine.running()
-            if app_of(container.spec.task_id) not in (None, JOB)
+            if app_of(container.spec) not in (None, JOB)
         )
 
     def _agents(self, *, crash: bool) -> None:

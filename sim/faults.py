@@ -21,6 +21,7 @@ from .election import SESSION_S, Election
 from .frameworks import Kind, VirtualFramework
 from .marathons import VirtualMarathon
 from .masters import VirtualMaster
+from .moments import Moments
 from .network import Network, NetworkFaults
 from .process import DRIFT_MAX, Process
 from .world import World
@@ -121,7 +122,10 @@ class Faults:
             "drifting clocks": self._drifting_clocks,
         }
         self._always = {name: act for name, act in self._always.items() if world.chance(0.4)}
-        self.summary = [*sorted(self._kinds), *sorted(self._always)]
+        # After one fault soon another: who has not got over the first meets the second.
+        self._chain = world.between(0.1, 0.7) if world.chance(0.4) else 0.0
+        self._moments = Moments(world, network, world.rng.choice((0, 0, 1, 2, 4)))
+        self.summary = [*sorted(self._kinds), *sorted(self._always), *self._moments.summary]
 
     @property
     def last_s(self) -> float:
@@ -129,14 +133,16 @@ class Faults:
         return 250.0 if {"isolation", "suspend"} & set(self._kinds) else 60.0
 
     def start(self) -> None:
-        self._active = True
+        self._active = self._moments.active = True
+        for process in self._victims.processes:
+            process.moments = self._moments if self._moments.summary else None
         for act in self._always.values():
             act()
         self._next()
 
     def stop(self) -> None:
         """From now on nothing goes wrong, and what was wrong is mended. Clocks stay as they are."""
-        self._active = False
+        self._active = self._moments.active = False
         self._network.faults = NetworkFaults()
         self._network.heal()
         for disk in self._victims.disks:
@@ -159,7 +165,10 @@ class Faults:
             name = self._world.rng.choice(list(self._kinds))
             self._world.tell(f"fault: {name}")
             self._kinds[name]()
-        self._next()
+        if self._world.chance(self._chain):
+            self._world.after(self._world.between(0.0, 2.0), self._strike)
+        else:
+            self._next()
 
     # ---- what is always there, once drawn
 

@@ -234,7 +234,10 @@ class BatchCore(HoarderCore):
 
     def _update(self, status: TaskStatus, out: Output[Any]) -> None:
         assert self.conn is not None
-        if status.task_id not in self.tasks:
+        work = self.tasks.get(status.task_id)
+        if work is not None and status.agent_id not in (None, work.offer.agent_id):
+            return  # an agent speaks of what it was never given
+        if work is None:
             # To kill what is UNKNOWN would be answered by UNKNOWN, for ever.
             away = status.state in (TaskState.UNREACHABLE, TaskState.UNKNOWN)
             if not (status.state.terminal or away):
@@ -338,6 +341,7 @@ class Kind(StrEnum):
     UNIQUE = "unique"
     GLUTTON = "glutton"
     RESERVER = "reserver"
+    LIAR = "liar"
 
 
 class VirtualFramework:
@@ -402,6 +406,8 @@ class VirtualFramework:
                 return UniqueCore(self.name, self.role, 1, stored, ids)
             case Kind.RESERVER:
                 return ReserverCore(self.name, self.role, 1, stored, ids)
+            case Kind.LIAR:
+                raise AssertionError("a subclass makes it")
             case Kind.GLUTTON:
                 return GluttonCore(self.name, self.role, _ALL, stored, ids)
 

@@ -72,6 +72,8 @@ class VirtualMaster(Candidate):
         super().__init__(network, name, disk, election)
         self._observer = observe
         self.on_said: Callable[[VirtualMaster, Any], None] = NOBODY.master_said
+        self.on_step: Callable[[VirtualMaster, Any], None] = NOBODY.master_steps
+        self.on_told: Callable[[VirtualMaster, ToOperator], None] = _nobody_is_told
         self._config = config
         self._ends: dict[ConnId, End] = {}
         self._conns = 0
@@ -99,6 +101,9 @@ class VirtualMaster(Candidate):
         info = MasterInfo(id=f"m{epoch}-{IdSource(rng).uuid()[:8]}", ip=0, port=5050)
         return MasterCore(self._config(info), epoch, stored, rng)
 
+    def _about_to(self, event: Any) -> None:  # noqa: ANN401
+        self.on_step(self, event)
+
     def _observe(self, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
         self._observer(self, event, output)
 
@@ -109,6 +114,11 @@ class VirtualMaster(Candidate):
         self._replies.clear()
 
     # ---- streams
+
+    def peer(self, conn: ConnId) -> str | None:
+        """Who is at the other end of an open stream."""
+        end = self._ends.get(conn)
+        return None if end is None else end.peer.name
 
     def accept(self, stream: Stream) -> bool:
         if not self.process.up:
@@ -148,7 +158,9 @@ class VirtualMaster(Candidate):
                 reply = self._replies.pop(request, None)
                 if reply is not None:
                     reply(response)
-            case Publish() | ToOperator() | NoteIgnored() | NoteDenied() | NoteSetAside():
+            case ToOperator():
+                self.on_told(self, effect)
+            case Publish() | NoteIgnored() | NoteDenied() | NoteSetAside():
                 pass  # nobody watches
             case SetTimer() | CancelTimer():
                 raise AssertionError("the process sets timers itself")
@@ -160,3 +172,7 @@ class VirtualMaster(Candidate):
         if end is not None:
             self.on_said(self, message)
             end.send(ToClient(self.process.epoch, message))
+
+
+def _nobody_is_told(master: VirtualMaster, told: ToOperator) -> None:
+    """No operator has subscribed."""

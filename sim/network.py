@@ -47,6 +47,8 @@ class Network:
     def __init__(self, world: World) -> None:
         self.world = world
         self.faults = NetworkFaults()
+        # What every message has to pass, by its sender's name; None: it was refused.
+        self.door: Callable[[str, Any], Any] | None = None
         self._blocked: dict[tuple[str, str], int] = {}  # directed; how many partitions say so
         self._streams: dict[Stream, None] = {}  # with an open end, the oldest first
 
@@ -159,6 +161,10 @@ class Stream:
         network.opened(self)
 
     def send(self, sender: End, message: Any) -> None:  # noqa: ANN401
+        if self._network.door is not None:
+            message = self._network.door(sender.name, message)
+            if message is None:
+                return
         if self._broken:
             return  # nobody has noticed yet
         faults, world = self._network.faults, self._world

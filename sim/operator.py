@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from mezzo.agent.containerizer.base import ContainerSpec
 from mezzo.ids import TaskId
 from mezzo.marathon.app import App, PortDefinition, UnreachableStrategy, UpgradeStrategy
 from mezzo.marathon.messages import (
@@ -49,10 +50,9 @@ def apps_on(disk: Disk) -> dict[str, App]:
     return {app.id: app for app in found}
 
 
-def app_of(task_id: str) -> str | None:
-    """web.instance-<uuid>._app.1 is a task of /web; None: it is not Marathon's."""
-    name, dot, rest = task_id.partition(".")
-    return "/" + name.replace("_", "/") if dot and rest.startswith("instance-") else None
+def app_of(spec: ContainerSpec) -> str | None:
+    """Whose instance it is, as Marathon tells it; None: it is none of Marathon's."""
+    return dict(spec.env).get("MARATHON_APP_ID")
 
 
 class Operator:

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, cast
 
 from structlog.typing import FilteringBoundLogger
 
-from mezzo.core import Core, Instant, Output
+from mezzo.core import Core, Instant, Output, Write
 from mezzo.errors import Fenced, StoreError, StoreUnavailable
 from mezzo.runtime import Runtime
 from mezzo.store.memory import MemoryDisk, MemoryStore
 
 from .disk import Disk, DiskFaults
 from .loop import VirtualClock, VirtualLoop
+from .moments import Moments, kind_of
 from .watch import Broken
 from .world import START_WALL_S, World
 
@@ -37,7 +38,8 @@ class Process:
     """One daemon. `build(epoch, stored, rng)` makes the core of a term; `perform` its effects.
 
     on_start: its core is about to get its first event. on_end(why): it ended, by itself (fenced,
-    store gone) or by a crash; it may be started again. observe(event, output): every step.
+    store gone) or by a crash; it may be started again. observe(event, output): every step;
+    about_to(event): before it.
     on_commit(process, epoch): writes of that term have become durable.
     """
 
@@ -53,6 +55,7 @@ class Process:
         on_end: Callable[[str], None],
         observe: Callable[[Any, Output[Any]], None],
         counts_sleep: bool = False,
+        about_to: Callable[[Any], None] | None = None,
     ) -> None:
         """`counts_sleep`: whether its monotonic clock goes on while its machine is suspended."""
         self.world = world
@@ -69,10 +72,11 @@ class Process:
         self._on_start = on_start
         self._on_end = on_end
         self._observe = observe
+        self._about_to = about_to
         self._counts_sleep = counts_sleep
         self._life = 0  # counts starts: what an earlier life had scheduled is void
         self._mono_offset_s = 0.0
-        self._store = MemoryStore(disk)
+        self._store = _Store(disk)
         self._loop: VirtualLoop | None = None
         self._runtime: Runtime[Any] | None = None
         self._run: Coroutine[Any, Any, None] | None = None
@@ -81,10 +85,16 @@ class Process:
         self._awake_since_s = 0.0
         self._held_in: int | None = None
         self._doomed_in: int | None = None  # at so many more writes and effects it is killed
+        self.moments: Moments | None = None
 
     @property
     def up(self) -> bool:
         return self.core is not None
+
+    @property
+    def leads(self) -> bool:
+        """Up, and nobody has come after it."""
+        return self.up and self.epoch == self.disk.epoch
 
     @property
     def awake_for_s(self) -> float:
@@ -108,7 +118,7 @@ class Process:
         self._doomed_in = self._held_in = None
         self._in_doubt = self._fenced = False
         self._awake_since_s = world.now_s
-        self._store = MemoryStore(self.disk)
+        self._store = _Store(self.disk)
         self._later(self._latency_s(), self._open_term, first, token)
 
     def _open_term(self, first: Any, token: str | None) -> None:  # noqa: ANN401
@@ -245,7 +255,15 @@ class Process:
             raise Broken(f"promise 5: {self.name} knows that it is deposed, but does {effect}")
         life = self._life
         self._point()
-        self._perform(effect)
+        if self.moments is None:
+            self._perform(effect)
+        else:
+            kind = kind_of(effect)
+            self.moments.met(self, kind, before=True)
+            if life == self._life:
+                self._perform(effect)
+            if life == self._life:
+                self.moments.met(self, kind, before=False)
         if life != self._life:
             raise Killed
         if self._held_in is not None:
@@ -296,6 +314,10 @@ class Process:
         else:
             if disk is self.disk:  # else that one was thrown away
                 self.on_commit(self, epoch)
+            if self.moments is not None and not dead:
+                for kind in self._store.kinds:
+                    self.moments.met(self, f"write {kind}", before=False)
+                dead = life != self._life
             if self.world.chance(self._faults.answer_lost):
                 error = StoreUnavailable("the answer of the simulated store was lost")
         if not dead:
@@ -316,6 +338,18 @@ class Process:
             action(*args)
 
 
+class _Store(MemoryStore):
+    """Knows what it was given last: the kinds of its keys."""
+
+    def __init__(self, disk: MemoryDisk) -> None:
+        super().__init__(disk)
+        self.kinds: tuple[str, ...] = ()
+
+    def commit(self, writes: Sequence[Write]) -> None:
+        super().commit(writes)
+        self.kinds = tuple(dict.fromkeys(write.key.partition("/")[0] for write in writes))
+
+
 def _unheard(process: Process, epoch: int) -> None:
     """Nobody wants to know."""
 
@@ -332,6 +366,8 @@ class _Observed:
     def step(self, event: Any, now: Instant) -> Output[Any]:  # noqa: ANN401
         process = self._process
         process.world.steps += 1
+        if process._about_to is not None:
+            process._about_to(event)
         output = self._core.step(event, now)
         process._observe(event, output)
         return output

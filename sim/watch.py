@@ -21,6 +21,9 @@ class Watch:
     Whoever finds something wrong raises `Broken`.
     """
 
+    def master_steps(self, master: VirtualMaster, event: Any) -> None:  # noqa: ANN401
+        """It is about to."""
+
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
         """Before what the step wants written and done is written and done."""
 
@@ -92,6 +95,7 @@ class Watchers(Watch):
                 if getattr(type(watcher), name) is not getattr(Watch, name)
             ]
 
+        self._steps = of("master_steps")
         self._master = of("master_stepped")
         self._agent = of("agent_stepped")
         self._marathon = of("marathon_stepped")
@@ -104,6 +108,10 @@ class Watchers(Watch):
         self._ended = of("container_ended")
         self._woke = of("machine_woke")
         self._wrong = of("wrong")
+
+    def master_steps(self, master: VirtualMaster, event: Any) -> None:  # noqa: ANN401
+        for look in self._steps:
+            look(master, event)
 
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
         for look in self._master:

@@ -221,13 +221,11 @@ def updated(task: Task, status: TaskStatus, state: TaskState) -> Task:
     if statuses and statuses[-1].state == status.state:
         statuses = statuses[:-1]
     bare = status if status.data is None else replace(status, data=None)
-    return replace(
-        task,
-        state=state,
-        status_update_state=status.state,
-        status_update_uuid=status.uuid,
-        statuses=(*statuses, bare),
-    )
+    seen = replace(task, state=state, statuses=(*statuses, bare))
+    told = task.status_update_state
+    if told is not None and told.terminal and not status.state.terminal:
+        return seen  # one that came late: what is awaited is the end's acknowledgement
+    return replace(seen, status_update_state=status.state, status_update_uuid=status.uuid)
 
 
 def _key(task: Task) -> TaskKey:

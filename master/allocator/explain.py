@@ -228,7 +228,7 @@ def _offered_to_others(
             since_s = books.offered_s[(other, agent)]
             yield Objection(
                 Veto.OFFERED,
-                str(agent.view(client.role, client.terms, agent.total)),
+                str(agent.view(client.role, client.terms, agent.total)) or "nothing of this agent",
                 f"{resources} offered to {_who(other)} for {now_s - since_s:.1f} s",
                 "it has to answer its offer",
             )

@@ -113,8 +113,9 @@ def the_store_takes_writes_of_old_terms(original: Any) -> Any:
 @mutant("kernel", MemoryStore, "open_term")
 def a_new_term_has_the_old_epoch(original: Any) -> Any:
     def open_term(self: Any, token: str | None = None, *, at_least: int = 1) -> int:
+        before = self._disk.epoch
         original(self, token, at_least=at_least)
-        epoch = self._epoch = self._disk.epoch = max(1, self._disk.epoch - 1)
+        epoch = self._epoch = self._disk.epoch = max(1, before)
         return int(epoch)
 
     return open_term

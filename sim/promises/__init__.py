@@ -11,11 +11,15 @@ from .p5_fencing import TheDeposedChangeNothing
 from .p7_limits import LimitsAreKept
 from .p7_no_starvation import NobodyStarves
 from .p8_explanations import EveryNoIsExplained
+from .p9_no_input_hurts import NoInputHurts
+from .p10_nobody_speaks_for_others import NobodySpeaksForOthers
 
 __all__ = [
     "EndsAreToldOnce",
     "EveryNoIsExplained",
     "LimitsAreKept",
+    "NoInputHurts",
+    "NobodySpeaksForOthers",
     "NobodyStarves",
     "NothingPromisedTwice",
     "NothingRunsTwice",

@@ -36,7 +36,11 @@ class WhatWasSeenIsDurable(Watch):
         if isinstance(message, Subscribed):
             key = f"framework/{message.framework_id}"
         elif isinstance(message, AgentRegistered):
-            key = f"agent/{message.agent_id}"
+            core = master.core
+            assert core is not None
+            # One may leave again before it hears that it was admitted.
+            if message.agent_id in core.state.agents:
+                key = f"agent/{message.agent_id}"
         # A deposed master's word is in its own, older state; it carries an old epoch.
         deposed = master.process.epoch != self._master_disk.epoch
         if key is not None and not deposed and key not in self._master_disk.data:
@@ -62,7 +66,10 @@ class WhatWasSeenIsDurable(Watch):
     def marathon_stepped(self, marathon: VirtualMarathon, event: Any, output: Any) -> None:  # noqa: ANN401
         if isinstance(event, MasterEvent) and isinstance(event.event, Update):
             status = event.event.status
-            if status.uuid is not None and status.state.terminal:
+            record = stored_instance(marathon.process.disk, status.task_id)
+            # An agent may speak of what was launched on another one: that is no end.
+            own = record is None or status.agent_id in (None, record.agent_id)
+            if own and status.uuid is not None and status.state.terminal:
                 self._ends[status.uuid] = status.task_id
 
     def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:  # noqa: ANN401

@@ -7,11 +7,12 @@ as drained nothing runs. And nobody drains or ends anything that no operator has
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from mezzo.agent.events import MasterSaid
 from mezzo.core import Output, Put
-from mezzo.ids import AgentId
+from mezzo.ids import AgentId, FrameworkId
 from mezzo.master.events import Started, ToFramework
 from mezzo.master.records import AgentRecord
 from mezzo.messages.agent import (
@@ -32,9 +33,15 @@ from ..watch import Broken, Watch
 
 
 class OperatorsAreObeyed(Watch):
-    def __init__(self, admin: Admin, agents: dict[str, VirtualAgent]) -> None:
-        """agents: by hostname."""
+    def __init__(
+        self,
+        admin: Admin,
+        agents: dict[str, VirtualAgent],
+        fickle: Container[FrameworkId] = (),
+    ) -> None:
+        """agents: by hostname. fickle: frameworks that may end at any time by their own will."""
         self._admin = admin
+        self._fickle = fickle
         self._agents = agents
 
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
@@ -72,7 +79,9 @@ class OperatorsAreObeyed(Watch):
     def _stored(self, agent_id: AgentId, value: bytes) -> None:
         record = decode(AgentRecord, value)
         drained = record.drain is not None and record.drain.state is DrainState.DRAINED
-        agent = self._agents[record.info.hostname]
+        agent = self._agents.get(record.info.hostname)
+        if agent is None:
+            return  # an impostor's, about which nobody has a wish
         running = [container.spec.task_id for container in agent.machine.running()]
         if drained and agent.id == agent_id and running:
             raise Broken(f"operators: {agent.name} counts as drained, but runs {running}")
@@ -95,6 +104,6 @@ class OperatorsAreObeyed(Watch):
         elif isinstance(message, ShutdownAgent):
             asked = core.view().agent_id in admin.asked_away or agent.name in admin.asked_away
         elif isinstance(message, ShutdownFramework):
-            asked = message.framework_id in admin.torn
+            asked = message.framework_id in admin.torn or message.framework_id in self._fickle
         if not asked:
             raise Broken(f"operators: {agent.name} is told {message}, which nobody has asked for")

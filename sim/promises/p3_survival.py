@@ -10,17 +10,19 @@ when that is so.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any, Final
 
 from mezzo.agent.containerizer.base import ContainerStarted
 from mezzo.agent.events import KillContainer, MasterDown, MasterSaid
 from mezzo.core import Output
-from mezzo.ids import ContainerId, TaskId
+from mezzo.ids import ContainerId, FrameworkId, TaskId
 from mezzo.messages.agent import DrainAgent, ShutdownAgent, ShutdownFramework
 from mezzo.messages.scheduler import Kill
 
 from ..agents import VirtualAgent
-from ..containers import Container, Ending, Machine
+from ..containers import Container as Running
+from ..containers import Ending, Machine
 from ..frameworks import VirtualFramework
 from ..marathons import VirtualMarathon
 from ..operator import JOB, app_of
@@ -30,7 +32,9 @@ _INACCURATE_S: Final = 1.0  # clocks drift, and a renewal takes a moment
 
 
 class WhatRunsRunsOn(Watch):
-    def __init__(self) -> None:
+    def __init__(self, careless: Container[FrameworkId] = ()) -> None:
+        """careless: frameworks whose tasks may be bound to end early, by whatever they hold."""
+        self._careless = careless
         self._asked: dict[TaskId, None] = {}  # their frameworks want them dead
         self.quiet = False  # nothing may end now but what ends by itself
         self.calm = False  # nor may any stream
@@ -73,14 +77,15 @@ class WhatRunsRunsOn(Watch):
         if isinstance(call, Kill):
             self._asked[call.task_id] = None
 
-    def container_ended(self, machine: Machine, container: Container, ending: Ending) -> None:
+    def container_ended(self, machine: Machine, container: Running, ending: Ending) -> None:
         task_id = container.spec.task_id
         if ending is Ending.REMOVAL:
             raise Broken(f"promise 3: {task_id} was removed from {machine.name} while it ran")
         leased = container.spec.lease_s is not None
         if ending is Ending.LEASE and not leased:
             raise Broken(f"promise 3: {task_id} has no lease, but ended for it")
-        if ending is Ending.KILL and task_id not in self._asked and not leased:
+        bound = leased or container.spec.framework_id in self._careless
+        if ending is Ending.KILL and task_id not in self._asked and not bound:
             raise Broken(f"promise 3: {machine.name} killed {task_id}, which nobody asked for")
-        if self.quiet and ending is not Ending.EXIT and app_of(task_id) != JOB:
+        if self.quiet and ending is not Ending.EXIT and app_of(container.spec) != JOB:
             raise Broken(f"promise 3: {task_id} on {machine.name}: {ending}, in a quiet time")

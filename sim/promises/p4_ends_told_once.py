@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, Final
 
 from mezzo.agent.core import AgentCore
@@ -36,7 +36,14 @@ _DURABLE_S: Final = 0.5  # an agent's disk is its own, and takes far less
 
 
 class EndsAreToldOnce(Watch):
-    def __init__(self, world: World, agents: Sequence[VirtualAgent]) -> None:
+    def __init__(
+        self,
+        world: World,
+        agents: Sequence[VirtualAgent],
+        careless: Container[FrameworkId] = (),
+    ) -> None:
+        """careless: frameworks that give an id again, so that there is more than one end of it."""
+        self._careless = careless
         self._world = world
         self._agents = agents
         # Ends of which agents were told that their frameworks have them: when, and to which life.
@@ -90,12 +97,14 @@ class EndsAreToldOnce(Watch):
 
     def _told(self, agent: VirtualAgent, core: AgentCore, message: StatusUpdate) -> None:
         status = message.status
-        if (message.framework_id, status.task_id) in self._over:
+        key = (message.framework_id, status.task_id)
+        if key in self._over and message.framework_id not in self._careless:
             raise Broken(f"promise 4: {status.task_id} was acknowledged, but is told again")
         if not status.state.terminal or status.uuid is None:
             return
         for container in agent.machine.running():
-            if container.spec.task_id == status.task_id:
+            key = (container.spec.framework_id, container.spec.task_id)
+            if key == (message.framework_id, status.task_id):
                 raise Broken(
                     f"promise 4: {agent.name} tells {status.state} of {status.task_id}, which runs"
                 )

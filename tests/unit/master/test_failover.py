@@ -273,3 +273,21 @@ def test_what_has_not_come_back_in_its_time_is_unknown(world: World) -> None:
     assert framework.reconcile(("t1", lost)) == []
     world.advance(world.core.state.config.agent_reregister_timeout_s + 1)
     assert [status.state for status in framework.reconcile(("t1", lost))] == [S.UNKNOWN]
+
+
+def test_who_asked_for_all_is_told_of_the_tasks_of_agents_that_come_later(world: World) -> None:
+    """A framework that failed over itself meanwhile may not know them: it would let them run."""
+    early, late = world.agent(), world.agent()
+    framework = world.framework()
+    for number, agent in enumerate((early, late)):
+        agent.update(framework.launch(f"t{number}", agent=agent), framework.id, S.RUNNING)
+    framework.updates()
+    world.restart()
+    framework.subscribe()
+    early.reregister()
+    assert [status.task_id for status in framework.reconcile()] == ["t0"]
+    late.reregister()
+    assert [(s.task_id, s.state, s.uuid) for s in framework.updates()] == [("t1", S.RUNNING, None)]
+    late.disconnect()
+    late.reregister()
+    assert framework.updates() == []

@@ -217,7 +217,7 @@ def test_the_numbers_of_records_that_are_set_aside_are_a_metric() -> None:
 
 
 @pytest.mark.parametrize("place", [("info", "resources"), ("info", "attributes"), ("info",)])
-@pytest.mark.parametrize("odd", ODD, ids=repr)
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: type(odd).__name__)
 def test_an_agent_of_odd_resources_is_set_aside_alone(odd: Any, place: tuple[str, ...]) -> None:
     world = World(stored=STORED)
     (agent_id, *_) = world.core.state.agents

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mezzo.ids import ConnId, ExecutorId
@@ -311,6 +311,7 @@ def test_of_too_many_streams_the_oldest_ends() -> None:
 
 
 @settings(max_examples=150)
+@example(choices=[2, 15, 14, 3], buffer=1)  # an update that comes after the end
 @given(st.lists(st.integers(0, 16), max_size=25), st.integers(1, 6))
 def test_a_follower_knows_what_a_newcomer_is_told(choices: list[int], buffer: int) -> None:
     """Whatever happens and whenever its stream breaks: the same as a snapshot taken now."""

@@ -1,0 +1,137 @@
+"""An agent that speaks for others: of their tasks, in their frameworks' names, and out of turn.
+
+What it has nobody wants: all is reserved to the liars' role. It never claims to be on the machine
+of an honest agent: without identities that would be as good as being there.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any, Final, get_args
+
+from mezzo.ids import AgentId, ConnId
+from mezzo.messages import agent as m
+from mezzo.model import AgentInfo, Task, TaskStatus
+from mezzo.record import replace
+from mezzo.resources import Reservation, Resources
+from mezzo.states import TaskState
+
+from ..client import Client, Server
+from ..masters import FromAgent, ToClient
+from ..network import Network
+from .frameworks import ROLE
+from .gossip import Gossip
+from .wild import Wild
+
+_HAS: Final = Resources.parse(f"cpus({ROLE}):2; mem({ROLE}):512")
+_KINDS: Final = get_args(m.AgentMessage)
+
+
+class Impostor:
+    """It has no core: what it says next depends on nothing that it said before."""
+
+    def __init__(
+        self,
+        network: Network,
+        name: str,
+        find: Callable[[str], Server | None],
+        gossip: Gossip,
+        rng: random.Random,
+    ) -> None:
+        self.name = name
+        self._world = network.world
+        self._rng = rng
+        self._gossip = gossip
+        self._wild = Wild(rng, gossip)
+        self._id: AgentId | None = None
+        self._conn: ConnId | None = None
+        self._said: list[Any] = []
+        self.client = Client(
+            network,
+            name,
+            find,
+            on_up=self._up,
+            on_message=self._received,
+            on_down=self._down,
+            repeatable=lambda message: 0.0,
+        )
+
+    def start(self) -> None:
+        self.client.start()
+        self._world.after(1.0, self._act)
+
+    def _up(self, conn: ConnId) -> None:
+        self._conn = conn
+        self._say(self._register())
+
+    def _down(self, conn: ConnId) -> None:
+        if conn == self._conn:
+            self._conn = None
+
+    def _received(self, conn: ConnId, message: ToClient) -> None:
+        match message.message:
+            case m.AgentRegistered(agent_id=agent_id):
+                self._id = agent_id
+            case m.Ping(number=number) if self._rng.random() < 0.7:
+                self._say(m.Pong(number))
+            case m.ShutdownAgent():
+                self._id = None  # it comes again, as if nothing had been
+
+    def _act(self) -> None:
+        if self._conn is not None:
+            for _ in range(self._rng.randint(1, 3)):
+                self._say(self._tamed(self._lie()))
+        self._world.after(self._rng.uniform(0.3, 6.0), self._act)
+
+    def _say(self, message: m.AgentMessage) -> None:
+        if self._conn is not None:
+            self._said = [*self._said[-20:], message]
+            self.client.send(self._conn, FromAgent(message))
+
+    # ---- what it says
+
+    def _register(self) -> m.AgentMessage:
+        info = AgentInfo(self.name, resources=_HAS, id=self._id)
+        if self._id is None:
+            return m.RegisterAgent(info, "1.11.0", "boot")
+        return m.ReregisterAgent(info, "1.11.0", "boot")
+
+    def _lie(self) -> Any:  # noqa: ANN401 - an agent's message
+        rng, heard = self._rng, self._gossip.any(self._gossip.said)
+        match rng.randrange(6):
+            case 0 | 1 if self._gossip.tasks:
+                return self._status(rng.choice(self._gossip.tasks))
+            case 2 | 3 if heard is not None:
+                return heard if rng.random() < 0.4 else self._wild.mutated(heard)
+            case 4 if self._said:
+                return rng.choice(self._said)
+            case _:
+                return self._wild.record(rng.choice(_KINDS))
+
+    def _status(self, task: Task) -> m.AgentMessage:
+        """An end, most often, of a task that runs on another agent."""
+        rng = self._rng
+        state = rng.choice((TaskState.FAILED, TaskState.KILLED, TaskState.RUNNING, TaskState.GONE))
+        agent_id = rng.choice((task.agent_id, self._id, None))
+        status = TaskStatus(task.task_id, state, agent_id=agent_id, uuid=rng.randbytes(16))
+        if rng.random() < 0.3:
+            status = self._wild.mutated(status)
+        return m.StatusUpdate(task.framework_id, status, rng.choice((state, TaskState.RUNNING)))
+
+    def _tamed(self, message: Any) -> m.AgentMessage:  # noqa: ANN401
+        """Whatever it says of itself, it is of its own machine, and nobody's taste."""
+        tamed: m.AgentMessage = message
+        if isinstance(tamed, m.RegisterAgent | m.ReregisterAgent):
+            info = replace(
+                tamed.info, hostname=self.name, resources=_unwanted(tamed.info.resources)
+            )
+            return replace(tamed, info=info)
+        return tamed
+
+
+def _unwanted(resources: Resources) -> Resources:
+    reserved = (Reservation("STATIC", ROLE),)
+    return Resources(
+        {kind._replace(reservations=reserved): value for kind, value in resources.items()}
+    )

@@ -1,0 +1,116 @@
+"""Which hostile actors a run has, and when they act."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from mezzo.ids import FrameworkId
+
+from ..client import Server
+from ..disk import Disk
+from ..marathons import VirtualMarathon
+from ..masters import VirtualMaster
+from ..network import Network
+from ..promises import NobodySpeaksForOthers, NoInputHurts
+from ..watch import Watch
+from . import door
+from .agents import Impostor
+from .frameworks import VirtualLiar
+from .gossip import Gossip
+from .people import Meddlers, OddApps
+
+_LIARS_MAX: Final = 2
+
+
+class Cast:
+    """Of half of all runs: their numbers come from the seed, and all that they do from a generator
+    of their own.
+
+    summary: who is there, in words. framework_ids: under which liars have subscribed so far: any of
+    these may be removed at any time, and gives its tasks ids that it has given before.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        watch: Watch,
+        find: Callable[[str], Server | None],
+        marathon_disk: Disk,
+        role: str,
+        *,
+        hostile: bool,
+    ) -> None:
+        """role: Marathon's."""
+        world = self._world = network.world
+        rng = self._rng = random.Random(world.rng.getrandbits(64))
+        gossip = self.gossip = Gossip(rng)
+        self._network = network
+        self.framework_ids: dict[FrameworkId, None] = {}
+        self._marathon_disk = marathon_disk
+        self._role = role
+        self.hostile = hostile
+        liars = rng.randint(0, _LIARS_MAX) if hostile else 0
+        self.frameworks = [
+            VirtualLiar(network, f"liar{i}", watch, find, gossip, self._subscribed)
+            for i in range(liars)
+        ]
+        impostors = int(hostile and rng.random() < 0.6)
+        self.agents = [
+            Impostor(network, f"impostor{i}", find, gossip, rng) for i in range(impostors)
+        ]
+        self._odd = hostile and rng.random() < 0.6
+        self._meddling = hostile and rng.random() < 0.5
+        self._people: list[OddApps | Meddlers] = []
+        self._liars = [each.name for each in self.frameworks]
+        self._liars += [each.name for each in self.agents]
+        self.summary = [
+            *self._liars,
+            *(["odd apps"] if self._odd else []),
+            *(["meddlers"] if self._meddling else []),
+        ]
+
+    def watchers(
+        self, masters: Sequence[VirtualMaster], marathons: Sequence[VirtualMarathon]
+    ) -> list[Watch]:
+        """Who has to see everything from the beginning on. Raises Broken what they find."""
+        if not self.hostile:
+            return []
+        liars = self._liars
+        self._network.door = _Door(liars)
+        watchers: list[Watch] = [self.gossip, NoInputHurts(masters), NobodySpeaksForOthers(liars)]
+        if self._odd:
+            odd = OddApps(
+                self._world, marathons, self._marathon_disk, self._role, self.gossip, self._rng
+            )
+            self._people.append(odd)
+            watchers.append(odd)
+        if self._meddling:
+            self._people.append(Meddlers(self._world, masters, self._rng))
+        return watchers
+
+    def _subscribed(self, framework_id: FrameworkId) -> None:
+        self.framework_ids[framework_id] = None
+
+    def start(self) -> None:
+        """The frameworks are started with the others."""
+        for impostor in self.agents:
+            impostor.start()
+        for people in self._people:
+            people.start()
+
+    def stop(self) -> None:
+        """Who lies goes on lying, but takes nothing any more."""
+        for people in self._people:
+            people.stop()
+        for framework in self.frameworks:
+            framework.tire()
+
+
+class _Door:
+    def __init__(self, liars: Sequence[str]) -> None:
+        self._liars = frozenset(liars)
+
+    def __call__(self, sender: str, message: Any) -> Any:  # noqa: ANN401
+        return door.passes(sender, message, honest=sender not in self._liars)

@@ -1,0 +1,48 @@
+"""The real wire between virtual processes: every message becomes bytes, and what it was again.
+
+What a liar says may be refused there, and never arrives then. Whatever a daemon sends has to pass:
+it came in by a door that should have seen to it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from mezzo.errors import BadRequest, Unencodable
+from mezzo.messages.scheduler import Event
+from mezzo.wire import passage
+
+from ..masters import FromAgent, FromFramework, ToClient
+from ..watch import Broken
+
+
+def passes(sender: str, message: Any, *, honest: bool) -> Any:  # noqa: ANN401 - what is sent
+    """The message as it arrives; None: it was refused. Raises Broken if an honest one was."""
+    try:
+        found = _through(message)
+    except (BadRequest, Unencodable) as refused:
+        if honest:
+            kind = type(getattr(message, "message", message)).__name__
+            raise Broken(
+                f"promise 9: {sender} sends a {kind} that the wire refuses: {refused}"
+            ) from refused
+        return None
+    if found is None and honest:
+        raise Broken(f"promise 9: the wire loses what {sender} sends: {type(message).__name__}")
+    return found
+
+
+def _through(message: Any) -> Any:  # noqa: ANN401
+    match message:
+        case FromFramework(framework_id=framework_id, call=call):
+            return FromFramework(*passage.call(call, framework_id))
+        case FromAgent(message=said):
+            read = passage.agent_message(said)
+            return None if read is None else FromAgent(read)
+        case ToClient(epoch=epoch, message=told) if isinstance(told, get_args(Event)):
+            known = passage.event(told, epoch)
+            return None if known is None else ToClient(*known)
+        case ToClient(epoch=epoch, message=told):
+            obeyed = passage.master_message(told, epoch)
+            return None if obeyed is None else ToClient(epoch, obeyed)
+    return message

@@ -1,0 +1,220 @@
+"""A framework that says whatever comes to its mind, in the name of whoever comes to its mind.
+
+It takes part as any other: it subscribes in a role of its own, is offered something, and launches
+short tasks. Everything else that it says is a lie, an error, a repetition, or late. Who it is it
+says truly: without identities a stolen id is as good as an own one.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, Final, get_args
+
+from mezzo.core import Instant, Output, SetTimer
+from mezzo.ids import ConnId, FrameworkId, OfferId, TaskId
+from mezzo.messages import scheduler as m
+from mezzo.model import CommandInfo, Filters, FrameworkInfo, Offer, TaskInfo, TaskStatus
+from mezzo.operations import Launch, LaunchGroup, Reserve
+from mezzo.record import replace
+
+from ..client import Server
+from ..frameworks import HoarderCore, Kind, Say, VirtualFramework
+from ..masters import FromFramework, ToClient
+from ..network import Network
+from ..watch import Watch
+from .gossip import Gossip
+from .wild import Wild
+
+ROLE: Final = "liars"
+_CALLS: Final = get_args(m.Call)
+_FILTERS: Final = Filters(refuse_seconds=1.0)
+_MORE: Final = "lie"
+
+
+class VirtualLiar(VirtualFramework):
+    """Of its calls those are told of that may have an effect: about its own tasks."""
+
+    def __init__(
+        self,
+        network: Network,
+        name: str,
+        watch: Watch,
+        find: Callable[[str], Server | None],
+        gossip: Gossip,
+        subscribed: Callable[[FrameworkId], None],
+    ) -> None:
+        """subscribed: gets each id under which it does."""
+        super().__init__(network, name, ROLE, Kind.LIAR, watch, find)
+        self._gossip = gossip
+        self._subscribed = subscribed
+        self._tired = False
+
+    def tire(self) -> None:
+        """See `LiarCore.tired`."""
+        self._tired = True
+        if isinstance(self.core, LiarCore):
+            self.core.tired = True
+
+    def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> LiarCore:
+        del epoch
+        return LiarCore(self.name, stored, rng, self._gossip, tired=self._tired)
+
+    def _received(self, conn: ConnId, message: ToClient) -> None:
+        if isinstance(message.message, m.Subscribed):
+            self._subscribed(message.message.framework_id)
+        super()._received(conn, message)
+
+    def _perform(self, effect: Say) -> None:
+        core, call = self.core, effect.call
+        assert isinstance(core, LiarCore)
+        if core.may(call):
+            self._watch.called(self, call)
+        framework_id = core.framework_id
+        if isinstance(call, m.Subscribe):
+            framework_id = call.framework_info.id
+        self.client.send(effect.conn, FromFramework(framework_id, call))
+
+
+class LiarCore(HoarderCore):
+    """tired: from now on it takes nothing any more, and acknowledges what it is told; but it goes
+    on lying."""
+
+    def __init__(
+        self,
+        name: str,
+        stored: Mapping[str, bytes],
+        rng: random.Random,
+        gossip: Gossip,
+        *,
+        tired: bool,
+    ) -> None:
+        super().__init__(name, ROLE, stored)
+        self._name = name
+        self._rng = rng
+        self._gossip = gossip
+        self._wild = Wild(rng, gossip)
+        self._offers: dict[OfferId, Offer] = {}  # every one that it ever had, used or not
+        self._tasks: list[TaskId] = []
+        self._updates: dict[bytes, None] = {}  # that it was told
+        self._calls: list[m.Call] = []
+        self.tired = tired
+
+    def may(self, call: m.Call) -> bool:
+        """Is it about what is its own?"""
+        match call:
+            case m.Kill(task_id=task_id):
+                return task_id.startswith(self._name)
+            case m.Acknowledge(uuid=uuid):
+                return uuid in self._updates
+        return False
+
+    # ---- what it hears
+
+    def _said(self, event: m.Event, now: Instant, out: Output[Any]) -> None:
+        if isinstance(event, m.Error):
+            if "removed" in event.message:
+                self._begin_anew(out)
+            return  # whatever it is: it was asked for
+        super()._said(event, now, out)
+
+    def _subscribed(self, out: Output[Any]) -> None:
+        self._offers.clear()
+
+    def _offer(self, offer: Offer, now: Instant, out: Output[Any]) -> None:
+        self._offers[offer.id] = offer
+        if self.tired:
+            self._say(m.Decline((offer.id,), _FILTERS), out)
+
+    def _update(self, status: TaskStatus, out: Output[Any]) -> None:
+        if status.uuid is not None:
+            self._updates[status.uuid] = None
+        honest = self.tired or self._rng.random() < 0.5
+        if honest and status.uuid is not None and status.agent_id is not None:
+            self._say(m.Acknowledge(status.agent_id, status.task_id, status.uuid), out)
+
+    def _time(self, now: Instant, out: Output[Any]) -> None:
+        if self.conn is not None:
+            for _ in range(self._rng.randint(1, 3)):
+                self._say(self._tamed(self._lie()), out)
+        out.effects.append(SetTimer(_MORE, now.mono_s + self._rng.uniform(0.3, 6.0)))
+
+    def _say(self, call: m.Call | None, out: Output[Any]) -> None:
+        if call is not None and self.conn is not None:
+            self._calls = [*self._calls[-20:], call]
+            out.effects.append(Say(self.conn, call))
+
+    # ---- what it says
+
+    def _lie(self) -> m.Call:
+        rng, heard = self._rng, self._gossip.any(self._gossip.calls)
+        match rng.randrange(6):
+            case 0 | 1 if self._offers:
+                return self._accept()
+            case 2 if heard is not None:
+                call: m.Call = heard
+                return call if rng.random() < 0.3 else self._wild.mutated(call)
+            case 3 if self._calls:
+                return rng.choice(self._calls)
+            case _:
+                made: m.Call = self._wild.record(rng.choice(_CALLS))
+                return made
+
+    def _accept(self) -> m.Call:
+        """Offers of its own, old ones among them, twice perhaps, or of two agents; with what may
+        fit."""
+        rng = self._rng
+        offers = rng.choices(list(self._offers.values()), k=rng.choice((1, 1, 1, 2, 3)))
+        ids = [offer.id for offer in offers]
+        if rng.random() < 0.1 and (foreign := self._gossip.id(OfferId.__name__)):
+            ids.append(foreign)
+        operations: list[Any] = [Launch(self._describe(offers[0]))]
+        if rng.random() < 0.3:
+            operations.append(self._wild.record(rng.choice((Launch, LaunchGroup, Reserve))))
+        if rng.random() < 0.1:
+            operations.append(operations[0])
+        return m.Accept(tuple(ids), tuple(operations), self._wild.value(Filters))
+
+    def _describe(self, offer: Offer) -> tuple[TaskInfo, ...]:
+        rng, found = self._rng, []
+        for _ in range(rng.randint(1, 3)):
+            id_ = TaskId(f"{self._name}-{rng.getrandbits(32):08x}")
+            if self._tasks and rng.random() < 0.2:
+                id_ = rng.choice(self._tasks)
+            task = TaskInfo("lie", id_, offer.agent_id, self._wild.part(offer.resources))
+            if rng.random() < 0.5:
+                task = self._wild.mutated(task)
+            self._tasks = [*self._tasks[-30:], task.task_id]
+            found.append(task)
+        return tuple(found)
+
+    # ---- what it does not say
+
+    def _tamed(self, call: m.Call) -> m.Call | None:
+        """Not what would be its right, and would hurt: to be another, to serve for ever, to keep
+        what it was given."""
+        match call:
+            case m.Subscribe() | m.UpdateFramework():
+                return replace(call, framework_info=self._itself(call.framework_info))
+            case m.Teardown() if self._rng.random() < 0.9:
+                return None
+            case m.Accept() | m.Request() if self.tired:
+                return None
+            case m.Accept(operations=operations):
+                return replace(call, operations=tuple(map(self._brief, operations)))
+        return call
+
+    def _itself(self, info: FrameworkInfo) -> FrameworkInfo:
+        """With the id that it has, or none, or one that nobody has."""
+        id_ = self._rng.choice((self.framework_id, self.framework_id, None))
+        own = replace(info, id=id_, name=self._name, role=ROLE, roles=())
+        return replace(own, roles=(ROLE,), role="*") if self._rng.random() < 0.3 else own
+
+    def _brief(self, operation: Any) -> Any:  # noqa: ANN401
+        if isinstance(operation, Launch):
+            return replace(operation, task_infos=tuple(map(self._short, operation.task_infos)))
+        return operation
+
+    def _short(self, task: TaskInfo) -> TaskInfo:
+        seconds = self._rng.randint(1, 15)
+        return replace(task, command=CommandInfo(value=f"sleep {seconds}"), executor=None)

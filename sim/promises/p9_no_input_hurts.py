@@ -1,0 +1,111 @@
+"""Promise 9: no input stops a daemon or hurts what is not its own.
+
+A core that raises fails every run. Beyond that, while hostile actors are about:
+
+- what a daemon sends the wire carries (`hostile.door` sees to it);
+- what Marathon shows and publishes is JSON, whatever an app holds;
+- what the gateway makes of a leader's state is JSON;
+- a request that was answered with an error has changed no app and no deployment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import orjson
+
+from mezzo.core import Output
+from mezzo.ids import ConnId
+from mezzo.marathon.messages import (
+    ApiRequest,
+    Deployed,
+    Done,
+    Killed,
+    Publish,
+    QueueRead,
+    Reply,
+    ShowApp,
+    ShowDeployment,
+    ShowInstance,
+)
+from mezzo.marathon.render import (
+    app_json,
+    deployment_json,
+    event_value,
+    failure_json,
+    queue_item_json,
+    task_json,
+)
+from mezzo.master.events import OperatorJoined, ToOperator
+from mezzo.messages.operator import Master
+from mezzo.web.mesos_state import state_json
+from mezzo.web.replica import Replica
+
+from ..marathons import VirtualMarathon
+from ..masters import VirtualMaster
+from ..watch import Broken, Watch
+
+_DONE: Final = (Deployed, Done, Killed, QueueRead)
+_GATEWAY: Final = ConnId(1_000_000_000)  # no stream of the network has such a number
+
+
+class NoInputHurts(Watch):
+    def __init__(self, masters: Sequence[VirtualMaster]) -> None:
+        self._masters = masters
+        for master in masters:
+            master.on_told = self._told
+
+    def marathon_stepped(
+        self,
+        marathon: VirtualMarathon,
+        event: Any,  # noqa: ANN401
+        output: Output[Any],
+    ) -> None:
+        for effect in output.effects:
+            try:
+                orjson.dumps(_shown(effect), default=event_value)
+            except (TypeError, ValueError, OverflowError) as error:
+                raise Broken(f"promise 9: {type(effect).__name__} is no JSON: {error}") from error
+        if isinstance(event, ApiRequest):
+            self._refusals_change_nothing(output)
+
+    def _refusals_change_nothing(self, output: Output[Any]) -> None:
+        results = [effect.result for effect in output.effects if isinstance(effect, Reply)]
+        if all(isinstance(result, _DONE) for result in results):
+            return
+        for write in output.writes:
+            if write.key.startswith(("app/", "deployment/")):
+                raise Broken(f"promise 9: {results} was answered, but {write.key} is written")
+
+    def wrong(self) -> str:
+        """A gateway subscribes, and shows what it is told."""
+        for master in self._masters:
+            master.process.post(OperatorJoined(_GATEWAY))
+        return ""
+
+    def _told(self, master: VirtualMaster, told: ToOperator) -> None:
+        core = master.core
+        assert core is not None
+        replica = Replica()
+        replica.apply(told.sequence, master.process.epoch, told.event)
+        try:
+            orjson.dumps(state_json(replica.view(), Master(core.state.config.info)))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise Broken(f"promise 9: the state of {master.name} is no JSON: {error}") from error
+
+
+def _shown(effect: Any) -> Any:  # noqa: ANN401 - JSON
+    match effect:
+        case ShowApp(view=view) if view is not None:
+            failure = view.last_failure
+            return [app_json(view.app), None if failure is None else failure_json(failure)]
+        case ShowInstance(view=view) if view is not None:
+            return task_json(view, None)
+        case ShowDeployment(view=view) if view is not None:
+            return deployment_json(view)
+        case Publish(fields=fields):
+            return fields
+        case Reply(result=QueueRead(items=items)):
+            return [queue_item_json(item, with_offers=True) for item in items]
+    return None
