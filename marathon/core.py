@@ -223,6 +223,7 @@ class MarathonCore:
             case m.Failure(agent_id, executor_id):
                 if agent_id is not None and executor_id is None:
                     self._launcher.agent_lost(agent_id)
+                    self._updates.agent_lost(conn, agent_id)
             case m.Message(agent_id, executor_id, data):
                 self._state.publish(
                     "framework_message_event",

@@ -246,6 +246,18 @@ class Updates:
         if tasks:
             self._state.do(Call(conn, Reconcile(tasks)))
 
+    def agent_lost(self, conn: ConnId, agent_id: AgentId) -> None:
+        """The master gives an agent up, and has told of the tasks there that it knew. It knew none
+        if the agent was never back since the master leads: ask for what we think runs there.
+        """
+        tasks = tuple(
+            ReconcileTask(live.record.task_id, agent_id)
+            for live in self._state.by_id.values()
+            if live.record.agent_id == agent_id and not live.condition.unreachable
+        )
+        if tasks:
+            self._state.do(Call(conn, Reconcile(tasks)))
+
     def reconcile(self, conn: ConnId) -> None:
         """Ask for what we know of, and then for whatever else the master knows of us."""
         tasks = tuple(

@@ -77,10 +77,10 @@ class OddApps(Watch):
         self._remove()
 
     def _remove(self) -> None:
-        """Again and again: a leader may die with the wish."""
+        """Again and again: a leader may die with the wish, or is just about to store the app."""
         if self.wrong():
             self._ask(DeleteApp(ODD, force=True))
-            self._world.after(_AGAIN_S, self._remove)
+        self._world.after(_AGAIN_S, self._remove)
 
     def _act(self) -> None:
         if not self._active:

@@ -19,7 +19,7 @@ from mezzo.core import Output, TimerFired
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.marathon.messages import QueueRead, ReadQueue, Result
 from mezzo.master.core import MasterCore
-from mezzo.master.events import FrameworkSaid, ToFramework
+from mezzo.master.events import CloseStream, FrameworkSaid, ToFramework
 from mezzo.master.state import FrameworkEntry
 from mezzo.messages.scheduler import Accept, Update
 from mezzo.operations import Launch
@@ -92,6 +92,8 @@ def _launches_are_answered(
     framework_id = core.state.framework_of.get(event.conn)
     if framework_id is None:
         return  # a stream that is over
+    if any(isinstance(each, CloseStream) and each.conn == event.conn for each in output.effects):
+        return  # all that it says is refused, and it was told why
     told = {
         effect.event.status.task_id
         for effect in output.effects

@@ -443,6 +443,22 @@ def test_what_the_master_can_t_speak_of_yet_is_asked_for_again_and_again() -> No
     assert not [call for call in world.calls if isinstance(call, m.Reconcile)]
 
 
+def test_what_ran_on_an_agent_that_is_given_up_is_asked_for() -> None:
+    """A master that has never seen the agent knows of no task there, and can tell of none."""
+    world = World.of("a", "b")
+    world.deploy(app("/a", 2))
+    agent = world.tasks[world.running("/a")[0]].agent.id
+    world.calls.clear()
+    expected = [id_ for id_, task in world.tasks.items() if task.agent.id == agent]
+    world.say(m.Failure(agent))
+    (asked,) = (call for call in world.calls if isinstance(call, m.Reconcile))
+    assert [task.task_id for task in asked.tasks] == expected
+    lose(world, *expected)
+    world.calls.clear()
+    world.say(m.Failure(agent))
+    assert not [call for call in world.calls if isinstance(call, m.Reconcile)]
+
+
 def test_a_new_leader_kills_no_surplus_before_it_has_heard_of_everyone() -> None:
     """A lost instance and its replacement: which of them is too much the master has to say."""
     world = World.of("a")
