@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mezzo.core import SetTimer
-from mezzo.ids import AgentId, ConnId
+from mezzo.ids import AgentId, ConnId, TaskId
 from mezzo.messages.scheduler import Acknowledge, Kill, Reconcile, ReconcileTask
 from mezzo.model import TaskStatus
 from mezzo.states import Reason, may_move
@@ -53,6 +53,7 @@ class Updates:
         self._deployer = deployer
         self._health = health
         self._asked_after_s = _ASK_AGAIN_MIN_S
+        self._unanswered: dict[TaskId, None] = {}  # asked for on this stream, and not heard of
 
     # ---- one update
 
@@ -64,10 +65,12 @@ class Updates:
         elif status.agent_id is not None and status.agent_id != live.record.agent_id:
             # A new leader may not know yet whose the task is, and let another agent speak of it.
             self._state.do(UpdateDenied(status.task_id, status.agent_id, status.state))
-        elif condition.terminal:
-            self._ended(live, condition, status)
         else:
-            self._lives(live, condition, status)
+            self._unanswered.pop(status.task_id, None)
+            if condition.terminal:
+                self._ended(live, condition, status)
+            else:
+                self._lives(live, condition, status)
         if status.uuid is not None and status.agent_id is not None:
             # Effects leave once the step's writes are durable: an end is never forgotten.
             ack = Acknowledge(status.agent_id, status.task_id, status.uuid)
@@ -267,16 +270,18 @@ class Updates:
         if tasks:
             self._state.do(Call(conn, Reconcile(tasks)))
         self._state.do(Call(conn, Reconcile()))
+        self._unanswered = {task.task_id: None for task in tasks}
         self._ask_again_in(_ASK_AGAIN_MIN_S)
 
     def ask_again(self, conn: ConnId | None) -> None:
-        """Ask for those of which nothing was heard yet: a master answers nothing of a task whose
+        """Ask for those of which nothing was heard since: a master answers nothing of a task whose
         agent may still return. Less and less often, as Mesos advises who reconciles.
         """
+        asked = (self._state.by_task.get(task_id) for task_id in self._unanswered)
         tasks = tuple(
-            ReconcileTask(live.record.task_id, AgentId(live.record.agent_id))
-            for live in self._state.by_id.values()
-            if not live.confirmed
+            ReconcileTask(live.record.task_id, live.record.agent_id)
+            for live in asked
+            if live is not None
         )
         if conn is not None and tasks:
             self._state.do(Call(conn, Reconcile(tasks)))
