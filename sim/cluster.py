@@ -301,7 +301,12 @@ class Cluster(Watch):
             self.containers,
             self.operator.answered,
             healed_in_s,
-            (*self.faults.summary, *self.admin.summary, *self.cast.summary),
+            (
+                *self.faults.summary,
+                *self.faults.moments.summary,
+                *self.admin.summary,
+                *self.cast.summary,
+            ),
         )
 
     def heal(self) -> float:

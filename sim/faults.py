@@ -124,8 +124,8 @@ class Faults:
         self._always = {name: act for name, act in self._always.items() if world.chance(0.4)}
         # After one fault soon another: who has not got over the first meets the second.
         self._chain = world.between(0.1, 0.7) if world.chance(0.4) else 0.0
-        self._moments = Moments(world, network, world.rng.choice((0, 0, 1, 2, 4)))
-        self.summary = [*sorted(self._kinds), *sorted(self._always), *self._moments.summary]
+        self.moments = Moments(world, network, world.rng.choice((0, 0, 1, 2, 4)))
+        self.summary = [*sorted(self._kinds), *sorted(self._always)]
 
     @property
     def last_s(self) -> float:
@@ -133,16 +133,16 @@ class Faults:
         return 250.0 if {"isolation", "suspend"} & set(self._kinds) else 60.0
 
     def start(self) -> None:
-        self._active = self._moments.active = True
+        self._active = self.moments.active = True
         for process in self._victims.processes:
-            process.moments = self._moments if self._moments.summary else None
+            process.moments = self.moments if self.moments.summary else None
         for act in self._always.values():
             act()
         self._next()
 
     def stop(self) -> None:
         """From now on nothing goes wrong, and what was wrong is mended. Clocks stay as they are."""
-        self._active = self._moments.active = False
+        self._active = self.moments.active = False
         self._network.faults = NetworkFaults()
         self._network.heal()
         for disk in self._victims.disks:
