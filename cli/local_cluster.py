@@ -150,7 +150,7 @@ class LocalCluster:
         deadline = time.monotonic() + TASKS_GONE_WITHIN_S
         self._tear_down_frameworks()
         while left := self._live_tasks():
-            say(f"waiting for {len(left)} tasks to stop")
+            say(f"waiting for the end of {len(left)} {'tasks' if len(left) > 1 else 'task'}")
             if time.monotonic() > deadline:
                 return left
             time.sleep(_POLL_S)
