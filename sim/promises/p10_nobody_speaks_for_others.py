@@ -57,8 +57,8 @@ class NobodySpeaksForOthers(Watch):
             if not isinstance(effect, ToAgent | ToFramework) or effect.conn == event.conn:
                 continue
             to = master.peer(effect.conn)
-            if to in self._liars:
-                continue
+            if to is None or to in self._liars:
+                continue  # nobody hears it, or its own
             if self._is_wrong(core.state, effect):
                 raise Broken(
                     f"promise 10: {liar} says {type(said).__name__}, and the master says to {to}: "
