@@ -19,7 +19,8 @@ class Kills:
     ) -> None:
         self._loop = loop
         self._send = send
-        self._due: dict[ContainerId, asyncio.TimerHandle] = {}
+        # When, on the loop's clock, beside its handle: uvloop's tells none of what is due at once.
+        self._due: dict[ContainerId, tuple[float, asyncio.Handle]] = {}
 
     def order(self, container_id: ContainerId, grace_s: float) -> None:
         """Ordered again, the earlier time counts and no second SIGTERM is sent."""
@@ -27,20 +28,20 @@ class Kills:
         known = self._due.get(container_id)
         if known is None:
             self._send(container_id, signal.SIGTERM)
-        elif known.when() <= due_s:
-            return
         else:
-            known.cancel()
-        self._due[container_id] = self._loop.call_at(
-            due_s, self._send, container_id, signal.SIGKILL
-        )
+            known_s, handle = known
+            if known_s <= due_s:
+                return
+            handle.cancel()
+        handle = self._loop.call_at(due_s, self._send, container_id, signal.SIGKILL)
+        self._due[container_id] = (due_s, handle)
 
     def forget(self, container_id: ContainerId) -> None:
         """It has ended."""
-        if (handle := self._due.pop(container_id, None)) is not None:
-            handle.cancel()
+        if (known := self._due.pop(container_id, None)) is not None:
+            known[1].cancel()
 
     def clear(self) -> None:
-        for handle in self._due.values():
+        for _, handle in self._due.values():
             handle.cancel()
         self._due.clear()
