@@ -55,7 +55,8 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], *, name: str) -> int:
 
     SIGTERM, SIGINT and SIGHUP (but under nohup) cancel it once: its `finally` blocks are the clean
     stop, and the code is 0. The same signal again kills the process, as if nobody had listened;
-    and a stop that takes longer than `STOP_WITHIN_S` ends it with code 1 and a word of what hangs.
+    and a stop that takes longer than `STOP_WITHIN_S` ends it with code 1 and a word of what hangs,
+    as does an end of any other kind whose threads outlast it so long.
     A MezzoError ends it with one line and code 1, or 2 if it is a BadConfig; any other exception is
     a bug and leaves its traceback. `restart` does not return from here.
     """
@@ -293,6 +294,8 @@ async def _until_told(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
         raise
     finally:
         _told.stop = lambda: None
+        # Threads that hang would keep the process: dead, and yet not ended, so not started again.
+        _end_within(STOP_WITHIN_S, lambda: os._exit(FAILED))
 
 
 def _exec_unless_told() -> None:

@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -420,6 +421,7 @@ class _Over:
 
 
 def _look(folder: Path) -> _Absent | _Alive | _Over:
+    until_s = time.monotonic() + _STARTED_WITHIN_S
     while True:
         process = _read(folder, "pid", _Alive)
         if (folder / "exit").exists():
@@ -431,7 +433,27 @@ def _look(folder: Path) -> _Absent | _Alive | _Over:
             # Looked at again: a shim may have come to its end since.
             was_there = (folder / "pid").exists() or (folder / "exit").exists()
             return _Over() if was_there else _Absent()
+        if time.monotonic() > until_s:
+            _end_unknown(folder)
+            return _Over()
         time.sleep(_STARTING_POLL_S)  # the program is being started this very moment
+
+
+def _end_unknown(folder: Path) -> None:
+    """End a keeper that hangs and has not told of its program, or whose word was removed, and all
+    that it keeps."""
+    why = "the keeper of the task did not tell of its program: both were ended"
+    shim.write_whole(str(folder / "exit"), json.dumps({"error": why}))
+    for keeper in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            arguments = Path("/proc", keeper, "cmdline").read_bytes().split(b"\0")
+            if arguments[len(_SHIM) :][:1] == [os.fsencode(folder)]:
+                shim.kill_all(partial(_is_child, int(keeper)))
+                os.kill(int(keeper), signal.SIGKILL)
+
+
+def _is_child(parent: int, stat: list[str]) -> bool:
+    return int(stat[1]) == parent
 
 
 class _Exit(Record):

@@ -343,6 +343,25 @@ def test_programs_that_stop_their_keepers_hold_up_nobody_and_can_be_killed(world
         master.wait_state(name, S.KILLED)
 
 
+def test_a_keeper_that_hangs_and_is_not_known_is_ended_when_the_agent_comes_back(
+    world: World,
+) -> None:
+    master, agent = world
+    mark = unique("hangs")
+    master.run(task("t1", f"sleep 1000; : {mark}"))
+    running = master.wait_state("t1", S.RUNNING)
+    assert running.container_status is not None
+    told = agent.work_dir / f"run/{running.container_status.container_id}/pid"
+    keeper = json.loads(told.read_text())["shim"]
+    agent.crash()
+    os.kill(keeper, signal.SIGSTOP)
+    told.unlink()
+    agent.start()
+    failed = master.wait_state("t1", S.FAILED)
+    assert "did not tell of its program" in (failed.message or "")
+    wait_until("nothing is left of it", lambda: not alive(keeper) and not any_with(mark))
+
+
 def test_a_program_and_its_check_ignore_no_signal(world: World) -> None:
     """Python ignores some, of which a program knows nothing: `yes | head` would complain."""
     master, agent = world

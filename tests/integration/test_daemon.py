@@ -114,6 +114,22 @@ def test_a_stop_that_hangs_ends_all_the_same_and_says_where(
     assert "MainThread" in printed
 
 
+@pytest.mark.parametrize("end", ["pass", "raise KeyError('a bug')", "raise MezzoError('so')"])
+def test_threads_that_hang_keep_no_daemon_that_has_ended(
+    started: Callable[..., subprocess.Popen[str]], end: str
+) -> None:
+    hang = (
+        "from concurrent.futures import ThreadPoolExecutor as Pool; import threading; "
+        "from mezzo.errors import MezzoError; Pool().submit(threading.Event().wait); "
+    )
+    hanging = DAEMON.replace("await asyncio.Event().wait()", hang + end)
+    child = started(hanging.replace("async def", "daemon.STOP_WITHIN_S = 0.3\nasync def", 1))
+    printed, _ = child.communicate(timeout=WITHIN_S)
+    assert child.returncode == 1
+    assert "daemon.stop_hangs" in printed
+    assert "ThreadPoolExecutor" in printed
+
+
 AGAIN = """
 import asyncio, os, signal, sys, threading, time
 from mezzo import daemon
@@ -326,6 +342,8 @@ def test_a_child_that_ignores_sigterm_is_killed_after_the_grace(tmp_path: Path) 
     sidecar = Sidecar("stubborn", ["sh", "-c", script], log_file=log)
     sidecar.start()
     eventually(lambda: log.exists() and log.read_text() == "up\n", "it is up")
+    eventually(lambda: sidecar.pid, "its pid is known")
+    eventually(lambda: sidecar.pid, "its pid is known")
     pid = sidecar.pid
     assert pid is not None
     sidecar.stop(grace_s=0.1)
