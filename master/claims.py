@@ -164,6 +164,8 @@ def check_operation(
     _check_agent(agent, status.agent_id)
     if status.operation_id != id_:
         raise BadRequest(f"its status is that of operation {status.operation_id}, not {id_}")
+    if id_ is None and status.uuid is not None:
+        raise BadRequest("an operation without an id is one that nobody wants to be told of")
     known = agent.operations.get(record.uuid)
     if known is not None and (known.framework_id, known.info.id) != (record.framework_id, id_):
         raise BadRequest("it is known as that of another framework, or with another id")

@@ -346,6 +346,18 @@ def test_a_report_takes_no_operation_from_another_agent(world: World) -> None:
     assert world.core.state.frameworks[framework.id].operations == {"o": (honest.id, record.uuid)}
 
 
+def test_nobody_is_told_of_an_operation_that_has_no_id(world: World) -> None:
+    framework, agent = world.framework(), world.agent()
+    cpus = Resources({Kind("cpus", (Reservation("DYNAMIC", "ads"),)): 1000})
+    status = OperationStatus(OperationState.FINISHED, uuid=world.uuid())
+    record = OperationRecord(world.uuid(), Reserve(cpus), status, framework.id)
+    agent.say(am.OperationUpdate(record, status))
+    assert not framework.heard(sm.UpdateOperationStatus)
+    assert world.core.state.agents[agent.id].operations == {}
+    assert len(agent.heard(am.OperationAcknowledged)) == 1
+    assert "without an id" in world.denied[0]
+
+
 def test_an_operation_that_is_reported_twice_counts_once(world: World) -> None:
     framework = world.framework()
     agent = world.agent()
