@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,6 +35,7 @@ from .promises import (
     EveryNoIsExplained,
     LimitsAreKept,
     NobodyStarves,
+    NothingIsForgotten,
     NothingPromisedTwice,
     NothingRunsTwice,
     OperationsAreToldOnce,
@@ -90,6 +92,20 @@ class Report:
     changes: int
     healed_in_s: float
     faults: tuple[str, ...]
+
+
+def _marathon_config(seed: int, role: str) -> MarathonConfig:
+    """Of some the limits are so tight that most of what is to be done has to wait. Drawn by
+    itself: a seed's cluster is the same with them as without."""
+    rng = random.Random(f"limits of {seed}")
+    if rng.random() < 0.7:
+        return MarathonConfig(mesos_role=role)
+    return MarathonConfig(
+        mesos_role=role,
+        launch_tokens=rng.randint(1, 3),
+        kill_chunk_size=rng.randint(1, 2),
+        max_instances_per_offer=rng.randint(1, 5),
+    )
 
 
 class Cluster(Watch):
@@ -155,7 +171,7 @@ class Cluster(Watch):
                 self.marathons_elect,
                 servers.get,
                 watch,
-                MarathonConfig(mesos_role=_SERVICES if own_roles else "*"),
+                _marathon_config(seed, _SERVICES if own_roles else "*"),
             )
             for i in range(shape.marathons)
         ]
@@ -182,7 +198,7 @@ class Cluster(Watch):
             self.network,
             watch,
             servers.get,
-            self.marathon_disk,
+            (self.master_disk, self.marathon_disk),
             role,
             hostile=hostile,
         )
@@ -238,6 +254,7 @@ class Cluster(Watch):
                 OperatorsAreObeyed(self.admin, by_name, self.cast.framework_ids),
                 WhatWasSeenIsDurable(self.masters),
                 NothingPromisedTwice(by_name),
+                NothingIsForgotten(world, offer_timeout_s),
                 NothingRunsTwice(self.agents, self.cast.framework_ids),
                 self.survival,
                 EndsAreToldOnce(world, self.agents, self.cast.framework_ids),

@@ -3,6 +3,7 @@ back, at random."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import Final
 
 from mezzo.agent.containerizer.base import ContainerSpec
@@ -24,7 +25,7 @@ from mezzo.marathon.messages import (
     Target,
     TooMany,
 )
-from mezzo.record import decode, replace
+from mezzo.record import Corrupt, decode, replace
 
 from .containers import Machine
 from .disk import Disk
@@ -46,8 +47,12 @@ _UNREACHABLE: Final = (
 
 def apps_on(disk: Disk) -> dict[str, App]:
     """The apps as they are stored: what the cluster has promised to run."""
-    found = (decode(App, v) for k, v in sorted(disk.data.items()) if k.startswith("app/"))
-    return {app.id: app for app in found}
+    found: dict[str, App] = {}
+    for key, value in sorted(disk.data.items()):
+        if key.startswith("app/"):
+            with contextlib.suppress(Corrupt):  # it was damaged: see `hostile.damage`
+                found[key.removeprefix("app/")] = decode(App, value)
+    return found
 
 
 def app_of(spec: ContainerSpec) -> str | None:

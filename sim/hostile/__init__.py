@@ -6,4 +6,5 @@ door.py        the real wire: what it refuses never arrives, what a daemon sends
 frameworks.py  a framework that says whatever comes to its mind
 agents.py      an agent that speaks for others
 people.py      odd apps, and operators who don't know what they do
+damage.py      records in a store that can't be read any more
 """

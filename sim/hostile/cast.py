@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from mezzo.ids import FrameworkId
+from mezzo.messages.operator import TeardownFramework
 
 from ..client import Server
 from ..disk import Disk
@@ -17,11 +18,13 @@ from ..promises import NobodySpeaksForOthers, NoInputHurts
 from ..watch import Watch
 from . import door
 from .agents import Impostor
-from .frameworks import VirtualLiar
+from .damage import Damage
+from .frameworks import LiarCore, VirtualLiar
 from .gossip import Gossip
-from .people import Meddlers, OddApps
+from .people import ODD, Meddlers, OddApps
 
 _LIARS_MAX: Final = 2
+_TEAR_DOWN_S: Final = 10.0
 
 
 class Cast:
@@ -37,18 +40,19 @@ class Cast:
         network: Network,
         watch: Watch,
         find: Callable[[str], Server | None],
-        marathon_disk: Disk,
+        disks: tuple[Disk, Disk],
         role: str,
         *,
         hostile: bool,
     ) -> None:
-        """role: Marathon's."""
+        """disks: of the masters and of the Marathons. role: Marathon's."""
         world = self._world = network.world
         rng = self._rng = random.Random(world.rng.getrandbits(64))
         gossip = self.gossip = Gossip(rng)
         self._network = network
         self.framework_ids: dict[FrameworkId, None] = {}
-        self._marathon_disk = marathon_disk
+        self._masters: Sequence[VirtualMaster] = ()
+        self._disks = disks
         self._role = role
         self.hostile = hostile
         liars = rng.randint(0, _LIARS_MAX) if hostile else 0
@@ -62,13 +66,15 @@ class Cast:
         ]
         self._odd = hostile and rng.random() < 0.6
         self._meddling = hostile and rng.random() < 0.5
-        self._people: list[OddApps | Meddlers] = []
+        self._damaging = hostile and rng.random() < 0.4
+        self._people: list[OddApps | Meddlers | Damage] = []
         self._liars = [each.name for each in self.frameworks]
         self._liars += [each.name for each in self.agents]
         self.summary = [
             *self._liars,
             *(["odd apps"] if self._odd else []),
             *(["meddlers"] if self._meddling else []),
+            *(["damaged records"] if self._damaging else []),
         ]
 
     def watchers(
@@ -77,15 +83,24 @@ class Cast:
         """Who has to see everything from the beginning on. Raises Broken what they find."""
         if not self.hostile:
             return []
+        self._masters = masters
         liars = self._liars
         self._network.door = _Door(liars)
-        watchers: list[Watch] = [self.gossip, NoInputHurts(masters), NobodySpeaksForOthers(liars)]
+        watchers: list[Watch] = [
+            self.gossip,
+            NoInputHurts(masters),
+            NobodySpeaksForOthers(self._world, liars),
+        ]
         if self._odd:
             odd = OddApps(
-                self._world, marathons, self._marathon_disk, self._role, self.gossip, self._rng
+                self._world, marathons, self._disks[1], self._role, self.gossip, self._rng
             )
             self._people.append(odd)
             watchers.append(odd)
+        damage = Damage(self._world, masters, marathons, self._disks, self._rng, ODD)
+        watchers.append(damage)
+        if self._damaging:
+            self._people.append(damage)
         if self._meddling:
             self._people.append(Meddlers(self._world, masters, self._rng))
         return watchers
@@ -106,6 +121,21 @@ class Cast:
             people.stop()
         for framework in self.frameworks:
             framework.tire()
+        if self.frameworks:
+            self._tear_down()
+
+    def _tear_down(self) -> None:
+        """Whoever runs the cluster ends what liars have left behind under ids of before."""
+        cores = [framework.core for framework in self.frameworks]
+        used = {core.framework_id for core in cores if isinstance(core, LiarCore)}
+        for master in self._masters if None not in cores else ():
+            core = master.core
+            if core is None:
+                continue
+            for id_ in self.framework_ids:
+                if id_ not in used and id_ in core.state.frameworks:
+                    master.ask(TeardownFramework(id_))
+        self._world.after(_TEAR_DOWN_S, self._tear_down)
 
 
 class _Door:

@@ -12,9 +12,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, get_args
 
 from mezzo.core import Instant, Output, SetTimer
-from mezzo.ids import ConnId, FrameworkId, OfferId, TaskId
+from mezzo.ids import ConnId, ExecutorId, FrameworkId, OfferId, TaskId
 from mezzo.messages import scheduler as m
-from mezzo.model import CommandInfo, Filters, FrameworkInfo, Offer, TaskInfo, TaskStatus
+from mezzo.model import (
+    CommandInfo,
+    ExecutorInfo,
+    Filters,
+    FrameworkInfo,
+    Offer,
+    TaskInfo,
+    TaskStatus,
+)
 from mezzo.operations import Launch, LaunchGroup, Reserve
 from mezzo.record import replace
 
@@ -30,6 +38,7 @@ ROLE: Final = "liars"
 _CALLS: Final = get_args(m.Call)
 _FILTERS: Final = Filters(refuse_seconds=1.0)
 _MORE: Final = "lie"
+_STUCK_TIMES: Final = 60
 
 
 class VirtualLiar(VirtualFramework):
@@ -73,6 +82,8 @@ class VirtualLiar(VirtualFramework):
         framework_id = core.framework_id
         if isinstance(call, m.Subscribe):
             framework_id = call.framework_info.id
+        elif not isinstance(call, m.Accept) and core.errs():  # its tasks would want an answer
+            framework_id = self._gossip.id(FrameworkId.__name__)
         self.client.send(effect.conn, FromFramework(framework_id, call))
 
 
@@ -98,6 +109,8 @@ class LiarCore(HoarderCore):
         self._tasks: list[TaskId] = []
         self._updates: dict[bytes, None] = {}  # that it was told
         self._calls: list[m.Call] = []
+        self._ids: list[FrameworkId] = []  # under which it was removed
+        self._bound: ConnId | None = None  # the stream that is known to be its own
         self.tired = tired
 
     def may(self, call: m.Call) -> bool:
@@ -109,16 +122,23 @@ class LiarCore(HoarderCore):
                 return uuid in self._updates
         return False
 
+    def errs(self) -> bool:
+        """Does it say something in the name of another, on its own stream?"""
+        return not self.tired and self._rng.random() < 0.03
+
     # ---- what it hears
 
     def _said(self, event: m.Event, now: Instant, out: Output[Any]) -> None:
         if isinstance(event, m.Error):
             if "removed" in event.message:
+                if self.framework_id is not None:
+                    self._ids = [*self._ids[-2:], self.framework_id]
                 self._begin_anew(out)
             return  # whatever it is: it was asked for
         super()._said(event, now, out)
 
     def _subscribed(self, out: Output[Any]) -> None:
+        self._bound = self.conn
         self._offers.clear()
 
     def _offer(self, offer: Offer, now: Instant, out: Output[Any]) -> None:
@@ -137,11 +157,17 @@ class LiarCore(HoarderCore):
         if self.conn is not None:
             for _ in range(self._rng.randint(1, 3)):
                 self._say(self._tamed(self._lie()), out)
+            if self._rng.random() < 0.02:  # it is stuck
+                call = self._tamed(self._lie())
+                for _ in range(_STUCK_TIMES):
+                    self._say(call, out)
         out.effects.append(SetTimer(_MORE, now.mono_s + self._rng.uniform(0.3, 6.0)))
 
     def _say(self, call: m.Call | None, out: Output[Any]) -> None:
         if call is not None and self.conn is not None:
             self._calls = [*self._calls[-20:], call]
+            if isinstance(call, m.Teardown):
+                self._bound = None
             out.effects.append(Say(self.conn, call))
 
     # ---- what it says
@@ -188,6 +214,15 @@ class LiarCore(HoarderCore):
             found.append(task)
         return tuple(found)
 
+    def _executor(self, offer: Offer) -> ExecutorInfo:
+        """One of few, so that it is there already perhaps, as it was or as another."""
+        info = ExecutorInfo(
+            ExecutorId(f"{self._name}-executor{self._rng.randrange(3)}"),
+            command=CommandInfo(value="execute"),
+            resources=self._wild.part(offer.resources),
+        )
+        return self._wild.mutated(info) if self._rng.random() < 0.3 else info
+
     # ---- what it does not say
 
     def _tamed(self, call: m.Call) -> m.Call | None:
@@ -205,8 +240,13 @@ class LiarCore(HoarderCore):
         return call
 
     def _itself(self, info: FrameworkInfo) -> FrameworkInfo:
-        """With the id that it has, or none, or one that nobody has."""
-        id_ = self._rng.choice((self.framework_id, self.framework_id, None))
+        """With the id that it has, or none. On a stream that is its own also with one that nobody
+        has, or that it had: what it has under its own it would leave behind for ever."""
+        nobodys = FrameworkId(f"{self._name}-{self._rng.randrange(3)}")
+        ids = [self.framework_id, self.framework_id, None]
+        if self._bound is not None and self._bound == self.conn:
+            ids += [nobodys, *self._ids]
+        id_ = self._rng.choice(ids)
         own = replace(info, id=id_, name=self._name, role=ROLE, roles=())
         return replace(own, roles=(ROLE,), role="*") if self._rng.random() < 0.3 else own
 
@@ -217,4 +257,5 @@ class LiarCore(HoarderCore):
 
     def _short(self, task: TaskInfo) -> TaskInfo:
         seconds = self._rng.randint(1, 15)
-        return replace(task, command=CommandInfo(value=f"sleep {seconds}"), executor=None)
+        command = CommandInfo(value=f"sleep {seconds}") if task.executor is None else None
+        return replace(task, command=command)

@@ -198,6 +198,8 @@ class Wild:
             return kind, Ranges(((begin, begin + rng.choice((0, 10, 65535))),))
         if name == "bundles":
             return kind, Items.of(rng.sample(TEXTS, 2))
+        if rng.random() < 0.1:  # of another type than anywhere else
+            return kind, rng.choice((Ranges(((1, 2),)), Items.of(TEXTS[:1])))
         most = int(AMOUNT_MAX * 1000)
         return kind, rng.choice((1, 999, 1000, 32_000, most, most + 1, SECONDS_MAX))
 

@@ -8,6 +8,7 @@ from .p3_survival import WhatRunsRunsOn
 from .p4_ends_told_once import EndsAreToldOnce
 from .p4_operations import OperationsAreToldOnce
 from .p5_fencing import TheDeposedChangeNothing
+from .p6_nothing_forgotten import NothingIsForgotten
 from .p7_limits import LimitsAreKept
 from .p7_no_starvation import NobodyStarves
 from .p8_explanations import EveryNoIsExplained
@@ -21,6 +22,7 @@ __all__ = [
     "NoInputHurts",
     "NobodySpeaksForOthers",
     "NobodyStarves",
+    "NothingIsForgotten",
     "NothingPromisedTwice",
     "NothingRunsTwice",
     "OperationsAreToldOnce",

@@ -2,7 +2,8 @@
 
 What a lying framework or agent says changes nothing of others': no task of theirs, no agent, no
 framework, and takes no offer of theirs away; and nobody else is told anything because of it that is
-not about what the liar itself has.
+not about what the liar itself has. Nor is the liar told of what is others', and however much it
+lies, few words of the log are about it.
 """
 
 from __future__ import annotations
@@ -12,23 +13,44 @@ from typing import Any, Final
 
 from mezzo.core import Output
 from mezzo.ids import AgentId, FrameworkId
-from mezzo.master.events import AgentSaid, FrameworkSaid, ToAgent, ToFramework
+from mezzo.master.events import AgentSaid, FrameworkSaid, NoteDenied, ToAgent, ToFramework
 from mezzo.master.state import MasterState
-from mezzo.messages.agent import AgentReregistered, DrainAgent, Ping, ShutdownAgent
-from mezzo.messages.scheduler import Failure, Offers, Update, UpdateOperationStatus
+from mezzo.messages.agent import (
+    AgentReregistered,
+    DrainAgent,
+    Ping,
+    ShutdownAgent,
+    UpdateAcknowledged,
+)
+from mezzo.messages.scheduler import (
+    Acknowledge,
+    Failure,
+    Offers,
+    Update,
+    UpdateOperationStatus,
+)
+from mezzo.states import Reason
 
 from ..masters import VirtualMaster
 from ..watch import Broken, Watch
+from ..world import World
 
 # That an agent was drained to be gone may show in what a liar acknowledges.
 _OF_NOBODY: Final = (Ping, AgentReregistered, DrainAgent, ShutdownAgent)
 
+_LOG_S: Final = 30.0
+_LOG_LINES_MAX: Final = 60  # at once twenty, and then one in a second; clocks go at other rates
+
 
 class NobodySpeaksForOthers(Watch):
-    def __init__(self, liars: Sequence[str]) -> None:
+    def __init__(self, world: World, liars: Sequence[str]) -> None:
         """liars: names of processes."""
+        self._world = world
         self._liars = frozenset(liars)
         self._before: dict[str, Any] | None = None
+        self._place: str | None = None  # the host of the task that is acknowledged
+        self._denials: list[float] = []  # when the log was told, mono; of one leader
+        self._leader: MasterState | None = None
 
     def master_steps(self, master: VirtualMaster, event: Any) -> None:  # noqa: ANN401
         self._before = None
@@ -36,6 +58,7 @@ class NobodySpeaksForOthers(Watch):
             core = master.core
             if core is not None and master.peer(event.conn) in self._liars:
                 self._before = self._picture(core.state)
+                self._place = _place_of(core.state, event)
 
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
         before, self._before = self._before, None
@@ -53,19 +76,55 @@ class NobodySpeaksForOthers(Watch):
                         f"promise 10: {liar} says {type(said).__name__}, and of others' {what} "
                         f"{key} is {after[what].get(key)} instead of {value}: {said}"
                     )
+        self._look_at_books(core.state, event)
         for effect in output.effects:
+            if isinstance(effect, NoteDenied):
+                self._note_denial(core.state)
+            if isinstance(effect, ToFramework) and effect.conn == event.conn:
+                self._look_at_answer(core.state, liar, effect.event)
             if not isinstance(effect, ToAgent | ToFramework) or effect.conn == event.conn:
                 continue
             to = master.peer(effect.conn)
-            if to is None or to in self._liars:
-                continue  # nobody hears it, or its own
-            if self._is_wrong(core.state, effect):
+            if to is None or to in self._liars:  # None: the stream was over already
+                continue
+            if self._is_wrong(core.state, to, effect):
                 raise Broken(
                     f"promise 10: {liar} says {type(said).__name__}, and the master says to {to}: "
                     f"{effect}"
                 )
 
-    def _is_wrong(self, state: MasterState, effect: ToAgent | ToFramework) -> bool:
+    def _note_denial(self, state: MasterState) -> None:
+        if state is not self._leader:
+            self._leader, self._denials = state, []
+        self._denials.append(self._world.now_s)
+        recent = [at_s for at_s in self._denials if at_s > self._world.now_s - _LOG_S]
+        self._denials = recent
+        if len(recent) > _LOG_LINES_MAX:
+            raise Broken(f"promise 10: {len(recent)} lines of a log in {_LOG_S:.0f} s are lies")
+
+    def _look_at_books(self, state: MasterState, event: Any) -> None:  # noqa: ANN401
+        """Streams and their owners know each other, and nobody comes back who was removed."""
+        framework_id = state.framework_of.get(event.conn)
+        if framework_id is not None and state.frameworks[framework_id].conn != event.conn:
+            raise Broken(f"promise 10: framework {framework_id} does not know its stream")
+        for framework in state.frameworks.values():
+            if framework.conn == event.conn and framework.id != framework_id:
+                raise Broken(f"promise 10: {framework_id} and {framework.id} are of one stream")
+            if framework.id in state.completed:
+                raise Broken(f"promise 10: {framework.id} was removed, and is there again")
+
+    def _look_at_answer(self, state: MasterState, liar: str | None, told: Any) -> None:  # noqa: ANN401
+        if not isinstance(told, Update) or told.status.reason is not Reason.RECONCILIATION:
+            return
+        task_id, agent_id = told.status.task_id, told.status.agent_id
+        for framework in state.frameworks.values():
+            entry = framework.tasks.get(task_id)
+            if entry is None or framework.info.name in self._liars or entry.state.terminal:
+                continue
+            if told.status.state is entry.state and agent_id == entry.info.agent_id:
+                raise Broken(f"promise 10: {liar} is told of {framework.info.name}'s {task_id}")
+
+    def _is_wrong(self, state: MasterState, to: str, effect: ToAgent | ToFramework) -> bool:
         if isinstance(effect, ToFramework):
             event = effect.event
             if isinstance(event, Update | UpdateOperationStatus):
@@ -74,6 +133,8 @@ class NobodySpeaksForOthers(Watch):
                 return event.agent_id not in self._agents(state) and event.agent_id in state.agents
             return not isinstance(event, Offers)
         told = effect.message
+        if isinstance(told, UpdateAcknowledged) and self._place is not None:
+            return to != self._place
         of = getattr(told, "framework_id", None)
         if (framework := getattr(told, "framework", None)) is not None:
             of = framework.id
@@ -124,3 +185,12 @@ class NobodySpeaksForOthers(Watch):
             },
             "gone": dict(state.gone),
         }
+
+
+def _place_of(state: MasterState, event: AgentSaid | FrameworkSaid) -> str | None:
+    """The host of the task of which a framework acknowledges something, if it is known."""
+    if not isinstance(event, FrameworkSaid) or not isinstance(event.call, Acknowledge):
+        return None
+    framework = state.frameworks.get(state.framework_of.get(event.conn, FrameworkId("")))
+    entry = None if framework is None else framework.tasks.get(event.call.task_id)
+    return None if entry is None else state.agents[entry.info.agent_id].info.hostname

@@ -17,6 +17,7 @@ import orjson
 
 from mezzo.core import Output
 from mezzo.ids import ConnId
+from mezzo.marathon import render
 from mezzo.marathon.messages import (
     ApiRequest,
     Deployed,
@@ -28,14 +29,6 @@ from mezzo.marathon.messages import (
     ShowApp,
     ShowDeployment,
     ShowInstance,
-)
-from mezzo.marathon.render import (
-    app_json,
-    deployment_json,
-    event_value,
-    failure_json,
-    queue_item_json,
-    task_json,
 )
 from mezzo.master.events import OperatorJoined, ToOperator
 from mezzo.messages.operator import Master
@@ -64,7 +57,7 @@ class NoInputHurts(Watch):
     ) -> None:
         for effect in output.effects:
             try:
-                orjson.dumps(_shown(effect), default=event_value)
+                orjson.dumps(_shown(effect), default=render.event_value)
             except (TypeError, ValueError, OverflowError) as error:
                 raise Broken(f"promise 9: {type(effect).__name__} is no JSON: {error}") from error
         if isinstance(event, ApiRequest):
@@ -99,13 +92,16 @@ def _shown(effect: Any) -> Any:  # noqa: ANN401 - JSON
     match effect:
         case ShowApp(view=view) if view is not None:
             failure = view.last_failure
-            return [app_json(view.app), None if failure is None else failure_json(failure)]
+            return [
+                render.app_json(view.app),
+                None if failure is None else render.failure_json(failure),
+            ]
         case ShowInstance(view=view) if view is not None:
-            return task_json(view, None)
+            return render.task_json(view, None)
         case ShowDeployment(view=view) if view is not None:
-            return deployment_json(view)
+            return render.deployment_json(view)
         case Publish(fields=fields):
             return fields
         case Reply(result=QueueRead(items=items)):
-            return [queue_item_json(item, with_offers=True) for item in items]
+            return [render.queue_item_json(item, with_offers=True) for item in items]
     return None

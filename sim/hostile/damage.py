@@ -1,0 +1,141 @@
+"""Records that can't be read any more: who leads next sets them aside, says so, and leads the rest.
+
+Damaged is what belongs to odd apps, or to nobody: everybody else has to go on as if nothing were.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any, Final
+
+from mezzo.core import Output
+from mezzo.marathon.messages import DropAside, ShowAside
+from mezzo.marathon.messages import Started as MarathonStarted
+from mezzo.master.events import NoteSetAside, Started
+from mezzo.messages.operator import DeleteSetAside
+
+from ..disk import Disk
+from ..marathons import VirtualMarathon
+from ..masters import VirtualMaster
+from ..watch import Broken, Watch
+from ..world import World
+
+_TIMES_MAX: Final = 3
+_AGAIN_S: Final = 3.0
+_NOBODYS: Final = ("quota/nobody", "weight/nobody", "framework/nobody-0000")
+_BROKEN: Final = (b"", b"{", b"[]", b"\xff\x00", b'{"id":1}', b"[" * 3000, b'"text"', b"{}")
+Key = tuple[str, str]  # the daemon's kind and the key in its store
+
+
+class Damage(Watch):
+    """damaged: what was written over, and with what; it may be replaced meanwhile."""
+
+    def __init__(
+        self,
+        world: World,
+        masters: Sequence[VirtualMaster],
+        marathons: Sequence[VirtualMarathon],
+        disks: tuple[Disk, Disk],
+        rng: random.Random,
+        odd: str,
+    ) -> None:
+        """disks: of the masters and of the Marathons. odd: the app whose records are damaged."""
+        self._world = world
+        self._masters = masters
+        self._marathons = marathons
+        self._disks = dict(zip(("master", "marathon"), disks, strict=True))
+        self._rng = rng
+        self._odd = odd
+        self._active = False
+        self._aside: dict[str, None] = {}  # by the Marathon that leads
+        self.damaged: dict[Key, bytes] = {}
+
+    def start(self) -> None:
+        self._active = True
+        for _ in range(self._rng.randint(1, _TIMES_MAX)):
+            self._world.after(self._rng.uniform(5.0, 150.0), self._act)
+
+    def stop(self) -> None:
+        """Whoever runs the cluster sees what is set aside, and deletes it."""
+        self._active = False
+        self._clean()
+
+    def _act(self) -> None:
+        """Its leader is killed, and before the next one leads, a record is another."""
+        if not self._active:
+            return
+        kind = self._rng.choice(("master", "marathon"))
+        candidates = self._masters if kind == "master" else self._marathons
+        for candidate in candidates:
+            if candidate.process.up:
+                candidate.crash(0.0)
+        data = self._disks[kind].data
+        keys = [*_NOBODYS] if kind == "master" else ["unheard/of", *self._odd_keys(data)]
+        key = self._rng.choice(keys)
+        before = data.get(key, b"")
+        data[key] = self._rng.choice((*_BROKEN, before[: len(before) // 2]))
+        self.damaged[kind, key] = data[key]
+        self._world.tell(f"{key} of a {kind} is damaged")
+
+    def _odd_keys(self, data: dict[str, bytes]) -> list[str]:
+        heads = (f"app/{self._odd}", f"appversion/{self._odd}@")
+        return [key for key in sorted(data) if key.startswith(heads)]
+
+    # ---- what is looked at
+
+    def _is_damaged(self, kind: str, key: str) -> bool:
+        value = self.damaged.get((kind, key))
+        return value is not None and self._disks[kind].data.get(key) == value
+
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+        if isinstance(event, Started):
+            told = [each.key for each in output.effects if isinstance(each, NoteSetAside)]
+            self._look("master", master.name, told)
+
+    def marathon_stepped(
+        self,
+        marathon: VirtualMarathon,
+        event: Any,  # noqa: ANN401
+        output: Output[Any],
+    ) -> None:
+        for effect in output.effects:
+            if isinstance(effect, ShowAside) and effect.aside is None:
+                self._aside.pop(effect.key, None)
+        if isinstance(event, MarathonStarted):
+            shown = [each for each in output.effects if isinstance(each, ShowAside)]
+            told = [each.key for each in shown if each.aside is not None]
+            self._aside = dict.fromkeys(told)
+            # A plan for an app that is not there makes no sense, either.
+            plans = [key for key in told if key.startswith("deployment/")]
+            known = self.damaged.keys() & {("marathon", f"app/{self._odd}")}
+            self._look("marathon", marathon.name, [k for k in told if k not in plans or not known])
+
+    def _look(self, kind: str, name: str, told: list[str]) -> None:
+        for key in told:
+            if not self._is_damaged(kind, key):
+                raise Broken(f"promise 9: {name} has stored {key}, and can't read it")
+        for of, key in self.damaged:
+            if of == kind and key not in told and self._is_damaged(kind, key):
+                raise Broken(f"promise 9: {name} can't read {key}, and says nothing of it")
+
+    # ---- in the end
+
+    def _clean(self) -> None:
+        """Again and again: a leader may die with the wish."""
+        if not self.wrong():
+            return
+        for master in self._masters:
+            for key in self._left("master") if master.process.up else ():
+                master.ask(DeleteSetAside(key))
+        for marathon in self._marathons:
+            for key in self._aside if marathon.process.up else ():
+                marathon.ask(DropAside(key), lambda result: None)
+        self._world.after(_AGAIN_S, self._clean)
+
+    def _left(self, kind: str) -> list[str]:
+        return [key for of, key in self.damaged if of == kind and self._is_damaged(of, key)]
+
+    def wrong(self) -> str:
+        left = [*self._left("master"), *self._left("marathon"), *self._aside]
+        return f"{left[0]} is still set aside" if left else ""
