@@ -56,10 +56,18 @@ def read_config_file(path: Path, daemon: str) -> dict[str, Any]:
         raise BadConfig(f"--config {path}: {error.strerror}: give a readable file") from error
     except ValueError as error:
         raise BadConfig(f"--config {path}: {error}: mend the file") from error
+    except RecursionError:
+        raise BadConfig(f"--config {path} is nested too deeply: mend the file") from None
     if not isinstance(data, dict):
         raise BadConfig(f"--config {path} holds no table: write name = value lines")
     own = data.get(daemon, {})
     if not isinstance(own, dict):
         raise BadConfig(f"--config {path}: {daemon} must be a table")
     merged = {k: v for k, v in data.items() if not isinstance(v, dict)} | own
+    for key, value in merged.items():
+        if not isinstance(value, str | int | float) or "\0" in str(value):
+            raise BadConfig(
+                f"--config {path}: {key} is {shown(value)}: write a text without NUL characters, a "
+                "number, true or false"
+            )
     return {key.replace("-", "_"): value for key, value in merged.items()}

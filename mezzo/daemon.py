@@ -193,19 +193,29 @@ class Sidecar:
 
     def _keep_alive(self) -> None:
         backoff_s = _BACKOFF_MIN_S
+        child: subprocess.Popen[bytes] | None
         while True:
             with self._lock:
                 if self._stopping.is_set():
                     return
-                child = self._child = self._spawn()
-            started_s = time.monotonic()
-            code = child.wait()
-            if self._stopping.is_set():
-                return
-            self._exit_codes.append(code)
-            if time.monotonic() - started_s > _SETTLED_S:
-                backoff_s = _BACKOFF_MIN_S
-            self._log.warning("sidecar.ended", child=self.name, code=code, again_in_s=backoff_s)
+                try:
+                    child = self._child = self._spawn()
+                except OSError as error:  # no space for its log, no process, no file: all may pass
+                    child = self._child = None
+                    why = str(error)
+            if child is None:
+                self._log.warning(
+                    "sidecar.not_started", child=self.name, error=why, again_in_s=backoff_s
+                )
+            else:
+                started_s = time.monotonic()
+                code = child.wait()
+                if self._stopping.is_set():
+                    return
+                self._exit_codes.append(code)
+                if time.monotonic() - started_s > _SETTLED_S:
+                    backoff_s = _BACKOFF_MIN_S
+                self._log.warning("sidecar.ended", child=self.name, code=code, again_in_s=backoff_s)
             if self._stopping.wait(backoff_s):
                 return
             backoff_s = min(backoff_s * 2, _BACKOFF_MAX_S)

@@ -336,6 +336,19 @@ def test_a_child_that_dies_is_started_again_until_it_is_stopped(tmp_path: Path) 
     assert "cleaned up" in log.read_text()
 
 
+def test_a_child_that_can_not_be_started_is_tried_again_until_it_can(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.mkdir()  # as good as a disk that is full, or a lack of processes
+    sidecar = Sidecar("late", ["sh", "-c", "echo up; sleep 1000"], log_file=log)
+    sidecar.start()
+    time.sleep(0.1)
+    assert sidecar.pid is None
+    log.rmdir()
+    eventually(lambda: log.is_file() and log.read_text() == "up\n", "it is up")
+    sidecar.stop()
+    assert sidecar.exit_codes == ()
+
+
 def test_a_child_that_ignores_sigterm_is_killed_after_the_grace(tmp_path: Path) -> None:
     log = tmp_path / "log"
     script = "trap '' TERM; echo up; while true; do sleep 1; done"

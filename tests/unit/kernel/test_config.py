@@ -70,6 +70,27 @@ def test_a_broken_file_is_named(tmp_path: Path, name: str, text: str, complaint:
     assert str(file) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("deep.json", "[" * 100_000, "nested too deeply"),
+        ("deep.toml", "a = " + "[" * 100_000, "nested too deeply"),
+        ("list.toml", "port = [1]", r"port is \[1\]: write a text"),
+        ("date.toml", "port = 2026-11-29", "port is .*: write a text"),
+        ("null.json", '{"port": null}', "port is None: write a text"),
+        ("nul.toml", 'hostname = "a\\u0000b"', "without NUL"),
+        ("table.toml", "[master]\nport = {a = 1}", "port is .*: write a text"),
+    ],
+)
+def test_what_is_no_setting_is_refused_with_what_to_write(
+    tmp_path: Path, name: str, text: str, complaint: str
+) -> None:
+    file = tmp_path / name
+    file.write_text(text)
+    with pytest.raises(BadConfig, match=complaint):
+        read_config_file(file, "master")
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadConfig, match=r"nothing\.toml: No such file"):
         read_config_file(tmp_path / "nothing.toml", "master")
