@@ -34,6 +34,7 @@ FAILED: Final = 1
 WRONG_USE: Final = 2  # as click ends a command for it
 # Less than the grace that `Sidecar` and most supervisors give.
 STOP_WITHIN_S: Final = 8.0
+_THREADS_GONE_WITHIN_S: Final = 0.3
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PR_SET_PDEATHSIG: Final = 1
 _BACKOFF_MIN_S: Final = 0.2
@@ -312,13 +313,29 @@ def _exec_unless_told() -> None:
     """Become a fresh image, unless a signal has come; one that comes later finds the new image.
 
     Blocked here, a signal waits for the new image, which unblocks it (`_Told.listen`). If another
-    thread of ours takes it, that has told us before we look, or kills us.
+    thread of ours takes it, that has told us before we look, or kills us: so the last moment waits
+    for those that are joined and not quite gone, as asyncio's, which has just closed its executor.
     """
     _flush()
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    until_s = time.monotonic() + _THREADS_GONE_WITHIN_S
+    while not _told.told and _others_take_signals() and time.monotonic() < until_s:
+        time.sleep(0.002)
     _told.listen_no_more()
     if not _told.told:
         _exec()
+
+
+def _others_take_signals() -> bool:
+    """Whether a thread besides this one would be given SIGTERM. Only Linux tells."""
+    bit = 1 << (signal.SIGTERM - 1)
+    own = str(threading.get_native_id())
+    for status in Path("/proc/self/task").glob("*/status"):
+        with contextlib.suppress(OSError, IndexError):  # it has ended meanwhile
+            blocked = status.read_text().partition("SigBlk:")[2].split(maxsplit=1)[0]
+            if status.parent.name != own and not int(blocked, 16) & bit:
+                return True
+    return False
 
 
 def _exec() -> None:

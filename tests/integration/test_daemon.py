@@ -151,6 +151,8 @@ async def main():
         await asyncio.sleep(0)
         tell("while it cleans up for a while")
         await asyncio.to_thread(time.sleep, 0.05)
+        # Like one of asyncio's that is joined, and on a busy machine not gone yet.
+        threading.Thread(target=time.sleep, args=(0.05,), daemon=True).start()
 class Loop(asyncio.SelectorEventLoop):
     def close(self):
         super().close()
