@@ -35,7 +35,11 @@ class Followers:
         thread = threading.Thread(
             target=self._read, args=(chunks, ahead, over), name="follow", daemon=True
         )
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no thread more to give
+            self._changed(-1)
+            raise
         try:
             while True:
                 try:

@@ -26,14 +26,17 @@ class Workers:
         self._free = 0  # threads that wait, less the jobs that nobody has taken yet
 
     def submit(self, job: Job, *, anyway: bool = False) -> bool:
-        """False if too many wait already. anyway: it goes on with what was begun."""
+        """False if too many wait already, or there is nobody to do it. anyway: it goes on with what
+        was begun, and waits."""
         with self._lock:
             if not anyway and -self._free >= self._queue_max:
                 return False
             self._free -= 1
             more = self._free < 0 and len(self._threads) < self._threads_max
-        if more:
-            self._start()
+        if more and not self._start() and not self._threads and not anyway:
+            with self._lock:
+                self._free += 1
+            return False
         self._queue.put(job)
         return True
 
@@ -42,13 +45,19 @@ class Workers:
         for _ in self._threads:
             self._queue.put(None)
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
+        """False: the system has no thread more to give. Those that there are go on, and the next
+        job asks again."""
         name = f"{self._name} {len(self._threads) + 1}"
         thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._threads.append(thread)
+        try:
+            thread.start()
+        except RuntimeError:
+            return False
         with self._lock:
+            self._threads.append(thread)
             self._free += 1
-        thread.start()
+        return True
 
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 
+import pytest
+
 from mezzo.agent.containerizer.following import Followers
 
 WITHIN_S = 10.0
@@ -80,3 +82,15 @@ def test_threads_end_with_what_they_read() -> None:
         b"x"
     ] * 20
     eventually(lambda: threading.active_count() <= before)
+
+
+def test_a_lack_of_threads_takes_no_place_for_good() -> None:
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    followers, source = Followers(1), Source()
+    with pytest.MonkeyPatch.context() as system:
+        system.setattr(threading.Thread, "start", no_thread)
+        with pytest.raises(RuntimeError):
+            next(followers.follow(iter(source), source.stop))
+    assert not followers.full

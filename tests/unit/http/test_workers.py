@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
+import pytest
+
 from mezzo.http.workers import Workers
 
 WITHIN_S = 10.0
@@ -53,6 +55,30 @@ def test_too_many_that_wait_are_refused_but_what_was_begun_goes_on() -> None:
     eventually(lambda: len(done) >= count - 1)
     assert workers.submit(job), "there is room again"
     workers.stop()
+
+
+def test_a_lack_of_threads_is_over_once_there_are_some_again() -> None:
+    workers, done = Workers("test", 2, 100), []
+
+    def job() -> None:
+        done.append(1)
+
+    with pytest.MonkeyPatch.context() as system:
+        system.setattr(threading.Thread, "start", no_thread)
+        # Oftener than there may be threads: a try that failed takes nobody's place.
+        assert [workers.submit(job) for _ in range(5)] == [False] * 5
+        assert workers.submit(job, anyway=True), "it waits"
+    assert workers.submit(job)
+    eventually(lambda: len(done) == 2)
+    with pytest.MonkeyPatch.context() as system:
+        system.setattr(threading.Thread, "start", no_thread)
+        assert all(workers.submit(job) for _ in range(5)), "who is there does it"
+        eventually(lambda: len(done) == 7)
+    workers.stop()
+
+
+def no_thread(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
 
 
 def test_a_thread_that_is_free_is_used_again() -> None:
