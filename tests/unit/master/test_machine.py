@@ -249,17 +249,8 @@ class MasterMachine(RuleBasedStateMachine):
 
     @rule(number=some)
     def operations_are_acknowledged(self, number: int) -> None:
-        framework = self.framework(number)
-        if framework is None:
-            return
-        for event in framework.heard(sm.UpdateOperationStatus):
-            status = event.status
-            if status.uuid is not None and status.agent_id is not None:
-                framework.say(
-                    sm.AcknowledgeOperationStatus(
-                        status.agent_id, status.uuid, status.operation_id or ""
-                    )
-                )
+        if framework := self.framework(number):
+            _acknowledge_operations(framework)
 
     @rule(number=some, which=some, name=st.sampled_from("ab"))
     def executor_task_is_launched(self, number: int, which: int, name: str) -> None:
@@ -499,6 +490,7 @@ class MasterMachine(RuleBasedStateMachine):
             for status in framework.updates():
                 if status.uuid is not None:
                     framework.acknowledge(status)
+            _acknowledge_operations(framework)
             framework.say(sm.Suppress())
             framework.decline(0)
         for entry in self.state.agents.values():
@@ -507,6 +499,17 @@ class MasterMachine(RuleBasedStateMachine):
                 assert not entry.offers
                 assert self.state.allocator.available(entry.id) == entry.info.resources
         self.no_timer_is_left_behind()
+
+
+def _acknowledge_operations(framework: Framework) -> None:
+    for event in framework.heard(sm.UpdateOperationStatus):
+        status = event.status
+        if status.uuid is not None and status.agent_id is not None:
+            framework.say(
+                sm.AcknowledgeOperationStatus(
+                    status.agent_id, status.uuid, status.operation_id or ""
+                )
+            )
 
 
 def _reservation(framework: Framework) -> Reservation:
