@@ -220,6 +220,8 @@ def _bytes(path: Path) -> bytes:
             raise _Untrusted("it belongs to another user")
         if not stat.S_ISREG(status.st_mode):
             raise _Untrusted("it is no file")
+        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise _Untrusted("others can write to it: chmod go-w")
         return file.read(_MAX_BYTES)
 
 
@@ -228,7 +230,8 @@ def _parsed(data: bytes) -> Context:
     url(context.marathon)
     url(context.gateway)
     address(context.master)
-    if _NAME.fullmatch(context.name) is None or not context.directory.startswith("/"):
+    where = context.directory
+    if _NAME.fullmatch(context.name) is None or not where.startswith("/") or "\0" in where:
         raise _Untrusted("it names no cluster")
     return context
 
@@ -240,7 +243,7 @@ class _Untrusted(ValueError):
 def _locked(path: Path) -> bool:
     """Whether somebody holds the lock. That we look is noticed by nobody who tries twice."""
     try:
-        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return False
     except OSError:

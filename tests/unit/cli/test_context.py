@@ -118,6 +118,7 @@ def test_a_name_that_nobody_has_is_a_usage_error(mezzo: Mezzo, tmp_path: Path) -
         AS_JSON % ("x", "/x", "file:///x", "h:1", "h:1"),
         AS_JSON % ("x", "/x", "h:1", "h:1", "nowhere"),
         AS_JSON % ("x", "relative", "h:1", "h:1", "h:1"),
+        AS_JSON % ("x", "/x\\u0000", "http://h:1", "http://h:1", "h:1"),
     ],
 )
 def test_a_file_that_is_no_context_is_passed_over_with_a_word(
@@ -140,6 +141,15 @@ def test_nobody_elses_context_is_followed(mezzo: Mezzo, tmp_path: Path) -> None:
         result = mezzo("context", "show")
     assert result.exit_code == 1
     assert "it belongs to another user" in result.stderr
+
+
+def test_a_context_that_others_can_write_to_is_not_followed(mezzo: Mezzo, tmp_path: Path) -> None:
+    with cluster(tmp_path / ".mezzo", "ours"):
+        withdraw(Path("/nowhere"))
+        (tmp_path / ".mezzo/context.json").chmod(0o666)
+        result = mezzo("context", "show")
+    assert result.exit_code == 1
+    assert "others can write to it: chmod go-w" in result.stderr
 
 
 def test_a_pipe_in_its_place_blocks_nobody(mezzo: Mezzo, tmp_path: Path) -> None:
