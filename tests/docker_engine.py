@@ -36,6 +36,7 @@ BUSYBOX = "busybox:latest"
 PYTHON = "python:3.11-slim"
 ZOOKEEPER = "zookeeper:3.9"
 
+IN_USE = pytest.StashKey[bool]()  # whether this process has had `docker_engine`
 SYSTEM_SOCKET = Path("/var/run/docker.sock")
 START_WITHIN_S = 60.0
 STOP_WITHIN_S = 30.0
@@ -237,8 +238,9 @@ def why_no_engine() -> str | None:
 
 
 @pytest.fixture(scope="session")
-def docker_engine() -> Iterator[DockerEngine]:
+def docker_engine(request: pytest.FixtureRequest) -> Iterator[DockerEngine]:
     """A running engine that has the image BUSYBOX; `need_images` gets the others."""
+    request.config.stash[IN_USE] = True
     with contextlib.ExitStack() as stack:
         if given := os.environ.get("MEZZO_TEST_DOCKER_HOST"):
             engine = DockerEngine(given)
@@ -259,8 +261,12 @@ def docker_engine_alone(docker_engine: DockerEngine) -> DockerEngine:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Let tests use the engine together, or one test alone: see `docker_engine_alone`."""
-    if "docker_engine" not in fixtures_of(item):
+    """Let tests use the engine together, or one test alone: see `docker_engine_alone`.
+
+    From the first user on that is so for all tests of the process: what ends a fixture of many
+    tests, and asks the engine for it, may come after a test that does not use it.
+    """
+    if "docker_engine" not in fixtures_of(item) and not item.config.stash.get(IN_USE, False):
         return (yield)
     alone = "docker_engine_alone" in fixtures_of(item)
     with (shared_folder() / "tests").open("w") as tests:
