@@ -1,6 +1,17 @@
 """Mutation testing of the simulator: `python -m mezzo.sim.mutants`."""
 
-from . import agents, allocators, conversions, kernel, marathons, masters, operators
+from . import (
+    agents,
+    allocators,
+    conversions,
+    doors,
+    forgetful,
+    kernel,
+    marathons,
+    masters,
+    operators,
+    peers,
+)
 from .hunt import Find, hunt
 from .mutant import ALL, Mutant
 
@@ -11,9 +22,12 @@ __all__ = [
     "agents",
     "allocators",
     "conversions",
+    "doors",
+    "forgetful",
     "hunt",
     "kernel",
     "marathons",
     "masters",
     "operators",
+    "peers",
 ]
