@@ -341,7 +341,7 @@ def test_a_child_that_dies_is_started_again_until_it_is_stopped(tmp_path: Path) 
 def test_a_child_that_can_not_be_started_is_tried_again_until_it_can(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.mkdir()  # as good as a disk that is full, or a lack of processes
-    sidecar = Sidecar("late", ["sh", "-c", "echo up; sleep 1000"], log_file=log)
+    sidecar = Sidecar("late", ["sh", "-c", "echo up; exec sleep 1000"], log_file=log)
     sidecar.start()
     time.sleep(0.1)
     assert sidecar.pid is None
