@@ -1,11 +1,15 @@
 """Fixtures that start real parts are plugins, one line each."""
 
 import re
+import signal
 
 import pytest
 from hypothesis import settings
 
 pytest_plugins = ["tests.docker_engine", "tests.whole_cluster", "tests.zookeeper", "tests.deep"]
+
+# Started by nohup we would ignore it, and so would whatever we start.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # How long an example takes is a matter of the machine and of what else it does.
 settings.register_profile("mezzo", deadline=None, print_blob=True)
