@@ -149,8 +149,8 @@ def command(
     for sentence in unheeded(os.environ, ctx.command):
         warn(sentence)
     # What came from the environment is in the plan; the daemons shall not read it again.
-    for name in [name for name in os.environ if name.startswith("MEZZO_")]:
-        del os.environ[name]
+    for variable in [each for each in os.environ if each.startswith("MEZZO_")]:
+        del os.environ[variable]
     from mezzo import log
 
     log.configure(level="warning")

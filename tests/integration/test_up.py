@@ -38,12 +38,13 @@ class Up:
     args: tuple[str, ...]
     ports: list[int] = field(default_factory=lambda: free_ports(5))
     process: subprocess.Popen[str] | None = None
+    variables: dict[str, str] = field(default_factory=dict)
 
     @property
     def env(self) -> dict[str, str]:
         plain = {name: text for name, text in os.environ.items() if not name.startswith("MEZZO_")}
         state = self.directory.parent / "state"
-        return plain | {"XDG_STATE_HOME": str(state), "PYTHONUNBUFFERED": "1"}
+        return plain | {"XDG_STATE_HOME": str(state), "PYTHONUNBUFFERED": "1"} | self.variables
 
     def start(self, *args: str) -> str:
         """Returns what it printed when it was ready for Ctrl-C."""
@@ -310,6 +311,13 @@ def test_every_command_finds_the_cluster_of_its_folder_and_others_by_name(
     assert "marathon" in up.mezzo("framework", "list", cwd=elsewhere)
     assert up.stop()[0] == 0
     assert "there is no context 'mine'" in up.mezzo("--context", "mine", "app", "list", code=2)
+
+
+def test_a_cluster_is_named_after_its_folder_whatever_the_environment_holds(
+    up: Up, tmp_path: Path
+) -> None:
+    up.variables = {"MEZZO_PARENT_PID": str(os.getpid()), "MEZZO_TIMEOUT": "60"}
+    assert f"`mezzo --context {tmp_path.name} " in up.start()
 
 
 def test_a_context_that_a_crash_has_left_behind_is_told(up: Up) -> None:
