@@ -26,13 +26,14 @@ OFFERS_MAX: Final = 500
 
 
 def schedule_cycle(state: MasterState, step: Step) -> None:
-    """Ask for a cycle right after the events that are already waiting: one cycle for all of them.
+    """Ask for a cycle right after the events that are already waiting: one cycle for all of them;
+    later if the last one was long and in vain, and more is told meanwhile.
 
     Called at the end of every step: the one place that decides when resources are offered.
     """
     if state.allocator.wants_cycle and not state.cycle_due:
         state.cycle_due = True
-        step.timer(TIMER_ALLOCATE, 0.0)
+        step.do(SetTimer(TIMER_ALLOCATE, max(step.now.mono_s, state.allocator.rests_until_s)))
     due_s = state.allocator.next_due_s
     if due_s != state.cycle_timer_s:
         state.cycle_timer_s = due_s

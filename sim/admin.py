@@ -275,8 +275,9 @@ class Admin(Watch):
         """Looks at what is stored, again and again: a leader may die with a wish."""
         if self.wrong():
             self._restore_machines()
+            agents = self._by_id()
             for id_, record in self._records():
-                agent = self._agent_of(id_)
+                agent = agents.get(id_)
                 if record.condition == "GONE":
                     if agent is not None and not agent.gone:
                         agent.renew()
@@ -297,9 +298,8 @@ class Admin(Watch):
             if f"quota/{role}" in self._disk.data:
                 self._set_limits(role, {})
 
-    def _agent_of(self, id_: AgentId) -> VirtualAgent | None:
-        """Whose id it is; None: nobody's any more."""
-        return next((agent for agent in self._agents if agent.id == id_), None)
+    def _by_id(self) -> dict[AgentId, VirtualAgent]:
+        return {agent_id: agent for agent in self._agents if (agent_id := agent.id) is not None}
 
     def wrong(self) -> str:
         record = self._maintained()
@@ -308,8 +308,9 @@ class Admin(Watch):
         for role in self._limited:
             if f"quota/{role}" in self._disk.data:
                 return f"role {role} still has limits"
+        agents = self._by_id()
         for id_, agent_record in self._records():
-            agent = self._agent_of(id_)
+            agent = agents.get(id_)
             if agent_record.condition == "GONE":
                 if agent is not None and not agent.gone:
                     return f"{agent.name} still is {id_}, which was marked gone"

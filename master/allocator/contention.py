@@ -47,7 +47,7 @@ class Contention:
         self._look_s: dict[ClientNode, float] = {}  # when the hungry look at others' offers
         self._seen_s: dict[ClientNode, float] = {}  # of offers up to then it wants none
         self._given: dict[tuple[ClientNode, ClientNode], _Given] = {}  # holder, hungry
-        self._looks = 0
+        self.looks = 0  # at offers, in the last cycle
 
     def forget(self, client: ClientNode) -> None:
         """The client is gone."""
@@ -81,6 +81,7 @@ class Contention:
 
     def settle(self, now_s: float) -> list[Withdraw]:
         """Called at the end of a cycle, when all that is free has been granted."""
+        self.looks = 0
         patience_s = self._books.config.patience_s
         if patience_s is None:
             return []
@@ -92,11 +93,10 @@ class Contention:
         ]
         wanting = []
         for client in hungry:
-            if self._looks >= LOOKS_PER_CYCLE:
+            if self.looks >= LOOKS_PER_CYCLE:
                 break  # the others are still due: the next cycle, at once, goes on with them
             if self._wants_any(client, overdue, patience_s):
                 wanting.append(client)
-        self._looks = 0
         if not wanting:
             return []
         out = self._divide(wanting, overdue, now_s)
@@ -142,7 +142,7 @@ class Contention:
         for holder, agent in reversed(overdue):
             if offered_s[(holder, agent)] <= seen_s:
                 break
-            self._looks += 1
+            self.looks += 1
             if self._could_use(client, holder, agent):
                 return True
         if overdue:

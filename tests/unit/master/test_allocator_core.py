@@ -131,3 +131,27 @@ def test_constraints_come_with_the_subscription_or_refuse_it() -> None:
     right = OfferConstraints((RoleConstraints("r", ((rack,),)),))
     framework.say(sm.Subscribe(framework.info, (), right))
     assert [offer.agent_id for offer in framework.offers.values()] == [agent.id]
+
+
+def test_a_cycle_that_looked_at_many_agents_in_vain_is_followed_by_a_rest() -> None:
+    """Or one framework could keep the master at looking, with one small change at a time."""
+    world = World()
+    for _ in range(300):
+        world.agent(Resources.of(cpus=1, mem=100, gpus=1))
+    framework = world.framework()  # not for GPUs
+    framework.say(sm.Revive())
+    world.advance(0.0)
+    plain = world.agent(Resources.of(cpus=1, mem=100))
+    assert not framework.offers
+    world.advance(0.05)
+    assert [offer.agent_id for offer in framework.offers.values()] == [plain.id]
+
+
+def test_a_cycle_that_gives_what_it_looks_at_is_followed_by_none() -> None:
+    world = World()
+    for _ in range(300):
+        world.agent()
+    framework = world.framework()
+    assert len(framework.offers) == 300
+    plain = world.agent()
+    assert framework.offer(plain)
