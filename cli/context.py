@@ -1,19 +1,21 @@
 """Contexts: where clusters are, so that commands find them without being told.
 
-`mezzo up` writes its own twice while it runs: into its folder, where commands find it that are
-given in the folder above or anywhere below that, and among the contexts of the user, where they
-find it by its name. The first of these counts: the option that names a server, `mezzo --context`,
-the variable that names a server, MEZZO_CONTEXT, the folder's context, the one of `mezzo context
-use`.
+`mezzo up` writes its own twice while it runs: among the contexts of the user, where commands find
+it by its name, which it claims before it starts anything; and, once the cluster is ready, into its
+folder, for commands that are given in the folder above or anywhere below that. The first of these
+counts: the option that names a server, `mezzo --context`, the variable that names a server,
+MEZZO_CONTEXT, the folder's context, the one of `mezzo context use`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -25,7 +27,7 @@ from click.core import ParameterSource
 from mezzo.guess import near
 from mezzo.record import Record
 
-from .errors import Unreachable, Wrong
+from .errors import Failed, Unreachable, Wrong
 from .output import warn
 from .settings import Setting, address, setting, url
 
@@ -34,6 +36,9 @@ FOLDER: Final = ".mezzo"  # the default of `mezzo up --dir`
 LOCK: Final = "up.lock"  # in a cluster's folder; locked as long as its `mezzo up` runs
 _FILE: Final = "context.json"
 _CHOSEN: Final = "chosen"  # holds the name of `mezzo context use`
+_CLAIMING: Final = "claiming.lock"  # locked for the moment in which a name is chosen
+_CLAIM_TRIES: Final = 100
+_CLAIM_EVERY_S: Final = 0.05
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _MAX_BYTES: Final = 64 * 1024
 
@@ -62,47 +67,82 @@ class Found(NamedTuple):
 # ---------------------------------------------------------------------------------- writing
 
 
-def name_for(directory: Path, wanted: str | None) -> str:
-    """The name of a cluster in `directory`: `wanted`, else that of a folder. Raises Wrong.
+def claim(
+    directory: Path, wanted: str | None, *, marathon: str, gateway: str, master: str
+) -> tuple[Context, str | None]:
+    """Enter the cluster of `directory`, whose `mezzo up` holds its lock, among those of the user:
+    under the name `wanted`, else after its folder. From then on no other that runs gets that name.
 
-    No cluster that runs has the same one.
+    Also returns why it can't be found by its name, if it can't. Raises Wrong if another that runs
+    has the name that is wanted, Failed if another claims one for too long.
     """
+    where = {"marathon": marathon, "gateway": gateway, "master": master}
+    withdraw(directory)  # what a run that was killed has left
+    try:
+        registry = _registry()
+        registry.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _claiming(registry):
+            for old in registered():
+                if not Path(old.directory).is_dir():
+                    (registry / f"{old.name}.json").unlink(missing_ok=True)
+            context = Context(_name(directory, wanted), str(directory), **where)
+            _write(registry / f"{context.name}.json", _shown(context))
+    except OSError as error:
+        why = f"{error.filename or _registry()}: {error.strerror}"
+        return Context(_name(directory, wanted), str(directory), **where), why
+    return context, None
+
+
+@contextlib.contextmanager
+def _claiming(registry: Path) -> Iterator[None]:
+    """One at a time: between the look at the names and the entry nobody else takes one."""
+    lock = os.open(registry / _CLAIMING, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        for tries_left in reversed(range(_CLAIM_TRIES)):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not tries_left:
+                    raise Failed(
+                        f"another `mezzo up` holds {registry / _CLAIMING} and does not go on: end "
+                        "it, and try again"
+                    ) from None
+                time.sleep(_CLAIM_EVERY_S)
+            else:
+                break
+        yield
+    finally:
+        os.close(lock)
+
+
+def _name(directory: Path, wanted: str | None) -> str:
+    """`wanted`, else that of a folder. Raises Wrong."""
+    taken = {each.name: each for each in registered() if each.directory != str(directory)}
     if wanted is not None:
         check_name(wanted)
-        holder = _registered(wanted)
-        if holder is not None and holder.runs and holder.directory != str(directory):
+        if (holder := taken.get(wanted)) is not None and holder.runs:
             raise Wrong(
                 f"the cluster in {holder.directory} is called {wanted}: choose another --name"
             )
         return wanted
     folder = directory.parent if directory.name == FOLDER else directory
     base = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name).strip("-._")[:50] or "mezzo"
-    taken = {each.name for each in registered() if each.runs and each.directory != str(directory)}
-    names = (base, *(f"{base}-{number}" for number in range(2, len(taken) + 3)))
-    return next(name for name in names if name not in taken)
+    running = {name for name, each in taken.items() if each.runs}
+    names = (base, *(f"{base}-{number}" for number in range(2, len(running) + 3)))
+    return next(name for name in names if name not in running)
 
 
-def publish(context: Context) -> str | None:
-    """Write it to both places; why it can't be found by its name, if it can't.
+def publish(context: Context) -> None:
+    """Write it into its folder: commands given there mean it from now on. Raises OSError."""
+    _write(Path(context.directory, _FILE), _shown(context))
 
-    Raises OSError if its own folder can't be written.
-    """
-    data = msgspec.json.format(msgspec.json.encode(context)) + b"\n"
-    _write(Path(context.directory, _FILE), data)
-    try:
-        registry = _registry()
-        registry.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for old in registered():
-            if not Path(old.directory).is_dir():
-                (registry / f"{old.name}.json").unlink(missing_ok=True)
-        _write(registry / f"{context.name}.json", data)
-    except OSError as error:
-        return f"{error.filename}: {error.strerror}"
-    return None
+
+def _shown(context: Context) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(context)) + b"\n"
 
 
 def withdraw(directory: Path) -> None:
-    """What was published of the cluster there, by this or an earlier run."""
+    """What was claimed and published for the cluster there, by this or an earlier run."""
     (directory / _FILE).unlink(missing_ok=True)
     for each in registered():
         if each.directory == str(directory):
@@ -194,8 +234,16 @@ def _chosen() -> Found | None:
 
 def _registry() -> Path:
     state = os.environ.get("XDG_STATE_HOME", "")
-    home = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
+    home = Path(state) if state.startswith("/") else _home() / ".local" / "state"
     return home / "mezzo" / "contexts"
+
+
+def _home() -> Path:
+    """That of containers whose user has none: the root."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/")
 
 
 def _read(path: Path) -> Context | None:

@@ -19,7 +19,7 @@ import click
 
 from mezzo.users import closed_folder, current_user, switch_problem
 
-from .context import FOLDER, LOCK, Context, name_for, publish, withdraw
+from .context import FOLDER, LOCK, Context, claim, publish, withdraw
 from .daemons import DIRECTORY
 from .definitions import read_definition
 from .deploy import Marathon, addresses, app_id, counts
@@ -157,10 +157,10 @@ def command(
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     cluster = LocalCluster(plan)
-    with _alone_in(directory), _known_as(plan, name) as context:
+    with _alone_in(directory), _known_as(plan, name) as (context, problem):
         try:
             _start(cluster)
-            _publish(context)
+            _publish(context, problem)
             if demo_app is not None:
                 _deploy(plan, demo_app, timeout)
             echo()
@@ -249,24 +249,24 @@ def _alone_in(directory: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _known_as(plan: Plan, name: str | None) -> Iterator[Context]:
-    """The cluster's context, which lasts as long as its daemons run. Raises Wrong."""
-    context = Context(
-        name_for(plan.directory, name),
-        directory=str(plan.directory),
+def _known_as(plan: Plan, name: str | None) -> Iterator[tuple[Context, str | None]]:
+    """The cluster's context, which lasts as long as its daemons run, and why it can't be found by
+    its name, if it can't. Raises Wrong."""
+    claimed = claim(
+        plan.directory,
+        name,
         marathon=plan.marathon_url,
         gateway=plan.gateway_url,
         master=plan.master,
     )
-    withdraw(plan.directory)  # of a run that was killed
     try:
-        yield context
+        yield claimed
     finally:
         withdraw(plan.directory)
 
 
-def _publish(context: Context) -> None:
-    problem = publish(context)
+def _publish(context: Context, problem: str | None) -> None:
+    publish(context)
     here = Path(context.directory)
     echo()
     if here.name == FOLDER:

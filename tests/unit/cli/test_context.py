@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import fcntl
 import os
+import subprocess
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from mezzo.cli.context import LOCK, Context, name_for, publish, registered, withdraw
+from mezzo.cli.context import LOCK, Context, claim, publish, registered, withdraw
 from mezzo.cli.errors import Wrong
+from mezzo.daemon import cli_command
 
 from .conftest import Mezzo
 from .fake_server import FakeServer, app, serving
@@ -22,15 +26,28 @@ AS_JSON = '{"name": "%s", "directory": "%s", "marathon": "%s", "gateway": "%s", 
 @contextmanager
 def running(folder: Path, name: str, url: str = "http://127.0.0.1:1") -> Iterator[Context]:
     """A cluster whose `mezzo up` runs in `folder`; all of its parts are one server."""
+    with locked(folder):
+        context = claimed(folder, name, url)
+        publish(context)
+        yield context
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Its `mezzo up` runs."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o644)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    context = Context(name, str(folder), url, url, "127.0.0.1:1")
-    assert publish(context) is None
     try:
-        yield context
+        yield
     finally:
         os.close(lock)
+
+
+def claimed(folder: Path, name: str | None = None, url: str = "http://127.0.0.1:1") -> Context:
+    context, problem = claim(folder, name, marathon=url, gateway=url, master="127.0.0.1:1")
+    assert problem is None
+    return context
 
 
 @contextmanager
@@ -168,15 +185,49 @@ def test_what_is_written_is_for_its_user_alone(state: Path, tmp_path: Path) -> N
 
 def test_no_two_clusters_that_run_have_one_name(state: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "1/shop/.mezzo", tmp_path / "2/shop/.mezzo"
-    assert name_for(first, None) == "shop"
-    with running(first, "shop"):
-        assert name_for(first, None) == name_for(first, "shop") == "shop"
-        assert name_for(second, None) == "shop-2"
-        with pytest.raises(Wrong, match=r"choose another --name"):
-            name_for(second, "shop")
-    assert name_for(second, None) == "shop"
-    assert name_for(tmp_path / "=%/.mezzo", None) == "mezzo"
-    assert name_for(tmp_path / "data", None) == "data"
+    with locked(second):
+        with locked(first):
+            assert claimed(first).name == "shop"
+            assert claimed(first).name == claimed(first, "shop").name == "shop"
+            assert claimed(second).name == "shop-2"
+            with pytest.raises(Wrong, match=r"choose another --name"):
+                claimed(second, "shop")
+            assert {each.name for each in registered()} == {"shop"}
+        assert claimed(second).name == "shop"
+    assert claimed(tmp_path / "=%/.mezzo").name == "mezzo"
+    assert claimed(tmp_path / "data").name == "data"
+
+
+def test_clusters_that_are_started_at_one_moment_get_names_of_their_own(
+    state: Path, tmp_path: Path
+) -> None:
+    """Long before the first of them is ready."""
+    folders = [tmp_path / f"{number}/shop/.mezzo" for number in range(8)]
+    together = threading.Barrier(len(folders))
+
+    def start(folder: Path) -> str:
+        together.wait(10)
+        return claimed(folder).name
+
+    with ExitStack() as running_all, ThreadPoolExecutor(len(folders)) as pool:
+        for folder in folders:
+            running_all.enter_context(locked(folder))
+        names = list(pool.map(start, folders))
+        assert sorted(names) == sorted(["shop", *(f"shop-{number}" for number in range(2, 9))])
+        assert sorted(each.name for each in registered()) == sorted(names)
+
+
+def test_a_name_that_is_taken_is_refused_before_anything_starts(
+    state: Path, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine"
+    args = ("up", "--containerizer=process", "--name=shop", f"--dir={mine}")
+    with locked(tmp_path / "theirs"):
+        claimed(tmp_path / "theirs", "shop")  # it is not ready, nor published
+        result = subprocess.run(cli_command(*args), capture_output=True, text=True, timeout=30)
+    assert result.returncode == 2
+    assert f"the cluster in {tmp_path}/theirs is called shop: choose another" in result.stderr
+    assert [each.name for each in mine.iterdir()] == [LOCK]
 
 
 def test_a_user_without_a_home_is_found_by_folder_alone(
@@ -185,7 +236,8 @@ def test_a_user_without_a_home_is_found_by_folder_alone(
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     (tmp_path / "c").mkdir()
-    problem = publish(Context("x", str(tmp_path / "c"), "h:1", "h:1", "h:1"))
+    context, problem = claim(tmp_path / "c", "x", marathon="h:1", gateway="h:1", master="h:1")
     assert problem is not None
     assert "Not a directory" in problem
+    publish(context)
     assert (tmp_path / "c/context.json").exists()
