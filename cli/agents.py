@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from .context import master_option
-from .operator import agent_id, ask
+from .operator import agent_id, ask, order
 from .output import ago, amount, confirm, echo, mib, output_option, print_json, print_table
 from .settings import duration
 
@@ -25,9 +25,9 @@ agent_argument = click.argument("agent")
 @output_option
 def list_(master: str, output: str) -> None:
     """List the agents, whether they are offered, and what of their resources is used."""
-    from mezzo.messages.operator import GetAgents
+    from mezzo.messages.operator import Agents, GetAgents
 
-    answer = ask(master, GetAgents())
+    answer = ask(master, GetAgents(), Agents)
     if output == "json":
         print_json(
             [_json(agent) for agent in answer.agents]
@@ -73,7 +73,7 @@ def drain(agent: str, max_grace_period: float | None, mark_gone: bool, master: s
     from mezzo.messages.operator import DrainAgent
 
     found = agent_id(master, agent)
-    ask(master, DrainAgent(found, max_grace_period, mark_gone))
+    order(master, DrainAgent(found, max_grace_period, mark_gone))
     then = "then it is gone" if mark_gone else "`mezzo agent list` shows when it is drained"
     echo(f"agent {found} drains; {then}")
 
@@ -86,7 +86,7 @@ def deactivate(agent: str, master: str) -> None:
     from mezzo.messages.operator import DeactivateAgent
 
     found = agent_id(master, agent)
-    ask(master, DeactivateAgent(found))
+    order(master, DeactivateAgent(found))
     echo(f"agent {found} is not offered any more")
 
 
@@ -98,7 +98,7 @@ def reactivate(agent: str, master: str) -> None:
     from mezzo.messages.operator import ReactivateAgent
 
     found = agent_id(master, agent)
-    ask(master, ReactivateAgent(found))
+    order(master, ReactivateAgent(found))
     echo(f"agent {found} is offered again")
 
 
@@ -116,7 +116,7 @@ def gone(agent: str, yes: bool, master: str) -> None:
     found = agent_id(master, agent)
     if not yes:
         confirm(f"agent {found} can never come back; go on?")
-    ask(master, MarkAgentGone(found))
+    order(master, MarkAgentGone(found))
     echo(f"agent {found} is gone")
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from .answers import App, AppTask
 from .context import marathon_option
 from .definitions import check_keys, read_definition, value_of
 from .deploy import Marathon, addresses, app_id, counts, definition_of
@@ -20,7 +21,6 @@ from .settings import Command, count, duration
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_SECRETIVE: Final = "env"  # values may be secrets: names are enough
 _RUNS_WIDTH: Final = 60
 _UNCHANGED: Final = "is unchanged"
 
@@ -114,7 +114,7 @@ def show(app: str, marathon: str, output: str) -> None:
     echo(f"  runs       {_what_runs(found)}")
     echo(f"  resources  {amount(found['cpus'])} CPUs, {mib(found['mem'])} each")
     echo(f"  version    {found['version']}")
-    for key in sorted(found.get(_SECRETIVE, {})):
+    for key in sorted(found.get("env") or ()):  # values may be secrets: names are enough
         echo(f"  env        {key}")
     for reason in why_waiting(item):
         echo(f"  waiting    {reason}")
@@ -131,10 +131,10 @@ def show(app: str, marathon: str, output: str) -> None:
                 task["id"],
                 task["state"],
                 _health(task),
-                " ".join(addresses({"tasks": [task]})) or task["host"],
+                " ".join(addresses([task])) or task.get("host") or "-",
                 task.get("startedAt") or "-",
             ]
-            for task in found.get("tasks", [])
+            for task in found.get("tasks") or ()
         ],
         empty="no tasks",
     )
@@ -250,18 +250,20 @@ def _finish(
     server.wait(deployment, which, timeout_s)
     app = server.find(which)
     echo(f"{which} {done}: {counts(app)}" if app else f"{which} {done}")
-    for address in addresses(app) if app else []:
+    for address in addresses(app.get("tasks") or ()) if app else []:
         echo(f"  {address}")
 
 
-def _what_runs(app: Json) -> str:
-    image = (app.get("container") or {}).get("docker", {}).get("image")
+def _what_runs(app: App) -> str:
+    container = app.get("container")
+    docker = container.get("docker") if container else None
+    image = docker.get("image") if docker else None
     what = app.get("cmd") or " ".join(app.get("args") or [])
     return ": ".join(part for part in (image, what) if part) or "-"
 
 
-def _health(task: Json) -> str:
-    results = task.get("healthCheckResults", [])
+def _health(task: AppTask) -> str:
+    results = task.get("healthCheckResults")
     if not results:
         return "-"
     return "healthy" if all(each.get("alive") for each in results) else "unhealthy"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 from urllib.parse import quote
 
+from .answers import App, Apps, AppTask, Changed, Created, OneApp, Queue, QueueItem, Ref
 from .errors import Failed, Wrong
 from .http import HttpError, Json, Server
 from .progress import live_line
@@ -31,38 +32,36 @@ class Marathon:
 
     # ---- reading
 
-    def apps(self) -> list[Json]:
-        found: list[Json] = self.server.get("/v2/apps?embed=apps.counts&embed=apps.deployments")[
-            "apps"
-        ]
-        return sorted(found, key=lambda app: str(app["id"]))
+    def apps(self) -> list[App]:
+        found = self.server.get("/v2/apps?embed=apps.counts&embed=apps.deployments", Apps)
+        return sorted(found["apps"], key=lambda app: app["id"])
 
-    def app(self, which: str) -> Json:
+    def app(self, which: str) -> App:
         """One app with its tasks. Raises Failed if there is none."""
         found = self.find(which)
         if found is None:
             raise Failed(f"there is no app {which} at {self.server.url}: see `mezzo app list`")
         return found
 
-    def find(self, which: str) -> Json | None:
+    def find(self, which: str) -> App | None:
         try:
-            found: Json = self.server.get(f"/v2/apps{quote(which)}")["app"]
+            found = self.server.get(f"/v2/apps{quote(which)}", OneApp)["app"]
         except HttpError as error:
             if error.status == 404:
                 return None
             raise
         return found
 
-    def queue(self) -> dict[str, Json]:
+    def queue(self) -> dict[str, QueueItem]:
         """What waits to be launched, by app id."""
-        items = self.server.get("/v2/queue")["queue"]
+        items = self.server.get("/v2/queue", Queue)["queue"]
         return {item["app"]["id"]: item for item in items if "app" in item}
 
     # ---- changing: each returns the id of the deployment that it started, if one was needed
 
     def add(self, definition: Json) -> str | None:
         try:
-            created = self.server.call("POST", "/v2/apps", definition)
+            created = self.server.call("POST", "/v2/apps", Created, definition)
         except HttpError as error:
             if error.status == 409 and "already exists" in str(error.body):
                 raise Failed(
@@ -70,7 +69,7 @@ class Marathon:
                     "remove it first"
                 ) from None
             raise
-        deployments: list[dict[str, str]] = created.get("deployments", [])
+        deployments = created.get("deployments")
         return deployments[0]["id"] if deployments else None
 
     def update(self, which: str, changes: Json, *, force: bool) -> str | None:
@@ -89,7 +88,7 @@ class Marathon:
     def _change(self, method: str, path: str, body: Json | None, *, force: bool) -> str | None:
         query = f"?force={str(force).lower()}"
         try:
-            answer: Any = self.server.call(method, f"/v2/apps{quote(path)}{query}", body)
+            answer = self.server.call(method, f"/v2/apps{quote(path)}{query}", Changed, body)
         except HttpError as error:
             if error.status == 409:
                 raise Failed(
@@ -97,7 +96,7 @@ class Marathon:
                     "with --force"
                 ) from None
             raise
-        return answer.get("deploymentId") if isinstance(answer, dict) else None
+        return answer.get("deploymentId")
 
     # ---- waiting
 
@@ -112,7 +111,7 @@ class Marathon:
         """The same, with the caller's own line."""
         deadline = time.monotonic() + timeout_s
         while True:
-            going = [each["id"] for each in self.server.get("/v2/deployments")]
+            going = [each["id"] for each in self.server.get("/v2/deployments", list[Ref])]
             progress = self.progress(which)
             say(progress)
             if deployment not in going:
@@ -149,7 +148,7 @@ def _holders(body: Json) -> str:
         return "another deployment"
 
 
-def definition_of(app: Json) -> Json:
+def definition_of(app: Mapping[str, object]) -> Json:
     """What somebody has asked for, without what has become of it."""
     return {
         key: value
@@ -164,7 +163,7 @@ _BECOME: Final = (
 )
 
 
-def counts(app: Json) -> str:
+def counts(app: App) -> str:
     """`2/3 running, 1 healthy`; what is zero and not asked for is left out."""
     text = f"{app['tasksRunning']}/{app['instances']} running"
     if app.get("healthChecks"):
@@ -176,11 +175,11 @@ def counts(app: Json) -> str:
     return text
 
 
-def addresses(app: Json) -> list[str]:
+def addresses(tasks: Iterable[AppTask]) -> list[str]:
     """`host:port` of every port of every running task."""
     return [
-        f"{task['host']}:{port}"
-        for task in app.get("tasks", [])
-        if task.get("state") == "TASK_RUNNING"
-        for port in task.get("ports", [])
+        f"{task.get('host') or '?'}:{port}"
+        for task in tasks
+        if task["state"] == "TASK_RUNNING"
+        for port in task.get("ports") or ()
     ]

@@ -12,6 +12,8 @@ from .operator import agents_called, ask, frameworks_called, resources_text
 from .output import output_option, print_json, print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mezzo.messages.operator import Explanation, Objection
 
 
@@ -29,14 +31,14 @@ def command(
     The answer is computed when it is asked for; a large cluster wants to be asked about one
     framework or one agent at a time.
     """
-    from mezzo.messages.operator import Explain
+    from mezzo.messages.operator import Explain, Explanations
 
     if framework is not None:
         frameworks_called(master, framework)
     if agent is not None:
         meant = agents_called(master, agent)
         agent = meant[0].id if len(meant) == 1 else agent
-    found = ask(master, Explain(framework, role, agent)).explanations
+    found = ask(master, Explain(framework, role, agent), Explanations).explanations
     if output == "json":
         print_json([_json(each) for each in found])
         return
@@ -47,7 +49,7 @@ def command(
     )
 
 
-def _name(each: Explanation, found: list[Explanation]) -> str:
+def _name(each: Explanation, found: Sequence[Explanation]) -> str:
     """The agent's hostname, or where several share it, as those of `mezzo up` do, its id."""
     same = {other.agent_id for other in found if other.hostname == each.hostname}
     return each.hostname if len(same) == 1 else each.agent_id

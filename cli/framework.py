@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
+from .answers import State
 from .context import gateway_option, master_option
 from .http import gateway_server
-from .operator import ask, framework_id
+from .operator import framework_id, order
 from .output import ago, amount, confirm, echo, mib, output_option, print_json, print_table
 
 
@@ -20,7 +21,7 @@ def command() -> None:
 @output_option
 def list_(gateway: str, output: str) -> None:
     """List the frameworks that are registered."""
-    frameworks = gateway_server(gateway).get("/state")["frameworks"]
+    frameworks = gateway_server(gateway).get("/state", State)["frameworks"]
     if output == "json":
         print_json(frameworks)
         return
@@ -31,7 +32,7 @@ def list_(gateway: str, output: str) -> None:
                 framework["id"],
                 framework["name"],
                 "connected" if framework["connected"] else "disconnected",
-                " ".join(framework.get("roles") or [framework["role"]]),
+                " ".join(framework.get("roles") or [framework.get("role", "-")]),
                 len(framework["tasks"]),
                 amount(framework["used_resources"]["cpus"]),
                 mib(framework["used_resources"]["mem"]),
@@ -55,5 +56,5 @@ def teardown(framework: str, yes: bool, master: str) -> None:
     found = framework_id(master, framework)
     if not yes:
         confirm(f"all tasks of framework {framework} ({found}) will be killed; go on?")
-    ask(master, TeardownFramework(found))
+    order(master, TeardownFramework(found))
     echo(f"framework {found} is torn down")

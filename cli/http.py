@@ -7,11 +7,14 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+import msgspec
 
 from .errors import Failed, Unreachable
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 _TIMEOUT_S: Final = 30.0
 _TEXT_SHOWN: Final = 1000  # of what a server says that is no JSON
@@ -41,25 +44,35 @@ class Server:
         self.url = url
         self._option = option
 
-    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
-        return self.call("GET", path)
+    def get(self, path: str, kind: type[T]) -> T:
+        return self.call("GET", path, kind)
 
-    def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
-        """The answer's JSON. Raises HttpError when refused, Unreachable when nobody answers."""
+    def call(self, method: str, path: str, kind: type[T], body: object = None) -> T:
+        """The answer's JSON, of a `kind` of mezzo.cli.answers. Raises HttpError when refused,
+        Unreachable when nobody answers, or somebody who is not meant."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         request = urllib.request.Request(f"{self.url}{path}", data, headers, method=method)
         try:
             with _OPENER.open(request, timeout=_TIMEOUT_S) as answer:
-                return json.loads(answer.read() or b"null")
+                return self._checked(answer.read() or b"{}", kind, f"{method} {path}")
         except urllib.error.HTTPError as error:
             raise self._refused(error) from None
-        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
-            raise Unreachable(
-                f"what answers at {self.url} is no {self.what}: it sent no JSON"
-            ) from None
         except _NO_ANSWER as error:
             raise self._unreachable(error) from None
+
+    def _checked(self, data: bytes, kind: type[T], asked: str) -> T:
+        """As it was sent, keys that nobody here reads included."""
+        try:
+            found: T = msgspec.json.decode(data)
+            msgspec.convert(found, kind)
+        except msgspec.ValidationError as error:
+            why = f"it answers {asked.partition('?')[0]} with something else: {error}"
+        except (msgspec.DecodeError, RecursionError):
+            why = "it sent no JSON"
+        else:
+            return found
+        raise Unreachable(f"what answers at {self.url} is not {self.what}: {why}")
 
     def stream(self, path: str) -> Iterator[bytes]:
         """The bytes of an answer, as they come, for as long as they do."""

@@ -13,11 +13,13 @@ from typing import Final
 import psutil
 
 from mezzo.daemon import Sidecar, cli_command
+from mezzo.ids import FrameworkId
 
+from .answers import Apps, State
 from .deploy import Marathon
 from .errors import Failed
 from .handing_on import Handed
-from .http import Json, Server
+from .http import Server, gateway_server
 
 HOST: Final = "127.0.0.1"
 GIB: Final = 1024  # in MiB
@@ -222,14 +224,13 @@ class LocalCluster:
         ):
             return "Marathon"
         try:
-            Server("Marathon", self.plan.marathon_url).get("/v2/apps")
+            Server("Marathon", self.plan.marathon_url).get("/v2/apps", Apps)
         except Failed:
             return "Marathon"
         return None
 
-    def _state(self) -> Json:
-        state: Json = Server("the gateway", self.plan.gateway_url).get("/state")
-        return state
+    def _state(self) -> State:
+        return gateway_server(self.plan.gateway_url).get("/state", State)
 
     def _live_tasks(self) -> list[str]:
         return [task["id"] for each in self._state()["frameworks"] for task in each["tasks"]]
@@ -244,7 +245,7 @@ class LocalCluster:
 
         client = OperatorClient(self.plan.master)
         for framework_id in others:
-            client.call(TeardownFramework(framework_id))
+            client.call(TeardownFramework(FrameworkId(framework_id)))
         client.close()
 
 

@@ -17,7 +17,7 @@ from mezzo.units import INT64_MAX, WallSeconds, problem
 from . import files
 from .context import master_option
 from .errors import Failed, Wrong
-from .operator import ask, check_machines
+from .operator import ask, check_machines, order
 from .output import echo, output_option, print_json, print_table
 from .settings import duration
 
@@ -76,9 +76,9 @@ def command() -> None:
 @output_option
 def get(master: str, output: str) -> None:
     """Show the schedule."""
-    from mezzo.messages.operator import GetMaintenanceSchedule
+    from mezzo.messages.operator import GetMaintenanceSchedule, Maintenance
 
-    schedule = ask(master, GetMaintenanceSchedule()).schedule
+    schedule = ask(master, GetMaintenanceSchedule(), Maintenance).schedule
     if output == "json":
         print_json({"windows": [_window_json(window) for window in schedule.windows]})
         return
@@ -108,13 +108,14 @@ def plan(
     """Add a window for MACHINES to the schedule."""
     from mezzo.messages.operator import (
         GetMaintenanceSchedule,
+        Maintenance,
         MaintenanceSchedule,
         MaintenanceWindow,
         UpdateMaintenanceSchedule,
     )
     from mezzo.model import Unavailability
 
-    known = ask(master, GetMaintenanceSchedule()).schedule.windows
+    known = ask(master, GetMaintenanceSchedule(), Maintenance).schedule.windows
     planned = {machine.hostname for window in known for machine in window.machine_ids}
     if again := [name for name in dict.fromkeys(machines) if name in planned]:
         raise Failed(
@@ -126,7 +127,7 @@ def plan(
     if (why := problem(WallSeconds, start)) is not None:
         raise Wrong(f"--in: the time then {why}, in seconds since 1970")
     window = MaintenanceWindow(_machines(machines), Unavailability(start, for_s))
-    ask(master, UpdateMaintenanceSchedule(MaintenanceSchedule((*known, window))))
+    order(master, UpdateMaintenanceSchedule(MaintenanceSchedule((*known, window))))
     echo(f"maintenance of {', '.join(machines)} is planned")
 
 
@@ -141,7 +142,7 @@ def set_(file: Path, force: bool, master: str) -> None:
     schedule = _read(file)
     named = [_name(machine) for window in schedule.windows for machine in window.machine_ids]
     check_machines(master, named, force=force)
-    ask(master, UpdateMaintenanceSchedule(schedule))
+    order(master, UpdateMaintenanceSchedule(schedule))
     echo(f"{len(schedule.windows)} windows are planned")
 
 
@@ -150,9 +151,9 @@ def set_(file: Path, force: bool, master: str) -> None:
 @output_option
 def status(master: str, output: str) -> None:
     """Show which machines are down or planned to be, and what frameworks say to that."""
-    from mezzo.messages.operator import GetMaintenanceStatus
+    from mezzo.messages.operator import GetMaintenanceStatus, MaintenanceStatus
 
-    state = ask(master, GetMaintenanceStatus()).status
+    state = ask(master, GetMaintenanceStatus(), MaintenanceStatus).status
     rows = [
         [_name(machine.id), "draining", f"{each.framework_id}: {each.status.lower()}"]
         for machine in state.draining_machines
@@ -174,7 +175,7 @@ def start(machines: tuple[str, ...], master: str) -> None:
     from mezzo.messages.operator import StartMaintenance
 
     check_machines(master, machines, force=False)
-    ask(master, StartMaintenance(_machines(machines)))
+    order(master, StartMaintenance(_machines(machines)))
     echo(f"{', '.join(machines)}: down")
 
 
@@ -186,7 +187,7 @@ def stop(machines: tuple[str, ...], master: str) -> None:
     from mezzo.messages.operator import StopMaintenance
 
     check_machines(master, machines, force=False)
-    ask(master, StopMaintenance(_machines(machines)))
+    order(master, StopMaintenance(_machines(machines)))
     echo(f"{', '.join(machines)}: up")
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from .answers import Agent, State
 from .context import gateway_option
-from .http import Json, gateway_server
+from .http import gateway_server
 from .output import ago, amount, mib, output_option, print_json, print_table
 
 
@@ -19,7 +20,7 @@ def command() -> None:
 @output_option
 def list_(gateway: str, output: str) -> None:
     """List the agents and what of their resources is used."""
-    agents = gateway_server(gateway).get("/state")["slaves"]
+    agents = gateway_server(gateway).get("/state", State)["slaves"]
     if output == "json":
         print_json(agents)
         return
@@ -43,9 +44,9 @@ def list_(gateway: str, output: str) -> None:
     )
 
 
-def _state(agent: Json) -> str:
+def _state(agent: Agent) -> str:
     if "drain_info" in agent:
-        return str(agent["drain_info"]["state"]).lower()
+        return agent["drain_info"]["state"].lower()
     if agent["deactivated"]:
         return "deactivated"
     return "active" if agent["active"] else "not connected"

@@ -19,22 +19,22 @@ def command() -> None:
 @output_option
 def list_(master: str, output: str) -> None:
     """List the offers that frameworks hold, and what they are asked to give back."""
-    from mezzo.messages.operator import GetOffers
+    from mezzo.messages.operator import GetOffers, OutstandingOffers
 
-    answer = ask(master, GetOffers())
+    answer = ask(master, GetOffers(), OutstandingOffers)
     rows = [
-        [offer.id, offer.framework_id, offer.role, offer.hostname, "offer", offer.resources]
+        ((offer.id, offer.framework_id, offer.role, offer.hostname, "offer"), offer.resources)
         for offer in answer.offers
     ] + [
-        [asked.id, asked.framework_id, "-", asked.agent_id or "-", "give back", asked.resources]
+        ((asked.id, asked.framework_id, "-", asked.agent_id or "-", "give back"), asked.resources)
         for asked in answer.inverse_offers
     ]
     if output == "json":
         names = ("id", "framework_id", "role", "agent", "kind", "resources")
-        print_json([dict(zip(names, [*row[:5], str(row[5])], strict=True)) for row in rows])
+        print_json([dict(zip(names, [*who, str(what)], strict=True)) for who, what in rows])
         return
     print_table(
         ["OFFER", "FRAMEWORK", "ROLE", "AGENT", "KIND", "RESOURCES"],
-        [[*row[:5], resources_text(row[5])] for row in rows],
+        [[*who, resources_text(what)] for who, what in rows],
         empty="nothing is offered",
     )

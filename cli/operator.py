@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from mezzo.guess import near
 from mezzo.ids import AgentId, FrameworkId
@@ -18,13 +18,23 @@ if TYPE_CHECKING:
     from mezzo.model import AgentInfo, FrameworkInfo
     from mezzo.resources import Resources
 
+T = TypeVar("T")
+
 _LEADER_S: Final = 10.0
 _NAMES_SHOWN: Final = 5
 
 
-def ask(master: str, call: OperatorCall) -> Any:  # noqa: ANN401 - the answer that belongs to the call
-    """The answer. Raises Failed with the reason when the master refuses, Unreachable when none
-    answers. Of several addresses the first that answers is it."""
+def order(master: str, call: OperatorCall) -> None:
+    """Have something done. Raises as `ask` does."""
+    from mezzo.messages.operator import Done
+
+    ask(master, call, Done)
+
+
+def ask(master: str, call: OperatorCall, kind: type[T]) -> T:
+    """The answer, which is of the `kind` that belongs to the call. Raises Failed with the reason
+    when the master refuses, Unreachable when none answers, or something else than a master. Of
+    several addresses the first that answers is it."""
     from mezzo.errors import BadRequest, MezzoError
     from mezzo.wire.clients import OperatorClient
 
@@ -39,7 +49,7 @@ def ask(master: str, call: OperatorCall) -> Any:  # noqa: ANN401 - the answer th
         except MezzoError as error:
             problem = str(error)
         else:
-            return _not_refused(answer)
+            return _meant(answer, kind, target)
         finally:
             client.close()
     raise Unreachable(
@@ -63,11 +73,16 @@ def _shown(master: str) -> str:
     return str(parse_zk_address(master)) if master.startswith(SCHEME) else master
 
 
-def _not_refused(answer: OperatorResponse) -> OperatorResponse:
+def _meant(answer: OperatorResponse, kind: type[T], target: str) -> T:
     from mezzo.messages.operator import Conflict, Refused
 
     if isinstance(answer, (Refused, Conflict)):
         raise Failed(f"the master refused: {answer.message}")
+    if not isinstance(answer, kind):
+        raise Unreachable(
+            f"what answers at {target} is not the master: it sent {type(answer).__name__}, not "
+            f"{kind.__name__}"
+        )
     return answer
 
 
@@ -128,9 +143,9 @@ def framework_id(master: str, wanted: str) -> FrameworkId:
 
 def frameworks_called(master: str, wanted: str) -> list[FrameworkInfo]:
     """All with that name or id. Raises Wrong for none."""
-    from mezzo.messages.operator import GetFrameworks
+    from mezzo.messages.operator import Frameworks, GetFrameworks
 
-    infos = [view.framework_info for view in ask(master, GetFrameworks()).frameworks]
+    infos = [view.framework_info for view in ask(master, GetFrameworks(), Frameworks).frameworks]
     found = [info for info in infos if wanted in (info.name, info.id)]
     if not found:
         known = [name for info in infos for name in (info.name, info.id or "")]
@@ -149,21 +164,21 @@ def _several(count: int, are_called: str, wanted: str, names: Sequence[str]) -> 
 
 def _agents(master: str) -> list[AgentInfo]:
     """All that the master knows, whatever their state."""
-    from mezzo.messages.operator import GetAgents
+    from mezzo.messages.operator import Agents, GetAgents
 
-    answer = ask(master, GetAgents())
+    answer = ask(master, GetAgents(), Agents)
     found = [*(agent.agent_info for agent in answer.agents), *answer.recovered_agents]
     return found + [agent.agent_info for agent in answer.unreachable_agents]
 
 
 def check_machines(master: str, wanted: Iterable[str], *, force: bool) -> None:
     """Raises Wrong for one of which neither an agent nor the schedule has ever told."""
-    from mezzo.messages.operator import GetMaintenanceSchedule
+    from mezzo.messages.operator import GetMaintenanceSchedule, Maintenance
 
     if force:
         return
-    schedule = ask(master, GetMaintenanceSchedule()).schedule
-    known = [info.hostname for info in _agents(master)]
+    schedule = ask(master, GetMaintenanceSchedule(), Maintenance).schedule
+    known: list[str | None] = [info.hostname for info in _agents(master)]
     for window in schedule.windows:
         known += [name for machine in window.machine_ids for name in (machine.hostname, machine.ip)]
     for name in wanted:
@@ -176,11 +191,11 @@ def check_machines(master: str, wanted: Iterable[str], *, force: bool) -> None:
 
 def check_resources(master: str, wanted: Iterable[str], *, force: bool) -> None:
     """Raises Wrong for one that no agent has."""
-    from mezzo.messages.operator import GetAgents
+    from mezzo.messages.operator import Agents, GetAgents
 
     if force:
         return
-    agents = ask(master, GetAgents()).agents
+    agents = ask(master, GetAgents(), Agents).agents
     known = dict.fromkeys(("cpus", "mem", "disk", "gpus"))
     known |= {name: None for each in agents for name in each.total_resources.quantities()}
     for name in wanted:
@@ -192,9 +207,9 @@ def check_resources(master: str, wanted: Iterable[str], *, force: bool) -> None:
 
 def tell_new_role(master: str, role: str) -> None:
     """A role need not be in use before it gets a weight or quota. But it may be a typing error."""
-    from mezzo.messages.operator import GetRoles
+    from mezzo.messages.operator import GetRoles, Roles
 
-    known = [each.name for each in ask(master, GetRoles()).roles]
+    known = [each.name for each in ask(master, GetRoles(), Roles).roles]
     if role not in known:
         warn(f"role {role} is not in use yet{near(role, known)}")
 

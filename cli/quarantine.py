@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .context import master_option
-from .operator import ask
+from .operator import ask, order
 from .output import echo, output_option, print_json, print_table
 from .settings import Command
 
@@ -24,9 +24,9 @@ def command() -> None:
 @output_option
 def list_(master: str, output: str) -> None:
     """List what was set aside when the leader was elected, and why."""
-    from mezzo.messages.operator import GetSetAside
+    from mezzo.messages.operator import GetSetAside, SetAside
 
-    records = ask(master, GetSetAside()).records
+    records = ask(master, GetSetAside(), SetAside).records
     if output == "json":
         print_json([{"key": each.key, "reason": each.reason} for each in records])
         return
@@ -44,5 +44,5 @@ def delete(key: str, master: str) -> None:
     """Delete the record KEY for ever. What it was about is new to the cluster if it comes back."""
     from mezzo.messages.operator import DeleteSetAside
 
-    ask(master, DeleteSetAside(key))
+    order(master, DeleteSetAside(key))
     echo(f"{key} is deleted")

@@ -10,7 +10,7 @@ from mezzo.guess import near
 
 from .context import master_option
 from .errors import Wrong
-from .operator import amounts_json, amounts_text, ask, check_resources, tell_new_role
+from .operator import amounts_json, amounts_text, ask, check_resources, order, tell_new_role
 from .output import echo, output_option, print_json, print_table
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ def command() -> None:
 @output_option
 def get(role: str | None, master: str, output: str) -> None:
     """Show the quota of ROLE, or of all roles that have one."""
-    from mezzo.messages.operator import GetQuota
+    from mezzo.messages.operator import GetQuota, Quotas
 
-    configs = ask(master, GetQuota()).status.configs
+    configs = ask(master, GetQuota(), Quotas).status.configs
     shown = [config for config in configs if role in (None, config.role)]
     if output == "json":
         print_json([_json(config) for config in shown])
@@ -67,7 +67,7 @@ def set_(role: str, guarantee: str, limit: str, force: bool, master: str) -> Non
         raise Wrong(f"give --guarantee or --limit; `mezzo quota remove {role}` removes it")
     check_resources(master, [*config.guarantees, *config.limits], force=force)
     tell_new_role(master, role)
-    ask(master, UpdateQuota((config,), force))
+    order(master, UpdateQuota((config,), force))
     echo(f"quota of role {role} is set")
 
 
@@ -76,12 +76,12 @@ def set_(role: str, guarantee: str, limit: str, force: bool, master: str) -> Non
 @master_option
 def remove(role: str, master: str) -> None:
     """Remove the quota of ROLE."""
-    from mezzo.messages.operator import GetQuota, RemoveQuota
+    from mezzo.messages.operator import GetQuota, Quotas, RemoveQuota
 
-    known = [config.role for config in ask(master, GetQuota()).status.configs]
+    known = [config.role for config in ask(master, GetQuota(), Quotas).status.configs]
     if role not in known:
         raise Wrong(f"role {role} has no quota{near(role, known)}")
-    ask(master, RemoveQuota(role))
+    order(master, RemoveQuota(role))
     echo(f"quota of role {role} is removed")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
+
+from .answers import QueueItem
 
 # The refusal reasons in Marathon's funnel order (`rejectSummaryLastOffers`).
 _WORDS: Final[Mapping[str, str]] = {
@@ -20,7 +22,7 @@ _WORDS: Final[Mapping[str, str]] = {
 }
 
 
-def why_waiting(item: Mapping[str, Any] | None) -> list[str]:
+def why_waiting(item: QueueItem | None) -> list[str]:
     """One reason each; empty when nothing waits."""
     if item is None:
         return []

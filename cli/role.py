@@ -22,9 +22,9 @@ def list_(master: str, output: str) -> None:
 
     What is below a role counts for it as well.
     """
-    from mezzo.messages.operator import GetRoles, QuotaConfig
+    from mezzo.messages.operator import GetRoles, QuotaConfig, Roles
 
-    roles = ask(master, GetRoles()).roles
+    roles = ask(master, GetRoles(), Roles).roles
     none = QuotaConfig("")
     if output == "json":
         print_json(

@@ -8,9 +8,10 @@ import click
 
 from mezzo.units import INT64_MAX
 
+from .answers import Framework, State, Status, Task
 from .context import gateway_option
 from .errors import Failed
-from .http import HttpError, Json, Server, gateway_server
+from .http import HttpError, Server, gateway_server
 from .output import ago, amount, mib, output_option, print_json, print_table, writer_of_bytes
 from .settings import count
 
@@ -26,7 +27,7 @@ def command() -> None:
 @output_option
 def list_(everything: bool, gateway: str, output: str) -> None:
     """List the tasks of all frameworks."""
-    state = gateway_server(gateway).get("/state")
+    state = gateway_server(gateway).get("/state", State)
     tasks = _tasks(state, everything=everything)
     if output == "json":
         print_json(tasks)
@@ -48,7 +49,7 @@ def list_(everything: bool, gateway: str, output: str) -> None:
                 last.get("message") or "-",
             ]
             for task in tasks
-            for last in [task["statuses"][-1] if task["statuses"] else {}]
+            for last in [_last_status(task)]
         ],
         empty="no tasks" if everything else "no tasks run; --all lists those that are over",
     )
@@ -67,7 +68,7 @@ def logs(task: str, follow: bool, stream: str, offset: int, gateway: str) -> Non
     TASK is its id, the beginning of its id, or its name, if only one task fits.
     """
     server = gateway_server(gateway)
-    state = server.get("/state")
+    state = server.get("/state", State)
     found = find_task(_tasks(state, everything=True), task)
     agent = _agents(state).get(found["slave_id"])
     if agent is None:
@@ -90,7 +91,7 @@ def logs(task: str, follow: bool, stream: str, offset: int, gateway: str) -> Non
         return
 
 
-def find_task(tasks: list[Json], wanted: str) -> Json:
+def find_task(tasks: list[Task], wanted: str) -> Task:
     """By id, else by a unique beginning of an id, else by name. Raises Failed."""
     for fits in (
         [task for task in tasks if task["id"] == wanted],
@@ -107,21 +108,33 @@ def find_task(tasks: list[Json], wanted: str) -> Json:
     raise Failed(f"there is no task {wanted!r}: `mezzo task list --all` names those that are known")
 
 
-def _over(task: Json) -> bool:
+def _over(task: Task) -> bool:
     from mezzo.states import TaskState
 
-    return TaskState(task["state"]).terminal
+    return task["state"] in {state for state in TaskState if state.terminal}
 
 
-def _frameworks(state: Json) -> list[Json]:
+def _last_status(task: Task) -> Status:
+    return task["statuses"][-1] if task["statuses"] else {}
+
+
+def _frameworks(state: State) -> list[Framework]:
     return [*state["frameworks"], *state["completed_frameworks"]]
 
 
-def _tasks(state: Json, *, everything: bool) -> list[Json]:
-    kinds = ["tasks", "unreachable_tasks", *(["completed_tasks"] if everything else [])]
-    return [task for each in _frameworks(state) for kind in kinds for task in each[kind]]
+def _tasks(state: State, *, everything: bool) -> list[Task]:
+    return [
+        task
+        for each in _frameworks(state)
+        for tasks in (
+            each["tasks"],
+            each["unreachable_tasks"],
+            each["completed_tasks"] if everything else [],
+        )
+        for task in tasks
+    ]
 
 
-def _agents(state: Json) -> dict[str, str]:
+def _agents(state: State) -> dict[str, str]:
     """`host:port` by id."""
     return {agent["id"]: f"{agent['hostname']}:{agent['port']}" for agent in state["slaves"]}

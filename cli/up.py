@@ -335,7 +335,7 @@ def _deploy(plan: Plan, definition: Json, timeout_s: float) -> None:
             marathon.wait_quietly(deployment, which, timeout_s, say)
     app = marathon.app(which)
     echo(f"{which} is deployed: {counts(app)}")
-    where = addresses(app)
+    where = addresses(app.get("tasks") or ())
     echo()
     echo("Try:")
     if where:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .context import master_option
-from .operator import ask, tell_new_role
+from .operator import ask, order, tell_new_role
 from .output import echo, output_option, print_json, print_table
 from .settings import Command, Number
 
@@ -23,9 +23,9 @@ def command() -> None:
 @output_option
 def list_(master: str, output: str) -> None:
     """List the weights that were set."""
-    from mezzo.messages.operator import GetWeights
+    from mezzo.messages.operator import GetWeights, Weights
 
-    infos = ask(master, GetWeights()).weight_infos
+    infos = ask(master, GetWeights(), Weights).weight_infos
     if output == "json":
         print_json([{"role": info.role, "weight": info.weight} for info in infos])
         return
@@ -45,5 +45,5 @@ def set_(role: str, weight: float, master: str) -> None:
     from mezzo.messages.operator import UpdateWeights, WeightInfo
 
     tell_new_role(master, role)
-    ask(master, UpdateWeights((WeightInfo(weight, role),)))
+    order(master, UpdateWeights((WeightInfo(weight, role),)))
     echo(f"role {role} has weight {weight:g}")

@@ -62,7 +62,7 @@ def test_what_is_not_marathon_is_told_apart(mezzo: Mezzo) -> None:
     with serving(FakeServer({"GET /v2/apps": b"<html>hello</html>"})) as server:
         result = mezzo("app", "list", "--marathon", server.url)
     assert result.exit_code == 3
-    assert "is no Marathon: it sent no JSON" in result.stderr
+    assert "is not Marathon: it sent no JSON" in result.stderr
 
 
 def test_add_waits_until_the_deployment_is_over(

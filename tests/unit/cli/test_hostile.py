@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from mezzo.cli.main import cli
 
-from .fake_server import FakeServer, app, serving
+from .fake_server import FakeServer, app, serving, waiting
+from .test_task import cluster
 
 # As argv has it: what is no UTF-8 comes as lone surrogates, and there is no NUL.
 WORDS = st.one_of(
@@ -139,6 +140,108 @@ def test_no_refusal_brings_a_traceback(
         result = CliRunner().invoke(cli, args, env=env)
         check(result)
         assert result.exit_code in (1, 3)
+
+
+def changed(data: st.DataObject, good: Any) -> Any:
+    """`good`, but one value in it is another one, or is not there."""
+    if isinstance(good, dict) and good and data.draw(st.integers(0, 5)):
+        key = data.draw(st.sampled_from(sorted(good)))
+        if not data.draw(st.integers(0, 5)):
+            return {name: value for name, value in good.items() if name != key}
+        return good | {key: changed(data, good[key])}
+    if isinstance(good, list) and good and data.draw(st.integers(0, 5)):
+        place = data.draw(st.integers(0, len(good) - 1))
+        return [*good[:place], changed(data, good[place]), *good[place + 1 :]]
+    return data.draw(JSON | st.sampled_from([10**400, -1, 1e300, 2**63, "TASK_NEW", [None], {}]))
+
+
+WEB = app(
+    "/web",
+    container={"docker": {"image": "i"}},
+    args=["a"],
+    env={"A": "1"},
+    deployments=[{"id": "d"}],
+    tasksRunning=0,
+    healthChecks=[{}],
+    lastTaskFailure={"timestamp": "t", "state": "TASK_FAILED", "host": "h", "message": "m"},
+    tasks=[
+        {
+            "id": "t",
+            "state": "TASK_RUNNING",
+            "host": "h",
+            "ports": [1],
+            "startedAt": "t",
+            "healthCheckResults": [{"alive": True}],
+        }
+    ],
+)
+GOOD: dict[str, Any] = {
+    "GET /v2/apps": {"apps": [WEB]},
+    "GET /v2/apps/web": {"app": WEB},
+    "POST /v2/apps": {"deployments": [{"id": "d"}]},
+    "PUT /v2/apps/web": {"deploymentId": "d"},
+    "DELETE /v2/apps/web": {"deploymentId": "d"},
+    "POST /v2/apps/web/restart": {"deploymentId": "d"},
+    "GET /v2/deployments": [{"id": "other"}],
+    "GET /v2/queue": {
+        "queue": [
+            waiting(
+                processedOffersCount=2,
+                rejectSummaryLastOffers=[{"reason": "InsufficientCpus", "declined": 2}],
+            )
+        ]
+    },
+    "GET /state": cluster(1),
+}
+ASKING = (
+    ("app", "list"),
+    ("app", "list", "-o", "json"),
+    ("app", "show", "/web"),
+    ("app", "add", "app.json", "--timeout", "1"),
+    ("app", "scale", "/web", "2", "--timeout", "1"),
+    ("app", "update", "/web", "cpus=2", "--timeout", "1"),
+    ("app", "remove", "/web", "--timeout", "1"),
+    ("app", "restart", "/web", "--timeout", "1"),
+    ("node", "list"),
+    ("framework", "list"),
+    ("task", "list"),
+    ("task", "list", "--all"),
+    ("task", "logs", "db.1"),
+)
+
+
+@pytest.mark.parametrize("args", ASKING)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_no_answer_of_another_shape_brings_a_traceback(
+    refuser: tuple[FakeServer, dict[str, str]],
+    tmp_path_factory: pytest.TempPathFactory,
+    args: tuple[str, ...],
+    data: st.DataObject,
+) -> None:
+    server, env = refuser
+    route = data.draw(st.sampled_from(sorted(GOOD)))
+    page = st.sampled_from([b"<html>Sign in</html>", b"", b"[" * 100_000, b"NaN"])
+    answer = st.builds(lambda: json.dumps(changed(data, GOOD[route])).encode()) | page
+    server.routes = {each: (200, good) for each, good in GOOD.items()}
+    server.routes[route] = 200, data.draw(answer)
+    file = tmp_path_factory.getbasetemp() / "app.json"
+    file.write_text('{"id": "/web"}')
+    words = [str(file) if word == "app.json" else word for word in args]
+    check(CliRunner().invoke(cli, words, env=env))
+
+
+def test_an_answer_of_another_shape_is_told_with_its_place(
+    refuser: tuple[FakeServer, dict[str, str]],
+) -> None:
+    server, env = refuser
+    server.routes = {"GET /state": (200, {"slaves": [{"id": 7}]})}
+    result = CliRunner().invoke(cli, ["node", "list"], env=env)
+    assert result.exit_code == 3
+    assert (
+        f"what answers at {server.url} is not the gateway: it answers GET /state" in result.stderr
+    )
+    assert "`$.slaves[0].id`" in result.stderr
 
 
 @pytest.mark.parametrize(
