@@ -16,6 +16,7 @@ from .settings import (
     daemon_options,
     duration,
     fault_domain,
+    host_name,
     http_allowed_hosts_option,
     ip_option,
     master_option,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 )
 @ip_option
 @setting("--port", type=PORT, default=5051, help="HTTP port: state, metrics, logs of tasks.")
-@setting("--hostname", help="Name that tasks are reached by.  [default: --ip]")
+@setting("--hostname", type=host_name, help="Name that tasks are reached by.  [default: --ip]")
 @setting(
     "--resources",
     default="",

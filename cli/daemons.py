@@ -12,6 +12,8 @@ from typing import Any, Final, NoReturn
 
 import click
 
+from mezzo.units import HostName, problem, shown
+
 from .errors import Wrong
 
 STATE_ROOT: Final = Path("/var/lib/mezzo")
@@ -24,10 +26,13 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 def reachable_name(hostname: str | None, ip: str) -> str:
     """What others are told to reach us by: the name given, else the address that we listen on,
-    else, when that is "all of them", the machine's own name."""
+    else, when that is "all of them", the machine's own name. Raises Wrong if that is no name."""
     if hostname:
         return hostname
-    return socket.gethostname() if ip in ("0.0.0.0", "::") else ip
+    name = socket.gethostname() if ip in ("0.0.0.0", "::") else ip
+    if (why := problem(HostName, name)) is not None:
+        raise Wrong(f"this machine calls itself {shown(name)}, which {why}: give --hostname")
+    return name
 
 
 def made(work_dir: Path) -> Path:

@@ -14,6 +14,7 @@ from .settings import (
     count,
     daemon_options,
     duration,
+    host_name,
     http_allowed_hosts_option,
     ip_option,
     master_option,
@@ -36,7 +37,7 @@ from .settings import (
 )
 @ip_option
 @setting("--http-port", type=PORT, default=8080, help="HTTP port.")
-@setting("--hostname", help="Name that others reach it by.  [default: --ip]")
+@setting("--hostname", type=host_name, help="Name that others reach it by.  [default: --ip]")
 @setting("--framework-name", default="marathon", help="Its name at the master.")
 @setting("--mesos-role", default="*", help="Role whose resources it is offered.")
 @setting(

@@ -17,6 +17,7 @@ from .settings import (
     duration,
     fault_domain,
     fraction,
+    host_name,
     http_allowed_hosts_option,
     ip_option,
     names,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 )
 @ip_option
 @setting("--port", type=PORT, default=5055, help="gRPC port: for agents, frameworks and gateways.")
-@setting("--hostname", help="Name that others reach it by.  [default: --ip]")
+@setting("--hostname", type=host_name, help="Name that others reach it by.  [default: --ip]")
 @setting(
     "--gateway-port",
     type=click.IntRange(0, PORT_MAX),

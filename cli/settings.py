@@ -18,7 +18,7 @@ from click.core import ParameterSource
 
 from mezzo.config import parse_duration, read_config_file
 from mezzo.errors import BadConfig
-from mezzo.units import INT32_MAX, PORT_MAX, Finite, problem
+from mezzo.units import INT32_MAX, PORT_MAX, Finite, HostName, problem, shown
 
 from .errors import Wrong
 from .output import is_text
@@ -178,6 +178,13 @@ def url(text: str) -> str:
     if not fits:
         raise click.BadParameter(f"{text!r} is no address: write http://host:port")
     return full
+
+
+def host_name(text: str) -> str:
+    """Option type: what others reach this machine by."""
+    if (why := problem(HostName, text)) is not None:
+        raise click.BadParameter(f"{shown(text)} {why}")
+    return text
 
 
 def zookeeper(text: str) -> str:

@@ -10,7 +10,7 @@ from mezzo.ids import AgentId, ConnId, check_user_id
 from mezzo.messages.agent import RegisterAgent, ReregisterAgent
 from mezzo.model import AgentInfo
 from mezzo.resources import Resources
-from mezzo.units import INT32_MAX, Amount, check, shown, whole_number
+from mezzo.units import INT32_MAX, Amount, HostName, check, problem, shown, whole_number
 
 from . import claims, registry
 from .state import MasterState
@@ -25,7 +25,10 @@ def why_ignored(state: MasterState, message: RegisterAgent | ReregisterAgent) ->
     it asks again.
     """
     config = state.config
-    name = f"agent {message.info.hostname}"
+    hostname = message.info.hostname
+    if (why := problem(HostName, hostname)) is not None:
+        return f"agent {shown(hostname)}: its hostname {why}: give it another --hostname"
+    name = f"agent {hostname}"
     version = _version(message.version)
     if version is None or version < VERSION_MIN:
         least = ".".join(map(str, VERSION_MIN))

@@ -28,7 +28,7 @@ _UNITS_S: Final = {
     "days": 86400.0,
     "weeks": 604800.0,
 }
-_DURATION: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)?\s*")
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)?")
 
 
 def parse_duration(text: str) -> float:
@@ -36,7 +36,7 @@ def parse_duration(text: str) -> float:
 
     A bare number is seconds. Raises BadConfig, also beyond what the wire's durations hold.
     """
-    match = _DURATION.fullmatch(text)
+    match = _DURATION.fullmatch(text.strip())
     unit = match[2] if match else None
     if match is None or (unit is not None and unit not in _UNITS_S):
         raise BadConfig(f"{shown(text)} is no duration: write e.g. 15secs, 10mins, 1weeks")

@@ -341,7 +341,7 @@ class Resources:
         return cls(amounts)
 
 
-_PART: Final = re.compile(r"(?P<name>[^:;()\s]+)(\((?P<role>[^()]+)\))?\s*:\s*(?P<value>.+)")
+_PART: Final = re.compile(r"(?P<name>[^:;()\s]+)(\((?P<role>[^()]+)\))?\s*:\s*(?P<value>\S.*)")
 
 
 # cpus, mem, disk, gpus, ports first: pages and clients show them in that order.

@@ -91,6 +91,17 @@ VariableName = Annotated[
         description="must not hold '=' or control characters",
     ),
 ]
+# A name or an address that machines are reached by: it becomes part of URLs, pages, variables of
+# tasks and of `host:port`. As long as DNS has it; `_` and `:` are not DNS's, but occur.
+HostName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=253,
+        pattern=r"\A[A-Za-z0-9._:-]*\Z",
+        description="must consist of letters, digits and . - _ :",
+    ),
+]
 
 # ---------------------------------------------------------------------------------- asking
 

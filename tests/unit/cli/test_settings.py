@@ -9,6 +9,8 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from mezzo.cli.daemons import reachable_name
+from mezzo.cli.errors import Wrong
 from mezzo.cli.main import cli
 from mezzo.cli.settings import (
     PORT,
@@ -17,6 +19,7 @@ from mezzo.cli.settings import (
     duration,
     fault_domain,
     fraction,
+    host_name,
     names,
     quantity_sets,
     setting,
@@ -257,3 +260,25 @@ def test_a_folder_that_cannot_be_made_is_a_usage_error(
     assert result.stderr == (
         f"mezzo: {folder} cannot be written (Not a directory): choose another with --work-dir\n"
     )
+
+
+@pytest.mark.parametrize("command", ["agent", "master", "marathon"])
+@pytest.mark.parametrize("wrong", ["", "a/b", "a b", "\x1b[2J", "http://h", "h\n", "ä", "h" * 254])
+def test_what_can_be_no_hostname_is_a_usage_error(
+    mezzo: Mezzo, tmp_path: Path, command: str, wrong: str
+) -> None:
+    (tmp_path / "file").touch()  # a daemon that got further would fail there
+    result = mezzo(command, "--hostname", wrong, "--work-dir", str(tmp_path / "file/w"))
+    assert result.exit_code == 2
+    assert "Invalid value for '--hostname'" in result.stderr
+
+
+@pytest.mark.parametrize("good", ["h", "node-1.rack_2.example", "10.0.0.1", "::1", "h" * 253])
+def test_names_and_addresses_are_hostnames(good: str) -> None:
+    assert host_name(good) == reachable_name(good, "0.0.0.0") == good
+
+
+def test_a_machine_whose_own_name_is_none_needs_another() -> None:
+    assert reachable_name(None, "10.0.0.1") == "10.0.0.1"
+    with pytest.raises(Wrong, match=r"calls itself 'fe80::1%lo', which must .* give --hostname"):
+        reachable_name(None, "fe80::1%lo")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mezzo.config import parse_duration, read_config_file
-from mezzo.errors import BadConfig
+from mezzo.errors import BadConfig, BadRequest
 from mezzo.log import configure
+from mezzo.resources import Resources
 
 
 @pytest.mark.parametrize(
@@ -99,3 +103,17 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_an_unknown_log_level_is_refused() -> None:
     with pytest.raises(BadConfig, match="log level 'loud' is unknown: use one of debug, info"):
         configure(level="loud")
+
+
+@pytest.mark.parametrize("read", [parse_duration, Resources.parse])
+@pytest.mark.parametrize(
+    "text", ["1{}!", "{}1{}!", "1.{}1", "a:{}x\ny", "a{}:{}1 \n!", "a({}):1\n2", "a{}", "a:{}[{}"]
+)
+@pytest.mark.parametrize("fill", [" ", "1", "(", "a ", "\t\n"])
+def test_what_is_wrong_is_refused_in_linear_time(
+    read: Callable[[str], object], text: str, fill: str
+) -> None:
+    begun_s = time.thread_time()
+    with contextlib.suppress(BadConfig, BadRequest):
+        read(text.replace("{}", fill * 60_000))
+    assert time.thread_time() - begun_s < 2  # in quadratic time it takes ten times as long

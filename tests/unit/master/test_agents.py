@@ -556,6 +556,18 @@ def test_an_agent_of_no_or_an_old_version_is_ignored(world: World, version: str)
     assert f"agent h is of version {version!r}" in world.ignored[0]
 
 
+@pytest.mark.parametrize(
+    "hostname", ["", "a/b", "a b", "h\n", "\x1b[2J", "\u202e", "h" * 254, "x:80/path?"]
+)
+def test_an_agent_without_a_name_that_machines_have_is_ignored(world: World, hostname: str) -> None:
+    """It becomes part of links, of `host:port` and of variables of tasks."""
+    Agent(world, AgentInfo(hostname)).register()
+    assert (world.stored, world.core.state.agents) == ({}, {})
+    assert "its hostname must" in world.ignored[0]
+    assert world.ignored[0].isprintable()
+    assert len(world.ignored[0]) < 300
+
+
 @given(st.text(max_size=20) | st.builds("{}.{}".format, st.integers(), st.text("09.-", max_size=9)))
 @example("9" * 5_000)
 @example("1." + "0" * 5_000)
