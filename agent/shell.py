@@ -376,7 +376,14 @@ def check_comeback(known: AgentState, config: AgentConfig, options: AgentOptions
 def _only_agent_in(work_dir: Path) -> Iterator[None]:
     """Hold the work directory for this process. Raises BadConfig if another agent has it."""
     path = work_dir / "agent.lock"
-    with path.open("w") as lock:
+    try:
+        lock = path.open("w")
+    except OSError as error:
+        raise BadConfig(
+            f"{path} can't be written ({error.strerror}): make room there or mend its rights, or "
+            "choose another --work-dir"
+        ) from None
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -35,10 +34,11 @@ def ask(master: str, call: OperatorCall, kind: type[T]) -> T:
     """The answer, which is of the `kind` that belongs to the call. Raises Failed with the reason
     when the master refuses, Unreachable when none answers, or something else than a master. Of
     several addresses the first that answers is it."""
+    from mezzo import log
     from mezzo.errors import BadRequest, MezzoError
     from mezzo.wire.clients import OperatorClient
 
-    _silence_libraries()
+    log.silence()
     problem = f"no leader is known after {_LEADER_S:g} s"
     for target in _targets(master):
         client = OperatorClient(target)
@@ -56,14 +56,6 @@ def ask(master: str, call: OperatorCall, kind: type[T]) -> T:
         f"no master at {_shown(master)} answers ({problem}): start a cluster with `mezzo up`, or "
         "say where it is with --master or MEZZO_MASTER"
     )
-
-
-def _silence_libraries() -> None:
-    """What went wrong is raised, and told once: a log of every attempt would come between."""
-    import structlog
-
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    logging.getLogger("kazoo").setLevel(logging.CRITICAL)
 
 
 def _shown(master: str) -> str:

@@ -77,8 +77,8 @@ def check_agent(state: MasterState, info: AgentInfo) -> None:
     planned = state.machines.of(info.hostname)
     if planned is not None and planned.down:
         raise BadRequest(
-            f"machine {info.hostname} is down for maintenance: start this agent after "
-            "STOP_MAINTENANCE"
+            f"machine {info.hostname} is down for maintenance: start this agent once "
+            "`mezzo maintenance stop` has brought it up"
         )
 
 

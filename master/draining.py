@@ -101,7 +101,7 @@ def _record(state: MasterState, agent_id: AgentId) -> AgentRecord:
         return lost.record
     if agent_id in state.gone:
         raise BadRequest(f"agent {agent_id} was marked gone: it never comes back")
-    raise BadRequest(f"agent {agent_id} is not known: name one that GET_AGENTS lists")
+    raise BadRequest(f"agent {agent_id} is not known: `mezzo agent list` names them")
 
 
 def _settle(

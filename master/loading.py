@@ -135,7 +135,9 @@ def set_aside(state: MasterState) -> om.SetAside:
 def delete(state: MasterState, step: Step, call: om.DeleteSetAside) -> om.OperatorResponse:
     """For ever. What the record was about is new to the cluster if it comes back."""
     if call.key not in state.set_aside:
-        raise BadRequest(f"no record {shown(call.key)} is set aside: name one of GET_SET_ASIDE")
+        raise BadRequest(
+            f"no record {shown(call.key)} is set aside: `mezzo quarantine list` names them"
+        )
     step.delete(call.key)
     kind, _, id_ = call.key.partition("/")
     if kind == "agent":

@@ -77,7 +77,7 @@ def update_schedule(
             if found is None:
                 raise BadRequest(
                     f"machine {_say(each.id)} is down and is not in the new schedule: keep it "
-                    "there until STOP_MAINTENANCE has brought it up"
+                    "there until `mezzo maintenance stop` has brought it up"
                 )
             down.append(name_of(found.id))
     _replace(state, step, replace(record, down=tuple(down)))
@@ -102,7 +102,9 @@ def stop(state: MasterState, step: Step, call: m.StopMaintenance) -> m.OperatorR
     up = {name_of(each.id): each for each in _find(state, call.machines)}
     for each in up.values():
         if not each.down:
-            raise BadRequest(f"machine {_say(each.id)} is not down: only START_MAINTENANCE does it")
+            raise BadRequest(
+                f"machine {_say(each.id)} is not down: `mezzo maintenance start` takes it down"
+            )
     record = state.machines.record
     left = (
         replace(window, machine_ids=tuple(i for i in window.machine_ids if name_of(i) not in up))

@@ -125,9 +125,7 @@ def set_quota(state: MasterState, step: Step, call: m.SetQuota) -> m.OperatorRes
     if request.role is None:
         raise BadRequest("quota_request.role is missing: name a role")
     if request.role in state.quotas:
-        raise BadRequest(
-            f"role {request.role!r} has quota already: remove it first, or use UPDATE_QUOTA"
-        )
+        raise BadRequest(f"role {request.role!r} has quota already: `mezzo quota set` replaces it")
     amounts = _amounts(request.guarantee)
     config = m.QuotaConfig(request.role, amounts, amounts)
     return update_quota(state, step, m.UpdateQuota((config,), request.force))

@@ -20,7 +20,7 @@ from mezzo.election.base import LeaderChanged
 from mezzo.election.detector import detector_for, election_for
 from mezzo.errors import BadConfig, BadRequest, Fenced, StoreUnavailable
 from mezzo.ids import ConnId, FrameworkId
-from mezzo.log import get_logger
+from mezzo.log import Sparing, get_logger
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
@@ -188,6 +188,7 @@ class MasterShell:
         )
         self._server = server
         self._log = get_logger("master")
+        self._sparing = Sparing(self._log)  # of lines that peers cause
 
     # ---- what comes in
 
@@ -243,9 +244,9 @@ class MasterShell:
             case CloseStream(conn=conn):
                 self._server.close(conn)
             case NoteIgnored(reason=reason):
-                self._log.warning("agent.ignored", reason=reason)
+                self._sparing.warning("agent.ignored", reason=reason)
             case NoteDenied(peer=peer, what=what, reason=reason):
-                self._log.warning("message.denied", peer=peer, what=what, reason=reason)
+                self._sparing.warning("message.denied", peer=peer, what=what, reason=reason)
             case NoteSetAside(key=key, reason=reason):
                 self._log.error("record.set_aside", key=key, reason=reason)
             case GiveUp(reason=reason):

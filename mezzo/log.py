@@ -9,7 +9,9 @@ from __future__ import annotations
 import atexit
 import logging
 import sys
+import time
 from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
 from json import dumps
 from typing import Any, Final, TextIO, cast
 
@@ -20,6 +22,8 @@ from mezzo.errors import BadConfig
 from mezzo.log_output import LogOutput, keep_standard_descriptors, one_line, shown
 
 LEVELS = ("debug", "info", "warning", "error")
+SPARING_MOST: Final = 100  # lines
+SPARING_EACH_S: Final = 60.0
 # What the lines carry by themselves, or what is shown over several lines.
 _TAKEN: Final = frozenset({"event", "level", "timestamp", "exception", "stack"})
 
@@ -44,6 +48,54 @@ def configure(*, level: str = "info", json: bool = False, stream: TextIO | None 
     logging.getLogger("kazoo").setLevel(logging.CRITICAL)  # the election reports what matters
 
 
+def silence() -> None:
+    """For a command that tells what went wrong itself, once: no log comes between."""
+    structlog.configure(wrapper_class=_careful(None, json=False))
+    logging.getLogger("kazoo").setLevel(logging.CRITICAL)
+
+
+class Sparing:
+    """Tells lines that peers can cause, as many as they like: of each event only so many in a
+    while. How many were left out is said with the next that is told."""
+
+    def __init__(
+        self, log: FilteringBoundLogger, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._log = log
+        self._clock = clock
+        self._events: dict[str, _Told] = {}
+
+    def warning(self, event: str, **facts: object) -> None:
+        if self._may(event, facts):
+            self._log.warning(event, **facts)
+
+    def error(self, event: str, **facts: object) -> None:
+        if self._may(event, facts):
+            self._log.error(event, **facts)
+
+    def _may(self, event: str, facts: dict[str, object]) -> bool:
+        now = self._clock()
+        told = self._events.setdefault(event, _Told(now))
+        if now - told.since_s >= SPARING_EACH_S:
+            told.since_s, told.lines = now, 0
+        if told.lines >= SPARING_MOST:
+            told.left_out += 1
+            return False
+        told.lines += 1
+        if told.left_out:
+            facts["lines_left_out"], told.left_out = told.left_out, 0
+        return True
+
+
+@dataclass(slots=True)
+class _Told:
+    """Of one event: lines since then, and those that nobody was told of."""
+
+    since_s: float
+    lines: int = 0
+    left_out: int = 0
+
+
 def _notice(count: int, why: str) -> str:
     return dumps({"event": "log.lines_missing", "level": "warning", "count": count, "why": why})
 
@@ -65,8 +117,8 @@ def _structured(level: str, json: bool, out: LogOutput, *, final: bool) -> None:
     )
 
 
-def _careful(level: str, json: bool) -> type[structlog.BoundLoggerBase]:
-    """A logger class whose methods never raise. What is below `level` costs nothing."""
+def _careful(level: str | None, json: bool) -> type[structlog.BoundLoggerBase]:
+    """A logger class whose methods never raise. What is below `level` costs nothing; None: all."""
 
     def tell(name: str) -> Callable[..., None]:
         def method(self: structlog.BoundLoggerBase, event: str, /, **facts: Any) -> None:  # noqa: ANN401
@@ -84,7 +136,7 @@ def _careful(level: str, json: bool) -> type[structlog.BoundLoggerBase]:
     def nothing(self: structlog.BoundLoggerBase, event: str, /, **facts: object) -> None:
         pass
 
-    told = LEVELS[LEVELS.index(level) :]
+    told = LEVELS[LEVELS.index(level) :] if level is not None else ()
     methods = {name: tell(name) if name in told else nothing for name in LEVELS}
     return type("CarefulLogger", (structlog.BoundLoggerBase,), methods)
 

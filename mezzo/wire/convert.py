@@ -53,6 +53,7 @@ from mezzo.errors import BadRequest, Unencodable
 from mezzo.record import Record
 from mezzo.resources import Resources
 from mezzo.units import INT32_MAX, INT64_MAX, UINT32_MAX, meta_of, problem, shown
+from mezzo.wire.mistyped import mistyped
 
 R = TypeVar("R", bound=Record)
 
@@ -124,9 +125,10 @@ class Converter:
         except Unencodable as error:
             path = (key[0].__name__, *self._way(error), *error.path[1:])
             raise Unencodable(error.why, path) from None
-        except (TypeError, ValueError, OverflowError) as error:
+        except (AttributeError, TypeError, ValueError, OverflowError) as error:
             # Without its text, which may hold the value: that of a secret, perhaps.
-            raise Unencodable(_unwritten(error), (key[0].__name__, *self._way(error))) from None
+            way, why = mistyped(record) or (tuple(self._way(error)), _unwritten(error))
+            raise Unencodable(why, (key[0].__name__, *way)) from None
 
     def read(self, kind: type[R], message: Message) -> R:
         """Make the record. Raises BadRequest when a field that the record needs is absent."""
@@ -178,11 +180,11 @@ class Converter:
                 continue
             value, of = getattr(record, name), GetMessageClass(proto.message_type)
             if proto.is_repeated and _is_record(_plain((*get_args(hint), None)[0])):
-                if _plain(get_args(hint)[0]) not in self._specials:
+                if _plain(get_args(hint)[0]) not in self._specials and _records(value):
                     parts = [self.encodable_part(item, of) for item in value]
                     changes[name] = tuple(part for part, _ in parts if part is not None)
                     lost += [error for _, errors in parts for error in errors]
-            elif _is_record(hint) and hint not in self._singles and value is not None:
+            elif _is_record(hint) and hint not in self._singles and isinstance(value, Record):
                 changes[name], errors = self.encodable_part(value, of)
                 lost += errors
         if not lost or any(part is None for part in changes.values()):
@@ -563,6 +565,10 @@ def _same_default(default: object, proto: FieldDescriptor) -> bool:
     if proto.enum_type is not None:
         raw = proto.enum_type.values_by_number[raw].name
     return bool(default == raw)
+
+
+def _records(value: object) -> bool:
+    return isinstance(value, (tuple, list)) and all(isinstance(each, Record) for each in value)
 
 
 def _is_record(hint: Any) -> bool:

@@ -21,7 +21,7 @@ import msgspec
 from mezzo.election.base import LeaderChanged, LeaderDetector
 from mezzo.errors import BadRequest, Unencodable
 from mezzo.ids import ConnId
-from mezzo.log import get_logger
+from mezzo.log import Sparing, get_logger
 
 from .convert import told_of
 from .parts import MESSAGE_MAX_BYTES, Refused
@@ -120,6 +120,7 @@ class Link(Generic[Out]):
         self._on_down = on_down
         self._on_unsent = on_unsent
         self._log = get_logger(name)
+        self._sparing = Sparing(self._log)
         self._loop = asyncio.get_running_loop()
         self._leader: str | None = None
         self._leader_changed = asyncio.Event()
@@ -232,8 +233,11 @@ class Link(Generic[Out]):
                     self._served = True
                     self._on_message(conn, message)
                 self._log.info("master.closed_stream", master=target)
-            except (TimeoutError, ConnectionError):
-                self._log.info("master.not_reachable", master=target)
+            except TimeoutError:
+                why = f"no connection within {within_s:g} s"
+                self._log.info("master.not_reachable", master=target, reason=why)
+            except ConnectionError as error:
+                self._log.info("master.not_reachable", master=target, reason=str(error))
             except BadRequest as error:
                 self._log.warning("master.unreadable", master=target, error=str(error))
             except grpc.aio.AioRpcError as error:
@@ -264,7 +268,7 @@ class Link(Generic[Out]):
     def _left_out(self, conn: ConnId, what: Any, error: Unencodable) -> None:  # noqa: ANN401
         """gRPC reads `_outgoing` and would swallow what a callback raises: it is called later."""
         self.unsent += 1
-        self._log.error("message.unsent", message=told_of(what), error=str(error))
+        self._sparing.error("message.unsent", message=told_of(what), error=str(error))
         self._loop.call_soon(self._on_unsent, conn, what, error)
 
 
@@ -273,6 +277,7 @@ async def _ready(channel: grpc.aio.Channel) -> None:
     state = channel.get_state(try_to_connect=True)
     while state is not grpc.ChannelConnectivity.READY:
         if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
-            raise ConnectionError
+            # gRPC keeps to itself what the system said.
+            raise ConnectionError("it refuses connections, or its name has no address")
         await channel.wait_for_state_change(state)
         state = channel.get_state(try_to_connect=True)

@@ -20,7 +20,7 @@ import psutil
 
 from mezzo.errors import BadConfig, BadRequest, NotLeader, Unencodable
 from mezzo.ids import ConnId, FrameworkId
-from mezzo.log import get_logger
+from mezzo.log import Sparing, get_logger
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
@@ -96,6 +96,7 @@ class MasterServer:
         self._answers: dict[int, asyncio.Future[tuple[int, om.OperatorResponse]]] = {}
         self.unsent = 0  # messages, or parts of them, that could not be sent
         self._log = get_logger("master")
+        self._sparing = Sparing(self._log)
         self._server = grpc.aio.server(options=SERVER_OPTIONS)
         operators = _Operators(self)
         # Bytes in, bytes out: what is no message is ours to tell, in a line and not in a traceback.
@@ -215,7 +216,9 @@ class MasterServer:
 
         def refused(message: Record, error: Unencodable) -> None:
             self.unsent += 1
-            self._log.error("message.unsent", conn=conn, message=told_of(message), error=str(error))
+            self._sparing.error(
+                "message.unsent", conn=conn, message=told_of(message), error=str(error)
+            )
             if self._handler is not None:
                 self._handler.unsent(conn, message, str(error))
 

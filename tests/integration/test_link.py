@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
+import structlog
 
 from mezzo.election.detector import FixedDetector
 from mezzo.ids import AgentId, ConnId, FrameworkId, OfferId, TaskId
@@ -212,3 +214,29 @@ def test_a_link_that_is_cancelled_ends_at_whatever_it_waits_for(turns: int) -> N
         assert running.cancelled()
 
     asyncio.run(test())
+
+
+def test_why_a_master_can_not_be_reached_is_told() -> None:
+    with socket.socket() as closed, structlog.testing.capture_logs() as told:
+        closed.bind(("127.0.0.1", 0))  # and nobody listens
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+
+        async def test() -> None:
+            link = AgentLink(
+                FixedDetector(address),
+                on_up=lambda conn: None,
+                on_messages=lambda conn, epoch, messages: None,
+                on_down=lambda conn: None,
+            )
+            running = asyncio.create_task(link.run())
+            try:
+                async with asyncio.timeout(30):
+                    while not told:
+                        await asyncio.sleep(0.01)
+            finally:
+                running.cancel()
+
+        asyncio.run(test())
+    line = told[0]
+    assert (line["event"], line["master"]) == ("master.not_reachable", address)
+    assert line["reason"] == "it refuses connections, or its name has no address"

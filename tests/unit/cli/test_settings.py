@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from mezzo import __version__
 from mezzo.cli.daemons import reachable_name
 from mezzo.cli.errors import Wrong
 from mezzo.cli.main import cli
@@ -24,6 +26,7 @@ from mezzo.cli.settings import (
     quantity_sets,
     setting,
 )
+from mezzo.daemon import cli_command
 from mezzo.model import FaultDomain
 
 from .conftest import Mezzo
@@ -282,3 +285,19 @@ def test_a_machine_whose_own_name_is_none_needs_another() -> None:
     assert reachable_name(None, "10.0.0.1") == "10.0.0.1"
     with pytest.raises(Wrong, match=r"calls itself 'fe80::1%lo', which must .* give --hostname"):
         reachable_name(None, "fe80::1%lo")
+
+
+def test_a_lock_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:
+    """It is another user's, say, or the disk is full."""
+    (tmp_path / "agent.lock").mkdir()
+    args = ("agent", "--work-dir", str(tmp_path), "--containerizers", "process")
+    ended = subprocess.run(cli_command(*args), capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert f"{tmp_path}/agent.lock can't be written (Is a directory)" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("args", [("--version",), ("version",)])
+def test_the_version_is_that_of_the_package(mezzo: Mezzo, args: tuple[str, ...]) -> None:
+    result = mezzo(*args)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, f"mezzo {__version__}\n", "")

@@ -274,3 +274,28 @@ def test_what_is_below_the_level_is_not_even_looked_at() -> None:
     log.get_logger("test").info("it.is", bad=BadRepr())
     log.get_logger("test").debug("it.is", bad=BadRepr())
     assert stream.getvalue() == ""
+
+
+def test_of_lines_that_peers_cause_only_some_are_told_and_the_rest_is_counted() -> None:
+    now_s = 0.0
+    with structlog.testing.capture_logs() as told:
+        sparing = log.Sparing(log.get_logger("master"), lambda: now_s)
+        for number in range(log.SPARING_MOST + 40):
+            sparing.warning("message.denied", number=number)
+        assert [line["number"] for line in told] == list(range(log.SPARING_MOST))
+        sparing.error("message.unsent")
+        assert told[-1]["event"] == "message.unsent"  # another event has lines of its own
+        now_s = log.SPARING_EACH_S
+        sparing.warning("message.denied")
+        sparing.warning("message.denied")
+        assert told[-2]["lines_left_out"] == 40
+        assert "lines_left_out" not in told[-1]
+
+
+def test_who_tells_errors_itself_has_no_log_between() -> None:
+    stream = io.StringIO()
+    log.configure(stream=stream)
+    log.silence()
+    structlog.get_logger(component="cli").error("x", event_="y", exception=object(), level=7)
+    log.flush()
+    assert stream.getvalue() == ""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 import time
-from typing import Any
+from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck as TooSlow
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mezzo import units
@@ -33,12 +34,15 @@ from mezzo.model import (
     TaskStatus,
     Unavailability,
 )
+from mezzo.record import Record, replace
 from mezzo.resources import Kind, Resources
 from mezzo.states import TaskState
 from mezzo.wire import operator as operator_wire
 from mezzo.wire import scheduler as scheduler_wire
 from mezzo.wire.v1 import common_pb2, operator_pb2
 from mezzo.wire.values import CONVERTER, get_resources
+
+from .strategies import records
 
 
 @pytest.mark.parametrize(
@@ -167,7 +171,19 @@ def test_what_an_operator_cannot_mean_is_refused_at_the_door(
             {"resources": Resources({Kind("x"): Ranges(((0, 2**64),))})},
             r"TaskInfo\.resources can't",
         ),
-        ({"data": 7}, r"TaskInfo\.data is of a type that its field can't hold"),
+        ({"data": 7}, r"TaskInfo\.data is of type int: it must be bytes"),
+        ({"command": "ls"}, r"TaskInfo\.command is of type str: it must be CommandInfo or None"),
+        ({"resources": "cpus:1"}, r"TaskInfo\.resources is of type str: it must be Resources"),
+        (
+            {"command": CommandInfo(7)},  # type: ignore[arg-type]
+            r"TaskInfo\.command\.value is of type int: it must be str",
+        ),
+        (
+            {"health_check": HealthCheck(HealthCheckType.TCP, delay_seconds="1")},
+            r"TaskInfo\.health_check\.delay_seconds is of type str: it must be float",
+        ),
+        ({"labels": ("a",)}, r"TaskInfo\.labels is of type str: it must be Label"),
+        ({"labels": Label("a")}, r"TaskInfo\.labels is of type Label: it must be a tuple of Label"),
     ],
     ids=str,
 )
@@ -177,6 +193,32 @@ def test_what_a_message_cannot_hold_is_not_written_and_the_way_to_it_is_told(
     info = TaskInfo("t", TaskId("t"), AgentId("a"), **task)
     with pytest.raises(Unencodable, match=complaint):
         CONVERTER.fill(info, common_pb2.TaskInfo())
+
+
+@pytest.mark.parametrize("kind", get_args(sm.Call), ids=lambda kind: kind.__name__)
+@settings(max_examples=60, deadline=None, suppress_health_check=[TooSlow.too_slow])
+@given(data=st.data())
+def test_what_is_of_another_type_than_its_field_is_unencodable_or_written(
+    kind: type[Record], data: st.DataObject
+) -> None:
+    """A framework's author mixes up arguments. Anything else that is raised ends a stream."""
+    wrong = _mistaken(data, data.draw(records(kind, depth=2)))
+    told: list[Unencodable] = []
+    sent = list(
+        scheduler_wire.calls_to_wire([wrong], FrameworkId("f"), lambda _, error: told.append(error))
+    )
+    assert sent or told
+
+
+def _mistaken(data: st.DataObject, value: Any) -> Any:
+    """`value`, but one thing in it is of another type."""
+    if isinstance(value, Record) and value.__struct_fields__:
+        name = data.draw(st.sampled_from(value.__struct_fields__))
+        return replace(value, **{name: _mistaken(data, getattr(value, name))})
+    if isinstance(value, tuple) and value and data.draw(st.integers(0, 3)):
+        place = data.draw(st.integers(0, len(value) - 1))
+        return (*value[:place], _mistaken(data, value[place]), *value[place + 1 :])
+    return data.draw(st.sampled_from([7, -1.5, "x", b"x", (), ("x",), (7,), {"x": 1}, Label("x")]))
 
 
 def test_a_secret_that_cannot_be_written_is_not_shown() -> None:

@@ -124,7 +124,7 @@ def test_agents_of_a_machine_that_is_down_are_refused_until_it_is_up(world: Worl
     for come in (agent.reregister, agent.register):
         come()
         (refusal,) = agent.heard(am.ShutdownAgent)
-        assert "STOP_MAINTENANCE" in refusal.message
+        assert "`mezzo maintenance stop`" in refusal.message
     fresh = Agent(world, replace(agent.info, id=None, port=6000))
     fresh.register()
     assert len(fresh.heard(am.ShutdownAgent)) == 1
