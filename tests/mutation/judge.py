@@ -1,7 +1,7 @@
 """Is a mutant found? By the unit tests, by simulated clusters: each in a process of its own.
 
-`python -m tests.mutation.judge SEEDS` is that of the clusters: it runs seed after seed until one
-fails, and prints its number and the last line of its error.
+`python -m tests.mutation.judge SEED...` is that of the clusters: it runs one after the other until
+one fails, and prints its number and the last line of its error.
 """
 
 from __future__ import annotations
@@ -11,22 +11,23 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, NoReturn
 
+from .chosen import ROOT
+from .chosen import VARIABLE as TESTS_VARIABLE
 from .plant import VARIABLE
 
-ROOT: Final = Path(__file__).parents[2]
 # One step too many in a loop, and a mutant never ends: that is found, too. Time of the CPU, since a
 # verdict is not to depend on what else the machine does; the other is for what waits without it.
 UNIT_WITHIN_CPU_S: Final = 450
 UNIT_WITHIN_S: Final = 3600.0
 SEED_WITHIN_CPU_S: Final = 90.0
 _MEMORY_MAX_BYTES: Final = 4 << 30
-# Of tests/unit, what runs no simulated cluster. First the folder of the mutant's own package.
-_FOLDERS: Final = ("master", "marathon", "agent", "kernel", "web", "cli")
-_OF_PACKAGE: Final = {"master": "master", "marathon": "marathon", "agent": "agent"}
+# Of tests/unit, what runs no simulated cluster.
+FOLDERS: Final = ("master", "marathon", "agent", "kernel", "web", "cli")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +35,38 @@ class Verdict:
     """by_test: the first test that failed, or how else the run ended; None: all passed.
 
     by_seed: the first seed that failed; None: none of them. error: the last line of its failure.
+    *_reaching: how many execute the statement with the mutant, and could find it.
     """
 
     by_test: str | None
     by_seed: int | None
-    error: str = ""
+    error: str
+    tests_reaching: int
+    seeds_reaching: int
 
     @property
     def found(self) -> bool:
         return self.by_test is not None or self.by_seed is not None
 
 
-def judge(module: str, number: int, *, seeds: int) -> Verdict:
-    """Both, whatever the other has found. `seeds` 0: the unit tests alone."""
-    by_test = _by_unit_tests(module, number)
-    if seeds == 0:
-        return Verdict(by_test, None)
-    by_seed, error = _by_seeds(module, number, seeds)
-    return Verdict(by_test, by_seed, error)
+def judge(module: str, number: int, *, tests: Sequence[str], seeds: Sequence[int]) -> Verdict:
+    """By both, whatever the other has found: by those that reach the mutant, in this order."""
+    by_test = _by_unit_tests(module, number, tests) if tests else None
+    by_seed, error = _by_seeds(module, number, seeds) if seeds else (None, "")
+    return Verdict(by_test, by_seed, error, len(tests), len(seeds))
+
+
+def own_folder(module: str) -> str:
+    """The folder of tests/unit with the tests of the module's own package."""
+    package = module.split(".")[1]
+    return package if package in ("master", "marathon", "agent") else "kernel"
+
+
+def pytest_command(plugin: str) -> list[str]:
+    """Silent, nothing kept, and drawn alike each time. The plugin is there before all of mezzo."""
+    command = [sys.executable, "-m", "pytest", "-p", plugin, "-p", "tests.mutation.chosen"]
+    command += ["-p", "no:cacheprovider", "-p", "no:randomly", "--hypothesis-seed=0"]
+    return [*command, "-q", "--no-header", "--tb=no"]
 
 
 def _environment(module: str, number: int) -> dict[str, str]:
@@ -59,34 +74,24 @@ def _environment(module: str, number: int) -> dict[str, str]:
     return os.environ | {VARIABLE: f"{module}:{number}", "PYTHONHASHSEED": "0"}
 
 
-def _by_unit_tests(module: str, number: int) -> str | None:
-    package = module.split(".")[1]
-    own = _OF_PACKAGE.get(package, "kernel")
-    folders = sorted(_FOLDERS, key=lambda folder: folder != own)
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "tests.mutation.plant",
-        "-p",
-        "no:cacheprovider",
-    ]
-    command += ["-x", "-q", "--no-header", "--tb=no", "-p", "no:randomly", "--hypothesis-seed=0"]
-    command += [f"tests/unit/{folder}" for folder in folders]
-    try:
-        ran = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=_environment(module, number),
-            capture_output=True,
-            text=True,
-            timeout=UNIT_WITHIN_S,
-            check=False,
-            preexec_fn=_bounded_in_time,
-        )
-    except subprocess.TimeoutExpired:
-        return "the unit tests do not end"
+def _by_unit_tests(module: str, number: int, tests: Sequence[str]) -> str | None:
+    files = dict.fromkeys(test.partition("::")[0] for test in tests)
+    with tempfile.NamedTemporaryFile("w", prefix="mutant-tests-") as chosen:
+        chosen.write("\n".join(tests))
+        chosen.flush()
+        try:
+            ran = subprocess.run(
+                [*pytest_command("tests.mutation.plant"), "-x", *files],
+                cwd=ROOT,
+                env=_environment(module, number) | {TESTS_VARIABLE: chosen.name},
+                capture_output=True,
+                text=True,
+                timeout=UNIT_WITHIN_S,
+                check=False,
+                preexec_fn=_bounded_in_time,
+            )
+        except subprocess.TimeoutExpired:
+            return "the unit tests do not end"
     if ran.returncode == 0:
         return None
     if ran.returncode == -signal.SIGXCPU:
@@ -95,9 +100,9 @@ def _by_unit_tests(module: str, number: int) -> str | None:
     return lines[0].split(" - ")[0] if lines else f"pytest ended with {ran.returncode}"
 
 
-def _by_seeds(module: str, number: int, seeds: int) -> tuple[int | None, str]:
+def _by_seeds(module: str, number: int, seeds: Sequence[int]) -> tuple[int | None, str]:
     ran = subprocess.run(
-        [sys.executable, "-m", "tests.mutation.judge", str(seeds)],
+        [sys.executable, "-m", "tests.mutation.judge", *map(str, seeds)],
         cwd=ROOT,
         env=_environment(module, number),
         capture_output=True,
@@ -109,7 +114,7 @@ def _by_seeds(module: str, number: int, seeds: int) -> tuple[int | None, str]:
         return None, ""
     found = ran.stdout.strip().splitlines()
     if not found:  # it could not even be imported, or was killed for its memory
-        return 1, (ran.stderr.strip().splitlines() or ["killed"])[-1]
+        return seeds[0], (ran.stderr.strip().splitlines() or ["killed"])[-1]
     seed, _, error = found[-1].partition(" ")
     return int(seed), error
 
@@ -131,13 +136,13 @@ def _too_long(*_: object) -> NoReturn:
     raise _TooLong("a step does not end")
 
 
-def _run_seeds(seeds: int) -> int:
+def _run_seeds(seeds: Sequence[int]) -> int:
     from mezzo.sim.seeds import Failure, run_seed
 
     from . import plant  # noqa: F401 - before all of mezzo
 
     signal.signal(signal.SIGVTALRM, _too_long)
-    for seed in range(1, seeds + 1):
+    for seed in seeds:
         print(seed, end=" ", flush=True)  # so that who dies says where
         signal.setitimer(signal.ITIMER_VIRTUAL, SEED_WITHIN_CPU_S)
         outcome = run_seed(seed)
@@ -150,4 +155,4 @@ def _run_seeds(seeds: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_run_seeds(int(sys.argv[1])))
+    sys.exit(_run_seeds([int(seed) for seed in sys.argv[1:]]))

@@ -5,9 +5,10 @@ The environment names it: MEZZO_MUTANT=mezzo.master.offers:17 is the module's po
 
 from __future__ import annotations
 
+import ast
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import CodeType, ModuleType
@@ -18,28 +19,31 @@ from .points import mutated
 VARIABLE: Final = "MEZZO_MUTANT"
 
 
+# Makes of a module's source what is to be loaded in its place.
+Change = Callable[[str], ast.Module]
+
+
 class _Loader(SourceFileLoader):
     """Compiles the changed source, and neither reads nor writes what Python keeps compiled."""
 
-    def __init__(self, fullname: str, path: str, number: int) -> None:
+    def __init__(self, fullname: str, path: str, change: Change) -> None:
         super().__init__(fullname, path)
-        self._number = number
+        self._change = change
 
     def get_code(self, fullname: str) -> CodeType:
         with open(self.path) as file:
-            tree = mutated(file.read(), self._number)
+            tree = self._change(file.read())
         return compile(tree, self.path, "exec")
 
 
 class _Finder(MetaPathFinder):
-    def __init__(self, module: str, number: int) -> None:
-        self._module = module
-        self._number = number
+    def __init__(self, changes: Mapping[str, Change]) -> None:
+        self._changes = changes
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != self._module:
+        if fullname not in self._changes:
             return None
         for finder in sys.meta_path:
             if finder is self:
@@ -47,15 +51,22 @@ class _Finder(MetaPathFinder):
             spec = finder.find_spec(fullname, path, target)
             if spec is not None:
                 assert spec.origin is not None
-                spec.loader = _Loader(fullname, spec.origin, self._number)
+                change = self._changes[fullname]
+                spec.loader = _Loader(fullname, spec.origin, change)
                 return spec
         return None
 
 
+def load_changed(changes: Mapping[str, Change]) -> None:
+    """From now on these modules are imported changed. None must have been imported yet."""
+    early = sorted(changes.keys() & sys.modules.keys())
+    assert not early, f"imported already: {', '.join(early)}"
+    sys.meta_path.insert(0, _Finder(changes))
+
+
 def plant(module: str, number: int) -> None:
-    """From now on the module is imported changed. It must not have been imported yet."""
-    assert module not in sys.modules, f"{module} is imported already"
-    sys.meta_path.insert(0, _Finder(module, number))
+    """From now on the module is imported with its point of that number changed."""
+    load_changed({module: lambda source: mutated(source, number)})
 
 
 if VARIABLE in os.environ:

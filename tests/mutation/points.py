@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 N = TypeVar("N", bound=ast.AST)
 
@@ -29,6 +29,9 @@ class Point:
     function: str  # qualified, empty outside of all
     before: str
     after: str
+    # The line of the innermost statement that it is in: unless that one is executed, nothing is
+    # changed. 0: it is executed when the module is imported.
+    statement: int
 
     @property
     def text(self) -> str:
@@ -76,13 +79,25 @@ class _Walker(ast.NodeTransformer):
         self.found: list[Point] = []
         self._wanted = wanted
         self._scope: list[str] = []
+        self._functions = 0  # how many the walk is in
+        self._statement = 0
+
+    def visit(self, node: ast.AST) -> Any:
+        if not isinstance(node, ast.stmt):
+            return super().visit(node)
+        outer = self._statement
+        self._statement = node.lineno if self._functions else 0
+        changed = super().visit(node)
+        self._statement = outer
+        return changed
 
     def _offer(self, kind: str, old: ast.AST, new: ast.AST | None, after: str = "") -> bool:
         """Note a point; True if it is the one that is wanted."""
         number = len(self.found)
         after = after or ("nothing" if new is None else _shown(new))
         line = getattr(old, "lineno", 0)
-        self.found.append(Point(number, kind, line, ".".join(self._scope), _shown(old), after))
+        function = ".".join(self._scope)
+        self.found.append(Point(number, kind, line, function, _shown(old), after, self._statement))
         return number == self._wanted
 
     # ---- what is left alone
@@ -116,7 +131,9 @@ class _Walker(ast.NodeTransformer):
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.decorator_list, decorators = [], node.decorator_list
         node.returns, returns = None, node.returns
+        self._functions += 1
         changed = self._inside(node, node.name)
+        self._functions -= 1
         node.decorator_list, node.returns = decorators, returns
         return changed
 
@@ -205,7 +222,7 @@ class _Walker(ast.NodeTransformer):
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         value = node.value
         if isinstance(value, bool):
-            new: object = not value
+            new: int | float = not value
         elif isinstance(value, int | float):
             new = value + 1
         else:
