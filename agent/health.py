@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from mezzo.model import HealthCheck, HealthCheckType
+from mezzo import probe
+from mezzo.log import get_logger
+from mezzo.model import HealthCheckType
 
 from .containerizer.base import CheckFailed, ContainerRuntime, Kind
 from .events import HealthObserved, ProbeHealth
 
-_STATUS_LINE_MAX_BYTES: Final = 8192
 _OK: Final = range(200, 400)
+_AGAIN_S: Final = 1.0  # after this machine lacked something
 
 
 class Prober:
@@ -32,6 +33,7 @@ class Prober:
         self._report = report
         self._crash = crash
         self._running: set[asyncio.Task[None]] = set()
+        self._log = get_logger("agent")
 
     def probe(self, order: ProbeHealth) -> None:
         task = asyncio.create_task(self._probe(order))
@@ -52,13 +54,19 @@ class Prober:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _probe(self, order: ProbeHealth) -> None:
-        try:
-            async with asyncio.timeout(order.check.timeout_seconds):
-                problem = await self._problem(order)
-        except TimeoutError:
-            problem = f"no answer within {order.check.timeout_seconds:g} s"
-        except (OSError, CheckFailed) as error:
-            problem = str(error)
+        while True:
+            try:
+                async with asyncio.timeout(order.check.timeout_seconds):
+                    problem = await self._problem(order)
+            except TimeoutError:
+                problem = f"no answer within {order.check.timeout_seconds:g} s"
+            except (OSError, ValueError, OverflowError, CheckFailed) as error:
+                if probe.is_ours(error):
+                    self._log.warning("health_check.not_made", error=str(error))
+                    await asyncio.sleep(max(_AGAIN_S, order.check.interval_seconds))
+                    continue
+                problem = str(error) or type(error).__name__
+            break
         self._report(HealthObserved(order.container_id, problem is None, problem or ""))
 
     async def _problem(self, order: ProbeHealth) -> str | None:
@@ -70,50 +78,13 @@ class Prober:
                 code = await self._runtimes[order.kind].check(order.container_id, command)
                 return None if code == 0 else f"the command exited with status {code}"
             case HealthCheckType.HTTP:
-                status = await http_status(order.check, order.host, order.port)
+                http = order.check.http
+                assert http is not None
+                tls = (http.scheme or "http").lower() == "https"
+                status = await probe.http_status(
+                    order.host, order.port, http.path, tls=tls, user_agent="mezzo-health-check"
+                )
                 return None if status in _OK else f"HTTP status {status}"
             case HealthCheckType.TCP:
-                _, writer = await asyncio.open_connection(order.host, order.port)
-                writer.close()
+                await probe.connect(order.host, order.port)
                 return None
-
-
-async def http_status(check: HealthCheck, host: str, port: int) -> int:
-    """The status of a GET. No redirect is followed, no certificate is looked at.
-
-    Raises OSError, also when the answer is no HTTP.
-    """
-    http = check.http
-    assert http is not None
-    tls = _unchecked_tls() if (http.scheme or "http").lower() == "https" else None
-    path = http.path or "/"
-    if not path.startswith("/"):
-        path = f"/{path}"
-    # Only the status counts: reading a line by hand keeps hundreds of checks on one thread.
-    reader, writer = await asyncio.open_connection(
-        host, port, ssl=tls, limit=_STATUS_LINE_MAX_BYTES
-    )
-    try:
-        request = (
-            f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: mezzo-health-check\r\n"
-            "Accept: */*\r\nConnection: close\r\n\r\n"
-        )
-        writer.write(request.encode())
-        try:
-            line = await reader.readline()
-        except ValueError as error:  # longer than the limit
-            raise OSError("the answer is no HTTP") from error
-        version, _, rest = line.partition(b" ")
-        status = rest[:3]
-        if not version.startswith(b"HTTP/") or not status.isdigit():
-            raise OSError("the answer is no HTTP" if line else "the connection was closed")
-        return int(status)
-    finally:
-        writer.close()
-
-
-def _unchecked_tls() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context

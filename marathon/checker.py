@@ -1,22 +1,20 @@
 """Marathon's own health checks, made on the event loop (section 10).
 
-What answers is a task, and may be hostile. A probe reads one line of bounded length, all of it
-lasts no longer than the check's timeout, whatever comes is that check's result, and an app whose
-probes hang uses up its own part of the slots and nobody else's.
+What answers is a task, and may be hostile (mezzo.probe). All of a probe lasts no longer than the
+check's timeout, whatever comes is that check's result, and an app whose probes hang uses up its own
+part of the slots and nobody else's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
-import ssl
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import quote
 
+from mezzo import probe
 from mezzo.log import get_logger
 
 from .app import HealthProtocol
@@ -24,14 +22,7 @@ from .messages import HealthResult, StartHealthCheck
 
 # Probes at a time, of all apps. With more apps than that each may still make one.
 _AT_ONCE: Final = 256
-_STATUS_LINE_MAX: Final = 4096
 _INTERVAL_MIN_S: Final = 0.01
-# What this machine lacks says nothing about the task.
-_OURS: Final = frozenset(
-    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
-)
-# Of a path, what may stand in a request as it is.
-_PATH_SAFE: Final = "/?#[]@!$&'()*+,;=:%~-._|"
 
 Verdict = tuple[bool | None, str | None]  # as in HealthResult: alive, cause
 
@@ -47,10 +38,6 @@ class Checker:
         self._slots = _Slots(at_once)
         self._tasks: dict[str, dict[int, asyncio.Task[None]]] = {}
         self._log = get_logger("marathon")
-        self._tls = ssl.create_default_context()
-        # Certificates of apps are often their own; what is asked is whether they answer.
-        self._tls.check_hostname = False
-        self._tls.verify_mode = ssl.CERT_NONE
 
     def start(self, order: StartHealthCheck) -> None:
         checks = self._tasks.setdefault(order.instance_id, {})
@@ -92,33 +79,25 @@ class Checker:
             return self._failed(order, error)
 
     def _failed(self, order: StartHealthCheck, error: Exception) -> Verdict:
-        if isinstance(error, OSError) and error.errno in _OURS:
+        if probe.is_ours(error):
             self._log.warning("health_check.not_made", app=order.app_id, error=str(error))
             return None, None
         return False, f"{type(error).__name__}: {error}"
 
     async def _connect(self, order: StartHealthCheck) -> Verdict:
-        _, writer = await asyncio.open_connection(
-            order.host, order.port, family=_family(order.check.ip_protocol)
-        )
-        writer.transport.abort()
+        await probe.connect(order.host, order.port, _family(order.check.ip_protocol))
         return True, None
 
     async def _ask(self, order: StartHealthCheck) -> Verdict:
         check = order.check
-        reader, writer = await asyncio.open_connection(
+        code = await probe.http_status(
             order.host,
             order.port,
-            ssl=self._tls if check.protocol is HealthProtocol.HTTPS else None,
+            check.path,
+            tls=check.protocol is HealthProtocol.HTTPS,
             family=_family(check.ip_protocol),
-            limit=_STATUS_LINE_MAX,
+            user_agent="mezzo-marathon",
         )
-        try:
-            writer.write(_request(order))
-            code = _status_code(await reader.readline())
-        finally:
-            # A polite end would wait for the peer's: half a minute with TLS, outside of any slot.
-            writer.transport.abort()
         if 100 <= code < 200 and check.ignore_http_1xx:
             return None, None
         alive = 200 <= code < 400
@@ -189,28 +168,6 @@ class _Slots:
         self.each = max(1, self._total // max(1, len(self._shares)))
 
 
-# ---------------------------------------------------------------------------------- the wire
-
-
-def _request(order: StartHealthCheck) -> bytes:
-    """A path is whatever a user wrote, so nothing of it may end its line."""
-    path = quote("/" + (order.check.path or "").removeprefix("/"), safe=_PATH_SAFE)
-    host = f"[{order.host}]" if ":" in order.host else order.host
-    host = quote(host, safe="[]:")
-    return (
-        f"GET {path} HTTP/1.1\r\nHost: {host}:{order.port}\r\nAccept: */*\r\n"
-        "User-Agent: mezzo-marathon\r\nConnection: close\r\n\r\n"
-    ).encode()
-
-
 def _family(ip_protocol: str) -> int:
     # A host name may have addresses of both kinds; IPv4 is also what "any" should try first.
     return socket.AF_INET6 if ip_protocol == "IPv6" else socket.AF_UNSPEC
-
-
-def _status_code(line: bytes) -> int:
-    """`HTTP/1.1 200 OK` -> 200. Raises ValueError."""
-    parts = line.split(None, 2)
-    if len(parts) < 2 or not parts[0].startswith(b"HTTP/") or not parts[1].isdigit():
-        raise ValueError("the answer is not HTTP")
-    return int(parts[1][:4])
