@@ -40,6 +40,7 @@ from .promises import (
     NothingRunsTwice,
     OperationsAreToldOnce,
     OperatorsAreObeyed,
+    ReadsAreTrue,
     TheDeposedChangeNothing,
     WhatRunsRunsOn,
     WhatWasSeenIsDurable,
@@ -263,6 +264,7 @@ class Cluster(Watch):
                 LimitsAreKept(self.admin),
                 NobodyStarves(world, self.masters, self.marathons, self.frameworks, starves_s),
                 EveryNoIsExplained(world, self.masters, self.marathons),
+                ReadsAreTrue(),
                 *self.cast.watchers(self.masters, self.marathons),
             )
         )

@@ -12,6 +12,7 @@ from .p6_nothing_forgotten import NothingIsForgotten
 from .p7_limits import LimitsAreKept
 from .p7_no_starvation import NobodyStarves
 from .p8_explanations import EveryNoIsExplained
+from .p8_reads import ReadsAreTrue
 from .p9_no_input_hurts import NoInputHurts
 from .p10_nobody_speaks_for_others import NobodySpeaksForOthers
 
@@ -27,6 +28,7 @@ __all__ = [
     "NothingRunsTwice",
     "OperationsAreToldOnce",
     "OperatorsAreObeyed",
+    "ReadsAreTrue",
     "TheDeposedChangeNothing",
     "WhatRunsRunsOn",
     "WhatWasSeenIsDurable",
