@@ -31,6 +31,7 @@ from .masters import VirtualMaster
 from .network import Network
 from .operator import JOB, Operator, app_of, apps_on
 from .promises import (
+    CallsAreAnswered,
     EndsAreToldOnce,
     EveryNoIsExplained,
     LimitsAreKept,
@@ -41,9 +42,11 @@ from .promises import (
     OperationsAreToldOnce,
     OperatorsAreObeyed,
     ReadsAreTrue,
+    RefusalsHold,
     TheDeposedChangeNothing,
     WhatRunsRunsOn,
     WhatWasSeenIsDurable,
+    WishesAreAnswered,
 )
 from .watch import Broken, Watch, Watchers
 from .world import World
@@ -265,6 +268,9 @@ class Cluster(Watch):
                 NobodyStarves(world, self.masters, self.marathons, self.frameworks, starves_s),
                 EveryNoIsExplained(world, self.masters, self.marathons),
                 ReadsAreTrue(),
+                RefusalsHold(),
+                CallsAreAnswered(),
+                WishesAreAnswered(),
                 *self.cast.watchers(self.masters, self.marathons),
             )
         )

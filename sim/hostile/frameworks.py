@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, get_args
 
 from mezzo.core import Instant, Output, SetTimer
-from mezzo.ids import ConnId, ExecutorId, FrameworkId, OfferId, TaskId
+from mezzo.ids import AgentId, ConnId, ExecutorId, FrameworkId, OfferId, TaskId
 from mezzo.messages import scheduler as m
 from mezzo.model import (
     CommandInfo,
     ExecutorInfo,
+    ExecutorType,
     Filters,
     FrameworkInfo,
     Offer,
@@ -25,6 +26,7 @@ from mezzo.model import (
 )
 from mezzo.operations import Launch, LaunchGroup, Reserve
 from mezzo.record import replace
+from mezzo.resources import Resources
 
 from ..client import Server
 from ..frameworks import HoarderCore, Kind, Say, VirtualFramework
@@ -37,6 +39,7 @@ from .wild import Wild
 ROLE: Final = "liars"
 _CALLS: Final = get_args(m.Call)
 _FILTERS: Final = Filters(refuse_seconds=1.0)
+_LITTLE: Final = Resources.of(cpus=0.05, mem=32)
 _MORE: Final = "lie"
 _STUCK_TIMES: Final = 60
 
@@ -108,6 +111,7 @@ class LiarCore(HoarderCore):
         self._offers: dict[OfferId, Offer] = {}  # every one that it ever had, used or not
         self._tasks: list[TaskId] = []
         self._updates: dict[bytes, None] = {}  # that it was told
+        self._statuses: list[TaskStatus] = []  # the latest of them
         self._calls: list[m.Call] = []
         self._ids: list[FrameworkId] = []  # under which it was removed
         self._bound: ConnId | None = None  # the stream that is known to be its own
@@ -149,6 +153,7 @@ class LiarCore(HoarderCore):
     def _update(self, status: TaskStatus, out: Output[Any]) -> None:
         if status.uuid is not None:
             self._updates[status.uuid] = None
+            self._statuses = [*self._statuses[-10:], status]
         honest = self.tired or self._rng.random() < 0.5
         if honest and status.uuid is not None and status.agent_id is not None:
             self._say(m.Acknowledge(status.agent_id, status.task_id, status.uuid), out)
@@ -174,9 +179,11 @@ class LiarCore(HoarderCore):
 
     def _lie(self) -> m.Call:
         rng, heard = self._rng, self._gossip.any(self._gossip.calls)
-        match rng.randrange(6):
+        match rng.randrange(8):
             case 0 | 1 if self._offers:
                 return self._accept()
+            case 6 | 7 if (near := self._nearly_right()) is not None:
+                return near
             case 2 if heard is not None:
                 call: m.Call = heard
                 return call if rng.random() < 0.3 else self._wild.mutated(call)
@@ -185,6 +192,43 @@ class LiarCore(HoarderCore):
             case _:
                 made: m.Call = self._wild.record(rng.choice(_CALLS))
                 return made
+
+    def _nearly_right(self) -> m.Call | None:
+        """About what is its own, with at most one thing wrong."""
+        rng = self._rng
+        right = rng.random() < 0.4
+        role = ROLE if right else rng.choice(("*", f"{ROLE}/below", ""))
+        if rng.random() < 0.3:
+            return rng.choice(
+                (
+                    m.Suppress((role,)),
+                    m.Revive((role,)),
+                    m.Revive(),
+                    m.Request((m.DemandRequest(_LITTLE, count=1, role=role),)),
+                    m.Request(),
+                )
+            )
+        if not self._statuses:
+            return None
+        status = rng.choice(self._statuses)
+        agent_id, task_id, uuid = status.agent_id, status.task_id, status.uuid
+        assert agent_id is not None
+        assert uuid is not None
+        other_id = agent_id if right else self._gossip.id(AgentId.__name__) or agent_id
+        return rng.choice(
+            (
+                m.Kill(task_id, other_id),
+                m.Kill(task_id),
+                m.Acknowledge(other_id, task_id, uuid),
+                m.Acknowledge(agent_id, task_id, uuid if right else rng.randbytes(16)),
+                m.Acknowledge(agent_id, task_id, uuid if right else uuid[1:]),
+                m.Reconcile((m.ReconcileTask(task_id, other_id),)),
+                m.Reconcile((m.ReconcileTask(task_id), m.ReconcileTask(TaskId("nothing")))),
+                m.Reconcile((m.ReconcileTask(TaskId("nothing"), other_id),)),
+                m.Reconcile(),
+                m.ReconcileOperations((m.ReconcileOperation("nothing", other_id),)),
+            )
+        )
 
     def _accept(self) -> m.Call:
         """Offers of its own, old ones among them, twice perhaps, or of two agents; with what may
@@ -195,6 +239,8 @@ class LiarCore(HoarderCore):
         if rng.random() < 0.1 and (foreign := self._gossip.id(OfferId.__name__)):
             ids.append(foreign)
         operations: list[Any] = [Launch(self._describe(offers[0]))]
+        if rng.random() < 0.2:
+            operations = [self._group(offers[0])]
         if rng.random() < 0.3:
             operations.append(self._wild.record(rng.choice((Launch, LaunchGroup, Reserve))))
         if rng.random() < 0.1:
@@ -210,9 +256,21 @@ class LiarCore(HoarderCore):
             task = TaskInfo("lie", id_, offer.agent_id, self._wild.part(offer.resources))
             if rng.random() < 0.5:
                 task = self._wild.mutated(task)
+            if rng.random() < 0.15:
+                task = replace(task, executor=self._executor(offer), command=None)
             self._tasks = [*self._tasks[-30:], task.task_id]
             found.append(task)
         return tuple(found)
+
+    def _group(self, offer: Offer) -> LaunchGroup:
+        """Agents run none, but that is theirs to say."""
+        executor = self._executor(offer)
+        if self._rng.random() < 0.7:
+            executor = replace(executor, type=ExecutorType.DEFAULT, command=None, resources=_LITTLE)
+        tasks = self._describe(offer)
+        if self._rng.random() < 0.7:
+            tasks = tuple(replace(task, executor=None) for task in tasks)
+        return LaunchGroup(executor, tasks)
 
     def _executor(self, offer: Offer) -> ExecutorInfo:
         """One of few, so that it is there already perhaps, as it was or as another."""

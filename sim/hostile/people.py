@@ -12,13 +12,16 @@ from typing import Any, Final, get_args
 import orjson
 
 from mezzo.errors import BadRequest, Unencodable
+from mezzo.ids import AgentId, FrameworkId
 from mezzo.marathon.api.definition import Rules, new_app
 from mezzo.marathon.api.errors import ApiError
 from mezzo.marathon.app import App
 from mezzo.marathon.messages import ChangeApps, DeleteApp, KillTasks, Origin, Target
 from mezzo.marathon.render import definition_json
 from mezzo.messages import operator as om
+from mezzo.model import MachineId
 from mezzo.record import replace
+from mezzo.resources import Resources
 from mezzo.wire import passage
 
 from ..disk import Disk
@@ -40,6 +43,10 @@ _NUMBERS: Final[tuple[Any, ...]] = (
     *(0, -1, 0.5, 1e-9, 2**31, 2**63, 1e300, 65536, 1e15, True, None, "1"),
     *([], {}),
 )
+_NOBODYS: Final = "meddled"
+_CLEAN_S: Final = 20.0
+_WEIGHTS: Final = (0.0, 0.5, 1.0, 3.0, 1e9 - 1, 1e9)
+_AMOUNTS: Final = (0, 1, 1000, 5000, -1)
 # What an operator may do to others is their right, and would hurt: who is meant, nobody is.
 _HURT: Final = (om.UpdateMaintenanceSchedule, om.SetQuota)
 _CALLS: Final = tuple(each for each in get_args(om.OperatorCall) if each not in _HURT)
@@ -160,6 +167,14 @@ class Meddlers:
 
     def stop(self) -> None:
         self._active = False
+        self._clean()
+
+    def _clean(self) -> None:
+        """Again and again: a leader may die with the wish."""
+        for master in self._masters:
+            if master.process.up:
+                master.ask(om.RemoveQuota(_NOBODYS))
+        self._world.after(_CLEAN_S, self._clean)
 
     def _act(self) -> None:
         if not self._active:
@@ -171,11 +186,60 @@ class Meddlers:
 
     def _call(self) -> om.OperatorCall | None:
         """None: the wire refused it."""
-        made = self._tamed(self._wild.record(self._rng.choice(_CALLS)))
+        if self._rng.random() < 0.5:
+            made = self._nearly_right()
+        else:
+            made = self._tamed(self._wild.record(self._rng.choice(_CALLS)))
         try:
             return passage.operator_call(made)
         except (BadRequest, Unencodable):
             return None
+
+    def _nearly_right(self) -> om.OperatorCall:
+        """About a role that nobody is in, and a resource that nobody has; of agents that are there
+        only what they can't be asked for."""
+        rng = self._rng
+        role = rng.choice((_NOBODYS, _NOBODYS, f"{_NOBODYS}/below", "*", "a b", "-a", ""))
+        weights = [om.WeightInfo(rng.choice(_WEIGHTS), role) for _ in range(rng.choice((1, 1, 2)))]
+        if role == "*":
+            weights = [om.WeightInfo(0.0, role)]
+        name = rng.choice(("gizmos", "gizmos", "ports", "a b", "x" * 256))
+        least, most = rng.choice(_AMOUNTS), rng.choice(_AMOUNTS)
+        config = om.QuotaConfig(
+            role,
+            {name: least} if rng.random() < 0.6 else {},
+            {name: most} if rng.random() < 0.6 else {},
+        )
+        agent_id, hostname = AgentId("nobody"), "nobody"
+        for master in self._masters:
+            if master.core is not None and master.core.state.agents:
+                entry = rng.choice(list(master.core.state.agents.values()))
+                agent_id, hostname = entry.id, entry.info.hostname
+        force = rng.random() < 0.5
+        guarantee = Resources.parse(rng.choice(("gizmos:1", "gizmos(a):1", "ports:[1-2]", "")))
+        much = Resources.parse(f"cpus({_NOBODYS}):1000")
+        machine = rng.choice((MachineId("nobody"), MachineId(), MachineId(None, "none")))
+        calls: tuple[om.OperatorCall, ...] = (
+            om.UpdateWeights(tuple(weights)),
+            om.UpdateQuota((config,), force),
+            om.UpdateQuota((config, config), force),
+            om.SetQuota(om.QuotaRequest(rng.choice((_NOBODYS, None)), guarantee, force)),
+            om.RemoveQuota(role),
+            om.DrainAgent(AgentId("nobody")),
+            om.DrainAgent(agent_id, -1.0),
+            om.DeactivateAgent(AgentId("nobody")),
+            om.ReactivateAgent(AgentId("nobody")),
+            om.MarkAgentGone(AgentId("nobody")),
+            om.StartMaintenance((machine,)),
+            om.StopMaintenance(rng.choice(((), (machine,), (machine, machine)))),
+            om.ReserveResources(agent_id, much),
+            om.UnreserveResources(agent_id, much),
+            om.ReserveResources(AgentId("nobody"), much),
+            om.Explain(rng.choice((None, "nobody")), None, rng.choice((None, hostname, "nobody"))),
+            om.TeardownFramework(FrameworkId("nobody")),
+            om.DeleteSetAside("agent/nobody"),
+        )
+        return rng.choice(calls)
 
     def _tamed(self, call: Any) -> om.OperatorCall:  # noqa: ANN401
         """Guarantees for a role that nobody has would take from all others, as they may."""

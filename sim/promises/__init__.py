@@ -11,12 +11,16 @@ from .p5_fencing import TheDeposedChangeNothing
 from .p6_nothing_forgotten import NothingIsForgotten
 from .p7_limits import LimitsAreKept
 from .p7_no_starvation import NobodyStarves
+from .p7_refusals import RefusalsHold
+from .p8_calls import CallsAreAnswered
 from .p8_explanations import EveryNoIsExplained
 from .p8_reads import ReadsAreTrue
+from .p8_wishes import WishesAreAnswered
 from .p9_no_input_hurts import NoInputHurts
 from .p10_nobody_speaks_for_others import NobodySpeaksForOthers
 
 __all__ = [
+    "CallsAreAnswered",
     "EndsAreToldOnce",
     "EveryNoIsExplained",
     "LimitsAreKept",
@@ -29,7 +33,9 @@ __all__ = [
     "OperationsAreToldOnce",
     "OperatorsAreObeyed",
     "ReadsAreTrue",
+    "RefusalsHold",
     "TheDeposedChangeNothing",
     "WhatRunsRunsOn",
     "WhatWasSeenIsDurable",
+    "WishesAreAnswered",
 ]

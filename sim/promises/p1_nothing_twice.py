@@ -178,7 +178,7 @@ def _check(core: MasterCore, agent: AgentEntry, seen: _Seen) -> None:
     offered = Resources.total(state.offers[offer].resources for offer in agent.offers)
     allocated = Resources.total(
         entry.info.resources for entry in agent.tasks.values() if entry.holds_resources
-    )
+    ) + Resources.total(executor.info.resources for executor in agent.executors.values())
     total = agent.info.resources
     if not offered + allocated <= total and offered + _certain(agent, seen) <= total:
         return

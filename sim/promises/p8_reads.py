@@ -32,15 +32,17 @@ from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
 from mezzo.record import Record, replace
-from mezzo.resources import Kind, Resources
+from mezzo.resources import Resources
 from mezzo.states import TaskState
 from mezzo.web.replica import Replica, View
 
 from ..masters import VirtualMaster
 from ..watch import Broken, Watch
+from .sums import by_firmness, consumed, nonzero, of_role, reserved, scalars, taken
 
-_LOOK_EVERY: Final = 250  # steps of a master
+_LOOK_EVERY: Final = 400  # steps of a master
 _ONE_OF: Final = 2  # so many leaders one has a gateway
+_ASKED: Final = 2  # frameworks and agents, of which it is asked why and why not
 _GATEWAY: Final = ConnId(1_000_000_001)  # no stream of the network has such a number
 _ROUNDING: Final = 1e-9
 _SCALARS: Final = ("cpus", "mem", "disk", "gpus")
@@ -183,18 +185,7 @@ class _Look:
             for agent in self._state.agents.values()
             if agent.standing is not Standing.RECOVERED
         ]
-        # Who takes how much, where: of tasks that hold something and of executors, one by one.
-        self._taken: list[tuple[AgentId, FrameworkId, str, Resources]] = [
-            (task.info.agent_id, framework.id, task.info.role, task.info.resources)
-            for framework in self._state.frameworks.values()
-            for task in framework.tasks.values()
-            if not task.state.terminal
-        ]
-        self._taken += [
-            (agent_id, framework.id, executor.role, executor.info.resources)
-            for framework in self._state.frameworks.values()
-            for (agent_id, _), executor in framework.executors.items()
-        ]
+        self._taken = taken(self._state)
 
     def all(self) -> None:
         self._tasks()
@@ -401,14 +392,9 @@ class _Look:
         self._same("the quotas", configs, state.quotas)
         offered = [(offer.role, offer.resources) for offer in state.offers.values()]
         back = {agent.id: None for agent in self._back}
-        taken = [(role, of) for at, _, role, of in self._taken if at in back and of]
-        total = _amounts(agent.info.resources for agent in self._back)
-        reserved = [
-            (kind.role, Resources({kind: value}))
-            for agent in self._back
-            for kind, value in agent.info.resources.items()
-            if kind.reservations and type(value) is int
-        ]
+        running = [(role, of) for at, _, role, of in self._taken if at in back and of]
+        total = scalars(agent.info.resources for agent in self._back)
+        held = reserved(state)
         members = {
             role: [f.id for f in state.frameworks.values() if role in f.info.all_roles]
             for f in state.frameworks.values()
@@ -417,7 +403,7 @@ class _Look:
         here = [f for f in state.frameworks.values() if f.conn is not None and f.admission is None]
         must = {role: None for framework in here for role in framework.info.all_roles}
         weighty = [role for role, weight in weights.items() if weight != 1.0]
-        must |= dict.fromkeys((*weighty, *configs, *(role for role, _ in (*reserved, *taken))))
+        must |= dict.fromkeys((*weighty, *configs, *(role for role, _ in (*held, *running))))
         shown = [view.name for view in read.roles]
         if missing := [role for role in must if role not in shown]:
             raise Broken(f"promise 8: operators of {self._master.name} miss roles {missing}")
@@ -425,16 +411,15 @@ class _Look:
             raise Broken(f"promise 8: the roles are {shown}: each once, in order")
         for view in read.roles:
             role = view.name
-            has, gets = _amounts(_of(role, taken)), _amounts(_of(role, offered))
-            held, open_ = _amounts(_of(role, reserved), shared=True), _open(_of(role, taken))
+            has, gets = scalars(of_role(role, running)), scalars(of_role(role, offered))
             for what, amounts, expected in (
                 ("allocated", view.allocated, has), ("offered", view.offered, gets),
-                ("reserved", view.reserved, held),
+                ("reserved", view.reserved, scalars(of_role(role, held), shared=True)),
                 ("allocated or offered", view.resources, has + gets),
             ):  # fmt: skip
                 found = {kind.name: value for kind, value in amounts.items()}
-                self._same(f"what is {what} in {role!r}", found, _nonzero(expected))
-            self._same(f"what {role!r} consumes", view.consumed, _nonzero(held + open_))
+                self._same(f"what is {what} in {role!r}", found, nonzero(expected))
+            self._same(f"what {role!r} consumes", view.consumed, consumed(state, role))
             self._same(f"the weight of {role!r}", view.weight, state.weights.get(role, 1.0))
             self._same(f"the quota of {role!r}", view.quota, state.quotas.get(role))
             self._same(f"who is in {role!r}", list(view.frameworks), members.get(role, []))
@@ -469,15 +454,15 @@ class _Look:
         expected |= {name: term.counters[name] for name in (*_CAME.values(), *_CALLED.values())}
         expected |= {name: term.counters[name] for name in _SENT.values()}
         now = Counter(entry.state for f in state.frameworks.values() for entry in f.tasks.values())
-        now[TaskState.UNREACHABLE] = sum(len(f.unreachable) for f in state.frameworks.values())
+        now[TaskState.UNREACHABLE] += sum(len(f.unreachable) for f in state.frameworks.values())
         expected |= {
             f"tasks_{each.removeprefix('TASK_').lower()}": now[each]
             for each in TaskState
             if not each.terminal
         }
-        total = _by_firmness(agent.info.resources for agent in self._back)
+        total = by_firmness(agent.info.resources for agent in self._back)
         back = {agent.id: None for agent in self._back}
-        used = _by_firmness(of for at, _, _, of in self._taken if at in back)
+        used = by_firmness(of for at, _, _, of in self._taken if at in back)
         for name in (*_SCALARS, *(f"{name}_revocable" for name in _SCALARS)):
             have, has = total[name], used[name]
             expected[f"{name}_total"] = have / 1000
@@ -508,8 +493,8 @@ class _Look:
 
     def _explanations(self) -> None:
         state = self._state
-        for framework in list(state.frameworks.values())[:3]:
-            for agent in list(state.agents.values())[:3]:
+        for framework in list(state.frameworks.values())[:_ASKED]:
+            for agent in list(state.agents.values())[-_ASKED:]:
                 call = om.Explain(framework.id, None, agent.id)
                 told = self._read(call).explanations
                 roles = [each.role for each in told]
@@ -584,49 +569,5 @@ class _Look:
                     )
 
 
-# ---------------------------------------------------------------------------------- arithmetic
-
-
 def _ids(of: Iterable[Any]) -> list[str]:
     return sorted(each.id for each in of)
-
-
-def _of(role: str, parts: Iterable[tuple[str, Resources]]) -> list[Resources]:
-    """In the role or below."""
-    return [of for own, of in parts if own == role or own.startswith(role + "/")]
-
-
-def _each(parts: Iterable[Resources]) -> Iterable[tuple[Kind, int]]:
-    for part in parts:
-        for kind, value in part.items():
-            if type(value) is int:
-                yield kind, value
-
-
-def _amounts(parts: Iterable[Resources], *, shared: bool = False) -> Counter[str]:
-    """Scalars by name. What is shared is taken from nobody."""
-    out: Counter[str] = Counter()
-    for kind, value in _each(parts):
-        if shared or not kind.shared:
-            out[kind.name] += value
-    return out
-
-
-def _open(parts: Iterable[Resources]) -> Counter[str]:
-    """Neither reserved nor revocable nor shared: what quota is about."""
-    out: Counter[str] = Counter()
-    for kind, value in _each(parts):
-        if not (kind.reservations or kind.revocable or kind.shared):
-            out[kind.name] += value
-    return out
-
-
-def _by_firmness(parts: Iterable[Resources]) -> Counter[str]:
-    out: Counter[str] = Counter()
-    for kind, value in _each(parts):
-        out[f"{kind.name}_revocable" if kind.revocable else kind.name] += value
-    return out
-
-
-def _nonzero(amounts: Counter[str]) -> dict[str, int]:
-    return {name: amount for name, amount in amounts.items() if amount}
