@@ -56,7 +56,7 @@ class Server(Protocol):
     def closed(self, connection: Connection) -> None: ...
     def held(self, change_bytes: int) -> None: ...
     def answer(
-        self, head: Head, body: bytes, peer: Peer, done: Callable[[Answer], None]
+        self, head: Head, body: bytes, peer: Peer, done: Callable[[Answer], None], *, hasty: bool
     ) -> bool: ...
     def go_on(self, rest: Rest, done: Callable[[Piece | None], None]) -> None: ...
     def let_go(self, job: Callable[[], None]) -> None: ...
@@ -73,6 +73,7 @@ class Connection(asyncio.Protocol):
         "_chunked",
         "_drained",
         "_eof",
+        "_hasty",
         "_head",
         "_idle",
         "_keep_alive",
@@ -100,6 +101,7 @@ class Connection(asyncio.Protocol):
         self._stream: Stream | None = None
         self._left: int | None = None  # of an answer whose length was told: bytes to come
         self._chunked = self._eof = self._idle = False
+        self._hasty = False  # the request was there before the last one was answered
         self._drained = self._keep_alive = True
         self._quiet_since_s = 0.0
         self.state = State.READING
@@ -229,7 +231,7 @@ class Connection(asyncio.Protocol):
         self._enter(State.ANSWERING, float("inf"))
         if head.path == "*":
             self._answered(Whole(204, [("Allow", _METHODS)], b""))
-        elif not self._server.answer(head, data, self.peer, self._answered):
+        elif not self._server.answer(head, data, self.peer, self._answered, hasty=self._hasty):
             busy = "this server has more requests than it can answer: retry in a moment"
             self._answered(problem(503, busy, ("Retry-After", str(limits.RETRY_AFTER_S))))
 
@@ -303,6 +305,7 @@ class Connection(asyncio.Protocol):
             return
         self._head = None
         self._idle = not self._buffer
+        self._hasty = not self._idle
         self._enter(State.READING, limits.IDLE_S if self._idle else limits.HEAD_S)
         self._transport.resume_reading()
         if self._buffer:

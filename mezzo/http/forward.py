@@ -33,12 +33,12 @@ _HOP: Final = frozenset(
 # Judged here (`mezzo.http.guard`); the next server would compare them with a name of its own.
 _BROWSER: Final = frozenset({"origin", "referer"})
 _PIECE_BYTES: Final = 256 * 1024
-# Longer chains of proxies are no chains: they go in a circle that nobody of them recognizes.
+# Longer chains of proxies go in a circle that none of them recognizes, or are made up.
 HOPS_MAX: Final = 8
 
 
 class NotForwarded(Exception):
-    """There is no answer to hand back; `status` says whose fault that is: 502 or 504."""
+    """There is no answer to hand back; `status` says whose fault that is: 502 or 504, or 400."""
 
     def __init__(self, status: int, text: str, *, refused: bool = False) -> None:
         """refused: nobody listens there."""
@@ -83,11 +83,16 @@ def for_the_next(fields: Iterable[tuple[str, str]]) -> Fields:
 
 
 def next_via(via: str, own_name: str) -> str:
-    """The field that names all proxies on the way. Raises NotForwarded if we were on it before."""
+    """The field that names all proxies on the way. Raises NotForwarded: with 502 if we were on it
+    before, as Marathon does; with 400 if it is too long, which the client alone answers for."""
     entries = [entry.strip() for entry in via.split(",") if entry.strip()]
     me = f"1.1 {own_name}"
-    if me in entries or len(entries) >= HOPS_MAX:
+    if me in entries:
         raise NotForwarded(502, "Detected proxying loop.")
+    if len(entries) >= HOPS_MAX:
+        raise NotForwarded(
+            400, f"the request names {len(entries)} proxies on its way: the most are {HOPS_MAX - 1}"
+        )
     return ", ".join((*entries, me))
 
 

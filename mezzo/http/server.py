@@ -200,15 +200,18 @@ class HttpServer:
         """Is all that may be held in hands that can't be told to let go?"""
         return self._held_bytes > limits.HELD_MAX_BYTES
 
-    def answer(self, head: Head, body: bytes, peer: Peer, done: Callable[[Answer], None]) -> bool:
-        """False: too many wait already. done: on the loop."""
+    def answer(
+        self, head: Head, body: bytes, peer: Peer, done: Callable[[Answer], None], *, hasty: bool
+    ) -> bool:
+        """False: too many wait already. done: on the loop. hasty: of a client that does not wait
+        for answers. However many there are, they come after those that do."""
 
         def job() -> None:
             answer = ask(self._app, head, body, peer)
             self._post(lambda: done(answer))
 
         workers = self._urgent_workers if head.path in self._urgent else self._workers
-        return workers.submit(job)
+        return workers.submit(job, second=hasty)
 
     def go_on(self, rest: Rest, done: Callable[[Piece | None], None]) -> None:
         """done: on the loop, with None if the application failed."""

@@ -7,10 +7,15 @@ is through, and what they block on here (a master, an engine, a file) may never 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Final
 
 Job = Callable[[], None]
+
+# Of so many jobs one is taken out of the second line, if there is one: it is slow, but it moves.
+_SECOND_EACH: Final = 8
 
 
 class Workers:
@@ -20,16 +25,22 @@ class Workers:
         self._name = name
         self._threads_max = threads_max
         self._queue_max = queue_max
-        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        # A word for each job in the lines; False ends the thread that gets it.
+        self._queue: SimpleQueue[bool] = SimpleQueue()
+        self._first: deque[Job] = deque()
+        self._second: deque[Job] = deque()
+        self._taken = 0
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._free = 0  # threads that wait, less the jobs that nobody has taken yet
 
-    def submit(self, job: Job, *, anyway: bool = False) -> bool:
+    def submit(self, job: Job, *, anyway: bool = False, second: bool = False) -> bool:
         """False if too many wait already, or there is nobody to do it. anyway: it goes on with what
-        was begun, and waits."""
+        was begun, and waits. second: whose turn it is only after the others, and who may have half
+        of the places."""
+        most = self._queue_max // 2 if second else self._queue_max
         with self._lock:
-            if not anyway and -self._free >= self._queue_max:
+            if not anyway and -self._free >= most:
                 return False
             self._free -= 1
             more = self._free < 0 and len(self._threads) < self._threads_max
@@ -37,13 +48,14 @@ class Workers:
             with self._lock:
                 self._free += 1
             return False
-        self._queue.put(job)
+        (self._second if second else self._first).append(job)
+        self._queue.put(True)
         return True
 
     def stop(self) -> None:
         """What waits is still done; what blocks is left to the end of the process."""
         for _ in self._threads:
-            self._queue.put(None)
+            self._queue.put(False)
 
     def _start(self) -> bool:
         """False: the system has no thread more to give. Those that there are go on, and the next
@@ -60,7 +72,13 @@ class Workers:
         return True
 
     def _work(self) -> None:
-        while (job := self._queue.get()) is not None:
-            job()
+        while self._queue.get():
+            self._next()()
             with self._lock:
                 self._free += 1
+
+    def _next(self) -> Job:
+        with self._lock:
+            self._taken += 1
+            second = self._second and (not self._first or self._taken % _SECOND_EACH == 0)
+            return (self._second if second else self._first).popleft()

@@ -636,3 +636,36 @@ def test_stopping_ends_streams_and_lets_answers_out(
             list(listening.chunks())
     with pytest.raises(ConnectionError):
         Client(server)
+
+
+# ---- who does not wait for answers waits for those who do
+
+
+def test_clients_that_send_many_requests_at_once_delay_nobody_else(app: App) -> None:
+    """Not by time, which a busy machine has none of: by who is answered in between."""
+    begun: list[str] = []
+
+    def slow(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        begun.append(environ["QUERY_STRING"])
+        time.sleep(0.005)
+        start_response("200 OK", [])
+        return [b""]
+
+    app.routes["/slow"] = slow
+    many = b"GET /slow?greedy HTTP/1.1\r\nHost: localhost\r\n\r\n" * 400
+    with serving(app, threads=2) as server, contextlib.ExitStack() as clients:
+        address = ("127.0.0.1", server.port)
+        for _ in range(100):
+            greedy = clients.enter_context(socket.create_connection(address, WITHIN_S))
+            greedy.sendall(many)
+        ends_s = time.monotonic() + WITHIN_S
+        while len(begun) < 150:  # the first of each has been answered
+            assert time.monotonic() < ends_s
+            time.sleep(0.01)
+        for number in range(5):
+            before = len(begun)
+            with socket.create_connection(address, WITHIN_S) as honest:
+                honest.sendall(b"GET /slow?honest HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert honest.recv(9) == b"HTTP/1.1 "
+            assert begun.count("honest") == number + 1
+            assert begun.index("honest", before) - before < 40, "100 are always in the line"

@@ -80,10 +80,19 @@ def test_what_belongs_to_a_connection_or_a_browser_stays() -> None:
 def test_loops_are_noticed() -> None:
     assert next_via("", "a:1") == "1.1 a:1"
     assert next_via("1.1 b:1", "a:1") == "1.1 b:1, 1.1 a:1"
-    for via in ("1.1 a:1", "1.1 b:1,1.1 a:1 , 1.1 c:1", ", ".join(["1.1 x"] * HOPS_MAX)):
+    long = ", ".join([*["1.1 x"] * HOPS_MAX, "1.1 a:1"])
+    for via in ("1.1 a:1", "1.1 b:1,1.1 a:1 , 1.1 c:1", long):
         with pytest.raises(NotForwarded) as error:
             next_via(via, "a:1")
         assert (error.value.status, str(error.value)) == (502, "Detected proxying loop.")
+
+
+@pytest.mark.parametrize("hops", [HOPS_MAX, HOPS_MAX + 1, 5000])
+def test_a_way_that_is_too_long_is_the_clients_fault(hops: int) -> None:
+    with pytest.raises(NotForwarded, match=f"names {hops} proxies on its way") as error:
+        next_via(", ".join(["1.1 x"] * hops), "a:1")
+    assert error.value.status == 400
+    assert next_via(", ".join(["1.1 x"] * (HOPS_MAX - 1)), "a:1").endswith("1.1 a:1")
 
 
 def status_of(port: int, target: str = "/") -> tuple[int, str]:

@@ -96,3 +96,31 @@ def test_a_thread_that_is_free_is_used_again() -> None:
         assert done.wait(WITHIN_S)
     assert len(threads) < 8
     workers.stop()
+
+
+def test_the_second_line_waits_for_the_first_but_not_for_ever() -> None:
+    workers = Workers("test", 1, 100)
+    begin, done = threading.Event(), []
+    workers.submit(lambda: begin.wait(WITHIN_S) and None)
+    for number in range(30):
+        assert workers.submit(lambda number=number: done.append(f"second {number}"), second=True)
+    for number in range(30):
+        assert workers.submit(lambda number=number: done.append(f"first {number}"))
+    begin.set()
+    eventually(lambda: len(done) == 60)
+    assert [job for job in done if job.startswith("first")] == [f"first {n}" for n in range(30)]
+    assert [job for job in done if job.startswith("second")] == [f"second {n}" for n in range(30)]
+    early = [job for job in done[: done.index("first 29")] if job.startswith("second")]
+    assert 1 <= len(early) <= 5
+    workers.stop()
+
+
+def test_the_second_line_leaves_places_to_the_first() -> None:
+    workers = Workers("test", 1, 10)
+    end = threading.Event()
+    workers.submit(lambda: end.wait(WITHIN_S) and None)
+    taken = [workers.submit(lambda: None, second=True) for _ in range(20)]
+    assert taken.count(True) in (4, 5, 6)
+    assert workers.submit(lambda: None)
+    end.set()
+    workers.stop()
