@@ -159,6 +159,7 @@ class Connection(asyncio.Protocol):
             self._advance()
         elif self.state in (State.ANSWERING, State.WRITING):
             self._buffer += data  # the next request: its turn comes
+            self._hold(self.held_bytes + len(data))
             if len(self._buffer) > limits.HEAD_MAX_BYTES:
                 self._transport.pause_reading()
 
@@ -199,6 +200,9 @@ class Connection(asyncio.Protocol):
             if has_bare_line_feed(buffer, self._scanned):
                 raise Refused(400, "a line of the header ends without a carriage return")
             self._scanned = len(buffer)
+            self._hold(len(buffer))
+            if self._server.crowded():
+                raise _crowded()
             return False
         raw = bytes(buffer[:end])
         del buffer[: end + len(_BLANK)]
@@ -222,12 +226,12 @@ class Connection(asyncio.Protocol):
             size = len(body.data)
             self._hold(size)
             if self._server.crowded():
-                raise Refused(503, "this server holds more than it can at the moment: retry later")
+                raise _crowded()
             self.deadline_s = self.since_s + limits.BODY_S + size / limits.BODY_RATE_BYTES
             return
         data = bytes(body.data)
         self._body = None
-        self._hold(len(data))
+        self._hold(len(data) + len(self._buffer))
         self._enter(State.ANSWERING, float("inf"))
         if head.path == "*":
             self._answered(Whole(204, [("Allow", _METHODS)], b""))
@@ -289,7 +293,7 @@ class Connection(asyncio.Protocol):
     def _send(self, data: bytes) -> None:
         self._enter(State.WRITING, limits.WRITE_S + len(data) / limits.WRITE_RATE_BYTES)
         self._transport.write(data)
-        self._hold(self._transport.get_write_buffer_size())
+        self._hold(self._transport.get_write_buffer_size() + len(self._buffer))
         if self._drained:
             self._written()
 
@@ -299,7 +303,7 @@ class Connection(asyncio.Protocol):
             self._enter(State.ANSWERING, float("inf"))
             self._server.go_on(self._rest, self._more)
             return
-        self._hold(0)
+        self._hold(len(self._buffer))
         if not self._keep_alive or self._eof:
             self._end()
             return
@@ -466,6 +470,10 @@ class Connection(asyncio.Protocol):
         if size != self.held_bytes:
             change, self.held_bytes = size - self.held_bytes, size
             self._server.held(change)
+
+
+def _crowded() -> Refused:
+    return Refused(503, "this server holds more than it can at the moment: retry later")
 
 
 # The server says these itself.

@@ -526,6 +526,24 @@ def test_what_is_held_for_clients_is_bounded(app: App, monkeypatch: pytest.Monke
         eventually(lambda: server.held_bytes == 0, "nothing is left")
 
 
+@pytest.mark.parametrize("beginning", [b"", GET], ids=["the first request", "the next one"])
+def test_headers_without_an_end_count_as_well(
+    app: App, monkeypatch: pytest.MonkeyPatch, beginning: bytes
+) -> None:
+    monkeypatch.setattr(limits, "HELD_MAX_BYTES", 10 * limits.HEAD_MAX_BYTES)
+    endless = b"GET /echo HTTP/1.1\r\nHost: localhost\r\nX: ".ljust(limits.HEAD_MAX_BYTES - 1, b"x")
+    with serving(app) as server:
+        hoard = [Client(server) for _ in range(20)]
+        for client in hoard:
+            client.send(beginning + endless)
+        eventually(lambda: server.held_bytes > 5 * limits.HEAD_MAX_BYTES, "they hold much")
+        assert ask(server, GET)[0] == 200
+        assert server.held_bytes <= 10 * limits.HEAD_MAX_BYTES
+        for client in hoard:
+            client.__exit__()
+        eventually(lambda: server.held_bytes == 0, "nothing is left")
+
+
 # ---------------------------------------------------------------------------------- streams
 
 
