@@ -57,6 +57,8 @@ _STARTING_POLL_S: Final = 0.005
 _BOUND_EVERY_S: Final = 60.0
 _ENDED_WITHIN_S: Final = 10.0
 _STARTED_WITHIN_S: Final = 10.0  # a keeper says so, even on a busy machine
+_STARTED_MOSTLY_S: Final = 1.0  # if it has not by then, its file may
+_ENDS_AT_ONCE: Final = 4
 _KEPT_MAX_BYTES: Final = 1 << 20
 _SHIM: Final = (sys.executable, "-I", "-S", shim.__file__)
 _Pid = Annotated[int, Meta(gt=1, le=INT32_MAX)]  # 0 and less would mean a group, or everybody
@@ -109,6 +111,8 @@ class ProcessRuntime:
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._workers = Workers(self._loop, "process", _LAUNCHES_AT_ONCE, self._crash)
+        # Of what ends: it may take its time, or be made to hang, and nobody's launch waits for it.
+        self._enders = Workers(self._loop, "process end", _ENDS_AT_ONCE, self._crash)
         self._kills = Kills(self._loop, self._signal)
         self._run_root.mkdir(mode=0o700, parents=True, exist_ok=True)
         how = f"control groups in {self._cgroups.base}" if self._cgroups else "sessions"
@@ -143,7 +147,7 @@ class ProcessRuntime:
         for cid in found:
             if not self._knows(cid):
                 self._log.warning("process.unknown", container=cid, action="ended and removed")
-                self._workers.run(self._wipe_out, cid)
+                self._enders.run(self._wipe_out, cid)
 
     def _wipe_out(self, cid: ContainerId) -> None:
         """In the pool: end it, with its keeper, and remove what the keeper has left."""
@@ -236,7 +240,7 @@ class ProcessRuntime:
             if handle is not None:
                 os.close(handle)  # of a process that has the shim's former pid
         if child is not None:
-            self._workers.run(_reap, child)
+            self._enders.run(_reap, child)
         self._settle(self._end_of_keeper(cid))
 
     def _ended(self, cid: ContainerId) -> None:
@@ -258,9 +262,9 @@ class ProcessRuntime:
             # Somebody has killed the keeper alone: nothing may run that nobody watches.
             ran = process or _read(folder, "pid", _Alive)
             if ran is not None and shim.start_ticks(ran.pid) == ran.start_ticks:
-                self._workers.run(shim.kill_session, ran.pid)
+                self._enders.run(shim.kill_session, ran.pid)
             if self._cgroups is not None:
-                self._workers.run(self._end_group, cid)
+                self._enders.run(self._end_group, cid)
         return event
 
     def _end_group(self, cid: ContainerId) -> None:
@@ -319,7 +323,7 @@ class ProcessRuntime:
             self._remove_folder(container_id)
             self._workers.tell(self._report, ContainerRemoved(container_id))
 
-        self._workers.run(work)
+        self._enders.run(work)
 
     def renew_lease(self, up_s: float) -> None:
         """On the loop, because a launch that follows counts on it; it is a few bytes."""
@@ -348,7 +352,7 @@ class ProcessRuntime:
         finally:
             if child.poll() is None:
                 child.terminate()
-                self._workers.run(_reap, child)
+                self._enders.run(_reap, child)
         return child.wait()
 
     async def _end_of(self, child: subprocess.Popen[bytes]) -> None:
@@ -391,6 +395,7 @@ class ProcessRuntime:
         self._running.clear()
         self._kills.clear()
         self._workers.close()
+        self._enders.close()
 
 
 def program_of(command: CommandInfo) -> tuple[str, list[str]]:
@@ -549,8 +554,10 @@ def _start_shim(folder: Path, task: dict[str, Any]) -> tuple[subprocess.Popen[by
         except BrokenPipeError:
             pass  # it died at once: it will have said nothing
         # It hangs with what it waits for (whoever knows users, a network's disk), or was stopped by
-        # its program. Others want to be launched meanwhile.
-        heard = select.select([pipe], [], [], _STARTED_WITHIN_S)[0]
+        # its program, of which it has written down before. Others want to be launched meanwhile.
+        heard = select.select([pipe], [], [], _STARTED_MOSTLY_S)[0]
+        if not heard and _read(folder, "pid", _Alive) is None:
+            heard = select.select([pipe], [], [], _STARTED_WITHIN_S - _STARTED_MOSTLY_S)[0]
         # Once, and not to the end, which a stopped keeper never comes to.
         return child, pipe.read1() if heard else b""
 

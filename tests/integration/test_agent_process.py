@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -336,8 +337,10 @@ def test_programs_that_stop_their_keepers_hold_up_nobody_and_can_be_killed(world
     names = [f"t{number}" for number in range(10)]  # more than are launched at a time
     for name in names:
         master.run(task(name, "kill -STOP $PPID; exec sleep 1000"))
+    begun_s = time.monotonic()
     master.run(task("other", "true"))
     master.wait_state("other", S.FINISHED)
+    assert time.monotonic() - begun_s < 8, "a place is held for 10 s for a keeper that says nothing"
     for name in names:
         master.kill(name)
     for name in names:
