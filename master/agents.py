@@ -368,6 +368,7 @@ def _merge_task(
             "the agent is back with the task",
             agent_id=agent.id,
         )
+        status = tasks.as_its_agent_tells(status, task.statuses)
         entry.forwarded = status
         entry.note(status)
         step.to_framework(framework, Update(status))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
 from mezzo.messages.agent import (
@@ -370,11 +372,22 @@ def _last_sent(step: Step, framework: FrameworkEntry, entry: TaskEntry) -> TaskS
         "Reconciliation: Latest task state",
         agent_id=entry.info.agent_id,
     )
-    if sent is None:
-        return status
+    if sent is None:  # by an earlier leader: then what its agent has brought along
+        return as_its_agent_tells(status, entry.statuses)
     return replace(
         status,
         healthy=sent.healthy,
         container_status=sent.container_status,
         unreachable_time=sent.unreachable_time,
+    )
+
+
+def as_its_agent_tells(status: TaskStatus, told: Sequence[TaskStatus]) -> TaskStatus:
+    """A status of ours with the health and the container of the task, which only its agent knows
+    and tells no second time. told: what it has told of the task, the last one last."""
+    containers = (each.container_status for each in reversed(told))
+    return replace(
+        status,
+        healthy=told[-1].healthy if told and told[-1].state is status.state else None,
+        container_status=next((each for each in containers if each is not None), None),
     )

@@ -10,7 +10,7 @@ from mezzo.core import Instant, Put
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
-from mezzo.model import Task
+from mezzo.model import ContainerStatus, Task
 from mezzo.record import replace
 from mezzo.states import Reason, TaskState
 
@@ -48,6 +48,33 @@ def test_the_same_tasks_are_listed_and_nobody_is_told_anything_new(world: World)
     assert [agent.heard(am.AgentReregistered)[0].reconcile for agent in agents] == [(), ()]
     framework.say(sm.Revive())
     assert [offer.resources for offer in framework.offers.values()] == [BIG - SMALL] * 2
+
+
+def test_the_health_and_the_container_of_a_task_are_told_after_a_failover(world: World) -> None:
+    """Its agent has told them once, and tells them only when they change."""
+    agent, framework = world.agent(), world.framework()
+    info, container = framework.launch("t1"), ContainerStatus(executor_pid=7)
+    told = agent.update(*(info, framework.id, S.RUNNING), healthy=True, container_status=container)
+    framework.acknowledge(told)
+    world.restart()
+    framework.subscribe()
+    agent.reregister()
+    (answer,) = framework.reconcile()
+    assert (answer.healthy, answer.container_status) == (True, container)
+
+
+def test_the_health_and_the_container_of_a_task_come_back_with_its_agent(world: World) -> None:
+    agent, framework = world.agent(), world.framework(failover_timeout=1e6)
+    info, container = framework.launch("t1"), ContainerStatus(executor_pid=7)
+    agent.update(*(info, framework.id, S.RUNNING), healthy=False, container_status=container)
+    agent.disconnect()
+    world.advance(100)
+    framework.updates()
+    agent.reregister()
+    (status,) = framework.updates()
+    (answer,) = framework.reconcile(("t1", agent.id))
+    for each in (status, answer):
+        assert (each.healthy, each.container_status) == (False, container)
 
 
 def test_the_id_of_a_framework_survives(world: World) -> None:

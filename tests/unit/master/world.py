@@ -169,7 +169,7 @@ class Agent:
         )
         key = (framework_id, task.task_id)
         if key in self.tasks:
-            self.tasks[key] = replace(self.tasks[key], state=latest)
+            self.tasks[key] = replace(self.tasks[key], state=latest, statuses=(status,))
         self.unacknowledged[key] = am.StatusUpdate(framework_id, status, latest)
         self.say(self.unacknowledged[key])
         return status
