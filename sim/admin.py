@@ -273,6 +273,7 @@ class Admin(Watch):
 
     def _restore(self) -> None:
         """Looks at what is stored, again and again: a leader may die with a wish."""
+        self._restore_names()
         if self.wrong():
             self._restore_machines()
             agents = self._by_id()
@@ -286,6 +287,15 @@ class Admin(Watch):
                 elif record.deactivated and not _drains(record):
                     self._take_back(id_)
         self._world.after(_LOOK_S, self._restore)
+
+    def _restore_names(self) -> None:
+        """Whoever finds its id taken by a liar, while its machine was away, comes as a new agent:
+        so the master tells it to."""
+        agents = self._by_id()
+        for id_, record in self._records():
+            agent = agents.get(id_)
+            if agent is not None and not agent.gone and record.info.hostname != agent.name:
+                agent.renew()
 
     def _restore_machines(self) -> None:
         record = self._maintained()

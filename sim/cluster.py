@@ -18,6 +18,7 @@ from mezzo.resources import Resources
 
 from .admin import Admin
 from .agents import VirtualAgent
+from .books import Books
 from .containers import Container, Machine
 from .disk import Disk
 from .drill import Drill
@@ -34,6 +35,8 @@ from .promises import (
     CallsAreAnswered,
     EndsAreToldOnce,
     EveryNoIsExplained,
+    KillsAreAsAsked,
+    LaunchesAreAsAsked,
     LimitsAreKept,
     NobodyStarves,
     NothingIsForgotten,
@@ -44,6 +47,7 @@ from .promises import (
     ReadsAreTrue,
     RefusalsHold,
     TheDeposedChangeNothing,
+    WhatIsShownIsSo,
     WhatRunsRunsOn,
     WhatWasSeenIsDurable,
     WishesAreAnswered,
@@ -271,6 +275,7 @@ class Cluster(Watch):
                 RefusalsHold(),
                 CallsAreAnswered(),
                 WishesAreAnswered(),
+                Books((LaunchesAreAsAsked(), KillsAreAsAsked(), WhatIsShownIsSo())),
                 *self.cast.watchers(self.masters, self.marathons),
             )
         )

@@ -72,7 +72,8 @@ class VirtualMarathon(Candidate):
         config: MarathonConfig = _CONFIG,
     ) -> None:
         super().__init__(network, name, disk, election)
-        self._config = config
+        self.config = config
+        self.loaded: Mapping[str, bytes] = {}  # what the present term has begun with
         self._watch = watch
         self._framework_id: FrameworkId | None = None
         self._replies: dict[int, Callable[[Result], None]] = {}
@@ -104,7 +105,8 @@ class VirtualMarathon(Candidate):
 
     def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> MarathonCore:
         del epoch
-        return MarathonCore(self._config, stored, IdSource(rng), rng)
+        self.loaded = stored
+        return MarathonCore(self.config, stored, IdSource(rng), rng)
 
     def _observe(self, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
         self._watch.marathon_stepped(self, event, output)

@@ -8,7 +8,7 @@ from typing import Final
 
 from mezzo.agent.containerizer.base import ContainerSpec
 from mezzo.ids import TaskId
-from mezzo.marathon.app import App, PortDefinition, UnreachableStrategy, UpgradeStrategy
+from mezzo.marathon.app import App
 from mezzo.marathon.messages import (
     AlreadyExists,
     CancelDeployment,
@@ -28,6 +28,7 @@ from mezzo.marathon.messages import (
 from mezzo.record import Corrupt, decode, replace
 
 from .containers import Machine
+from .definitions import Definitions
 from .disk import Disk
 from .marathons import VirtualMarathon
 from .world import World
@@ -38,11 +39,6 @@ _APPS: Final = ("/web", "/api", JOB, "/db")
 
 
 _SURGE: Final = "/surge"
-_UNREACHABLE: Final = (
-    UnreachableStrategy(),
-    UnreachableStrategy(inactive_after_s=20.0, expunge_after_s=60.0),
-    UnreachableStrategy(inactive_after_s=0.0, expunge_after_s=120.0),
-)
 
 
 def apps_on(disk: Disk) -> dict[str, App]:
@@ -77,7 +73,7 @@ class Operator:
         self._disk = disk
         self._machines = machines
         self._max = max_instances
-        self._role = role
+        self._definitions = Definitions(world.seed, role)
         self._forces = world.chance(0.5)
         self._active = False
         self._changes = 0
@@ -132,7 +128,8 @@ class Operator:
         if what == "delete" and world.chance(0.5):
             marathon.ask(DeleteApp(app_id, force), self._told)
         elif what == "change":
-            changed = replace(app, env={"CHANGE": str(self._changes)}, instances=self._size())
+            marked = replace(app, env={"CHANGE": str(self._changes)}, instances=self._size())
+            changed = self._definitions.changed(marked)
             self._changes += 1
             target = Target(changed, app.version_ms)
             marathon.ask(
@@ -166,21 +163,7 @@ class Operator:
 
     def _new(self, app_id: str) -> App:
         cmd = f"sleep {self._world.rng.randint(1, 20)}" if app_id == JOB else "serve"
-        return App(
-            app_id,
-            cmd=cmd,
-            instances=self._size(),
-            cpus=0.5,
-            mem=64.0,
-            port_definitions=(PortDefinition(),) * self._world.rng.randint(0, 2),
-            kill_grace_s=self._world.rng.choice((None, 0.5, 8.0)),
-            max_launch_delay_s=5.0,
-            role=self._role,
-            unreachable=self._world.rng.choice(_UNREACHABLE),
-            upgrade_strategy=UpgradeStrategy(
-                self._world.rng.choice((0.0, 0.5, 1.0)), self._world.rng.choice((0.0, 0.5, 1.0))
-            ),
-        )
+        return self._definitions.new(app_id, cmd, self._size())
 
     def _victims(self) -> tuple[TaskId, ...]:
         running = [c.spec.task_id for m in self._machines for c in m.running()]

@@ -18,11 +18,16 @@ from .p8_reads import ReadsAreTrue
 from .p8_wishes import WishesAreAnswered
 from .p9_no_input_hurts import NoInputHurts
 from .p10_nobody_speaks_for_others import NobodySpeaksForOthers
+from .p11_kills import KillsAreAsAsked
+from .p11_launches import LaunchesAreAsAsked
+from .p11_shown import WhatIsShownIsSo
 
 __all__ = [
     "CallsAreAnswered",
     "EndsAreToldOnce",
     "EveryNoIsExplained",
+    "KillsAreAsAsked",
+    "LaunchesAreAsAsked",
     "LimitsAreKept",
     "NoInputHurts",
     "NobodySpeaksForOthers",
@@ -35,6 +40,7 @@ __all__ = [
     "ReadsAreTrue",
     "RefusalsHold",
     "TheDeposedChangeNothing",
+    "WhatIsShownIsSo",
     "WhatRunsRunsOn",
     "WhatWasSeenIsDurable",
     "WishesAreAnswered",

@@ -9,7 +9,6 @@ ends, everything, in case a step has touched more than it showed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -29,7 +28,6 @@ from ..containers import Container, Machine
 from ..masters import VirtualMaster
 from ..watch import Broken, Watch
 
-_PORT: Final = re.compile(r"PORT\d+")
 _ALL_EVERY: Final = 500  # steps
 _UNTOLD: Final = frozenset({TaskState.STAGING, TaskState.UNREACHABLE})
 _QUIET_TIMERS: Final = frozenset({"heartbeat", "operator heartbeat", "views", "gc"})
@@ -75,12 +73,14 @@ class NothingPromisedTwice(Watch):
             _nothing_hangs_on(core, event.conn)
         agents = core.state.agents
         if touched is None:
-            for agent in agents.values():
-                _check(core, agent, seen)
-            return
+            touched = dict.fromkeys(agents)
         for agent_id in touched:
-            if agent_id in agents:
+            if agent_id in agents and not self._contradicts_itself(agents[agent_id]):
                 _check(core, agents[agent_id], seen)
+
+    def _contradicts_itself(self, agent: AgentEntry) -> bool:
+        """An impostor that tells of tasks for which it does not have enough is offered nothing."""
+        return agent.info.hostname not in self._agents and not agent.offers
 
     def container_started(self, machine: Machine, container: Container) -> None:
         taken = [port for each in machine.running() for port in _ports(each)]
@@ -104,7 +104,9 @@ class NothingPromisedTwice(Watch):
 
 
 def _ports(container: Container) -> list[str]:
-    return [value for name, value in container.spec.env if _PORT.fullmatch(name)]
+    """Those on the host, as Marathon tells its tasks."""
+    told = next((value for name, value in container.spec.env if name == "PORTS"), "")
+    return told.split(",") if told else []
 
 
 def _touched(

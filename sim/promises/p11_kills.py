@@ -1,0 +1,166 @@
+"""Promise 11, nothing is ended that nobody wanted ended.
+
+For each instance that Marathon gives up or has killed there is one of these reasons, in that step:
+its end was told; somebody asked for it; its app is gone; there are more than wanted, and it comes
+before those that stay; an upgrade replaces it, and enough healthy ones are left; its health check
+has failed often enough; it does not come up; it has been unreachable for too long.
+"""
+
+from __future__ import annotations
+
+import math
+
+from mezzo.core import TimerFired
+from mezzo.marathon.app import App, KillSelection, Operator
+from mezzo.marathon.messages import ApiRequest, Call, HealthResult, KillTasks, MasterEvent
+from mezzo.messages.scheduler import Kill, Update
+
+from ..books import STARTING, UNREACHABLE, Reader, Seen, Step, given_up
+from ..watch import Broken
+
+
+class KillsAreAsAsked(Reader):
+    def after(self, step: Step) -> None:
+        if step.doomed or step.gone:
+            asked = _asked_for(step)
+            by_app: dict[str, list[Seen]] = {}
+            for seen in (*step.doomed, *step.gone):
+                if seen.record.id not in asked and not _has_ended(step, seen):
+                    by_app.setdefault(seen.record.app_id, []).append(seen)
+            for app_id, ended in by_app.items():
+                _reason(step, app_id, ended)
+        if step.output.effects:
+            self._calls(step)
+        if isinstance(step.event, HealthResult):
+            _the_unhealthy_end(step, step.event)
+
+    def _calls(self, step: Step) -> None:
+        """Who is told to end is one that has to, or none of ours."""
+        for effect in step.output.effects:
+            if not isinstance(effect, Call) or not isinstance(effect.call, Kill):
+                continue
+            call = effect.call
+            seen = step.term.by_task(call.task_id)
+            if seen is not None and seen.record.agent_id != call.agent_id:
+                raise Broken(f"promise 11: {call.task_id} is killed on {call.agent_id}")
+            if seen is None and _unknown(step) != call.task_id:
+                raise Broken(f"promise 11: {call.task_id} is killed, which nobody speaks of")
+            if effect.conn != step.term.conn:
+                raise Broken(f"promise 11: {call.task_id} is killed on a stream that is over")
+
+
+def _unknown(step: Step) -> str | None:
+    event = step.event
+    told = isinstance(event, MasterEvent) and isinstance(event.event, Update)
+    return event.event.status.task_id if told else None
+
+
+def _asked_for(step: Step) -> dict[str, None]:
+    event = step.event
+    if not isinstance(event, ApiRequest) or not isinstance(event.command, KillTasks):
+        return {}
+    return {task_id.rpartition("._app.")[0]: None for task_id in event.command.task_ids}
+
+
+def _has_ended(step: Step, seen: Seen) -> bool:
+    return step.ends and step.told is not None and step.told[0] is seen
+
+
+def _reason(step: Step, app_id: str, ended: list[Seen]) -> None:
+    term, event, now = step.term, step.event, step.now
+    app = term.wanted(app_id)
+    if app is None or not term.knows(app_id):
+        return  # all of it goes
+    left = [seen for seen in ended if not _of_its_own(step, seen)]
+    if not left:
+        return
+    there = term.of(app_id)
+    old = [seen for seen in left if seen.record.config_ms != app.last_config_change_ms]
+    if term.restarts(app_id) and old:
+        _enough_stay(step, app, there, old)
+        left = [seen for seen in left if seen not in old]
+        there = [s for s in there if s.record.config_ms == app.last_config_change_ms]
+    if not left:
+        return
+    active = [seen for seen in there if not seen.record.doomed]  # or given up, at this moment
+    if len(active) < app.instances:
+        who = ", ".join(seen.record.id for seen in left)
+        raise Broken(
+            f"promise 11: at {type(event).__name__} {who} of {app_id} end, for which there is no "
+            f"reason: {len(active)} are left, wanted are {app.instances}"
+        )
+    if not any(each.operator is Operator.GROUP_BY for each in app.constraints):
+        _in_order(app, left, [seen for seen in active if given_up(seen, now) is False])
+
+
+def _of_its_own(step: Step, seen: Seen) -> bool:
+    """It ends for what it is, whatever the others are."""
+    now, config, key = step.now, step.term.config, None
+    if isinstance(step.event, TimerFired):
+        key = step.event.key
+    if key == "overdue" and seen.condition in STARTING:
+        limit_s = min(config.task_launch_timeout_s, config.task_launch_confirm_timeout_s)
+        return not now.is_within_s(seen.record.staged_at, limit_s)
+    if isinstance(step.event, HealthResult) and step.event.instance_id == seen.record.id:
+        return True  # see below
+    if seen.condition != UNREACHABLE:
+        return False
+    if seen.record.doomed:
+        return True  # it can't be told
+    if key == "expunge" and seen.app.unreachable is not None:
+        since, after_s = seen.unreachable_since, seen.app.unreachable.expunge_after_s
+        return since is not None and now.wall_s - since >= after_s
+    return False
+
+
+def _the_unhealthy_end(step: Step, result: HealthResult) -> None:
+    """One whose check has failed so often, and no other (spec 10)."""
+    seen = step.term.instances.get(result.instance_id)
+    if seen is None or result.alive is not False:
+        return
+    most = seen.app.health_checks[result.index].max_consecutive_failures
+    failed = seen.checks[result.index].failures
+    ends = seen in step.doomed
+    has_to = seen.running and most > 0 and failed >= most
+    if ends and not has_to:
+        raise Broken(
+            f"promise 11: {result.instance_id} is killed after {failed} of {most} failures"
+        )
+    if has_to and not seen.record.doomed:
+        raise Broken(f"promise 11: {result.instance_id} lives on after {failed} failed checks")
+
+
+def _enough_stay(step: Step, app: App, there: list[Seen], old: list[Seen]) -> None:
+    """While it is upgraded, never fewer healthy ones than it may have, if it had as many."""
+    served = [seen for seen in old if seen.condition == "Running" and _was_ready(seen)]
+    if not served or any(seen.unsure for seen in (*there, *old)):
+        return
+    ready = sum(seen.ready for seen in there)
+    least = math.ceil(app.instances * app.upgrade_strategy.minimum_health_capacity)
+    if ready < least:
+        raise Broken(
+            f"promise 11: an upgrade of {app.id} ends {len(served)} that serve and leaves {ready}, "
+            f"at least {least} are to be healthy"
+        )
+
+
+def _was_ready(seen: Seen) -> bool:
+    return not seen.checks or seen.healthy is True
+
+
+def _in_order(app: App, ended: list[Seen], stay: list[Seen]) -> None:
+    """Spec 8.2: unreachable ones, then those that only start, then running ones by their age."""
+    last = max(ended, key=lambda seen: _rank(app, seen))
+    first = min(stay, key=lambda seen: _rank(app, seen), default=last)
+    if _rank(app, first) < _rank(app, last):
+        raise Broken(
+            f"promise 11: of {app.id} {last.record.id} ends ({last.condition}) before "
+            f"{first.record.id} ({first.condition}), with {app.kill_selection.value}"
+        )
+
+
+def _rank(app: App, seen: Seen) -> tuple[int, float]:
+    ranks = {UNREACHABLE: 0, "Provisioned": 1, "Staging": 1, "Starting": 2}
+    began = seen.record.staged_at if seen.started_at is None else seen.started_at
+    youngest = app.kill_selection is KillSelection.YOUNGEST_FIRST
+    return ranks.get(seen.condition, 3), -began if youngest else began
