@@ -403,6 +403,8 @@ class DockerRuntime:
         for cid, container in self._containers.items():
             if container.started and cid not in runs:
                 self._calls.run(self._look, cid)
+            elif self._kills.is_overdue(cid):  # the engine could not, at that moment
+                self._signal(cid, signal.SIGKILL)
         for each in listed:
             if not self._knows(each.container_id):
                 # Of a life of this agent whose store is lost: nobody would ever end it.

@@ -36,6 +36,11 @@ class Kills:
         handle = self._loop.call_at(due_s, self._send, container_id, signal.SIGKILL)
         self._due[container_id] = (due_s, handle)
 
+    def is_overdue(self, container_id: ContainerId) -> bool:
+        """Whether SIGKILL was sent, and it is not told yet that it has ended."""
+        known = self._due.get(container_id)
+        return known is not None and known[0] <= self._loop.time()
+
     def forget(self, container_id: ContainerId) -> None:
         """It has ended."""
         if (known := self._due.pop(container_id, None)) is not None:

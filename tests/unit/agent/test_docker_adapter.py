@@ -231,6 +231,13 @@ class Adapter:
                 await asyncio.sleep(0.001)
         raise self.crashes[0]
 
+    async def minutes_go_by(self) -> None:
+        """In each the engine is asked what runs, and its answer may get lost."""
+        while True:
+            self.runtime._comparing.cancel()
+            self.runtime._compare_again()
+            await asyncio.sleep(0.02)
+
 
 async def life(engine: FakeEngine, sandbox: str, *, agent_dies: bool, killed: bool) -> None:
     """A launch, perhaps the agent's death and return, the end, the removal."""
@@ -259,8 +266,9 @@ async def life(engine: FakeEngine, sandbox: str, *, agent_dies: bool, killed: bo
         else:
             with engine.lock:
                 engine.find(NAME).state = "exited"  # no event tells of it
-        runtime._compare_again()  # what a minute does
+    minutes = asyncio.create_task(adapter.minutes_go_by())
     end = await adapter.until(*ENDS)
+    minutes.cancel()
     if isinstance(end, LaunchFailed):
         assert killed, end.message
         assert not engine.started
@@ -378,3 +386,44 @@ def test_a_pull_that_falls_silent_is_given_up(tmp_path: Path) -> None:
         each.close()
     assert isinstance(end, LaunchFailed)
     assert "no word of it" in end.message
+
+
+def test_a_kill_that_the_engine_fails_to_carry_out_is_not_forgotten(tmp_path: Path) -> None:
+    """As of one whose containerd does not answer in time: 500, and the container runs on."""
+
+    async def run() -> None:
+        engine = FakeEngine()
+        adapter = Adapter(engine, str(tmp_path))
+        adapter.runtime.start()
+        adapter.runtime.launch(adapter.spec)
+        await adapter.until(ContainerStarted)
+        engine.faults = ["broken", "broken"]
+        adapter.runtime.kill(CID, 0)
+        async with asyncio.timeout(WITHIN_S):
+            while engine.faults:
+                await asyncio.sleep(0.001)
+        assert engine.find(NAME).state == "running"
+        minutes = asyncio.create_task(adapter.minutes_go_by())
+        assert isinstance(await adapter.until(*ENDS), ContainerExited)
+        minutes.cancel()
+        await adapter.runtime.close()
+
+    asyncio.run(run())
+
+
+def test_a_kill_is_not_hurried_by_the_minutes_that_go_by(tmp_path: Path) -> None:
+    async def run() -> None:
+        engine = FakeEngine()
+        adapter = Adapter(engine, str(tmp_path))
+        adapter.runtime.start()
+        adapter.runtime.launch(adapter.spec)
+        await adapter.until(ContainerStarted)
+        engine.faults = ["broken"]
+        adapter.runtime.kill(CID, 1000)  # its grace is not over
+        minutes = asyncio.create_task(adapter.minutes_go_by())
+        await asyncio.sleep(0.2)
+        minutes.cancel()
+        assert engine.find(NAME).state == "running"
+        await adapter.runtime.close()
+
+    asyncio.run(run())
