@@ -580,3 +580,25 @@ def test_a_crowds_messages_are_sent_in_parts() -> None:
         assert max(parts) == 4
 
     serve(test)
+
+
+@pytest.mark.parametrize("ends", ["with the server", "by themselves"])
+def test_streams_that_say_nothing_hold_up_neither_others_nor_the_end(ends: str) -> None:
+    async def test(f: Fixture) -> None:
+        silent = [f.agents.Connect() for _ in range(300)]
+        while len(f.server._streams) < len(silent):
+            await asyncio.sleep(0.01)
+        conn, call = await f.agent()
+        f.server.send(conn, PINGS[0])
+        assert told(await call.read()) == [PINGS[0]]
+        if ends == "by themselves":
+            for each in silent:
+                each.cancel()
+            while len(f.server._streams) > 1:
+                await asyncio.sleep(0.01)
+        else:
+            async with asyncio.timeout(30):
+                await f.server.stop()
+            assert {await each.code() for each in silent} == {grpc.StatusCode.UNAVAILABLE}
+
+    serve(test)
