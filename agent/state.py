@@ -178,7 +178,8 @@ class AgentState:
 
     def _load_task(self, key: str, task: AgentTask) -> None:
         _check_key(key, _task_key(task.key))
-        if task.framework_id not in self.frameworks:
+        # Of one that never came here only the master knows the framework.
+        if task.container_id is not None and task.framework_id not in self.frameworks:
             raise Corrupt(f"its framework {task.framework_id} is not there, or set aside itself")
         self._keep(task)
 

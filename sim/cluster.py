@@ -32,6 +32,7 @@ from .masters import VirtualMaster
 from .network import Network
 from .operator import JOB, Operator, app_of, apps_on
 from .promises import (
+    AgentsKeepTheirWord,
     CallsAreAnswered,
     EndsAreToldOnce,
     EveryNoIsExplained,
@@ -266,6 +267,7 @@ class Cluster(Watch):
                 NothingRunsTwice(self.agents, self.cast.framework_ids),
                 self.survival,
                 EndsAreToldOnce(world, self.agents, self.cast.framework_ids),
+                AgentsKeepTheirWord(world),
                 OperationsAreToldOnce(self.masters, self.agents),
                 TheDeposedChangeNothing(),
                 LimitsAreKept(self.admin),

@@ -161,7 +161,10 @@ class LiarCore(HoarderCore):
     def _time(self, now: Instant, out: Output[Any]) -> None:
         if self.conn is not None:
             for _ in range(self._rng.randint(1, 3)):
-                self._say(self._tamed(self._lie()), out)
+                call = self._tamed(self._lie())
+                self._say(call, out)
+                if isinstance(call, m.Accept) and self._offers and self._rng.random() < 0.3:
+                    self._say(self._to_executor(), out)
             if self._rng.random() < 0.02:  # it is stuck
                 call = self._tamed(self._lie())
                 for _ in range(_STUCK_TIMES):
@@ -281,6 +284,13 @@ class LiarCore(HoarderCore):
         )
         return self._wild.mutated(info) if self._rng.random() < 0.3 else info
 
+    def _to_executor(self) -> m.Call:
+        """While it may be there: agents have none, and say so in a moment."""
+        id_ = ExecutorId(f"{self._name}-executor{self._rng.randrange(3)}")
+        agent_id = self._rng.choice(list(self._offers.values())).agent_id
+        said = (m.Shutdown(id_, agent_id), m.Message(agent_id, id_, b"word"))
+        return self._rng.choice(said)
+
     # ---- what it does not say
 
     def _tamed(self, call: m.Call) -> m.Call | None:
@@ -306,6 +316,8 @@ class LiarCore(HoarderCore):
             ids += [nobodys, *self._ids]
         id_ = self._rng.choice(ids)
         own = replace(info, id=id_, name=self._name, role=ROLE, roles=())
+        if id_ is None or id_ != self.framework_id:  # else it would lock itself out
+            own = replace(own, principal=None)
         return replace(own, roles=(ROLE,), role="*") if self._rng.random() < 0.3 else own
 
     def _brief(self, operation: Any) -> Any:  # noqa: ANN401

@@ -5,6 +5,7 @@ from .p0_operators import OperatorsAreObeyed
 from .p1_nothing_twice import NothingPromisedTwice
 from .p2_runs_once import NothingRunsTwice
 from .p3_survival import WhatRunsRunsOn
+from .p4_agents import AgentsKeepTheirWord
 from .p4_ends_told_once import EndsAreToldOnce
 from .p4_operations import OperationsAreToldOnce
 from .p5_fencing import TheDeposedChangeNothing
@@ -23,6 +24,7 @@ from .p11_launches import LaunchesAreAsAsked
 from .p11_shown import WhatIsShownIsSo
 
 __all__ = [
+    "AgentsKeepTheirWord",
     "CallsAreAnswered",
     "EndsAreToldOnce",
     "EveryNoIsExplained",

@@ -19,7 +19,19 @@ from mezzo.master.core import MasterCore
 from mezzo.master.events import AgentSaid, FrameworkSaid, StreamClosed, ToAgent, ToFramework
 from mezzo.master.state import AgentEntry, Standing
 from mezzo.messages.agent import AgentReregistered, Ping, Pong, ShutdownFramework
-from mezzo.messages.scheduler import Accept, Decline, Heartbeat, Offers, Rescind, Update
+from mezzo.messages.scheduler import (
+    Accept,
+    Acknowledge,
+    Decline,
+    Heartbeat,
+    Kill,
+    Offers,
+    Reconcile,
+    Rescind,
+    Revive,
+    Suppress,
+    Update,
+)
 from mezzo.resources import Resources
 from mezzo.states import TaskState
 
@@ -127,11 +139,15 @@ def _touched(
                 found[seen.agents[conn]] = None
         case FrameworkSaid(call=Accept(offer_ids=ids) | Decline(offer_ids=ids)):
             found.update((seen.offers[i], None) for i in ids if i in seen.offers)
+        case FrameworkSaid(call=Acknowledge(agent_id=agent_id)):
+            found[agent_id] = None
+        case FrameworkSaid(call=Kill() | Reconcile() | Revive() | Suppress()):
+            pass  # as above
         case TimerFired(key=("ping" | "offer", _)):
             pass  # what they do shows in their effects
         case TimerFired(key=key) if key in _QUIET_TIMERS:
             return ()
-        case TimerFired(key="allocate" | "cycle"):
+        case TimerFired(key="allocate" | "cycle" | "pings"):
             pass
         case _:
             return None

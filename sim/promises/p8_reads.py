@@ -41,6 +41,7 @@ from ..watch import Broken, Watch
 from .sums import by_firmness, consumed, nonzero, of_role, reserved, scalars, taken
 
 _LOOK_EVERY: Final = 400  # steps of a master
+_JOINS_AT: Final = 50
 _ONE_OF: Final = 2  # so many leaders one has a gateway
 _ASKED: Final = 2  # frameworks and agents, of which it is asked why and why not
 _GATEWAY: Final = ConnId(1_000_000_001)  # no stream of the network has such a number
@@ -96,7 +97,6 @@ class _Term:
         self.came: dict[AgentId, float] = {}
         self.back: dict[AgentId, float] = {}
         self.replica: Replica | None = None
-        self.asked = False  # for a snapshot
 
     def of(self, framework_id: FrameworkId) -> Counter[str]:
         counters = self.said.get(framework_id)
@@ -121,9 +121,8 @@ class ReadsAreTrue(Watch):
             _note_effect(master, term, effect)
         if term.steps % _LOOK_EVERY == 0:
             _Look(master, term).all()
-            if not term.asked and master.process.epoch % _ONE_OF == 0:
-                term.asked = True
-                master.process.post(OperatorJoined(_GATEWAY))
+        elif term.steps == _JOINS_AT and master.process.epoch % _ONE_OF == 0:
+            master.process.post(OperatorJoined(_GATEWAY))
 
 
 def _note_event(term: _Term, event: Any) -> None:  # noqa: ANN401

@@ -220,3 +220,15 @@ def test_a_framework_that_is_shut_down_is_killed_and_forgotten_without_a_word() 
     assert world.sent() == []
     assert world.state("t1") is None
     assert not any(key.startswith(("task/", "framework/")) for key in world.disk)
+
+
+def test_a_task_of_which_only_the_master_knows_is_still_told_of_after_a_restart() -> None:
+    """It has no container, and nothing else of its framework is here."""
+    world = World().register()
+    known = am.KnownTask(FrameworkId("F9"), TaskId("t9"))
+    world.hear(am.AgentReregistered(S1, (known,)))
+    world = world.crash()
+    world.connect()
+    world.hear(am.AgentReregistered(S1, ()))
+    assert world.core.view().aside == ()
+    assert [status.task_id for status in world.updates()] == ["t9"]
