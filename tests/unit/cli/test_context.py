@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
 import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -241,3 +243,20 @@ def test_a_user_without_a_home_is_found_by_folder_alone(
     assert "Not a directory" in problem
     publish(context)
     assert (tmp_path / "c/context.json").exists()
+
+
+def test_a_user_with_a_number_alone_has_no_contexts_and_no_traceback(
+    mezzo: Mezzo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in containers: without a name, a home or HOME."""
+
+    def unknown(uid: int) -> NoReturn:
+        raise KeyError(uid)
+
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    result = mezzo("context", "list")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("no contexts")
+    assert mezzo("--context", "shop", "app", "list").exit_code == 2
