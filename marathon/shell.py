@@ -18,7 +18,7 @@ from mezzo.frameworks.sdk.link import SchedulerLink
 from mezzo.http.guard import hosts_of_machine
 from mezzo.http.server import HttpServer, raise_open_files
 from mezzo.ids import ConnId, FrameworkId, IdSource
-from mezzo.log import get_logger
+from mezzo.log import Sparing, get_logger
 from mezzo.messages import scheduler as m
 from mezzo.runtime import Runtime
 from mezzo.store.base import StateStore
@@ -186,6 +186,7 @@ class MarathonShell:
     ) -> None:
         rng = random.Random()
         self._log = get_logger("marathon")
+        self._sparing = Sparing(self._log)  # of lines that a master can cause
         self._node = node
         core = MarathonCore(_config(options), stored, IdSource(rng), rng)
         self.runtime: Runtime[Event] = Runtime(core, store, self.perform)
@@ -268,10 +269,12 @@ class MarathonShell:
                 if news:
                     self._log.error("app.fault", app=app_id, fault=fault)
             case UpdateDenied(task_id, agent_id, status):
-                self._log.warning("update.denied", task=task_id, agent=agent_id, state=status.value)
+                self._sparing.warning(
+                    "update.denied", task=task_id, agent=agent_id, state=status.value
+                )
             case CallRefused(call, reason):
                 self._metrics.count("marathon.mesos.calls.refused.counter")
-                self._log.warning("call.refused", call=call, reason=reason)
+                self._sparing.warning("call.refused", call=call, reason=reason)
             case Registered(framework_id):
                 self._registered(framework_id)
             case StartHealthCheck():

@@ -146,7 +146,7 @@ class MasterServer:
         if stream is None or stream.closing:
             return
         if len(stream.outbox) >= OUTBOX_MAX:
-            self._log.warning("stream.too_slow", conn=conn)
+            self._sparing.warning("stream.too_slow", conn=conn)
             stream.abort("this stream is read too slowly: come again")
             self._closed(stream)  # now: when its peer reads again, if ever, is another matter
             return
