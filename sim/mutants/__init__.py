@@ -11,6 +11,7 @@ from . import (
     masters,
     operators,
     peers,
+    reads,
 )
 from .hunt import Find, hunt
 from .mutant import ALL, Mutant
@@ -30,4 +31,5 @@ __all__ = [
     "masters",
     "operators",
     "peers",
+    "reads",
 ]

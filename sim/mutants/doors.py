@@ -9,7 +9,7 @@ from mezzo.marathon import render as render_of_marathon
 from mezzo.marathon.commands import Commands
 from mezzo.marathon.loading import _Reader
 from mezzo.marathon.messages import Locked, Stale
-from mezzo.master import loading, operators
+from mezzo.master import loading, operators, roles, subscribing
 from mezzo.record import Corrupt
 from mezzo.wire import scheduler as wire_of_schedulers
 
@@ -96,3 +96,13 @@ def an_event_is_lost_when_it_is_large(original: Any) -> Any:
         return type(out)(epoch=epoch) if out.ByteSize() > 2000 else out
 
     return to_wire
+
+
+@mutant("doors", roles, "check_config")
+def a_quota_may_be_of_anything(original: Any) -> Any:
+    return never
+
+
+@mutant("doors", subscribing, "check_info")
+def a_framework_may_be_anything(original: Any) -> Any:
+    return never

@@ -229,3 +229,8 @@ def who_lies_has_its_task_killed_at_all_agents(original: Any) -> Any:
             tasks.kill(step.state, step, framework, Kill(entry.info.task_id))
 
     return deny
+
+
+@mutant("peers", subscribing, "_check_roles")
+def a_role_may_be_named_twice_or_be_no_role(original: Any) -> Any:
+    return never

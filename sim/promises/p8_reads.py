@@ -8,7 +8,7 @@ replica, made of a snapshot and all events since, with what the next snapshot wo
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, Final
@@ -41,6 +41,8 @@ from ..watch import Broken, Watch
 from .sums import by_firmness, consumed, nonzero, of_role, reserved, scalars, taken
 
 _LOOK_EVERY: Final = 400  # steps of a master
+_KEPT: Final = 40  # events
+_MISSED: Final = 4
 _JOINS_AT: Final = 50
 _ONE_OF: Final = 2  # so many leaders one has a gateway
 _ASKED: Final = 2  # frameworks and agents, of which it is asked why and why not
@@ -97,6 +99,7 @@ class _Term:
         self.came: dict[AgentId, float] = {}
         self.back: dict[AgentId, float] = {}
         self.replica: Replica | None = None
+        self.published: deque[tuple[int, Any]] = deque(maxlen=_KEPT)  # since then
 
     def of(self, framework_id: FrameworkId) -> Counter[str]:
         counters = self.said.get(framework_id)
@@ -119,8 +122,14 @@ class ReadsAreTrue(Watch):
         _note_event(term, event)
         for effect in output.effects:
             _note_effect(master, term, effect)
+        if type(event) is OperatorJoined and event.conn == _GATEWAY:
+            _look_at_what_was_missed(master, term, event, output)
         if term.steps % _LOOK_EVERY == 0:
             _Look(master, term).all()
+            if term.published:  # its stream breaks, and it has missed few events, or none
+                at = max(0, core.state.sequence - (term.steps // _LOOK_EVERY - 1) % _MISSED)
+                resume = om.Resume(master.process.epoch, at)
+                master.process.post(OperatorJoined(_GATEWAY, resume))
         elif term.steps == _JOINS_AT and master.process.epoch % _ONE_OF == 0:
             master.process.post(OperatorJoined(_GATEWAY))
 
@@ -162,9 +171,31 @@ def _note_effect(master: VirtualMaster, term: _Term, effect: Any) -> None:  # no
                 welcomed[effect.message.agent_id] = wall_s
     elif kind is Publish and term.replica is not None:
         term.replica.apply(effect.sequence, master.process.epoch, effect.event)
-    elif kind is ToOperator and effect.conn == _GATEWAY:
-        term.replica = term.replica or Replica()
+        term.published.append((effect.sequence, effect.event))
+    elif kind is ToOperator and effect.conn == _GATEWAY and term.replica is None:
+        term.replica = Replica()
         term.replica.apply(effect.sequence, master.process.epoch, effect.event)
+
+
+def _look_at_what_was_missed(
+    master: VirtualMaster, term: _Term, event: OperatorJoined, output: Output[Any]
+) -> None:
+    """Who resumes is told exactly that, after the number that it has."""
+    resume = event.resume
+    if resume is None or not term.published or term.published[0][0] > resume.sequence:
+        return
+    told = [(e.sequence, e.event) for e in output.effects if type(e) is ToOperator]
+    missed = {
+        number: each
+        for number, each in term.published
+        if number > resume.sequence and type(each) is not om.OperatorHeartbeat
+    }
+    expected = [(resume.sequence, om.OperatorHeartbeat()), *missed.items()]
+    if told != expected:
+        raise Broken(
+            f"promise 8: {master.name} tells who was at {resume.sequence} of {told}, missed were "
+            f"{expected}"
+        )
 
 
 # ---------------------------------------------------------------------------------- looking

@@ -31,7 +31,7 @@ from mezzo.marathon.messages import (
     ShowInstance,
 )
 from mezzo.master.events import OperatorJoined, ToOperator
-from mezzo.messages.operator import Master
+from mezzo.messages.operator import Master, OperatorSubscribed
 from mezzo.web.mesos_state import state_json
 from mezzo.web.replica import Replica
 
@@ -80,6 +80,8 @@ class NoInputHurts(Watch):
     def _told(self, master: VirtualMaster, told: ToOperator) -> None:
         core = master.core
         assert core is not None
+        if not isinstance(told.event, OperatorSubscribed):
+            return  # who was there before is told what it has missed
         replica = Replica()
         replica.apply(told.sequence, master.process.epoch, told.event)
         try:

@@ -1,0 +1,77 @@
+# ruff: noqa: ANN401
+"""What is told of the cluster, and is not so; calls that are answered wrongly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mezzo.agent.tasks import AgentTask
+from mezzo.agent.updates import Updates
+from mezzo.master import core, metrics, tasks, views
+from mezzo.master.allocator import views as views_of_roles
+from mezzo.master.allocator.filters import Filters
+from mezzo.master.launching import _Launcher
+from mezzo.master.state import TIMER_VIEWS
+from mezzo.record import replace
+
+from .mutant import mutant, never
+
+# ---------------------------------------------------------------------------------- reads
+
+
+@mutant("reads", views, "used_on")
+def what_runs_on_an_agent_is_not_shown(original: Any) -> Any:
+    return lambda entry: {}
+
+
+@mutant("reads", views_of_roles, "consumed")
+def what_is_reserved_is_not_shown_as_consumed(original: Any) -> Any:
+    return lambda books, role: {}
+
+
+@mutant("reads", metrics, "_of")
+def what_frameworks_say_is_not_counted(original: Any) -> Any:
+    return lambda state, conn: None
+
+
+@mutant("reads", core, "_TIMERS")
+def who_has_what_is_never_published(original: Any) -> Any:
+    def publish_views(state: Any, step: Any) -> None:
+        state.views_due = False
+        state.changed_agents, state.changed_frameworks = {}, {}
+
+    return {**original, TIMER_VIEWS: publish_views}
+
+
+# ---------------------------------------------------------------------------------- calls
+
+
+@mutant("reads", tasks, "_may_still_appear")
+def who_asks_too_early_is_told_that_the_task_is_gone(original: Any) -> Any:
+    return lambda state, step, framework, agent_id: False
+
+
+@mutant("reads", _Launcher, "refuse")
+def of_tasks_that_are_not_valid_only_the_first_is_answered(original: Any) -> Any:
+    def refuse(self: Any, refused: Any, reason: Any, why: Any) -> None:
+        original(self, refused[:1], reason, why)
+
+    return refuse
+
+
+@mutant("reads", Filters, "hiding")
+def what_was_refused_is_offered_again(original: Any) -> Any:
+    return staticmethod(lambda client, agent, offered: None)
+
+
+# ---------------------------------------------------------------------------------- agents
+
+
+@mutant("reads", AgentTask, "shown")
+def an_agent_reports_no_update_as_told(original: Any) -> Any:
+    return lambda self: replace(original(self), status_update_uuid=None)
+
+
+@mutant("reads", Updates, "repeat")
+def an_update_is_told_once(original: Any) -> Any:
+    return never
