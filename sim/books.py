@@ -57,6 +57,7 @@ _CONDITIONS: Final = {
     "TASK_UNKNOWN": "Unknown",
 }
 _ENDS: Final = frozenset({"Finished", "Killed", "Failed", "Error", "Gone", "Dropped", "Unknown"})
+_FAILURES: Final = frozenset({"Failed", "Error", "Gone", "Dropped", "Unknown"})
 UNREACHABLE: Final = "Unreachable"
 INACTIVE: Final = "UnreachableInactive"
 STARTING: Final = frozenset({"Provisioned", "Staging", "Starting"})
@@ -132,6 +133,17 @@ class Seen:
         return self.condition == "Running"
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The last one of an app. at: wall seconds."""
+
+    task_id: str
+    state: TaskState
+    version_ms: int
+    at: float
+    unhealthy: bool
+
+
 @dataclass(slots=True)
 class Term:
     """One life of a Marathon that leads, or believes so."""
@@ -142,6 +154,7 @@ class Term:
     instances: dict[str, Seen] = field(default_factory=dict)
     deployments: dict[str, Deployment] = field(default_factory=dict)
     vague: dict[str | None, None] = field(default_factory=dict)  # apps of which a record is damaged
+    failures: dict[str, Failure] = field(default_factory=dict)  # by app
     shown: ReadModel = field(default_factory=ReadModel)
     conn: ConnId | None = None
     epoch: int = 0
@@ -233,6 +246,7 @@ class Term:
             kept.pop(int(version), None)
             if not kept:
                 self.versions.pop(app_id, None)
+                self.failures.pop(app_id, None)  # nothing of the app is left
         elif kind == "deployment":
             self.deployments.pop(id_, None)
         elif kind == "instance":
@@ -287,6 +301,7 @@ class Books(Watch):
         for reader in self._readers:
             reader.before(step)
         self._heard(step)
+        self._failed(step)
         self._stored(step)
         self._shown(step)
         for reader in self._readers:
@@ -307,6 +322,22 @@ class Books(Watch):
                     _told(step, said.status)
             case HealthResult():
                 _probed(step, event)
+
+    def _failed(self, step: Step) -> None:
+        """Of an end that nobody ordered, unless it ended well; or of a check that failed."""
+        if step.told is not None and step.ends:
+            seen, status = step.told
+            condition = condition_of(status)
+            unhealthy = condition == "Killed" and status.healthy is False
+            if not seen.record.doomed and (unhealthy or condition in _FAILURES):
+                _fails(step, seen, status.state, unhealthy=unhealthy)
+        elif isinstance(step.event, HealthResult):
+            probed = step.term.instances.get(step.event.instance_id)
+            if probed is not None and not probed.record.doomed and probed.running:
+                most = probed.app.health_checks[step.event.index].max_consecutive_failures
+                failed = probed.checks[step.event.index].failures
+                if step.event.alive is False and probed.checking and 0 < most <= failed:
+                    _fails(step, probed, TaskState.KILLED, unhealthy=True)
 
     # ---- what came out
 
@@ -392,6 +423,13 @@ def _told(step: Step, status: TaskStatus) -> None:
         for check, asked in zip(seen.checks, seen.app.health_checks, strict=True):
             if asked.protocol.by_agent and status.healthy is not None:
                 _observed(step, seen, check, asked.grace_s, status.healthy, status.message)
+
+
+def _fails(step: Step, seen: Seen, state: TaskState, *, unhealthy: bool) -> None:
+    record = seen.record
+    step.term.failures[record.app_id] = Failure(
+        record.task_id, state, record.version_ms, step.now.wall_s, unhealthy
+    )
 
 
 def _probed(step: Step, result: HealthResult) -> None:

@@ -45,6 +45,7 @@ from .promises import (
     NothingRunsTwice,
     OperationsAreToldOnce,
     OperatorsAreObeyed,
+    OrdersAreCarriedOut,
     ReadsAreTrue,
     RefusalsHold,
     TheDeposedChangeNothing,
@@ -107,10 +108,12 @@ def _marathon_config(seed: int, role: str) -> MarathonConfig:
     """Of some the limits are so tight that most of what is to be done has to wait. Drawn by
     itself: a seed's cluster is the same with them as without."""
     rng = random.Random(f"limits of {seed}")
+    prefix = random.Random(f"prefix of {seed}").choice((None, None, "M_"))
     if rng.random() < 0.7:
-        return MarathonConfig(mesos_role=role)
+        return MarathonConfig(mesos_role=role, env_vars_prefix=prefix)
     return MarathonConfig(
         mesos_role=role,
+        env_vars_prefix=prefix,
         launch_tokens=rng.randint(1, 3),
         kill_chunk_size=rng.randint(1, 2),
         max_instances_per_offer=rng.randint(1, 5),
@@ -277,7 +280,14 @@ class Cluster(Watch):
                 RefusalsHold(),
                 CallsAreAnswered(),
                 WishesAreAnswered(),
-                Books((LaunchesAreAsAsked(), KillsAreAsAsked(), WhatIsShownIsSo())),
+                Books(
+                    (
+                        LaunchesAreAsAsked(),
+                        KillsAreAsAsked(),
+                        OrdersAreCarriedOut(),
+                        WhatIsShownIsSo(),
+                    )
+                ),
                 *self.cast.watchers(self.masters, self.marathons),
             )
         )

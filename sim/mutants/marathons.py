@@ -6,9 +6,11 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from mezzo.marathon import deployer, matching
+from mezzo.marathon import commands, deployer, launcher, matching, surplus, taskinfo
+from mezzo.marathon.app import KillSelection
 from mezzo.marathon.backoff import Backoffs
 from mezzo.marathon.commands import Commands
+from mezzo.marathon.constraints import Census
 from mezzo.marathon.core import MarathonCore
 from mezzo.marathon.deployer import Deployer
 from mezzo.marathon.instances import Condition
@@ -239,3 +241,48 @@ def ports_are_used_but_not_taken(original: Any) -> Any:
 @mutant("marathon", Commands, "_cancel")
 def a_cancelled_deployment_only_stops(original: Any) -> Any:
     return lambda self, command: original(self, replace(command, force=True))
+
+
+@mutant("marathon", taskinfo, "_labels")
+def a_task_has_none_of_its_labels(original: Any) -> Any:
+    return lambda labels: ()
+
+
+@mutant("marathon", taskinfo, "task_environment")
+def the_ports_of_a_task_have_no_prefix(original: Any) -> Any:
+    return lambda app, instance, prefix: original(app, instance, None)
+
+
+@mutant("marathon", launcher, "resolve_container_ports")
+def ports_in_a_container_are_those_on_its_host(original: Any) -> Any:
+    return lambda app, host_ports: tuple(port or 0 for port in host_ports)
+
+
+@mutant("marathon", surplus, "kill_order")
+def of_too_many_the_oldest_goes_first(original: Any) -> Any:
+    return lambda candidates, selection: original(candidates, KillSelection.OLDEST_FIRST)
+
+
+@mutant("marathon", State, "remember_failure")
+def nobody_remembers_the_last_failure(original: Any) -> Any:
+    return never
+
+
+@mutant("marathon", State, "show_deployment")
+def deployments_are_not_shown(original: Any) -> Any:
+    return never
+
+
+@mutant("marathon", Updates, "_publish_update")
+def nobody_is_told_of_updates(original: Any) -> Any:
+    return never
+
+
+@mutant("marathon", commands, "_versioned")
+def a_change_is_taken_for_a_new_app(original: Any) -> Any:
+    return lambda app, before, version: original(app, None, version)
+
+
+@mutant("marathon", Launcher, "_census")
+def constraints_see_nobody(original: Any) -> Any:
+    return lambda self, demand: Census(demand.app.constraints)

@@ -21,6 +21,7 @@ from .p9_no_input_hurts import NoInputHurts
 from .p10_nobody_speaks_for_others import NobodySpeaksForOthers
 from .p11_kills import KillsAreAsAsked
 from .p11_launches import LaunchesAreAsAsked
+from .p11_orders import OrdersAreCarriedOut
 from .p11_shown import WhatIsShownIsSo
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "NothingRunsTwice",
     "OperationsAreToldOnce",
     "OperatorsAreObeyed",
+    "OrdersAreCarriedOut",
     "ReadsAreTrue",
     "RefusalsHold",
     "TheDeposedChangeNothing",

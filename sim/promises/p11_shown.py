@@ -120,6 +120,15 @@ def _app_is_so(term: Term, app_id: str) -> None:
         return
     if view.app != app:
         raise Broken(f"promise 11: {app_id} is shown as {view.app}, it is {app}")
+    shown, failure = view.last_failure, term.failures.get(app_id)
+    have = None if shown is None else (shown.task_id, shown.state, shown.version_ms, shown.at)
+    right = (
+        None
+        if failure is None
+        else (failure.task_id, failure.state, failure.version_ms, failure.at)
+    )
+    if have != right:
+        raise Broken(f"promise 11: the last failure of {app_id} is shown as {have}, it was {right}")
     kept = sorted(term.versions.get(app_id, {}))
     if sorted(version.version_ms for version in view.versions) != kept:
         raise Broken(f"promise 11: {app_id} is shown with {view.versions}, it has {kept}")

@@ -40,6 +40,7 @@ from ..containers import Container, Machine
 from ..masters import VirtualMaster
 from ..watch import Broken, Watch
 
+_PORTS: Final = ("PORTS", "M_PORTS")  # with the prefix that some Marathons give them
 _ALL_EVERY: Final = 500  # steps
 _UNTOLD: Final = frozenset({TaskState.STAGING, TaskState.UNREACHABLE})
 _QUIET_TIMERS: Final = frozenset({"heartbeat", "operator heartbeat", "views", "gc"})
@@ -117,7 +118,7 @@ class NothingPromisedTwice(Watch):
 
 def _ports(container: Container) -> list[str]:
     """Those on the host, as Marathon tells its tasks."""
-    told = next((value for name, value in container.spec.env if name == "PORTS"), "")
+    told = next((value for name, value in container.spec.env if name in _PORTS), "")
     return told.split(",") if told else []
 
 
