@@ -172,7 +172,8 @@ class Meddlers:
     def _clean(self) -> None:
         """Again and again: a leader may die with the wish."""
         for master in self._masters:
-            if master.process.up:
+            core = master.core
+            if core is not None and _NOBODYS in core.state.quotas:
                 master.ask(om.RemoveQuota(_NOBODYS))
         self._world.after(_CLEAN_S, self._clean)
 

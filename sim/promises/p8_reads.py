@@ -40,7 +40,7 @@ from ..masters import VirtualMaster
 from ..watch import Broken, Watch
 from .sums import by_firmness, consumed, nonzero, of_role, reserved, scalars, taken
 
-_LOOK_EVERY: Final = 400  # steps of a master
+_LOOK_EVERY: Final = 600  # steps of a master
 _KEPT: Final = 40  # events
 _MISSED: Final = 4
 _JOINS_AT: Final = 50
