@@ -477,6 +477,7 @@ class MasterMachine(RuleBasedStateMachine):
             agent.disconnect()
             self.bring_back(agent)
             if agent.conn is not None:  # else it was drained to be gone
+                agent.resend()  # an acknowledgement may have found nobody
                 assert self.state.agents[agent.id].info.resources == agent.info.resources
         for agent in self.agents:
             for key in list(agent.tasks):

@@ -175,9 +175,12 @@ class Agent:
         return status
 
     def resend(self) -> None:
-        """What was not acknowledged: of each task the last update."""
+        """What was not acknowledged: of each task the last update, of operations the outcome."""
         for message in list(self.unacknowledged.values()):
             self.say(message)
+        for record in list(self.operations.values()):
+            if record.latest_status.state.terminal:
+                self.say(am.OperationUpdate(record, record.latest_status))
 
     def receive(self, message: Any) -> None:
         self.inbox.append(message)
