@@ -44,10 +44,9 @@ _SURGE: Final = "/surge"
 def apps_on(disk: Disk) -> dict[str, App]:
     """The apps as they are stored: what the cluster has promised to run."""
     found: dict[str, App] = {}
-    for key, value in sorted(disk.data.items()):
-        if key.startswith("app/"):
-            with contextlib.suppress(Corrupt):  # it was damaged: see `hostile.damage`
-                found[key.removeprefix("app/")] = decode(App, value)
+    for key in sorted(key for key in disk.data if key.startswith("app/")):
+        with contextlib.suppress(Corrupt):  # it was damaged: see `hostile.damage`
+            found[key.removeprefix("app/")] = decode(App, disk.data[key])
     return found
 
 
