@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import docker
@@ -32,38 +33,53 @@ IMAGE = "busybox:latest"
 MARATHON = free_port()
 
 
-def create(client: docker.DockerClient) -> Container:
-    """The container that mezzo makes of `app`, without mezzo."""
-    container = client.containers.create(
-        IMAGE,
-        ["sleep", "1000"],
-        network_mode="host",
-        mem_limit="32m",
-        memswap_limit="32m",
-        cpu_shares=20,
-        cpu_period=100_000,
-        cpu_quota=10_000,
-    )
-    container.start()
-    return container
+class Bare:
+    """The engine without mezzo, asked by the SDK for the very containers that mezzo makes of `app`:
+    same limits, environment, labels (under another name: an agent ends what it does not know) and
+    log rotation, and a folder of its own that is mounted."""
 
+    def __init__(self, client: docker.DockerClient, made: Container, folder: str) -> None:
+        self._client = client
+        config, host = made.attrs["Config"], made.attrs["HostConfig"]
+        taken = ("NetworkMode", "LogConfig", "CpuShares", "CpuPeriod", "CpuQuota", "Memory")
+        self._host = {name: host[name] for name in (*taken, "MemorySwap")}
+        (self._mount,) = host["Mounts"]
+        self._config = {name: config[name] for name in ("Image", "Cmd", "Env")}
+        self._config["Labels"] = {f"bench.{key}": text for key, text in config["Labels"].items()}
+        self._folder = folder
 
-def bare_one(client: docker.DockerClient) -> float:
-    """Seconds for create and start of one container."""
-    began = time.perf_counter()
-    container = create(client)
-    took = time.perf_counter() - began
-    container.remove(force=True)
-    return took
+    def create(self) -> Container:
+        name = f"bench-{uuid.uuid4()}"
+        sandbox = os.path.join(self._folder, name)
+        os.mkdir(sandbox)
+        mounts = [self._mount | {"Source": sandbox}]
+        config = self._config | {"HostConfig": self._host | {"Mounts": mounts}}
+        made = self._client.api.create_container_from_config(config, name)
+        self._client.api.start(made["Id"])
+        return self._client.containers.get(made["Id"])  # mezzo looks at it once, too
 
-
-def bare_rate(client: docker.DockerClient, count: int) -> float:
-    with ThreadPoolExecutor(CONCURRENCY) as pool:
+    def one(self) -> float:
+        """Seconds for create and start of one container."""
         began = time.perf_counter()
-        made = [job.result() for job in [pool.submit(create, client) for _ in range(count)]]
-        rate = count / (time.perf_counter() - began)
-        list(pool.map(lambda container: container.remove(force=True), made))
-    return rate
+        container = self.create()
+        took = time.perf_counter() - began
+        container.remove(force=True)
+        return took
+
+    def rate(self, count: int) -> float:
+        with ThreadPoolExecutor(CONCURRENCY) as pool:
+            began = time.perf_counter()
+            made = [job.result() for job in [pool.submit(self.create) for _ in range(count)]]
+            rate = count / (time.perf_counter() - began)
+            list(pool.map(lambda container: container.remove(force=True), made))
+        return rate
+
+
+def one_of_mezzo(client: docker.DockerClient) -> Container:
+    until_running("/model", 1)
+    (made,) = (each for each in client.containers.list() if each.labels.get("mezzo.task"))
+    remove("/model")
+    return made
 
 
 def call(method: str, path: str, body: object = None) -> dict:
@@ -148,13 +164,14 @@ def main() -> None:
         )
         try:
             until("the cluster is up", is_up, within_s=60, every_s=0.2)
+            engine = Bare(client, one_of_mezzo(client), folder)
             bare, mezzo = [], []
             for _ in range(rounds):
-                bare.append(bare_rate(client, options.containers))
+                bare.append(engine.rate(options.containers))
                 mezzo.append(mezzo_rate(options.containers))
             engine_one, mezzo_one = [], []
             for _ in range(5 * rounds):
-                engine_one.append(bare_one(client))
+                engine_one.append(engine.one())
                 mezzo_one.append(post_to_running())
         finally:
             end(up)
