@@ -26,6 +26,8 @@ from .wild import Wild
 
 _HAS: Final = Resources.parse(f"cpus({ROLE}):2; mem({ROLE}):512")
 _KINDS: Final = get_args(m.AgentMessage)
+_STORM: Final = 120  # so many lies in a moment, now and then
+_STORM_SHARE: Final = 0.015
 
 
 class Impostor:
@@ -80,7 +82,8 @@ class Impostor:
 
     def _act(self) -> None:
         if self._conn is not None:
-            for _ in range(self._rng.randint(1, 3)):
+            storm = self._rng.random() < _STORM_SHARE
+            for _ in range(_STORM if storm else self._rng.randint(1, 3)):
                 self._say(self._tamed(self._lie()))
         self._world.after(self._rng.uniform(0.3, 6.0), self._act)
 

@@ -6,7 +6,6 @@ import asyncio
 import socket
 
 import pytest
-import structlog
 
 from mezzo.election.detector import FixedDetector
 from mezzo.ids import AgentId, ConnId, FrameworkId, OfferId, TaskId
@@ -20,6 +19,7 @@ from mezzo.states import TaskState
 from mezzo.wire.clients import AgentLink, SchedulerLink
 from mezzo.wire.parts import MESSAGE_MAX_BYTES
 from mezzo.wire.server import MasterServer
+from tests.captured_logs import captured_logs
 
 
 class Handler:
@@ -217,7 +217,7 @@ def test_a_link_that_is_cancelled_ends_at_whatever_it_waits_for(turns: int) -> N
 
 
 def test_why_a_master_can_not_be_reached_is_told() -> None:
-    with socket.socket() as closed, structlog.testing.capture_logs() as told:
+    with socket.socket() as closed, captured_logs() as told:
         closed.bind(("127.0.0.1", 0))  # and nobody listens
         address = f"127.0.0.1:{closed.getsockname()[1]}"
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import grpc
 import pytest
-from structlog.testing import capture_logs
 
 from mezzo.election.detector import detector_for
 from mezzo.errors import BadConfig
@@ -37,6 +36,7 @@ from mezzo.resources import Kind, Reservation, Resources
 from mezzo.wire import scheduler as scheduler_wire
 from mezzo.wire.clients import SchedulerLink
 from mezzo.wire.v1 import scheduler_pb2, scheduler_pb2_grpc
+from tests.captured_logs import captured_logs
 from tests.masters import Cluster, MasterProcess, Recorder, cluster, until
 
 __all__ = ["cluster"]
@@ -148,7 +148,7 @@ def test_a_framework_that_was_removed_is_told_so(cluster: Cluster, master: Maste
     driver.stop()
     again = Recorder()
     info = replace(framework_info("test", user="nobody"), id=driver.framework_id)
-    with capture_logs() as logged:
+    with captured_logs() as logged:
         late = cluster.driver(again, master.target, info)
         assert "Framework has been removed" in again.until("error")
         late.join()

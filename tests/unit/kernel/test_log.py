@@ -276,20 +276,28 @@ def test_what_is_below_the_level_is_not_even_looked_at() -> None:
     assert stream.getvalue() == ""
 
 
+def lines_of(stream: io.StringIO) -> list[dict[str, Any]]:
+    log.flush()
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
 def test_of_lines_that_peers_cause_only_some_are_told_and_the_rest_is_counted() -> None:
     now_s = 0.0
-    with structlog.testing.capture_logs() as told:
-        sparing = log.Sparing(log.get_logger("master"), lambda: now_s)
-        for number in range(log.SPARING_MOST + 40):
-            sparing.warning("message.denied", number=number)
-        assert [line["number"] for line in told] == list(range(log.SPARING_MOST))
-        sparing.error("message.unsent")
-        assert told[-1]["event"] == "message.unsent"  # another event has lines of its own
-        now_s = log.SPARING_EACH_S
-        sparing.warning("message.denied")
-        sparing.warning("message.denied")
-        assert told[-2]["lines_left_out"] == 40
-        assert "lines_left_out" not in told[-1]
+    stream = io.StringIO()
+    log.configure(json=True, stream=stream)
+    sparing = log.Sparing(log.get_logger("master"), lambda: now_s)
+    for number in range(log.SPARING_MOST + 40):
+        sparing.warning("message.denied", number=number)
+    told = lines_of(stream)
+    assert [line["number"] for line in told] == list(range(log.SPARING_MOST))
+    sparing.error("message.unsent")
+    assert lines_of(stream)[-1]["event"] == "message.unsent"  # another event has its own lines
+    now_s = log.SPARING_EACH_S
+    sparing.warning("message.denied")
+    sparing.warning("message.denied")
+    first, second = lines_of(stream)[-2:]
+    assert first["lines_left_out"] == 40
+    assert "lines_left_out" not in second
 
 
 def test_who_tells_errors_itself_has_no_log_between() -> None:
