@@ -16,6 +16,7 @@ from mezzo.marathon.messages import (
     ChangeApps,
     DeleteApp,
     Deployed,
+    Done,
     Killed,
     KillTasks,
     Locked,
@@ -55,6 +56,8 @@ class OrdersAreCarriedOut(Reader):
         if step.term.vague:
             return
         asked, result = step.event.command, results[0]
+        if isinstance(asked, CancelDeployment) and asked.deployment_id in self._plans:
+            self._is_cancelled(asked, result)
         if isinstance(result, Deployed):
             self._deployed(step, asked, result)
         elif step.term.apps != self._apps:
@@ -91,6 +94,14 @@ class OrdersAreCarriedOut(Reader):
         ended = [each for each in self._plans if each not in step.term.deployments]
         if told.count("deployment_success") + told.count("deployment_failed") < len(ended):
             raise Broken(f"promise 11: the deployments {ended} have ended, told is {told}")
+
+    def _is_cancelled(self, asked: CancelDeployment, result: Any) -> None:  # noqa: ANN401
+        """With force it only stops; else what was is deployed again, as far as it is known."""
+        changes = self._plans[asked.deployment_id].changes
+        known = any(each.original is None or each.original.version_ms > 0 for each in changes)
+        right = Done if asked.force or not known else Deployed
+        if isinstance(result, Done | Deployed) and not isinstance(result, right):
+            raise Broken(f"promise 11: {asked} of {changes} is answered with {result}")
 
     def _is_locked(self, asked: Any, result: Locked) -> None:  # noqa: ANN401
         changed = _wanted(asked, self._apps, self._plans, self._doomed)
