@@ -94,7 +94,7 @@ class Contention:
         wanting = []
         for client in hungry:
             if self.looks >= LOOKS_PER_CYCLE:
-                break  # the others are still due: the next cycle, at once, goes on with them
+                break  # the others are still due: the next cycle goes on with them
             if self._wants_any(client, overdue, patience_s):
                 wanting.append(client)
         if not wanting:
