@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 
 import pytest
@@ -51,22 +52,24 @@ def full_world() -> World:
     return world
 
 
-DISK_OF_ALL = full_world().disk
-KINDS = {key.partition("/")[0] for key in DISK_OF_ALL}
+@functools.cache
+def disk_of_all() -> dict[str, bytes]:
+    return full_world().disk
 
 
 def test_there_is_a_record_of_each_kind() -> None:
     assert {
         "agent",
         *("framework", "task", "ended", "remains", "operation", "applied", "volume"),
-    } == KINDS
-    assert set(VITAL) < set(DISK_OF_ALL)
+    } == {key.partition("/")[0] for key in disk_of_all()}
+    assert set(VITAL) < set(disk_of_all())
 
 
+keys = st.deferred(lambda: st.sampled_from(sorted(disk_of_all())))
 damage = st.one_of(
     st.binary(max_size=20),
     st.sampled_from([b"", b"null", b"[]", b"{}", b"0", b'""', b"[" * 100_000, b'{"a":1}', b"\xff"]),
-    st.sampled_from(sorted(DISK_OF_ALL)).map(DISK_OF_ALL.__getitem__),  # another's
+    keys.map(lambda key: disk_of_all()[key]),  # another's
 )
 
 
@@ -80,13 +83,13 @@ def problem_of(disk: dict[str, bytes]) -> str | None:
 
 
 @settings(max_examples=400, deadline=None)
-@given(key=st.sampled_from(sorted(DISK_OF_ALL)), value=damage, cut=st.integers(0, 400))
+@given(key=keys, value=damage, cut=st.integers(0, 400))
 def test_one_damaged_record_is_set_aside_and_the_rest_goes_on(
     key: str, value: bytes, cut: int
 ) -> None:
-    if cut < len(DISK_OF_ALL[key]) and cut % 2:
-        value = DISK_OF_ALL[key][:cut]
-    disk = DISK_OF_ALL | {key: value}
+    if cut < len(disk_of_all()[key]) and cut % 2:
+        value = disk_of_all()[key][:cut]
+    disk = disk_of_all() | {key: value}
     if (problem := problem_of(disk)) is not None:
         assert key in VITAL
         assert "bring back a copy" in problem
@@ -115,7 +118,7 @@ def test_one_damaged_record_is_set_aside_and_the_rest_goes_on(
 def test_a_task_whose_record_is_damaged_is_nobodys_and_the_others_are_found_again() -> None:
     cid = full_world().core.view().tasks[0].container_id
     assert cid is not None
-    world = World(config=AGENT, disk=DISK_OF_ALL | {"task/F1/t1": b"garbage"})
+    world = World(config=AGENT, disk=disk_of_all() | {"task/F1/t1": b"garbage"})
     (recovered,) = world.of(e.RecoverContainers)
     assert [spec.task_id for spec in recovered.specs] == ["t3", "t2"]
     ((key, why),) = world.core.view().aside
@@ -127,15 +130,15 @@ def test_a_task_whose_record_is_damaged_is_nobodys_and_the_others_are_found_agai
 
 
 def test_a_volume_whose_record_is_damaged_is_given_to_no_task() -> None:
-    key = next(key for key in DISK_OF_ALL if key.startswith("volume/"))
-    world = World(config=AGENT, disk=DISK_OF_ALL | {key: b"garbage"}).register()
+    key = next(key for key in disk_of_all() if key.startswith("volume/"))
+    world = World(config=AGENT, disk=disk_of_all() | {key: b"garbage"}).register()
     world.hear(am.RunTask(FRAMEWORK, process_task("new", resources=VOLUME)))
     (mount,) = world.launched().volumes
     assert not mount.path.startswith("/")
 
 
 def test_the_master_is_told_of_a_task_that_was_set_aside() -> None:
-    world = World(config=AGENT, disk=DISK_OF_ALL | {"task/F1/t1": b"garbage"})
+    world = World(config=AGENT, disk=disk_of_all() | {"task/F1/t1": b"garbage"})
     world.connect()
     known = am.KnownTask(F1, process_task("t1").task_id)
     world.hear(am.AgentReregistered(world.core.view().agent_id or FRAMEWORK.id, (known,)))  # type: ignore[arg-type]
@@ -146,14 +149,14 @@ def test_the_master_is_told_of_a_task_that_was_set_aside() -> None:
 def test_what_was_set_aside_can_be_deleted() -> None:
     store = MemoryStore()
     store.open_term()
-    store.commit([Put(key, value) for key, value in DISK_OF_ALL.items()])
+    store.commit([Put(key, value) for key, value in disk_of_all().items()])
     store.commit([Put("task/F1/t1", b"garbage"), Put("ended/00000", b"garbage")])
     left = forget_set_aside(store, store.load())
     assert left == store.load()
-    assert set(DISK_OF_ALL) - set(left) == {"task/F1/t1", "ended/00000"}
+    assert set(disk_of_all()) - set(left) == {"task/F1/t1", "ended/00000"}
 
 
 @pytest.mark.parametrize("key", VITAL)
 def test_an_agent_that_does_not_know_who_it_is_says_what_to_do(key: str) -> None:
     with pytest.raises(Corrupt, match="remove the folder meta"):
-        World(config=AGENT, disk=DISK_OF_ALL | {key: b"garbage"})
+        World(config=AGENT, disk=disk_of_all() | {key: b"garbage"})

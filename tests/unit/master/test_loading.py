@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import json
 from typing import Any
 
@@ -19,7 +20,8 @@ from mezzo.record import encode
 from .world import BIG, World
 
 
-def _filled() -> dict[str, bytes]:
+@functools.cache
+def stored() -> dict[str, bytes]:
     """The store of a cluster that has something of everything."""
     world = World()
     world.framework("first", role="ads")
@@ -41,13 +43,12 @@ def _filled() -> dict[str, bytes]:
     return world.stored
 
 
-STORED = _filled()
-KINDS = sorted({key.partition("/")[0] for key in STORED})
+KINDS = ("agent", "framework", "maintenance", "quota", "weight")
 
 
 def test_the_store_of_these_tests_has_all_kinds() -> None:
-    assert KINDS == ["agent", "framework", "maintenance", "quota", "weight"]
-    assert World(stored=STORED).set_aside == {}
+    assert {key.partition("/")[0] for key in stored()} == set(KINDS)
+    assert World(stored=stored()).set_aside == {}
 
 
 # ---- corruption
@@ -106,8 +107,8 @@ ODD = [
 @st.composite
 def damaged(draw: st.DrawFn) -> tuple[str, bytes]:
     """One record of the store, in some way not as it was written."""
-    key = draw(st.sampled_from(sorted(STORED)))
-    data = STORED[key]
+    key = draw(st.sampled_from(sorted(stored())))
+    data = stored()[key]
     match draw(st.integers(0, 5)):
         case 0:
             return key, draw(st.binary(max_size=20))
@@ -116,7 +117,7 @@ def damaged(draw: st.DrawFn) -> tuple[str, bytes]:
         case 2:
             return key, b"[" * 100_000
         case 3:  # another's, of any kind
-            return key, STORED[draw(st.sampled_from(sorted(STORED)))]
+            return key, stored()[draw(st.sampled_from(sorted(stored())))]
         case 4:
             at = draw(st.integers(0, len(data) - 1))
             return key, data[:at] + draw(st.binary(max_size=3)) + data[at + 1 :]
@@ -136,13 +137,13 @@ def test_a_damaged_record_hurts_only_what_it_is_about(record: tuple[str, bytes])
 
 def check_that_it_hurts_nobody_else(key: str, data: bytes) -> None:
     """A cluster goes on with it: agents come, offers are made, everything is shown."""
-    world = World(stored=STORED | {key: data})
+    world = World(stored=stored() | {key: data})
     state = world.core.state
     if key in world.set_aside:
         assert world.stored[key] == data
         answer = world.ask(om.GetSetAside())
         assert answer == om.SetAside((om.SetAsideRecord(key, world.set_aside[key]),))
-    others = {each for each in STORED if each != key}
+    others = {each for each in stored() if each != key}
     known = {f"agent/{id_}" for id_ in [*state.agents, *state.unreachable, *state.gone]}
     known |= {f"framework/{id_}" for id_ in [*state.frameworks, *state.completed]}
     known |= {f"weight/{role}" for role in state.weights}
@@ -166,8 +167,8 @@ def check_that_it_hurts_nobody_else(key: str, data: bytes) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_record_that_is_set_aside_can_be_deleted(kind: str) -> None:
-    key = next(each for each in sorted(STORED) if each.startswith(kind))
-    world = World(stored=STORED | {key: b"{"})
+    key = next(each for each in sorted(stored()) if each.startswith(kind))
+    world = World(stored=stored() | {key: b"{"})
     assert "stored bytes are no" in world.set_aside[key]
     assert isinstance(world.ask(om.DeleteSetAside("agent/x")), om.Refused)
     assert key in world.stored
@@ -210,7 +211,7 @@ def test_an_agent_that_is_gone_stays_so_whatever_else_its_record_says() -> None:
 
 
 def test_the_numbers_of_records_that_are_set_aside_are_a_metric() -> None:
-    world = World(stored=STORED | {"quota/ads": b"[]", "weight/web": b""})
+    world = World(stored=stored() | {"quota/ads": b"[]", "weight/web": b""})
     metrics = world.ask(om.GetMetrics())
     assert isinstance(metrics, om.Metrics)
     assert {m.name: m.value for m in metrics.metrics}["master/set_aside_records"] == 2
@@ -219,10 +220,10 @@ def test_the_numbers_of_records_that_are_set_aside_are_a_metric() -> None:
 @pytest.mark.parametrize("place", [("info", "resources"), ("info", "attributes"), ("info",)])
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: type(odd).__name__)
 def test_an_agent_of_odd_resources_is_set_aside_alone(odd: Any, place: tuple[str, ...]) -> None:
-    world = World(stored=STORED)
+    world = World(stored=stored())
     (agent_id, *_) = world.core.state.agents
     key = f"agent/{agent_id}"
-    plain = json.loads(STORED[key])
+    plain = json.loads(stored()[key])
     if place == ("info", "attributes"):
         plain["info"]["attributes"] = [{"name": "a", "text": "b"}]
     check_that_it_hurts_nobody_else(key, json.dumps(_changed(plain, place, odd)).encode())
