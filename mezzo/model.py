@@ -14,7 +14,7 @@ from mezzo.ids import AgentId, ContainerId, ExecutorId, FrameworkId, OfferId, Ta
 from mezzo.record import Record
 from mezzo.resources import Resources
 from mezzo.states import Reason, Source, TaskState
-from mezzo.units import Count, Finite, Seconds, Serial, UInt32, WallSeconds
+from mezzo.units import Count, Finite, MaybeHostName, Seconds, Serial, UInt32, WallSeconds
 from mezzo.units import Port as PortNumber
 
 # ---------------------------------------------------------------------------------- small parts
@@ -196,7 +196,7 @@ class FrameworkInfo(Record):
     checkpoint: bool = False
     role: str = "*"
     roles: tuple[str, ...] = ()
-    hostname: str | None = None
+    hostname: MaybeHostName | None = None
     principal: str | None = None
     webui_url: str | None = None
     capabilities: tuple[Capability, ...] = ()
@@ -314,7 +314,7 @@ class Unavailability(Record):
 class MachineId(Record):
     """A machine as maintenance names it: by hostname, ip or both."""
 
-    hostname: str | None = None
+    hostname: MaybeHostName | None = None
     ip: str | None = None
 
 

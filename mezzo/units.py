@@ -93,15 +93,13 @@ VariableName = Annotated[
 ]
 # A name or an address that machines are reached by: it becomes part of URLs, pages, variables of
 # tasks and of `host:port`. As long as DNS has it; `_` and `:` are not DNS's, but occur.
-HostName = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=253,
-        pattern=r"\A[A-Za-z0-9._:-]*\Z",
-        description="must consist of letters, digits and . - _ :",
-    ),
-]
+_OF_HOST: Final = {
+    "max_length": 253,
+    "pattern": r"\A[A-Za-z0-9._:-]*\Z",
+    "description": "must consist of letters, digits and . - _ :",
+}
+HostName = Annotated[str, Meta(min_length=1, **_OF_HOST)]
+MaybeHostName = Annotated[str, Meta(**_OF_HOST)]  # clients that have none send an empty one
 
 # ---------------------------------------------------------------------------------- asking
 

@@ -28,15 +28,16 @@ a loop over the fields:
 A traceback shows their lines, and each line is that of one field: so an error names the fields
 that lead to it, `TaskInfo.health_check.http.port is 70000: it must be ...`, at no cost otherwise.
 
-The bounds of `mezzo.units` are read from the declarations as well, and compiled into both
-directions: what is out of bounds is refused when it is read (BadRequest) and not written
-(Unencodable), nor is what protobuf itself can't take.
+The bounds of `mezzo.units`, of numbers and of texts, are read from the declarations as well, and
+compiled into both directions: what is out of bounds is refused when it is read (BadRequest) and not
+written (Unencodable), nor is what protobuf itself can't take.
 """
 
 from __future__ import annotations
 
 import linecache
 import math
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -76,6 +77,13 @@ class Special(NamedTuple):
     get: Callable[[Any], Any]
 
 
+class Bounds(NamedTuple):
+    """As code: `fits` with a value in place of its `{}` is true of what the type `kind` allows."""
+
+    fits: str
+    kind: str
+
+
 class Converter:
     """Compiles and keeps the converters. `specials` by value type, `renames` by record type: to
     None is for the last field of a record that travels elsewhere."""
@@ -104,6 +112,7 @@ class Converter:
             "put_duration": _put_duration,
             "text": text,
             "too_much": _too_much,
+            "unfit_text": _unfit_text,
             "unwritable": _unwritable,
         }
         # By file of compiled code: the field that each of its lines is about, if it is about one.
@@ -290,7 +299,8 @@ class Converter:
         if proto.is_repeated:
             item = _plain(get_args(hint)[0])
             get = self._getter(item, proto)
-            assert self._bounds(item, proto) is None, "lists of numbers with bounds are not needed"
+            if proto.type != FieldDescriptor.TYPE_STRING:
+                assert self._bounds(item, proto) is None, "no list of numbers has bounds so far"
             # A slice: to end an iteration over a container costs as much as an item.
             return f"tuple(map({get}, {at}[:]))" if get else f"tuple({at})"
         if proto.message_type is not None:
@@ -298,12 +308,19 @@ class Converter:
         if proto.enum_type is not None:
             return f"{self._members(hint, proto.enum_type)}[{at}]"
         if proto.type == FieldDescriptor.TYPE_STRING:
-            return f"(v if type(v := {at}) is str else text(v))"
+            return self._get_text(hint, proto, at)
         bounds = self._bounds(hint, proto)
         if bounds is not None:
-            low, high, kind = bounds
-            return f"(v if {low} <= (v := {at}) <= {high} else out_of_bounds(v, {kind}))"
+            fits = bounds.fits.replace("{}", f"(v := {at})")
+            return f"(v if {fits} else out_of_bounds(v, {bounds.kind}))"
         return at
+
+    def _get_text(self, hint: Any, proto: FieldDescriptor, at: str) -> str:
+        bounds = self._bounds(hint, proto)
+        if bounds is None:
+            return f"(v if type(v := {at}) is str else text(v))"
+        fits = f"type(v := {at}) is str and {bounds.fits.replace('{}', 'v')}"
+        return f"(v if {fits} else unfit_text(v, {bounds.kind}))"
 
     def _bounds_s(self, hint: Any) -> tuple[int, int, str]:
         """As `_bounds`, of seconds, which must have some: the type can say more than the wire."""
@@ -313,23 +330,41 @@ class Converter:
         assert isinstance(meta.le, int)
         return meta.ge, meta.le, self._known("seconds", hint)
 
-    def _bounds(self, hint: Any, proto: FieldDescriptor) -> tuple[str, str, str] | None:
-        """The least, the most and the type of what the field may hold, as code; None if there is
-        nothing to check."""
+    def _bounds(self, hint: Any, proto: FieldDescriptor) -> Bounds | None:
+        """Of what the field may hold; None if there is nothing to check."""
         meta = meta_of(hint)
-        if meta is None or meta.ge is None or meta.le is None:
+        if meta is None:
             return None
-        if _WIDTHS.get(proto.type) == (meta.ge, meta.le):
+        if proto.type == FieldDescriptor.TYPE_STRING:
+            fits = self._fits(meta)
+            return Bounds(fits, self._known("bounds", hint)) if fits else None
+        if meta.ge is None or meta.le is None or _WIDTHS.get(proto.type) == (meta.ge, meta.le):
             return None
         number = _bare(hint)  # a float is compared fastest with floats
-        return repr(number(meta.ge)), repr(number(meta.le)), self._known("bounds", hint)
+        fits = f"{number(meta.ge)!r} <= {{}} <= {number(meta.le)!r}"
+        return Bounds(fits, self._known("bounds", hint))
+
+    def _fits(self, meta: msgspec.Meta) -> str:
+        """As `Bounds.fits`, of a text; empty if every text does."""
+        parts = []
+        if meta.min_length is not None:
+            parts.append(f"len({{}}) >= {meta.min_length}")
+        if meta.max_length is not None:
+            parts.append(f"len({{}}) <= {meta.max_length}")
+        if meta.pattern is not None:
+            parts.append(f"{self._known('search', re.compile(meta.pattern).search)}({{}})")
+        return " and ".join(parts)
 
     def _getter(self, item: Any, proto: FieldDescriptor) -> str:
         """The function that reads one of the field's values; empty if they can stay as they are."""
         if proto.enum_type is not None:
             return f"{self._members(item, proto.enum_type)}.__getitem__"
         if proto.type == FieldDescriptor.TYPE_STRING:
-            return "text"
+            if self._bounds(item, proto) is None:
+                return "text"
+            get = self._known("get", None)
+            self._run(get, [f"{get} = lambda m: {self._get_text(item, proto, 'm')}"])
+            return get
         if proto.message_type is None:
             return ""
         if item in self._specials:
@@ -346,8 +381,9 @@ class Converter:
             value_hint = get_args(hint)[1]
             if (bounds := self._bounds(value_hint, value)) is None:
                 return f"dict(entries({at}))"
-            low, high, kind = bounds
-            number = f"number if {low} <= number <= {high} else out_of_bounds(number, {kind})"
+            assert value.type != FieldDescriptor.TYPE_STRING, "no map of texts has bounds so far"
+            fits = bounds.fits.replace("{}", "number")
+            number = f"number if {fits} else out_of_bounds(number, {bounds.kind})"
             return f"{{key: {number} for key, number in entries({at})}}"
         get = self._getter(get_args(hint)[1], value)
         return f"{{key: {get}(message) for key, message in entries({at})}}"
@@ -397,7 +433,9 @@ class Converter:
             return [f"entries = {at}", f"for key, item in {value}.items():", *_indented(put)]
         if proto.is_repeated:
             if proto.message_type is None:
-                return [f"{at}.extend({value})"]
+                check = _check("item", self._bounds(_plain(get_args(hint)[0]), proto))
+                each = [f"for item in {value}:", *_indented(check)] if check else []
+                return [*each, f"{at}.extend({value})"]
             put = self._put_message(_plain(get_args(hint)[0]), proto.message_type, "add()", "item")
             return [f"add = {at}.add", f"for item in {value}:", *_indented(put)]
         if proto.message_type is not None:
@@ -420,7 +458,7 @@ class Converter:
                     f"round({value} * NANOS) if {value} < {_EXACT_S} else nanos({value})"
                 )
             )
-            return [*_check(value, (f"{low}.0", f"{high}.0", kind)), put]
+            return [*_check(value, Bounds(f"{low}.0 <= {{}} <= {high}.0", kind)), put]
         if _bare(hint) is int and descriptor.full_name == "mezzo.v1.Value.Scalar":
             return [
                 f"if not 0 <= {value} <= MILLI_MAX: too_much({value})",
@@ -477,11 +515,17 @@ def _out_of_bounds(value: float, kind: Any) -> NoReturn:
     raise Misfit(f"is {shown(value)}: it {problem(kind, value)}")
 
 
+def _unfit_text(raw: str | bytes, kind: Any) -> NoReturn:
+    raise Misfit(str(problem(kind, text(raw))))  # it may be a secret: it is not shown
+
+
 def _out_of_bounds_ns(nanoseconds: int, kind: Any) -> NoReturn:
     raise Misfit(f"is {nanoseconds} ns: it {problem(kind, math.inf)} of seconds")
 
 
-def _unwritable(value: float, kind: Any) -> NoReturn:
+def _unwritable(value: float | str, kind: Any) -> NoReturn:
+    if isinstance(value, str):
+        raise Unencodable(str(problem(kind, value)))  # likewise
     raise Unencodable(f"is {shown(value)}: it {problem(kind, value)}")
 
 
@@ -528,11 +572,11 @@ def _milli(amount: float) -> int:
     return to_milli(amount)
 
 
-def _check(value: str, bounds: tuple[str, str, str] | None) -> list[str]:
+def _check(value: str, bounds: Bounds | None) -> list[str]:
     if bounds is None:
         return []
-    low, high, kind = bounds
-    return [f"if not {low} <= {value} <= {high}: unwritable({value}, {kind})"]
+    fits = bounds.fits.replace("{}", value)
+    return [f"if not ({fits}): unwritable({value}, {bounds.kind})"]
 
 
 def _nanos(seconds: float) -> int:

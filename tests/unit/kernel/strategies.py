@@ -195,7 +195,7 @@ def _single(hint: Any, name: str, depth: int) -> st.SearchStrategy[Any]:
     if hint == Thousandths:
         return milli
     if get_origin(hint) is Annotated:
-        return _numbers(hint)
+        return _host_names if hint == units.MaybeHostName else _numbers(hint)
     if hint is bool:
         return st.booleans()
     if hint is bytes:
@@ -205,6 +205,8 @@ def _single(hint: Any, name: str, depth: int) -> st.SearchStrategy[Any]:
     assert hint is str, hint
     return words
 
+
+_host_names = st.text("abcXYZ019.-_:", max_size=8)
 
 # Fields that are text in a record and an enum on the wire.
 _ENUM_NAMES = {

@@ -25,10 +25,12 @@ from mezzo.model import (
     EnvironmentVariable,
     ExecutorInfo,
     Filters,
+    FrameworkInfo,
     HealthCheck,
     HealthCheckType,
     KillPolicy,
     Label,
+    MachineId,
     Task,
     TaskInfo,
     TaskStatus,
@@ -39,7 +41,7 @@ from mezzo.resources import Kind, Resources
 from mezzo.states import TaskState
 from mezzo.wire import operator as operator_wire
 from mezzo.wire import scheduler as scheduler_wire
-from mezzo.wire.v1 import common_pb2, operator_pb2
+from mezzo.wire.v1 import common_pb2, operator_pb2, scheduler_pb2
 from mezzo.wire.values import CONVERTER, get_resources
 
 from .strategies import records
@@ -88,6 +90,7 @@ def call(type_: str, **body: Any) -> operator_pb2.Call:
 AGENT_ID = {"value": "a"}
 DISK = {"name": "disk", "type": "SCALAR", "scalar": {"value": 1.0}}
 MACHINES = [{"hostname": "h"}]
+LONG = "h" * 300
 
 
 def window(**unavailability: Any) -> dict[str, Any]:
@@ -113,6 +116,10 @@ def window(**unavailability: Any) -> dict[str, Any]:
         (
             call("UPDATE_MAINTENANCE_SCHEDULE", **window(start={"nanoseconds": 2**63 - 1})),
             r"unavailability\.start is 9223372036854775807 ns: it must",
+        ),
+        (
+            call("START_MAINTENANCE", machines=[{"hostname": LONG}]),
+            r"StartMaintenance\.machines\.hostname must have at most 253 characters, not 300",
         ),
         (
             call("UPDATE_WEIGHTS", weight_infos=[{"role": "r", "weight": math.nan}]),
@@ -295,6 +302,95 @@ def test_an_attribute_that_is_no_number_is_refused(scalar: float) -> None:
     info = AgentInfo("h", attributes=(Attribute("load", scalar=scalar),))
     with pytest.raises(Unencodable, match=r"AgentInfo\.attributes load must be a finite number"):
         CONVERTER.fill(info, common_pb2.AgentInfo())
+
+
+# ---- texts
+
+
+class Texts(Record):
+    """Wherever the wire has texts: plain, perhaps absent, in a list, in a wrapper, in lists of
+    these."""
+
+    name: units.Name
+    user: units.HostName
+    hostname: units.HostName | None = None
+    roles: tuple[units.HostName, ...] = ()
+    id: units.HostName | None = None
+
+
+class ListedIds(Record):
+    offer_ids: tuple[units.HostName, ...]
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"name": ""}, "name must not be empty"),
+        ({"name": "a\nb"}, "name must not hold control characters"),
+        ({"name": "n" * 1025}, "name must have at most 1024 characters, not 1025"),
+        ({"hostname": "a b"}, "hostname must consist of letters"),
+        ({"hostname": LONG}, "hostname must have at most 253 characters, not 300"),
+        ({"roles": ("fine", "a b")}, "roles must consist of letters"),
+        ({"id": "a b"}, "id must consist of letters"),
+    ],
+    ids=str,
+)
+def test_a_text_out_of_bounds_is_neither_read_nor_written_nor_shown(
+    changes: dict[str, Any], complaint: str
+) -> None:
+    free = FrameworkInfo("u", "n")
+    message = common_pb2.FrameworkInfo()
+    CONVERTER.fill(replace(free, **changes | {"hostname": None}), message)
+    if "hostname" in changes:
+        message.hostname = changes["hostname"]
+    with pytest.raises(BadRequest, match=rf"^Texts\.{complaint}") as unread:
+        CONVERTER.read(Texts, message)
+    with pytest.raises(Unencodable, match=rf"^Texts\.{complaint}") as unwritten:
+        CONVERTER.fill(replace(Texts("n", "u"), **changes), common_pb2.FrameworkInfo())
+    for error in (unread, unwritten):
+        assert "a b" not in str(error.value), "it may be a secret"
+
+
+def test_a_text_in_bounds_is_read_and_written() -> None:
+    texts = Texts("n" * 1024, "u", "h.example.org", ("r", "s" * 253), "0-1")
+    message = common_pb2.FrameworkInfo()
+    CONVERTER.fill(texts, message)
+    assert CONVERTER.read(Texts, message) == texts
+
+
+def test_a_text_with_bounds_that_is_no_text_is_told_as_such() -> None:
+    message = common_pb2.FrameworkInfo(name="n", user="MARK")
+    raw = message.SerializeToString().replace(b"MARK", b"hun\xff")
+    with pytest.raises(BadRequest, match=r"Texts\.user is not UTF-8"):
+        CONVERTER.read(Texts, common_pb2.FrameworkInfo.FromString(raw))
+    for wrong in (7, b"u", ("u",)):
+        texts = Texts("n", wrong)  # type: ignore[arg-type]
+        with pytest.raises(Unencodable, match=r"Texts\.user is of type .*: it must be str"):
+            CONVERTER.fill(texts, common_pb2.FrameworkInfo())
+
+
+def test_ids_in_a_list_have_their_bounds() -> None:
+    message = scheduler_pb2.Call.Decline(offer_ids=[{"value": "fine"}, {"value": "a b"}])
+    with pytest.raises(BadRequest, match=r"ListedIds\.offer_ids must consist of letters"):
+        CONVERTER.read(ListedIds, message)
+    with pytest.raises(Unencodable, match=r"ListedIds\.offer_ids must consist of letters"):
+        CONVERTER.fill(ListedIds(("fine", "a b")), scheduler_pb2.Call.Decline())
+
+
+@pytest.mark.parametrize("host", ["a b", "<i>", LONG, "a\n"])
+def test_a_host_name_that_is_none_is_refused_of_frameworks_and_of_machines(host: str) -> None:
+    with pytest.raises(BadRequest, match=r"FrameworkInfo\.hostname must"):
+        CONVERTER.read(FrameworkInfo, common_pb2.FrameworkInfo(user="u", name="n", hostname=host))
+    with pytest.raises(BadRequest, match=r"MachineId\.hostname must"):
+        CONVERTER.read(MachineId, common_pb2.MachineID(hostname=host))
+
+
+def test_a_host_name_that_is_left_empty_is_read() -> None:
+    """As clients do that have none to give."""
+    framework = common_pb2.FrameworkInfo(user="u", name="n", hostname="")
+    assert CONVERTER.read(FrameworkInfo, framework).hostname == ""
+    machine = common_pb2.MachineID(hostname="", ip="10.0.0.1")
+    assert CONVERTER.read(MachineId, machine) == MachineId("", "10.0.0.1")
 
 
 # ---- parts of what can't be written
