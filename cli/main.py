@@ -77,6 +77,19 @@ class LazyGroup(click.Group):
         command: click.Command = importlib.import_module(f"mezzo.cli.{lazy.module}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            # click looks for what may be meant among commands that are imported: there are none.
+            if args[0].startswith("-"):
+                raise
+            from mezzo.guess import near  # only who has mistyped waits for it
+
+            ctx.fail(f"No such command {args[0]!r}{near(args[0], _COMMANDS)}")
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, lazy.help) for name, lazy in _COMMANDS.items()])

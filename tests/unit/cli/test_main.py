@@ -46,6 +46,17 @@ def test_an_unknown_command_is_a_usage_error(mezzo: Mezzo) -> None:
     assert "No such command 'fly'" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("ofer", "offer"), ("agnt", "agent"), ("contxt", "context"), ("UP", "up")]
+)
+def test_an_unknown_command_is_told_with_what_may_be_meant(
+    mezzo: Mezzo, typed: str, meant: str
+) -> None:
+    result = mezzo(typed, "list")
+    assert result.exit_code == 2
+    assert f"No such command '{typed}': did you mean {meant}" in result.stderr
+
+
 def test_flags_may_be_written_as_mesos_has_them(mezzo: Mezzo) -> None:
     result = mezzo("gateway", "--zk_session_timeout", "never")
     assert "Invalid value for '--zk-session-timeout'" in result.stderr
