@@ -57,6 +57,7 @@ REFUSED: Final = 2  # exit code: the master wants no such agent; starting again 
 _HTTP_THREADS: Final = 8  # answers at the same time
 _LAST_WORDS_S: Final = 0.2
 _LOOP_ANSWERS_S: Final = 10
+_OWNER_MAX_BYTES: Final = 64
 
 
 async def run_agent(options: AgentOptions) -> int:
@@ -66,7 +67,7 @@ async def run_agent(options: AgentOptions) -> int:
     """
     options.check()
     await asyncio.to_thread(options.work_dir.mkdir, parents=True, exist_ok=True)
-    with _only_agent_in(options.work_dir):
+    with only_agent_in(options.work_dir):
         store = open_store(f"sqlite:{options.work_dir.resolve()}/meta/agent.db")
         try:
             _, stored = await opened(store, get_logger("agent"))
@@ -373,17 +374,15 @@ def check_comeback(known: AgentState, config: AgentConfig, options: AgentOptions
 
 
 @contextlib.contextmanager
-def _only_agent_in(work_dir: Path) -> Iterator[None]:
+def only_agent_in(work_dir: Path) -> Iterator[None]:
     """Hold the work directory for this process. Raises BadConfig if another agent has it."""
     path = work_dir / "agent.lock"
     try:
-        lock = path.open("w")
+        # For reading as well: so it never blocks, whatever has the name.
+        lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise BadConfig(
-            f"{path} can't be written ({error.strerror}): make room there or mend its rights, or "
-            "choose another --work-dir"
-        ) from None
-    with lock:
+        raise _unusable(path, error) from None
+    try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -391,6 +390,15 @@ def _only_agent_in(work_dir: Path) -> Iterator[None]:
                 f"--work-dir={work_dir} is used by another agent: give this one its own"
             ) from None
         yield
+    finally:
+        os.close(lock)
+
+
+def _unusable(path: Path, error: OSError) -> BadConfig:
+    return BadConfig(
+        f"{path} can't be written ({error.strerror}): make room there or mend its rights, or "
+        "choose another --work-dir"
+    )
 
 
 def cgroups_for(launcher: str | None, owner: str) -> Cgroups | None:
@@ -410,10 +418,17 @@ def owner_of(work_dir: Path) -> str:
     Beside the store and not in it: an agent that has lost its store still ends what it had.
     """
     path = work_dir / "owner"
-    with contextlib.suppress(FileNotFoundError):
-        known = path.read_text().strip()
-        if known.isalnum():
-            return known
-    fresh = secrets.token_hex(8)
-    write_whole(str(path), fresh + "\n")
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                known = os.read(opened, _OWNER_MAX_BYTES).strip()
+            finally:
+                os.close(opened)
+            if known.isalnum():
+                return known.decode("ascii")
+        fresh = secrets.token_hex(8)
+        write_whole(str(path), fresh + "\n")
+    except OSError as error:
+        raise _unusable(path, error) from None
     return fresh

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,9 +14,10 @@ from hypothesis import strategies as st
 from mezzo.agent import events as e
 from mezzo.agent.containerizer.base import ContainerAbsent, ContainerExited, ContainerStarted
 from mezzo.agent.core import AgentCore
-from mezzo.agent.shell import forget_set_aside
+from mezzo.agent.shell import forget_set_aside, only_agent_in, owner_of
 from mezzo.agent.views import shown_state
 from mezzo.core import Put
+from mezzo.errors import BadConfig
 from mezzo.ids import FrameworkId, IdSource
 from mezzo.messages import agent as am
 from mezzo.operations import Create, Reserve
@@ -160,3 +163,45 @@ def test_what_was_set_aside_can_be_deleted() -> None:
 def test_an_agent_that_does_not_know_who_it_is_says_what_to_do(key: str) -> None:
     with pytest.raises(Corrupt, match="remove the folder meta"):
         World(config=AGENT, disk=disk_of_all() | {key: b"garbage"})
+
+
+def leave(path: Path, kind: str) -> None:
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+        case "bytes":
+            path.write_bytes(b"\xff\xfe\x00" * 1_000_000)
+        case "loop":
+            path.symlink_to(path.name)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "bytes", "folder", "loop"])
+def test_junk_in_the_place_of_the_owners_name_neither_blocks_nor_breaks(
+    tmp_path: Path, kind: str
+) -> None:
+    leave(tmp_path / "owner", kind)
+    if kind in ("folder", "loop"):
+        with pytest.raises(BadConfig, match=r"/owner can't be written .*--work-dir"):
+            owner_of(tmp_path)
+    else:
+        assert owner_of(tmp_path) == owner_of(tmp_path) != ""
+
+
+@pytest.mark.parametrize("kind", ["pipe", "bytes", "folder", "loop"])
+def test_junk_in_the_place_of_the_lock_neither_blocks_nor_breaks(tmp_path: Path, kind: str) -> None:
+    leave(tmp_path / "agent.lock", kind)
+    if kind in ("folder", "loop"):
+        with (
+            pytest.raises(BadConfig, match=r"agent.lock can't be written .*--work-dir"),
+            only_agent_in(tmp_path),
+        ):
+            pass
+        return
+    with (
+        only_agent_in(tmp_path),
+        pytest.raises(BadConfig, match="is used by another agent"),
+        only_agent_in(tmp_path),
+    ):
+        pass
