@@ -62,4 +62,4 @@ if __name__ == "__main__":
         SchedulerDriver(scheduler, framework_info("run-commands"), sys.argv[1]).run()
     except MezzoError as error:
         sys.exit(f"run_commands.py: {error}")
-    sys.exit(1 if scheduler.failed else 0)
+    sys.exit(1 if scheduler.failed or scheduler.running else 0)

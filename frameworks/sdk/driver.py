@@ -8,17 +8,20 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from mezzo.ids import AgentId, ConnId, FrameworkId, OfferId, TaskId
 from mezzo.log import get_logger
 from mezzo.messages import scheduler as m
 from mezzo.model import Filters, FrameworkInfo, KillPolicy, TaskInfo, TaskStatus
 from mezzo.operations import Launch, Operation, OperationStatus
-from mezzo.record import replace
+from mezzo.record import Record, replace
+from mezzo.units import shown
 
 from .link import SchedulerLink
 from .scheduler import Scheduler
+
+T = TypeVar("T")
 
 _TEARDOWN_S: Final = 5.0
 _UPDATE: Final = "UPDATE_FRAMEWORK"
@@ -30,7 +33,9 @@ class SchedulerDriver:
     `master` is `zk://...` or `host:port` of a master's gRPC server. With
     `implicit_acknowledgements` an update is acknowledged once `status_update` has returned without
     an exception; otherwise call `acknowledge_status_update`. A callback that raises stops the
-    driver; `join` raises it again. So does what keeps the driver from running at all.
+    driver; `join` raises it again. So does what keeps the driver from running at all. One thing
+    where a call wants a list is a TypeError; what else can't be sent is told by `call_refused`, or
+    by an update of the task.
     """
 
     def __init__(
@@ -105,7 +110,9 @@ class SchedulerDriver:
         filters: Filters | None = None,
     ) -> None:
         """Launch on offers of one agent; what is left goes back, hidden for `refuse_seconds`."""
-        self.accept_offers(offer_ids, (Launch(tuple(tasks)),), filters)
+        call = "launch_tasks"
+        launch = Launch(_many(call, "tasks", tasks))
+        self._accept(_many(call, "offer_ids", offer_ids), (launch,), filters)
 
     def accept_offers(
         self,
@@ -115,12 +122,22 @@ class SchedulerDriver:
     ) -> None:
         """Reserve, create volumes, launch, ... in this order. Of one with an id `operation_update`
         tells how it went."""
-        self._call(m.Accept(tuple(offer_ids), tuple(operations), filters or Filters()))
+        call = "accept_offers"
+        operations = _many(call, "operations", operations)
+        self._accept(_many(call, "offer_ids", offer_ids), operations, filters)
+
+    def _accept(
+        self,
+        offer_ids: tuple[OfferId, ...],
+        operations: tuple[Operation, ...],
+        filters: Filters | None,
+    ) -> None:
+        self._call(m.Accept(offer_ids, operations, filters or Filters()))
 
     def request_resources(self, requests: Iterable[m.DemandRequest]) -> None:
         """Declare the whole demand, each with a `count`: offers are made where it fits, and no
         larger than it. Declare it again when it changes, and after each (re)registration."""
-        self._call(m.Request(tuple(requests)))
+        self._call(m.Request(_many("request_resources", "requests", requests)))
 
     def update_framework(self, framework: FrameworkInfo) -> None:
         """Change it in place: roles, capabilities, name. `call_refused` tells if it can't be."""
@@ -141,29 +158,32 @@ class SchedulerDriver:
         self._call(m.Kill(task_id, agent_id, policy))
 
     def revive_offers(self, *roles: str) -> None:
-        self._call(m.Revive(roles))
+        self._call(m.Revive(_texts("revive_offers", roles)))
 
     def suppress_offers(self, *roles: str) -> None:
-        self._call(m.Suppress(roles))
+        self._call(m.Suppress(_texts("suppress_offers", roles)))
 
     def reconcile_tasks(self, tasks: Iterable[m.ReconcileTask] = ()) -> None:
         """Ask for the states of these tasks; of all that are known when none is named."""
-        self._call(m.Reconcile(tuple(tasks)))
+        self._call(m.Reconcile(_many("reconcile_tasks", "tasks", tasks)))
 
     def reconcile_operations(self, operations: Iterable[m.ReconcileOperation] = ()) -> None:
         """As `reconcile_tasks`, of operations with an id."""
-        self._call(m.ReconcileOperations(tuple(operations)))
+        operations = _many("reconcile_operations", "operations", operations)
+        self._call(m.ReconcileOperations(operations))
 
     def accept_inverse_offers(
         self, offer_ids: Sequence[OfferId], filters: Filters | None = None
     ) -> None:
         """What the machine's maintenance asks back will have gone by then."""
-        self._call(m.AcceptInverseOffers(tuple(offer_ids), filters or Filters()))
+        ids = _many("accept_inverse_offers", "offer_ids", offer_ids)
+        self._call(m.AcceptInverseOffers(ids, filters or Filters()))
 
     def decline_inverse_offers(
         self, offer_ids: Sequence[OfferId], filters: Filters | None = None
     ) -> None:
-        self._call(m.DeclineInverseOffers(tuple(offer_ids), filters or Filters()))
+        ids = _many("decline_inverse_offers", "offer_ids", offer_ids)
+        self._call(m.DeclineInverseOffers(ids, filters or Filters()))
 
     def acknowledge_operation_update(self, status: OperationStatus) -> None:
         """For drivers without implicit acknowledgements. Those without uuid need none."""
@@ -328,3 +348,20 @@ class SchedulerDriver:
                     scheduler.executor_lost(self, agent_id, executor_id, code)
             case _:
                 pass  # a later version's event
+
+
+def _many(call: str, name: str, given: Iterable[T]) -> tuple[T, ...]:
+    """Raises TypeError for one alone; a text would count as a list of its letters."""
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        what = f"a {type(given).__name__}" if isinstance(given, Record) else shown(given)
+        raise TypeError(f"{call}: {name} is {what}, which is no list: give one, if only of one")
+    return tuple(given)
+
+
+def _texts(call: str, roles: tuple[str, ...]) -> tuple[str, ...]:
+    for role in roles:
+        if not isinstance(role, str):
+            raise TypeError(
+                f"{call}: a role is {shown(role)}, which is no text: give each as an argument"
+            )
+    return roles

@@ -107,6 +107,7 @@ class Converter:
             "milli": _milli,
             "missing": _missing,
             "nanos": _nanos,
+            "one_alone": _one_alone,
             "out_of_bounds": _out_of_bounds,
             "out_of_bounds_ns": _out_of_bounds_ns,
             "put_duration": _put_duration,
@@ -127,6 +128,8 @@ class Converter:
         key = type(record), type(message)
         fill = self._fill.get(key)
         if fill is None:
+            if not isinstance(record, Record):
+                raise no_record(record, message)
             name = self._compile(type(record), cast("Descriptor", message.DESCRIPTOR))
             fill = self._fill[key] = self._scope[f"fill_{name}"]
         try:
@@ -432,12 +435,15 @@ class Converter:
             put = self._put_message(get_args(hint)[1], inner, "entries[key]", "item")
             return [f"entries = {at}", f"for key, item in {value}.items():", *_indented(put)]
         if proto.is_repeated:
+            item = _plain(get_args(hint)[0])
+            # A text would be written letter by letter.
+            alone = [f"if type({value}) is str: one_alone()"] if _bare(item) is str else []
             if proto.message_type is None:
-                check = _check("item", self._bounds(_plain(get_args(hint)[0]), proto))
+                check = _check("item", self._bounds(item, proto))
                 each = [f"for item in {value}:", *_indented(check)] if check else []
-                return [*each, f"{at}.extend({value})"]
-            put = self._put_message(_plain(get_args(hint)[0]), proto.message_type, "add()", "item")
-            return [f"add = {at}.add", f"for item in {value}:", *_indented(put)]
+                return [*alone, *each, f"{at}.extend({value})"]
+            put = self._put_message(item, proto.message_type, "add()", "item")
+            return [*alone, f"add = {at}.add", f"for item in {value}:", *_indented(put)]
         if proto.message_type is not None:
             return self._put_message(hint, proto.message_type, at, value)
         return [*_check(value, self._bounds(hint, proto)), f"{at} = {value}"]
@@ -474,6 +480,11 @@ class Misfit(BadRequest):
         super().__init__(f"{'.'.join(path) or 'a text'} {why}")
         self.why = why
         self.path = path
+
+
+def no_record(value: object, message: Message) -> Unencodable:
+    """Of what somebody gave instead of the record that the message holds."""
+    return Unencodable(f"is of type {type(value).__name__}: make one", (message.DESCRIPTOR.name,))
 
 
 def text(raw: str | bytes) -> str:
@@ -527,6 +538,10 @@ def _unwritable(value: float | str, kind: Any) -> NoReturn:
     if isinstance(value, str):
         raise Unencodable(str(problem(kind, value)))  # likewise
     raise Unencodable(f"is {shown(value)}: it {problem(kind, value)}")
+
+
+def _one_alone() -> NoReturn:
+    raise TypeError  # `mistyped` says which, as of all that is of a wrong type
 
 
 def _too_much(milli: int) -> NoReturn:

@@ -54,7 +54,7 @@ from mezzo.resources import Disk, DiskSource, Kind, Reservation, Resources
 from mezzo.units import INT64_MAX, Finite, check, problem
 from mezzo.wire.v1 import common_pb2 as pb
 
-from .convert import Converter, Special, entries, text
+from .convert import Converter, Special, entries, no_record, text
 
 _MILLI_MAX: Final = SUM_MAX * MILLI
 # Looked up once: attributes of generated classes are slow.
@@ -400,13 +400,17 @@ _FRAMEWORK: Final = _remembered(_fill_framework, _read_framework, up_to=1024)
 
 
 def put_operation(operation: Operation, out: Any) -> None:
-    """Each type has a body with the type's name in lower case."""
+    """Each type has a body with the type's name in lower case. Raises Unencodable."""
+    names = _OPERATION_NAMES.get(type(operation))
+    if names is None and not isinstance(operation, OtherOperation):
+        raise no_record(operation, out)
     if operation.id is not None:
         out.id.value = operation.id
     if isinstance(operation, OtherOperation):
         out.type = operation.type
         return
-    out.type, field = _OPERATION_NAMES[type(operation)]
+    assert names is not None
+    out.type, field = names
     body = getattr(out, field)
     body.SetInParent()
     if isinstance(operation, LaunchGroup):

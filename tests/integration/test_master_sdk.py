@@ -208,6 +208,42 @@ def test_an_address_that_is_none_is_told_by_join(address: str) -> None:
         driver.run()
 
 
+_TASK = task_info("t")
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda d: d.accept_offers("o1", ()), "accept_offers: offer_ids is 'o1', which is"),
+        (lambda d: d.accept_offers(["o1"], Launch((_TASK,))), "accept_offers: operations is"),
+        (lambda d: d.launch_tasks("o1", [_TASK]), "launch_tasks: offer_ids is 'o1', which is"),
+        (lambda d: d.launch_tasks(["o1"], _TASK), "launch_tasks: tasks is a TaskInfo, which is"),
+        (lambda d: d.launch_tasks(None, [_TASK]), "launch_tasks: offer_ids is None, which is"),
+        (lambda d: d.request_resources(m.DemandRequest(Resources())), "requests is a Demand"),
+        (lambda d: d.reconcile_tasks("t"), "reconcile_tasks: tasks is 't', which is no list"),
+        (lambda d: d.reconcile_operations("o"), "reconcile_operations: operations is 'o', which"),
+        (lambda d: d.accept_inverse_offers("o1"), "accept_inverse_offers: offer_ids is 'o1'"),
+        (lambda d: d.decline_inverse_offers("o1"), "decline_inverse_offers: offer_ids is 'o1'"),
+        (lambda d: d.revive_offers(["ads"]), r"revive_offers: a role is \['ads'\], which is no t"),
+        (lambda d: d.suppress_offers(("a",)), r"suppress_offers: a role is \('a',\), which is no"),
+    ],
+)
+def test_one_thing_where_a_list_belongs_is_told_where_it_is_given(
+    call: Callable[[Any], None], said: str
+) -> None:
+    """A text would count as a list of its letters."""
+    driver = SchedulerDriver(Scheduler(), framework_info("x", user="nobody"), "127.0.0.1:1")
+    with pytest.raises(TypeError, match=said):
+        call(driver)
+
+
+def test_roles_that_are_one_text_are_refused(cluster: Cluster, master: MasterProcess) -> None:
+    scheduler = Recorder()
+    info = framework_info("x", user="nobody", roles="ads")  # type: ignore[arg-type]
+    cluster.driver(scheduler, master.target, info)
+    assert "framework_info.roles is of type str: it must be" in scheduler.until("error")
+
+
 def test_a_driver_may_be_stopped_before_it_found_a_master(cluster: Cluster) -> None:
     scheduler = Recorder()
     driver = cluster.driver(scheduler, "127.0.0.1:1")
@@ -237,6 +273,18 @@ def test_the_example_says_what_it_is_called_with(args: tuple[str, ...], said: st
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_example_fails_if_the_master_refuses_it() -> None:
+    class Refusing(scheduler_pb2_grpc.SchedulerServicer):
+        def Subscribe(self, requests: Any, context: Any) -> Iterator[Any]:
+            yield from scheduler_wire.events_to_wire([m.Error("not you")], 1)
+
+    with serving(Refusing()) as target:
+        command = [sys.executable, str(EXAMPLE), target, "true"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "not you" in done.stderr
 
 
 def test_events_of_a_deposed_master_are_not_heard() -> None:

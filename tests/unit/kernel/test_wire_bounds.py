@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mezzo import units
 from mezzo.amounts import Ranges
 from mezzo.errors import BadRequest, Unencodable
-from mezzo.ids import AgentId, ExecutorId, FrameworkId, TaskId
+from mezzo.ids import AgentId, ExecutorId, FrameworkId, OfferId, TaskId
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
 from mezzo.model import (
@@ -36,6 +36,7 @@ from mezzo.model import (
     TaskStatus,
     Unavailability,
 )
+from mezzo.operations import Launch
 from mezzo.record import Record, replace
 from mezzo.resources import Kind, Resources
 from mezzo.states import TaskState
@@ -375,6 +376,37 @@ def test_ids_in_a_list_have_their_bounds() -> None:
         CONVERTER.read(ListedIds, message)
     with pytest.raises(Unencodable, match=r"ListedIds\.offer_ids must consist of letters"):
         CONVERTER.fill(ListedIds(("fine", "a b")), scheduler_pb2.Call.Decline())
+
+
+@pytest.mark.parametrize("one", ["o1", b"o1"])
+def test_a_text_where_a_list_of_texts_belongs_is_not_written(one: Any) -> None:
+    """Its letters would be."""
+    told: list[str] = []
+    for call in (sm.Decline(one), sm.Revive(one), sm.Subscribe(FrameworkInfo("u", "n", roles=one))):
+        sent = scheduler_wire.calls_to_wire([call], None, lambda _, error: told.append(str(error)))
+        assert list(sent) == []
+    for said, place in zip(
+        told, ["Decline.offer_ids", "Revive.roles", "framework_info.roles"], strict=True
+    ):
+        assert f"{place} is of type {type(one).__name__}: it must be a tuple of str" in said
+
+
+@pytest.mark.parametrize("wrong", ["t", 7, None, {"task_id": "t"}])
+def test_what_is_no_task_or_operation_at_all_is_told_by_its_type(wrong: Any) -> None:
+    task = TaskInfo("t", TaskId("t"), AgentId("a"), command=CommandInfo("x"))
+    told: list[tuple[object, str]] = []
+    for operations in ((Launch((task, wrong)),), (Launch((task,)), wrong)):
+        (batch,) = scheduler_wire.calls_to_wire(
+            [sm.Accept((OfferId("o"),), operations)],
+            None,
+            lambda what, error: told.append((what, str(error))),
+        )
+        assert [t.name for t in batch.calls[0].accept.operations[0].launch.task_infos] == ["t"]
+    kind = type(wrong).__name__
+    assert told == [
+        (wrong, f"TaskInfo is of type {kind}: make one"),
+        (wrong, f"Operation is of type {kind}: make one"),
+    ]
 
 
 @pytest.mark.parametrize("host", ["a b", "<i>", LONG, "a\n"])
