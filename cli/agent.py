@@ -13,6 +13,8 @@ from .daemons import DIRECTORY, STATE_ROOT, made, reachable_name, serve
 from .errors import Wrong
 from .settings import (
     PORT,
+    Number,
+    Whole,
     daemon_options,
     duration,
     fault_domain,
@@ -21,6 +23,9 @@ from .settings import (
     ip_option,
     master_option,
     setting,
+)
+from .settings import (
+    ip as ip_type,
 )
 
 if TYPE_CHECKING:
@@ -61,6 +66,7 @@ if TYPE_CHECKING:
 @setting("--docker-host", help="Docker engine.  [default: DOCKER_HOST, else its own socket]")
 @setting(
     "--docker-publish-ip",
+    type=ip_type,
     help="Where published ports listen.  [default: everywhere, but 127.0.0.1 if that is --ip]",
 )
 @setting(
@@ -77,7 +83,7 @@ if TYPE_CHECKING:
 @setting("--gc-delay", type=duration, default="1weeks", help="How long sandboxes are kept.")
 @setting(
     "--gc-disk-headroom",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=0.1,
     help="Part of the disk to be kept free: the less there is, the sooner sandboxes go.",
 )
@@ -89,7 +95,7 @@ if TYPE_CHECKING:
 )
 @setting(
     "--output-max-mib",
-    type=click.IntRange(0, 1 << 30),
+    type=Whole(0, 1 << 30),
     default=100,
     help="How much of each output of a process task is kept, the newest; 0: all.",
 )

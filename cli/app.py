@@ -191,7 +191,9 @@ def update(
         check_keys("the change", given)
     wanted |= given
     server, which = Marathon(marathon), app_id(app)
-    wanted.pop("id", None)  # the path names it
+    named = wanted.pop("id", which)  # the path names it
+    if isinstance(named, str) and app_id(named) != which:
+        raise Wrong(f"the change is of {named} and not of {which}: an app keeps its id")
     _change(server, which, wanted, force, timeout, detach, done="is updated")
 
 

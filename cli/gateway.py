@@ -7,6 +7,7 @@ import click
 from .daemons import serve
 from .settings import (
     PORT,
+    Whole,
     daemon_options,
     http_allowed_hosts_option,
     ip_option,
@@ -22,7 +23,7 @@ from .settings import (
 @setting("--port", type=PORT, default=5050, help="HTTP port.")
 @setting(
     "--threads",
-    type=click.IntRange(4, 4096),
+    type=Whole(4, 4096),
     default=16,
     help="Answers at the same time. An open page takes none.",
 )

@@ -9,6 +9,7 @@ import click
 from mezzo.users import current_user
 
 from .daemons import DIRECTORY, STATE_ROOT, made, reachable_name, serve
+from .errors import Wrong
 from .settings import (
     PORT,
     count,
@@ -105,6 +106,11 @@ def command(
     """Run Marathon, the framework for long-running services: its HTTP API is Marathon's v2."""
     from mezzo.marathon.shell import MarathonOptions, run_marathon
 
+    if local_port_min > local_port_max:
+        raise Wrong(
+            f"--local-port-min {local_port_min} is more than --local-port-max {local_port_max}: "
+            "no port is between them"
+        )
     options = MarathonOptions(
         master=master,
         zk=zk,

@@ -12,6 +12,7 @@ from mezzo.units import PORT_MAX
 from .daemons import DIRECTORY, FILE, STATE_ROOT, made, reachable_name, serve
 from .settings import (
     PORT,
+    Whole,
     count,
     daemon_options,
     duration,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 @setting("--hostname", type=host_name, help="Name that others reach it by.  [default: --ip]")
 @setting(
     "--gateway-port",
-    type=click.IntRange(0, PORT_MAX),
+    type=Whole(0, PORT_MAX),
     default=5050,
     help="HTTP port of its gateway; 0 runs none.",
 )

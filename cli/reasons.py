@@ -40,6 +40,6 @@ def why_waiting(item: QueueItem | None) -> list[str]:
         reasons.append(
             "waiting for the next offer"
             if summary.get("processedOffersCount")
-            else "no offer has come yet: is an agent connected?"
+            else "no offer has come yet: `mezzo explain` says why"
         )
     return reasons

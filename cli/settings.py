@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -115,6 +116,27 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(filter(None, (part.strip() for part in str(text).split(","))))
 
 
+def ip(text: str) -> str:
+    """Option type: an address of this machine, and no name."""
+    try:
+        ip_address(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{shown(text)} is no IP address: give one of this machine, or 0.0.0.0 for all"
+        ) from None
+    return text
+
+
+def allowed_hosts(text: str) -> tuple[str, ...]:
+    """Option type: hosts between commas, IPv6 with brackets or without; or *."""
+    found = names(text)
+    for name in found:
+        why = problem(HostName, name.removeprefix("[").removesuffix("]"))
+        if why is not None and name != "*":
+            raise click.BadParameter(f"{shown(name)} {why}, or be * for any")
+    return found
+
+
 def quantity_sets(text: str) -> tuple[dict[str, int], ...]:
     """Option type, as Mesos' `--min_allocatable_resources`: sets of amounts between bars, in
     thousandths by name. Empty: none."""
@@ -198,13 +220,21 @@ def zookeeper(text: str) -> str:
     return text
 
 
-def count(least: int = 0, most: int = INT32_MAX) -> click.IntRange:
+class Whole(click.IntRange):
+    """Option type: a whole number."""
+
+    name = "integer"  # click's, "integer range", is what no text "is not a valid" one of
+
+
+def count(least: int = 0, most: int = INT32_MAX) -> Whole:
     """Option type: a whole number that every hop can carry."""
-    return click.IntRange(least, most)
+    return Whole(least, most)
 
 
 class Number(click.FloatRange):
     """Option type: a finite number, which nan and infinity are not."""
+
+    name = "number"
 
     def convert(
         self,
@@ -230,7 +260,7 @@ class Command(click.Command):
 
 _NEGATIVE: Final = re.compile(r"-[0-9.].*|-inf.*", re.IGNORECASE)
 _RATE: Final = re.compile(r"\s*([0-9]{1,9})\s*/(.*)")
-PORT: Final = click.IntRange(1, PORT_MAX)
+PORT: Final = Whole(1, PORT_MAX)
 LOG_LEVEL: Final = click.Choice(["debug", "info", "warning", "error"])  # as mezzo.log has them
 
 master_option = setting(
@@ -242,13 +272,13 @@ master_option = setting(
 )
 http_allowed_hosts_option = setting(
     "--http-allowed-hosts",
-    type=names,
+    type=allowed_hosts,
     default="",
     show_default=False,
     help="More names that its HTTP is asked by, between commas, e.g. of a balancer in front; * is "
     "any. This machine's own names and addresses are known.",
 )
-ip_option = setting("--ip", default="127.0.0.1", help="Address to listen on.")
+ip_option = setting("--ip", type=ip, default="127.0.0.1", help="Address to listen on.")
 zk_session_timeout_option = setting(
     "--zk-session-timeout", type=duration, default="10secs", help="ZooKeeper session."
 )

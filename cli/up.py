@@ -30,7 +30,7 @@ from .http import Json
 from .local_cluster import TASK_PORTS, LocalCluster, Plan
 from .output import echo, print_table, warn
 from .progress import live_line
-from .settings import LOG_LEVEL, PORT, duration, port_range, setting
+from .settings import LOG_LEVEL, PORT, Whole, duration, port_range, setting
 
 _WAKE_S: Final = 3600.0
 _LOCK_TRIES: Final = 5
@@ -38,7 +38,7 @@ _LOCK_EVERY_S: Final = 0.1
 
 
 @click.command("up")
-@setting("--agents", type=click.IntRange(1, 100), default=3, help="How many agents.")
+@setting("--agents", type=Whole(1, 100), default=3, help="How many agents.")
 @setting(
     "--containerizer",
     type=click.Choice(["auto", "docker", "process"]),
@@ -223,12 +223,12 @@ def _check_ports(plan: Plan) -> None:
 
 @contextlib.contextmanager
 def _alone_in(directory: Path) -> Iterator[None]:
-    """Two clusters in one directory would be one broken cluster. Raises Failed."""
+    """Two clusters in one directory would be one broken cluster. Raises Failed, Wrong."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = os.open(directory / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise Failed(f"cannot write to {directory} ({error.strerror}): choose --dir") from error
+        raise Wrong(f"cannot write to {directory} ({error.strerror}): choose --dir") from error
     try:
         for tries_left in reversed(range(_LOCK_TRIES)):
             try:

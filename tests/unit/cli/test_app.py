@@ -21,6 +21,19 @@ COMMANDS = (
 )
 
 
+def test_an_app_is_not_renamed(mezzo: Mezzo, marathon: FakeMarathon, tmp_path: Path) -> None:
+    """The id was left out without a word."""
+    marathon.apps["/web"] = app()
+    (tmp_path / "other.json").write_text('{"id": "/other", "cpus": 1}')
+    for change in (("id=/other",), ("--file", "other.json")):
+        result = mezzo("app", "update", "/web", *change, "--marathon", marathon.url)
+        assert result.exit_code == 2
+        assert result.stderr == (
+            "mezzo: the change is of /other and not of /web: an app keeps its id\n"
+        )
+    assert not any(what.startswith("PUT") for what, _ in marathon.asked)
+
+
 @pytest.mark.parametrize("args", COMMANDS)
 def test_nobody_listening_is_exit_code_3_with_what_to_do(
     mezzo: Mezzo, args: tuple[str, ...]

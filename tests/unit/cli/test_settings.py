@@ -17,6 +17,7 @@ from mezzo.cli.main import cli
 from mezzo.cli.settings import (
     PORT,
     Number,
+    allowed_hosts,
     daemon_options,
     duration,
     fault_domain,
@@ -274,6 +275,65 @@ def test_what_can_be_no_hostname_is_a_usage_error(
     result = mezzo(command, "--hostname", wrong, "--work-dir", str(tmp_path / "file/w"))
     assert result.exit_code == 2
     assert "Invalid value for '--hostname'" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["agent", "master", "marathon", "gateway"])
+@pytest.mark.parametrize(
+    "wrong", ["", "nonsense", "localhost", "10.0.0", "1.2.3.4:80", "0.0.0.0/0"]
+)
+def test_what_is_no_address_to_listen_on_is_a_usage_error(
+    mezzo: Mezzo, tmp_path: Path, command: str, wrong: str
+) -> None:
+    (tmp_path / "file").touch()  # a daemon that got further would fail there
+    rest = () if command == "gateway" else ("--work-dir", str(tmp_path / "file/w"))
+    result = mezzo(command, "--ip", wrong, *rest)
+    assert result.exit_code == 2
+    assert "Invalid value for '--ip'" in result.stderr
+    assert "is no IP address: give one of this machine" in result.stderr
+
+
+def test_a_wrong_address_in_the_environment_is_told_where(mezzo: Mezzo) -> None:
+    result = mezzo("gateway", env={"MEZZO_IP": "nonsense"})
+    assert result.exit_code == 2
+    assert "MEZZO_IP (environment): 'nonsense' is no IP address" in result.stderr
+    result = mezzo("agent", "--docker-publish-ip", "nonsense")
+    assert result.exit_code == 2
+    assert "Invalid value for '--docker-publish-ip': 'nonsense' is no IP address" in result.stderr
+
+
+@pytest.mark.parametrize("wrong", ["a b", "http://h", "h,*.h", "h/", "<i>"])
+def test_a_host_that_no_request_can_name_is_a_usage_error(mezzo: Mezzo, wrong: str) -> None:
+    for command in ("agent", "master", "marathon", "gateway"):
+        result = mezzo(command, "--http-allowed-hosts", wrong)
+        assert result.exit_code == 2
+        assert "Invalid value for '--http-allowed-hosts'" in result.stderr
+
+
+def test_hosts_are_allowed_by_name_address_or_all() -> None:
+    assert allowed_hosts("h.example,10.0.0.1, [::1],::1,*") == (
+        *("h.example", "10.0.0.1", "[::1]", "::1", "*"),
+    )
+
+
+def test_service_ports_are_a_range(mezzo: Mezzo, tmp_path: Path) -> None:
+    args = ("--work-dir", str(tmp_path), "--local-port-min", "20001")
+    result = mezzo("marathon", *args)
+    assert result.exit_code == 2
+    assert "--local-port-min 20001 is more than --local-port-max 20000" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("app", "scale", "/x", "four"),
+        ("up", "--agents", "four"),
+        ("agent", "--output-max-mib", "four"),
+    ],
+)
+def test_what_is_no_number_is_told_as_such(mezzo: Mezzo, args: tuple[str, ...]) -> None:
+    result = mezzo(*args)
+    assert result.exit_code == 2
+    assert "'four' is not a valid integer." in result.stderr
 
 
 @pytest.mark.parametrize("good", ["h", "node-1.rack_2.example", "10.0.0.1", "::1", "h" * 253])
