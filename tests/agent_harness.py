@@ -25,7 +25,15 @@ from typing import Any
 from mezzo.agent.containerizer.cgroups import usable_cgroups
 from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
 from mezzo.messages import agent as am
-from mezzo.model import Capability, FrameworkInfo, TaskInfo, TaskStatus
+from mezzo.model import (
+    Capability,
+    CommandInfo,
+    EnvironmentVariable,
+    FrameworkInfo,
+    TaskInfo,
+    TaskStatus,
+)
+from mezzo.resources import Resources
 from mezzo.states import TaskState
 from mezzo.users import current_user
 from mezzo.wire.server import MasterServer
@@ -258,6 +266,26 @@ def agent_world(work_dir: Path, **options: object) -> Iterator[tuple[Master, Age
             agent.stop()
         agent.end_tasks()
         master.stop()
+
+
+def task(task_id: str, line: str, **fields: object) -> TaskInfo:
+    """A shell line as a process, with a secret in its environment."""
+    command = CommandInfo(
+        line, environment=(EnvironmentVariable("PASSWORD", "hunter2"),), user=current_user()
+    )
+    return TaskInfo(
+        name=task_id,
+        task_id=TaskId(task_id),
+        agent_id=AGENT_ID,
+        resources=Resources.of(cpus=0.1, mem=32),
+        command=command,
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def sandbox(agent: Agent, task_id: str) -> Path:
+    work_dir = agent.work_dir
+    return work_dir / f"slaves/S1/frameworks/F1/executors/{task_id}/runs/latest"
 
 
 def pids() -> list[int]:

@@ -48,13 +48,22 @@ ENDING_SIGNALS: "tuple[signal.Signals, ...]" = (signal.SIGTERM, signal.SIGINT, s
 # would inherit that: `yes | head` would complain instead of ending.
 _IGNORED_SIGNALS = (*ENDING_SIGNALS, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)
 _GO = b"go"
+_RESERVED_BYTES = 4096  # for a status or the text of an error
 
 
 def write_whole(path: str, text: str) -> None:
     """All or nothing. Not synced: after a power failure the agent asks no shim any more."""
-    with open(path + ".new", "w") as file:
+    # Into the place that `reserve` may have taken, which is not given back before.
+    with open(os.open(path + ".new", os.O_WRONLY | os.O_CREAT, 0o644), "w") as file:
         file.write(text)
+        file.truncate()
     os.rename(path + ".new", path)
+
+
+def reserve(path: str) -> None:
+    """Take what `write_whole` needs of the disk: by then its program may have filled it."""
+    with open(path + ".new", "w") as file:
+        file.write(" " * _RESERVED_BYTES)
 
 
 def lock_held(lock: int) -> bool:
@@ -366,12 +375,13 @@ def main(run_dir: str, ready: int) -> int:
         write_whole(pid_file, json.dumps(process))
 
     try:
+        reserve(exit_file)
         pid = spawn(task, note)
     except OSError as error:
         if task["cgroup"]:
             end_cgroup(task["cgroup"])
+        os.write(ready, str(error).encode())  # first: for the file there may be no space
         write_whole(exit_file, json.dumps({"error": str(error)}))
-        os.write(ready, str(error).encode())
         return NOT_STARTED
     try:  # noqa: SIM105 - contextlib takes too long to import
         os.write(ready, STARTED)

@@ -37,7 +37,6 @@ from mezzo.model import (
     TcpCheck,
 )
 from mezzo.record import replace
-from mezzo.resources import Resources
 from mezzo.states import Reason, TaskState
 from mezzo.users import current_user
 from tests.agent_harness import (
@@ -49,6 +48,8 @@ from tests.agent_harness import (
     alive,
     pids,
     proc_file,
+    sandbox,
+    task,
     unique,
     wait_until,
 )
@@ -73,25 +74,6 @@ def test_an_agent_with_the_address_of_no_master_ends_at_once(tmp_path: Path) -> 
         assert "write host:port" in agent.log_text()
     finally:
         master.stop()
-
-
-def task(task_id: str, line: str, **fields: object) -> TaskInfo:
-    command = CommandInfo(
-        line, environment=(EnvironmentVariable("PASSWORD", "hunter2"),), user=current_user()
-    )
-    return TaskInfo(
-        name=task_id,
-        task_id=TaskId(task_id),
-        agent_id=AGENT_ID,
-        resources=Resources.of(cpus=0.1, mem=32),
-        command=command,
-        **fields,  # type: ignore[arg-type]
-    )
-
-
-def sandbox(agent: Agent, task_id: str) -> Path:
-    work_dir = agent.work_dir
-    return work_dir / f"slaves/S1/frameworks/F1/executors/{task_id}/runs/latest"
 
 
 def test_a_task_runs_in_its_sandbox_with_its_environment_and_finishes(world: World) -> None:

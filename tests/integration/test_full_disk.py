@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -13,22 +14,27 @@ from pathlib import Path
 
 import pytest
 
+from mezzo.states import TaskState
+from tests.agent_harness import Agent, Master, agent_world, sandbox, task, wait_until
 from tests.marathon_cluster import Cluster, run_cluster, small, wait_for
 
 FULL_FOR_S = 4.0
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
+def disk(tmp_path: Path) -> Iterator[Path]:
     if os.geteuid() != 0:
         pytest.skip("ONLY ROOT may mount the small file system that this needs")
     disk = tmp_path / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", disk], check=True)
-    try:
-        yield from run_cluster(disk)
-    finally:
-        subprocess.run(["umount", "--lazy", disk], check=True)
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+@pytest.fixture
+def cluster(disk: Path) -> Iterator[Cluster]:
+    yield from run_cluster(disk)
 
 
 def fill(disk: Path) -> Path:
@@ -72,3 +78,27 @@ def test_daemons_survive_a_full_disk_and_write_again(cluster: Cluster) -> None:
     assert [daemon.poll() for daemon in daemons] == [None] * len(daemons)
     for number, answer in enumerate(answers):
         assert answer == 201 or answer >= 500, (number, answer)
+
+
+@pytest.fixture
+def world(disk: Path) -> Iterator[tuple[Master, Agent]]:
+    yield from agent_world(disk / "agent")
+
+
+def test_how_a_task_ended_is_known_that_has_filled_the_disk(
+    disk: Path, world: tuple[Master, Agent]
+) -> None:
+    master, agent = world
+    line = "touch full; cat /dev/zero > ballast; while [ -e full ]; do :; done; exit 7"
+    master.run(task("t1", line))
+    running = master.wait_state("t1", TaskState.RUNNING)
+    assert running.container_status is not None
+    program = Path("/proc", str(running.container_status.executor_pid))
+    home = sandbox(agent, "t1")
+    wait_until("the disk is full", lambda: shutil.disk_usage(disk).free == 0)
+    (home / "full").unlink()
+    wait_until("it has ended", lambda: not program.exists())
+    assert shutil.disk_usage(disk).free == 0
+    (home / "ballast").unlink()
+    failed = master.wait_state("t1", TaskState.FAILED)
+    assert failed.message == "Command exited with status 7"
