@@ -6,6 +6,7 @@ Rules: Mesos `validation::task`, `validation::task::group`, `validation::executo
 from __future__ import annotations
 
 from mezzo.amounts import MILLI, Thousandths
+from mezzo.description import description_problem
 from mezzo.errors import BadRequest
 from mezzo.ids import TaskId, check_user_id
 from mezzo.messages.agent import RunGroup, RunTask
@@ -169,6 +170,8 @@ class _Launcher:
             and (container.docker is None or not container.docker.image)
         ):
             raise BadRequest("container.docker.image is missing: name the image")
+        if (why := description_problem(task)) is not None:
+            raise BadRequest(f"Task {task.task_id}: {why}")
         leases.check(self._state.config, task)
 
     def _filled(self, executor: ExecutorInfo) -> ExecutorInfo:

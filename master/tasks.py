@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mezzo.description import remembered
 from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
 from mezzo.messages.agent import (
@@ -150,7 +151,7 @@ def settle(
 
 def remember(state: MasterState, framework: FrameworkEntry, entry: TaskEntry) -> None:
     """Keep a task that is over, as long as there are not too many."""
-    framework.completed[entry.info.task_id] = entry.view()
+    framework.completed[entry.info.task_id] = remembered(entry.view())
     while len(framework.completed) > state.config.max_completed_tasks_per_framework:
         del framework.completed[next(iter(framework.completed))]
 

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from itertools import islice
 from typing import Final
 
+from mezzo.description import remembered
 from mezzo.ids import AgentId, FrameworkId, TaskId
 from mezzo.messages.operator import (
     AgentAdded,
@@ -192,7 +193,7 @@ class Replica:
     def _put(self, task: Task) -> None:
         if task.state.terminal:
             self._tasks.drop(_key(task))
-            self._completed.put(task)
+            self._completed.put(remembered(task))
         else:
             self._completed.drop(_key(task))  # it was thought to be lost
             self._tasks.put(task)

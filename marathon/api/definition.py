@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from mezzo.description import description_problem
 from mezzo.ids import AgentId
+from mezzo.resources import Resources
 from mezzo.units import ARGUMENT_MAX_BYTES, PORT_MAX, Name, problem
 
 from .. import paths, taskinfo
@@ -323,6 +325,9 @@ class _Reader:
             if (size := len(text.encode())) > ARGUMENT_MAX_BYTES:
                 most = f"at most {ARGUMENT_MAX_BYTES} can be given to a program"
                 self._wrong(path, f"takes {size} bytes in a task: {most}")
+        task = taskinfo.make_task(app, _some_instance(app), Resources(), None)
+        if (why := description_problem(task)) is not None:
+            self._wrong("/labels" if app.labels else "/", f"a task's {why}")
 
     def _role(self) -> str:
         role = self.doc.role or self.rules.role
@@ -546,8 +551,14 @@ def _arguments(app: App) -> Iterator[tuple[str, str]]:
         yield "/cmd", app.cmd
     for index, argument in enumerate(app.args):
         yield f"/args({index})", argument
+    for name, value in taskinfo.task_environment(app, _some_instance(app), None).items():
+        path = f"/env/{name}" if name in app.env else "/labels" if "LABEL" in name else "/"
+        yield path, f"{name}={value}"
+
+
+def _some_instance(app: App) -> Instance:
     ports = len(app.service_ports)
-    instance = Instance(
+    return Instance(
         id=new_instance_id(app.id, _SOME_UUID),
         app_id=app.id,
         version_ms=0,
@@ -558,9 +569,6 @@ def _arguments(app: App) -> Iterator[tuple[str, str]]:
         host_ports=(PORT_MAX,) * ports,
         container_ports=(PORT_MAX,) * ports,
     )
-    for name, value in taskinfo.task_environment(app, instance, None).items():
-        path = f"/env/{name}" if name in app.env else "/labels" if "LABEL" in name else "/"
-        yield path, f"{name}={value}"
 
 
 _SOME_UUID: Final = "00000000-0000-0000-0000-000000000000"

@@ -25,7 +25,7 @@ from . import agent as agent_wire
 from . import operator as operator_wire
 from . import relay as relay_wire
 from . import scheduler as scheduler_wire
-from .link import CHANNEL_OPTIONS, Link
+from .link import OPERATOR_OPTIONS, Link
 
 
 class AgentLink(Link[am.AgentMessage]):
@@ -199,7 +199,7 @@ class OperatorClient:
 
     def __init__(self, target: str) -> None:
         """`target` is `host:port` of the leading master's gRPC server."""
-        self._channel = grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
+        self._channel = grpc.insecure_channel(target, options=OPERATOR_OPTIONS)
         self._stub = operator_pb2_grpc.OperatorStub(self._channel)  # type: ignore[no-untyped-call]
 
     def call(

@@ -24,31 +24,42 @@ from mezzo.ids import ConnId
 from mezzo.log import Sparing, get_logger
 
 from .convert import told_of
-from .parts import MESSAGE_MAX_BYTES, Refused
+from .parts import MESSAGE_MAX_BYTES, STATE_MAX_BYTES, Refused
 
 Out = TypeVar("Out")
 
 # Both ends look after dead peers. Whatever arrives counts as a sign of life, so the time is longer
 # than the interval of pings and heartbeats: while those come, nothing is sent for this.
 _KEEPALIVE_MS: Final = 20_000
-CHANNEL_OPTIONS: Final[list[tuple[str, Any]]] = [
+_OPTIONS: Final[list[tuple[str, Any]]] = [
     ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     # Measuring the bandwidth costs a ping and its answer for every message on a quiet stream.
     ("grpc.http2.bdp_probe", 0),
-    ("grpc.max_receive_message_length", MESSAGE_MAX_BYTES),
-    ("grpc.max_send_message_length", MESSAGE_MAX_BYTES),
     # A channel of its own per connection: no half-dead subchannel is shared, no proxy is asked.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_http_proxy", 0),
+]
+CHANNEL_OPTIONS: Final[list[tuple[str, Any]]] = [
+    *_OPTIONS,
+    ("grpc.max_receive_message_length", MESSAGE_MAX_BYTES),
+    ("grpc.max_send_message_length", MESSAGE_MAX_BYTES),
+]
+# For who reads the state of the whole cluster.
+OPERATOR_OPTIONS: Final[list[tuple[str, Any]]] = [
+    *_OPTIONS,
+    ("grpc.max_receive_message_length", STATE_MAX_BYTES),
+    ("grpc.max_send_message_length", MESSAGE_MAX_BYTES),
 ]
 # As many streams may wait to be served as one master has agents: by default 1,000 may, and beyond
 # that they are refused at random.
 _PENDING_MAX: Final = 50_000
 SERVER_OPTIONS: Final[list[tuple[str, Any]]] = [
-    *CHANNEL_OPTIONS,
+    *_OPTIONS,
+    ("grpc.max_receive_message_length", MESSAGE_MAX_BYTES),
+    ("grpc.max_send_message_length", STATE_MAX_BYTES),
     # A server that sees many pings must not take offence.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),

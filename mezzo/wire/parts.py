@@ -20,6 +20,8 @@ Refused = Callable[[Any, Unencodable], None]
 PART_BYTES: Final = 256 * 1024
 # What either end takes in one message.
 MESSAGE_MAX_BYTES: Final = 64 * 1024 * 1024
+# What an operator takes, and is sent: the whole state of a master, however large its cluster.
+STATE_MAX_BYTES: Final = 1024 * 1024 * 1024
 # Of one record. It travels in the envelope of a batch, and perhaps in that of a relay.
 ENTRY_MAX_BYTES: Final = MESSAGE_MAX_BYTES - 64 * 1024
 

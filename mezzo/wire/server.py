@@ -36,7 +36,7 @@ from . import scheduler as scheduler_wire
 from .admission import Admission
 from .convert import told_of
 from .link import SERVER_OPTIONS
-from .parts import ENTRY_MAX_BYTES, Refused
+from .parts import STATE_MAX_BYTES, Refused
 from .relay import Member, read_batch, to_agents
 from .stream import Stream, details, received
 
@@ -460,6 +460,6 @@ class _Operators:
 
 def _fitting(data: bytes) -> bytes:
     """Raises Unencodable for more than a message can hold."""
-    if len(data) > ENTRY_MAX_BYTES:
-        raise Unencodable(f"takes {len(data)} bytes, and a message holds {ENTRY_MAX_BYTES}")
+    if len(data) > STATE_MAX_BYTES:
+        raise Unencodable(f"takes {len(data)} bytes, and a message holds {STATE_MAX_BYTES}")
     return data

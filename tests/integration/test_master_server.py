@@ -17,7 +17,7 @@ from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
-from mezzo.model import DrainConfig, FrameworkInfo, MasterInfo, Task
+from mezzo.model import DrainConfig, FrameworkInfo, Label, MasterInfo, Task
 from mezzo.record import Record
 from mezzo.states import TaskState
 from mezzo.wire import agent as agent_wire
@@ -25,7 +25,8 @@ from mezzo.wire import operator as operator_wire
 from mezzo.wire import scheduler as scheduler_wire
 from mezzo.wire import server as server_module
 from mezzo.wire.admission import FREE
-from mezzo.wire.parts import PART_BYTES
+from mezzo.wire.clients import OperatorClient
+from mezzo.wire.parts import MESSAGE_MAX_BYTES, PART_BYTES
 from mezzo.wire.server import MasterServer
 from mezzo.wire.v1 import (
     agent_pb2,
@@ -72,10 +73,13 @@ class Handler:
 
 
 class Fixture:
-    def __init__(self, server: MasterServer, handler: Handler, channel: grpc.aio.Channel) -> None:
+    def __init__(
+        self, server: MasterServer, handler: Handler, channel: grpc.aio.Channel, target: str
+    ) -> None:
         self.server = server
         self.handler = handler
         self.channel = channel
+        self.target = target
         self.agents = agent_pb2_grpc.AgentStub(channel)  # type: ignore[no-untyped-call]
         self.relays = relay_pb2_grpc.RelayStub(channel)  # type: ignore[no-untyped-call]
         self.schedulers = scheduler_pb2_grpc.SchedulerStub(channel)  # type: ignore[no-untyped-call]
@@ -95,8 +99,9 @@ def serve(test: Callable[[Fixture], Coroutine[Any, Any, None]]) -> None:
         server, handler = MasterServer(leader=lambda: None), Handler()
         port = await server.start("127.0.0.1", 0)
         server.lead(handler, 7)
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            await asyncio.wait_for(test(Fixture(server, handler, channel)), 60)
+        target = f"127.0.0.1:{port}"
+        async with grpc.aio.insecure_channel(target) as channel:
+            await asyncio.wait_for(test(Fixture(server, handler, channel, target)), 60)
         await server.stop()
 
     asyncio.run(main())
@@ -208,6 +213,26 @@ def test_behind_a_relay_a_message_that_cannot_be_sent_hurts_nobody() -> None:
         entries = {e.stream: e.batch for e in (await call.read()).entries}
         batches = {n: agent_pb2.MasterBatch.FromString(data) for n, data in entries.items()}
         assert {n: told(batch) for n, batch in batches.items()} == {1: [PINGS[0]], 2: [PINGS[1]]}
+
+    serve(test)
+
+
+def test_operators_are_told_a_state_that_is_larger_than_other_messages() -> None:
+    """Else one app with large labels keeps all gateways from following."""
+    large = running(labels=(Label("a", "x" * (MESSAGE_MAX_BYTES + 1)),))
+
+    async def test(f: Fixture) -> None:
+        client = OperatorClient(f.target)
+        try:
+            events = client.events(None)
+            first = asyncio.create_task(asyncio.to_thread(next, iter(events)))
+            conn, _ = await f.handler.next()
+            f.server.send_snapshot(conn, 1, om.OperatorSubscribed(om.State(om.Tasks((large,)))))
+            _, _, event = await first
+            assert isinstance(event, om.OperatorSubscribed)
+            assert event.get_state.get_tasks.tasks == (large,)
+        finally:
+            client.close()
 
     serve(test)
 

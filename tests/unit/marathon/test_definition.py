@@ -647,3 +647,12 @@ def test_an_update_may_change_the_kind_of_network_without_taking_back_ports() ->
     back = changed_app({"networks": [{"mode": "host"}]}, bridged, RULES)
     assert back.network_mode is NetworkMode.HOST
     assert back.port_mappings == ()
+
+
+def test_labels_that_no_master_takes_are_refused() -> None:
+    labels = {"a": "x" * 33_000, "b": "x" * 33_000}
+    ((path, (why,)),) = refused(labels=labels).items()
+    assert path == "/labels"
+    assert "health check take 66" in why
+    assert new_app({"id": "/a", "cmd": "sleep 1", "labels": {"a": "x" * 65_000}}, RULES).labels
+    assert new_app({"id": "/a", "cmd": "sleep 1", "env": {"a": "x" * 100_000}}, RULES).env

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from mezzo.description import DESCRIPTION_MAX_BYTES
 from mezzo.ids import ConnId, ExecutorId, TaskId
 from mezzo.master.events import LaunchUnsent
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
-from mezzo.model import ExecutorInfo, ExecutorType, Filters
+from mezzo.model import ExecutorInfo, ExecutorType, Filters, Label
 from mezzo.operations import Launch, LaunchGroup
+from mezzo.record import encode
 from mezzo.resources import Resources
 from mezzo.states import Reason, TaskState
 
@@ -29,6 +31,36 @@ def test_a_launch_that_could_not_be_sent_ends_its_task_and_frees_what_it_took(wo
     told = world.ask(om.GetTasks())
     assert isinstance(told, om.Tasks)
     assert [(each.task_id, each.state) for each in told.completed_tasks] == [("t", TaskState.ERROR)]
+
+
+def test_a_task_whose_description_is_large_is_refused_alone(world: World) -> None:
+    """Masters and gateways keep it: the command and the data, which they don't, may be large."""
+    agent, framework = world.agent(), world.framework()
+    offer = framework.offer()
+    framework.accept(
+        [offer],
+        task("labels", agent.id, labels=(Label("a", "x" * DESCRIPTION_MAX_BYTES),)),
+        task("data", agent.id, data=bytes(DESCRIPTION_MAX_BYTES)),
+    )
+    assert [run.task.task_id for run in agent.heard(am.RunTask)] == ["data"]
+    status = framework.updates()[0]
+    assert (status.task_id, status.state) == ("labels", TaskState.ERROR)
+    assert "health check take 655" in (status.message or "")
+
+
+def test_of_tasks_that_have_ended_little_is_remembered(world: World) -> None:
+    agent, framework = world.agent(), world.framework()
+    small, large = (Label("a", "x" * size) for size in (100, 60_000))
+    infos = [task(name, agent.id, labels=(label,)) for name, label in (("s", small), ("l", large))]
+    framework.accept([framework.offer()], *infos)
+    for info in infos:
+        said = {"message": "m" * 100_000, "data": bytes(100_000)}
+        agent.update(info, framework.id, TaskState.FAILED, **said)
+        framework.acknowledge(framework.updates()[-1])
+    told = world.ask(om.GetTasks())
+    assert isinstance(told, om.Tasks)
+    assert [each.labels for each in told.completed_tasks] == [(small,), ()]
+    assert all(len(encode(each)) < 20_000 for each in told.completed_tasks)
 
 
 def test_a_group_that_could_not_be_sent_ends_with_all_of_its_tasks(world: World) -> None:

@@ -25,7 +25,7 @@ from mezzo.messages.operator import (
     TaskAdded,
     Tasks,
 )
-from mezzo.model import Task
+from mezzo.model import Label, Task
 from mezzo.record import replace
 from mezzo.states import MOVES, TaskState
 from mezzo.web.replica import (
@@ -94,6 +94,14 @@ def test_a_task_that_ends_moves_to_the_completed_ones() -> None:
     ended = view.completed_tasks[F1, TaskId("t1")]
     assert ended.state is TaskState.FAILED
     assert [status.state for status in ended.statuses] == [TaskState.RUNNING, TaskState.FAILED]
+
+
+def test_of_a_task_that_has_ended_a_large_description_is_forgotten() -> None:
+    large = replace(task(), labels=(Label("a", "x" * 60_000),))
+    ended = replica_after(TaskAdded(large), update("t1", TaskState.FAILED)).view().completed_tasks
+    assert ended[F1, TaskId("t1")].labels == ()
+    lost = replica_after(TaskAdded(large), update("t1", TaskState.LOST)).view().completed_tasks
+    assert lost[F1, TaskId("t1")].labels == large.labels, "it may come back"
 
 
 def test_a_lost_task_that_comes_back_lives_again() -> None:
