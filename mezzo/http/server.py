@@ -65,6 +65,7 @@ class HttpServer:
         self._most = connections_max()
         self._streams = 0
         self._held_bytes = 0
+        self._spared: Connection | None = None  # may hold what it holds: see `_relieve`
         self._date = (0, "")
         self._stopping = False
         self._socket: socket.socket | None = None
@@ -193,12 +194,17 @@ class HttpServer:
 
     def held(self, change_bytes: int) -> None:
         self._held_bytes += change_bytes
-        if change_bytes > 0 and self._held_bytes > limits.HELD_MAX_BYTES:
+        if change_bytes > 0 and self.crowded():
             self._relieve()
 
     def crowded(self) -> bool:
         """Is all that may be held in hands that can't be told to let go?"""
-        return self._held_bytes > limits.HELD_MAX_BYTES
+        return self._bounded_bytes() > limits.HELD_MAX_BYTES
+
+    def _bounded_bytes(self) -> int:
+        """What is held, but for the answer that is spared."""
+        spared = self._spared
+        return self._held_bytes - (0 if spared is None else spared.held_bytes)
 
     def answer(
         self, head: Head, body: bytes, peer: Peer, done: Callable[[Answer], None], *, hasty: bool
@@ -266,12 +272,21 @@ class HttpServer:
             connection.evict()
 
     def _relieve(self) -> None:
-        """Let go of those who hold most, until it is enough."""
+        """Let go of those who hold most, until it is enough. But for one: the state of a large
+        cluster may be more than all of them may hold, and has to get out as well. Of such answers
+        that is the last one: whoever reads an earlier one has had longer."""
         waiting = [each for each in self._connections if each.state in EVICTABLE]
+        large = [
+            each
+            for each in waiting
+            if each.state is State.WRITING and each.held_bytes > limits.HELD_MAX_BYTES // 2
+        ]
+        self._spared = max(large, key=lambda each: each.since_s, default=None)
         for connection in sorted(waiting, key=lambda each: -each.held_bytes):
-            if self._held_bytes <= limits.HELD_MAX_BYTES * 3 // 4:
+            if self._bounded_bytes() <= limits.HELD_MAX_BYTES * 3 // 4:
                 return
-            connection.evict()
+            if connection is not self._spared:
+                connection.evict()
 
 
 def _log_bug(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

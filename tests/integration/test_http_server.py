@@ -526,6 +526,36 @@ def test_what_is_held_for_clients_is_bounded(app: App, monkeypatch: pytest.Monke
         eventually(lambda: server.held_bytes == 0, "nothing is left")
 
 
+LARGE = 40 * 1024 * 1024  # far more than the kernel keeps for a reader
+
+
+def large(_: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [b"x" * LARGE]
+
+
+def test_an_answer_larger_than_what_all_may_hold_gets_out_one_at_a_time(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state of a large cluster, say."""
+    monkeypatch.setattr(limits, "HELD_MAX_BYTES", LARGE // 2)
+    app.routes["/large"] = large
+    want = b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with serving(app) as server, Client(server) as slow, Client(server) as reader:
+        slow.send(want)
+        eventually(lambda: server.held_bytes > LARGE // 2, "it is not read yet")
+        with Client(server) as other:
+            held = server.held_bytes
+            other.send(post(b"{}")[:-1])
+            eventually(lambda: server.held_bytes > held, "a part of it has come")
+            other.send(post(b"{}")[-1:])
+            assert other.answer()[0] == 200, "that is nobody else's fault"
+        status, _, body = reader.send(want).answer()
+        assert (status, len(body)) == (200, LARGE)
+        assert len(slow.answer()[2]) < LARGE, "whose turn is over"
+        eventually(lambda: server.held_bytes == 0, "nothing is left")
+
+
 @pytest.mark.parametrize("beginning", [b"", GET], ids=["the first request", "the next one"])
 def test_headers_without_an_end_count_as_well(
     app: App, monkeypatch: pytest.MonkeyPatch, beginning: bytes
