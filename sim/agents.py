@@ -49,6 +49,7 @@ from mezzo.model import AgentInfo, Attribute
 from mezzo.record import decode
 from mezzo.resources import Resources
 
+from .ailments import Examine, nobody_is_ill
 from .client import Client, Server
 from .containers import Machine
 from .disk import Disk
@@ -87,12 +88,16 @@ class VirtualAgent:
         find: Callable[[str], Server | None],
         observe: Callable[[VirtualAgent, Any, Output[Any]], None],
         attributes: tuple[Attribute, ...] = (),
+        examine: Examine = nobody_is_ill,
+        ip: str | None = None,
     ) -> None:
         self.name = name
         self.machine = machine
         self.resources = resources
         self._world = network.world
         self._attributes = attributes
+        self._examine = examine
+        self._ip = ip
         self.gone = False  # for good
         self.installations = 1
         self.on_effect: Callable[[VirtualAgent, AgentEffect], None] = NOBODY.agent_did
@@ -188,6 +193,7 @@ class VirtualAgent:
             hostname=self.name,
             resources=self.resources,
             attributes=self._attributes,
+            ip=self._ip,
         )
         config = AgentConfig(info, "1.0", "127.0.0.1", "/sandbox", (Kind.PROCESS, Kind.DOCKER))
         return AgentCore(config, stored, IdSource(rng))
@@ -229,8 +235,8 @@ class VirtualAgent:
                 self.process.post(SandboxRemoved(container_id))
             case MeasureDisk():
                 pass  # a simulated disk is never full
-            case ProbeHealth(container_id=container_id):
-                self._world.after(0.05, self.process.post, HealthObserved(container_id, True))
+            case ProbeHealth():
+                self._probe(effect)
             case MakeVolume(path=path):
                 self.process.post(VolumeMade(path))
             case RemoveVolume(path=path):
@@ -244,3 +250,10 @@ class VirtualAgent:
                 raise AssertionError("the process sets timers itself")
             case _:
                 assert_never(effect)
+
+    def _probe(self, order: ProbeHealth) -> None:
+        """One answer; a promise of one is none."""
+        patient = order.task_id.rpartition("._app.")[0] or order.task_id
+        answer = self._examine(patient, order.check.timeout_seconds)
+        observed = HealthObserved(order.container_id, answer.alive is True, answer.cause or "")
+        self._world.after(answer.after_s, self.process.post, observed)

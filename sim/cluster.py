@@ -18,6 +18,7 @@ from mezzo.resources import Resources
 
 from .admin import Admin
 from .agents import VirtualAgent
+from .ailments import Ailments
 from .books import Books
 from .containers import Container, Machine
 from .disk import Disk
@@ -32,6 +33,7 @@ from .masters import VirtualMaster
 from .network import Network
 from .operator import JOB, Operator, app_of, apps_on
 from .promises import (
+    AgentsAskHowTasksAre,
     AgentsKeepTheirWord,
     CallsAreAnswered,
     EndsAreToldOnce,
@@ -145,6 +147,7 @@ class Cluster(Watch):
         hostile = world.chance(0.5) if shape.hostile is None else shape.hostile
         offer_timeout_s = rng.choice((20.0, 300.0))
         watch = self._watch = Watchers()
+        self.ailments = Ailments(world)
         self.masters = [
             VirtualMaster(
                 self.network,
@@ -172,6 +175,8 @@ class Cluster(Watch):
                 servers.get,
                 watch.agent_stepped,
                 (Attribute("rack", text=f"r{i % 2}"),),
+                self.ailments.examine,
+                f"fd00::{i}" if i % 3 == 0 else f"10.0.0.{i}",
             )
             for i in range(count)
         ]
@@ -184,6 +189,7 @@ class Cluster(Watch):
                 servers.get,
                 watch,
                 _marathon_config(seed, _SERVICES if own_roles else "*"),
+                self.ailments.examine,
             )
             for i in range(shape.marathons)
         ]
@@ -263,6 +269,7 @@ class Cluster(Watch):
             (
                 self.admin,
                 self,
+                self.ailments,
                 OperatorsAreObeyed(self.admin, by_name, self.cast.framework_ids),
                 WhatWasSeenIsDurable(self.masters),
                 NothingPromisedTwice(by_name),
@@ -271,6 +278,7 @@ class Cluster(Watch):
                 self.survival,
                 EndsAreToldOnce(world, self.agents, self.cast.framework_ids),
                 AgentsKeepTheirWord(world),
+                AgentsAskHowTasksAre(world),
                 OperationsAreToldOnce(self.masters, self.agents),
                 TheDeposedChangeNothing(),
                 LimitsAreKept(self.admin),
@@ -328,6 +336,7 @@ class Cluster(Watch):
         world.run(until_s=self.faults.last_s + world.between(0, 180))
         self.operator.stop()
         self.faults.stop()
+        self.ailments.stop()
         self.admin.stop()
         self.cast.stop()
         healed_in_s = self.heal()
@@ -346,6 +355,7 @@ class Cluster(Watch):
             (
                 *self.faults.summary,
                 *self.faults.moments.summary,
+                *self.ailments.summary,
                 *self.admin.summary,
                 *self.cast.summary,
             ),

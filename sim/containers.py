@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,16 +15,29 @@ from mezzo.agent.containerizer.base import (
     ContainerRemoved,
     ContainerSpec,
     ContainerStarted,
+    Kind,
     LaunchFailed,
     RuntimeEvent,
 )
 from mezzo.ids import ContainerId
+from mezzo.model import IpAddress, NetworkInfo
 
 from .watch import NOBODY
 from .world import World
 
 SIGTERM: Final = 15
 SIGKILL: Final = 9
+# Of a container with that number: none, one address or several, and what has none.
+_NETWORKS: Final[tuple[Callable[[int], tuple[NetworkInfo, ...]], ...]] = (
+    lambda _: (),
+    lambda n: (NetworkInfo((IpAddress(f"172.17.0.{n}"),), "bridge"),),
+    lambda n: (
+        NetworkInfo((IpAddress(f"172.17.0.{n}"), IpAddress(f"fd00::{n:x}", "IPv6")), "bridge"),
+        NetworkInfo((IpAddress(f"10.9.0.{n}"),), "overlay"),
+    ),
+    lambda n: (NetworkInfo((), "none"), NetworkInfo((IpAddress(f"10.8.0.{n}"),), "overlay")),
+    lambda _: (NetworkInfo((IpAddress(),), "none"),),
+)
 _STUBBORN: Final = 0.1  # so many of the containers wait for their SIGKILL
 
 
@@ -45,6 +59,7 @@ class Container:
     exit_code: int | None = None
     signal: int | None = None
     dies_at_s: float | None = None  # the earliest SIGKILL
+    networks: tuple[NetworkInfo, ...] = ()  # as the engine tells
 
 
 @dataclass(slots=True)
@@ -70,6 +85,7 @@ class Machine:
         self.name = name
         self.containers: dict[ContainerId, Container] = {}
         self.faults = ContainerFaults()
+        self._rng = random.Random(f"addresses of {world.seed} on {name}")
         self._started = started
         self._ended = ended
         self._woke = woke
@@ -165,6 +181,8 @@ class Machine:
             self._tell(container)
             return
         container = self.containers[spec.container_id] = Container(spec)
+        if spec.kind is Kind.DOCKER:
+            container.networks = self._rng.choice(_NETWORKS)(self._rng.randint(1, 254))
         self._after(self._world.between(0.01, 0.5), self._start, container)
 
     def _start(self, container: Container) -> None:
@@ -279,7 +297,7 @@ class Machine:
         if self._report is None or id_ not in self._asked:
             return
         if container.state == "running":
-            self._report(ContainerStarted(id_, pid=1))
+            self._report(ContainerStarted(id_, container.networks, pid=1))
         elif container.state == "exited":
             self._report(ContainerExited(id_, container.exit_code, container.signal))
         elif container.state == "failed":

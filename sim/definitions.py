@@ -51,6 +51,7 @@ _AGENTS_CHECKS: Final = (
     HealthProtocol.MESOS_HTTPS,
     HealthProtocol.MESOS_TCP,
 )
+_CHECKED: Final = 0.3  # so many of new apps are asked how they are, whatever else they are
 _BRIDGE: Final = (Network(NetworkMode.BRIDGE),)
 _CONTAINER: Final = (Network(NetworkMode.CONTAINER, "overlay", {"net": "own"}),)
 
@@ -79,7 +80,10 @@ class Definitions:
             ),
             port_definitions=self._port_definitions(),
         )
-        return self.changed(app, times=rng.choice((0, 2, 4, 8)))
+        app = self.changed(app, times=rng.choice((0, 2, 4, 8)))
+        if rng.random() < _CHECKED:
+            return replace(app, health_checks=self._checks(len(app.service_ports)))
+        return app
 
     def changed(self, app: App, times: int | None = None) -> App:
         """Some of its fields become others."""
@@ -210,9 +214,10 @@ class Definitions:
             port_index=index,
             port=8080 if by_number else None,
             command="true" if of_command else None,
-            grace_s=rng.choice((0.0, 5.0, 60.0)),
-            interval_s=rng.choice((10.0, 20.0, 45.0)),
-            timeout_s=rng.choice((5.0, 20.0)),
+            grace_s=rng.choice((0.0, 1.0, 5.0, 60.0)),
+            interval_s=rng.choice((5.0, 10.0, 20.0, 45.0)),
+            timeout_s=rng.choice((1.0, 5.0, 20.0)),
             delay_s=rng.choice((0.0, 3.0)),
-            max_consecutive_failures=rng.choice((0, 1, 3)),
+            max_consecutive_failures=rng.choice((0, 1, 2, 3)),
+            ignore_http_1xx=rng.random() < 0.5,
         )

@@ -41,6 +41,7 @@ from mezzo.marathon.messages import (
 from mezzo.messages.scheduler import Acknowledge, Kill, Update
 from mezzo.store.memory import MemoryDisk
 
+from .ailments import Answer, Examine, nobody_is_ill
 from .candidate import Candidate
 from .client import Client, Server
 from .election import Election
@@ -58,6 +59,7 @@ def repeatable(message: Any) -> float:  # noqa: ANN401
 
 
 _CONFIG: Final = MarathonConfig()
+_AT_FIRST_S: Final = 0.2
 
 
 class VirtualMarathon(Candidate):
@@ -70,15 +72,17 @@ class VirtualMarathon(Candidate):
         find: Callable[[str], Server | None],
         watch: Watch = NOBODY,
         config: MarathonConfig = _CONFIG,
+        examine: Examine = nobody_is_ill,
     ) -> None:
         super().__init__(network, name, disk, election)
         self.config = config
         self.loaded: Mapping[str, bytes] = {}  # what the present term has begun with
         self._watch = watch
+        self._examine = examine
         self._framework_id: FrameworkId | None = None
         self._replies: dict[int, Callable[[Result], None]] = {}
         self._requests = 0
-        self._probes: dict[str, None] = {}
+        self._probes: dict[str, dict[int, StartHealthCheck]] = {}
         self.client = Client(
             network,
             name,
@@ -135,8 +139,8 @@ class VirtualMarathon(Candidate):
                 if reply is not None:
                     reply(result)
             case StartHealthCheck():
-                self._probes[effect.instance_id] = None
-                self._world.after(0.2, self._probe, effect)
+                self._probes.setdefault(effect.instance_id, {})[effect.index] = effect
+                self._world.after(_AT_FIRST_S, self._probe, effect)
             case StopHealthChecks(instance_id=instance_id):
                 self._probes.pop(instance_id, None)
             case Publish() | ShowApp() | ShowInstance() | ShowDeployment() | Launched() | Ready():
@@ -150,7 +154,19 @@ class VirtualMarathon(Candidate):
             case _:
                 assert_never(effect)
 
-    def _probe(self, probe: StartHealthCheck) -> None:
-        if probe.instance_id in self._probes and self.process.up:
-            self.process.post(HealthResult(probe.instance_id, probe.index, True))
-            self._world.after(probe.check.interval_s, self._probe, probe)
+    def _probe(self, order: StartHealthCheck) -> None:
+        """Again and again, until it is stopped, or started anew."""
+        if self._asks(order):
+            answer = self._examine(order.instance_id, order.check.timeout_s)
+            self._world.after(answer.after_s, self._answered, order, answer)
+
+    def _answered(self, order: StartHealthCheck, answer: Answer) -> None:
+        if self._asks(order):
+            alive = answer.alive
+            if alive is None and not order.check.ignore_http_1xx:
+                alive = False
+            self.process.post(HealthResult(order.instance_id, order.index, alive, answer.cause))
+            self._world.after(order.check.interval_s, self._probe, order)
+
+    def _asks(self, order: StartHealthCheck) -> bool:
+        return self._probes.get(order.instance_id, {}).get(order.index) is order

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from mezzo.agent import lifecycle, tasks
 from mezzo.agent.containerizer.base import Kind
 from mezzo.agent.core import AgentCore
 from mezzo.agent.events import LaunchContainer, RecoverContainers, RemoveContainer, RenewLease
@@ -12,8 +14,9 @@ from mezzo.agent.leases import Leases
 from mezzo.agent.lifecycle import Lifecycle
 from mezzo.agent.membership import Membership
 from mezzo.agent.state import AgentState
-from mezzo.agent.tasks import KillCause
+from mezzo.agent.tasks import AgentTask, KillCause
 from mezzo.agent.updates import Updates
+from mezzo.record import replace
 
 from .mutant import mutant, never
 
@@ -200,3 +203,78 @@ def a_ping_does_not_keep_the_stream(original: Any) -> Any:
 @mutant("agent", Membership, "pinged")
 def pings_are_not_answered(original: Any) -> Any:
     return lambda self, ping, now, out: self._expect_ping(now, out)
+
+
+@mutant("agent", lifecycle, "judge")
+def a_health_check_knows_no_grace(original: Any) -> Any:
+    def judge(check: Any, **facts: Any) -> Any:
+        return original(check, **(facts | {"running_for_s": math.inf}))
+
+    return judge
+
+
+@mutant("agent", lifecycle, "judge")
+def failures_of_a_check_need_not_be_in_a_row(original: Any) -> Any:
+    def judge(check: Any, **facts: Any) -> Any:
+        verdict = original(check, **facts)
+        return replace(verdict, failures=max(verdict.failures, facts["failures"]))
+
+    return judge
+
+
+@mutant("agent", lifecycle, "judge")
+def who_is_ill_is_killed_one_failure_late(original: Any) -> Any:
+    def judge(check: Any, **facts: Any) -> Any:
+        verdict = original(check, **facts)
+        return replace(verdict, kill=verdict.failures > check.consecutive_failures)
+
+    return judge
+
+
+@mutant("agent", lifecycle, "judge")
+def who_is_well_again_is_not_told_of(original: Any) -> Any:
+    def judge(check: Any, **facts: Any) -> Any:
+        verdict = original(check, **facts)
+        again = facts["passed"] and facts["reported"] is False
+        return replace(verdict, report=verdict.report and not again)
+
+    return judge
+
+
+@mutant("agent", Lifecycle, "_start_watching")
+def a_health_check_does_not_wait_for_its_delay(original: Any) -> Any:
+    def start(self: Any, task: Any, container_id: Any, now: Any, out: Any) -> None:
+        check = task.info.health_check
+        if check is not None:
+            info = replace(task.info, health_check=replace(check, delay_seconds=0.0))
+            task = replace(task, info=info)
+        original(self, task, container_id, now, out)
+
+    return start
+
+
+@mutant("agent", Lifecycle, "health_due")
+def one_of_two_health_checks_is_never_made(original: Any) -> Any:
+    def due(self: Any, container_id: Any, out: Any) -> None:
+        if int(container_id[-1], 16) % 2:
+            original(self, container_id, out)
+
+    return due
+
+
+@mutant("agent", tasks, "verdict_of_kill")
+def an_end_for_ill_health_is_told_as_any_other(original: Any) -> Any:
+    def verdict(*args: Any) -> Any:
+        return replace(original(*args), healthy=None)
+
+    return verdict
+
+
+@mutant("agent", Lifecycle, "_host_network")
+def a_process_has_no_address(original: Any) -> Any:
+    return lambda self, task: ()
+
+
+@mutant("agent", AgentTask, "container_status")
+def an_address_is_told_once(original: Any) -> Any:
+    return property(lambda self: None)

@@ -7,6 +7,7 @@ from .p2_runs_once import NothingRunsTwice
 from .p3_survival import WhatRunsRunsOn
 from .p4_agents import AgentsKeepTheirWord
 from .p4_ends_told_once import EndsAreToldOnce
+from .p4_health import AgentsAskHowTasksAre
 from .p4_operations import OperationsAreToldOnce
 from .p5_fencing import TheDeposedChangeNothing
 from .p6_nothing_forgotten import NothingIsForgotten
@@ -25,6 +26,7 @@ from .p11_orders import OrdersAreCarriedOut
 from .p11_shown import WhatIsShownIsSo
 
 __all__ = [
+    "AgentsAskHowTasksAre",
     "AgentsKeepTheirWord",
     "CallsAreAnswered",
     "EndsAreToldOnce",

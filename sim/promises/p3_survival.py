@@ -2,7 +2,8 @@
 
 A container ends only for a reason that somebody outside has given: its framework asked for it, it
 ended by itself, its machine was rebooted, somebody removed it by hand, its framework was removed,
-its agent was drained or sent away (that somebody wanted that is looked at by `p0_operators`).
+its agent was drained or sent away (that somebody wanted that is looked at by `p0_operators`), its
+health check failed (see `p11_health`).
 And Marathon asks only for what it was told to end, or what it counts as too much: while nobody
 changes an app and nothing is lost, no restart of anything ends any of its containers. `Drill` says
 when that is so.
@@ -14,7 +15,7 @@ from collections.abc import Container
 from typing import Any, Final
 
 from mezzo.agent.containerizer.base import ContainerStarted
-from mezzo.agent.events import KillContainer, MasterDown, MasterSaid
+from mezzo.agent.events import HealthObserved, KillContainer, MasterDown, MasterSaid
 from mezzo.core import Output
 from mezzo.ids import ContainerId, FrameworkId, TaskId
 from mezzo.messages.agent import DrainAgent, ShutdownAgent, ShutdownFramework
@@ -46,6 +47,8 @@ class WhatRunsRunsOn(Watch):
             # What is found to run after a restart is killed for what was stored before.
             if isinstance(effect, KillContainer) and not isinstance(event, ContainerStarted):
                 self._killed_early(agent, effect.container_id)
+                if isinstance(event, HealthObserved) and not event.passed:
+                    self._asked[agent.machine.containers[event.container_id].spec.task_id] = None
         if self.calm and isinstance(event, MasterDown):
             raise Broken(f"promise 3: {agent.name} lost its master, though nothing was wrong")
 

@@ -20,6 +20,7 @@ from mezzo.agent.core import AgentCore, AgentView
 from mezzo.agent.events import (
     CloseMaster,
     Exit,
+    HealthObserved,
     KillContainer,
     LaunchContainer,
     MasterDown,
@@ -33,7 +34,7 @@ from mezzo.agent.tasks import AgentTask
 from mezzo.core import Delete, Output, Put
 from mezzo.ids import ConnId, ContainerId, FrameworkId, TaskId
 from mezzo.messages import agent as m
-from mezzo.model import TaskInfo, TaskStatus
+from mezzo.model import IpAddress, NetworkInfo, TaskInfo, TaskStatus
 from mezzo.states import Source, TaskState
 
 from ..agents import VirtualAgent
@@ -50,6 +51,7 @@ _SLACK_S: Final = 15.0  # stores are slow, clocks differ
 _DRIFT: Final = 0.01
 _LOOK_EVERY: Final = 40
 _COMES: Final = (c.ContainerExited, c.LaunchFailed, c.ContainerLost)
+_AT_ONCE: Final = (*_COMES, HealthObserved)
 
 
 class _Life:
@@ -71,13 +73,13 @@ class AgentsKeepTheirWord(Watch):
     def __init__(self, world: World) -> None:
         self._world = world
         self._lives: dict[str, _Life] = {}
-        self._ran: dict[ContainerId, None] = {}
+        self._ran: dict[ContainerId, tuple[c.Kind, tuple[NetworkInfo, ...]]] = {}
         self._ends: dict[ContainerId, tuple[Ending, int | None, float]] = {}
 
     # ---- what happens on machines
 
     def container_started(self, machine: Machine, container: Container) -> None:
-        self._ran[container.spec.container_id] = None
+        self._ran[container.spec.container_id] = (container.spec.kind, container.networks)
 
     def container_ended(self, machine: Machine, container: Container, ending: Ending) -> None:
         id_ = container.spec.container_id
@@ -219,8 +221,9 @@ class _Step:
         status, task = message.status, self._task(key)
         if task is None or not task.pending or task.pending[0] != status:
             return f"{status} is not what waits to be told"
-        # What has run unseen is told to have run, and to have ended, in one step.
-        if message.latest_state is not task.state and type(self._event) not in _COMES:
+        # What has run unseen is told to have run, and to have ended, in one step; what was ill for
+        # the last time to be ill, and to be killed.
+        if message.latest_state is not task.state and type(self._event) not in _AT_ONCE:
             return f"{key[1]} is {task.state}, and it says {message.latest_state}"
         if status.agent_id != task.info.agent_id or len(status.uuid or b"") != 16:
             return f"nobody can acknowledge {status}"
@@ -231,6 +234,8 @@ class _Step:
         told = status.container_status
         if told is not None and told.container_id != id_:
             return f"{status} is of another container than {id_}"
+        if wrong := self._is_elsewhere(message, task):
+            return wrong
         if status.state is TaskState.RUNNING and id_ not in self._watch._ran:
             return f"{key[1]} is said to run, and never did"
         ending, code, _ = self._watch._ends.get(id_, (None, None, 0.0))
@@ -239,6 +244,22 @@ class _Step:
         seen = status.source is Source.EXECUTOR  # else it is said for want of knowing
         if status.state is TaskState.FAILED and seen and ending is Ending.EXIT and code == 0:
             return f"{key[1]} is said to have failed, and ended well"
+        return ""
+
+    def _is_elsewhere(self, message: m.StatusUpdate, task: AgentTask) -> str:
+        """Where a task that was seen to run can be reached is as its engine says; a process has the
+        address of its host."""
+        told, id_ = message.status.container_status, task.container_id
+        assert id_ is not None
+        infos = () if told is None else told.network_infos
+        if id_ not in self._watch._ran or not (infos or task.state is TaskState.RUNNING):
+            return ""  # it may have run unseen
+        kind, known = self._watch._ran[id_]
+        if kind is c.Kind.PROCESS:
+            ip = self.view.config.info.ip
+            known = (NetworkInfo((IpAddress(ip, "IPv6" if ":" in ip else "IPv4"),)),) if ip else ()
+        if infos != known and (infos or message.status.state is TaskState.RUNNING):
+            return f"{task.info.task_id} is said to be at {infos}, and is at {known}"
         return ""
 
     def _reported(self, message: m.ReregisterAgent) -> str:
