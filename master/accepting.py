@@ -8,7 +8,6 @@ from mezzo.messages.scheduler import (
     Accept,
     Answered,
     Unreadable,
-    Update,
     UpdateOperationStatus,
 )
 from mezzo.model import Offer
@@ -95,7 +94,7 @@ def _refuse(
                 f"Task launched with invalid offers: {why}",
                 agent_id=task.agent_id,
             )
-            step.to_framework(framework, Update(status))
+            launching.refused(step, framework, status)
 
 
 def _operate(
@@ -124,7 +123,7 @@ def _answer_unreadable(step: Step, framework: FrameworkEntry, part: Unreadable) 
     if part.task_id is not None:
         reason = Reason.TASK_GROUP_INVALID if part.group else Reason.TASK_INVALID
         status = step.status(part.task_id, TaskState.ERROR, reason, part.why)
-        step.to_framework(framework, Update(status))
+        launching.refused(step, framework, status)
     elif part.operation_id is not None:
         told = OperationStatus(OperationState.ERROR, part.operation_id, part.why)
         step.to_framework(framework, UpdateOperationStatus(told))

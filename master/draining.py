@@ -22,7 +22,7 @@ from mezzo.model import AgentCapability, DrainConfig, DrainInfo, DrainState
 from mezzo.record import replace
 from mezzo.states import Reason, TaskState
 
-from . import offers, registry, removal, tasks, views
+from . import metrics, offers, registry, removal, tasks, views
 from .records import AgentRecord
 from .state import AgentEntry, MasterState, Standing, Step
 
@@ -183,6 +183,8 @@ def _gone(state: MasterState, step: Step, agent_id: AgentId, record: AgentRecord
         entry.state = new
         entry.forwarded = status
         entry.note(status)
+        metrics.task_over(step, framework, new)
+        metrics.end_told(step, status)
         tasks.remember(state, framework, entry)
         step.to_framework(framework, Update(status))
         step.publish(om.TaskUpdated(framework_id, status, new))

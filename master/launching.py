@@ -12,13 +12,13 @@ from mezzo.ids import TaskId, check_user_id
 from mezzo.messages.agent import RunGroup, RunTask
 from mezzo.messages.operator import TaskAdded
 from mezzo.messages.scheduler import Update
-from mezzo.model import ContainerType, ExecutorInfo, ExecutorType, TaskInfo
+from mezzo.model import ContainerType, ExecutorInfo, ExecutorType, TaskInfo, TaskStatus
 from mezzo.operations import Launch, LaunchGroup
 from mezzo.record import replace
 from mezzo.resources import Resources
 from mezzo.states import Reason, TaskState
 
-from . import executors, leases
+from . import executors, leases, metrics
 from .state import AgentEntry, FrameworkEntry, MasterState, Step, TaskEntry, task_of
 
 # The least that an executor of a group must have.
@@ -28,6 +28,13 @@ EXECUTOR_MEM: Thousandths = 32 * MILLI
 
 def tasks_of(operation: Launch | LaunchGroup) -> tuple[TaskInfo, ...]:
     return operation.task_infos if isinstance(operation, Launch) else operation.tasks
+
+
+def refused(step: Step, framework: FrameworkEntry, status: TaskStatus) -> None:
+    """Of what never was a task its framework alone is told. It is counted like an end."""
+    metrics.task_over(step, framework, status.state)
+    metrics.end_told(step, status)
+    step.to_framework(framework, Update(status))
 
 
 def launch(
@@ -265,7 +272,7 @@ class _Launcher:
             status = self._step.status(
                 task.task_id, TaskState.ERROR, reason, why, agent_id=self._agent.id
             )
-            self._step.to_framework(self._framework, Update(status))
+            refused(self._step, self._framework, status)
 
 
 def _exclusive(resources: Resources) -> Resources:

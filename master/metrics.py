@@ -19,7 +19,7 @@ from mezzo.messages import scheduler as sm
 from mezzo.model import TaskStatus
 from mezzo.record import Record
 from mezzo.resources import Resources
-from mezzo.states import Reason, TaskState
+from mezzo.states import TaskState
 
 from .events import AgentSaid, FrameworkSaid, MasterEvent, ToAgent, ToFramework
 from .state import FrameworkEntry, MasterState, Standing, Step, TaskEntry
@@ -74,8 +74,6 @@ _COUNTERS: Final = (
     "invalid_status_updates",
     "dropped_messages",
 )
-# With these the master ends what a framework wanted to launch and what never was a task.
-_NEVER_LAUNCHED: Final = (Reason.INVALID_OFFERS, Reason.TASK_INVALID, Reason.TASK_GROUP_INVALID)
 NAME_MAX: Final = 100  # characters of a framework's name in those of its metrics
 _SAFE: Final = " !\"#$&'()*+,:;<=>?@[\\]^`{|}"  # readable, whatever it is for URLs
 _SCALARS: Final = ("cpus", "mem", "disk", "gpus")
@@ -112,11 +110,6 @@ def _count_event(step: Step, framework: FrameworkEntry, event: sm.Event) -> None
         step.count("offers/sent", framework, len(event.offers))
     elif type(event) is sm.Rescind:
         step.count("offers/rescinded", framework)
-    elif type(event) is sm.Update:
-        status = event.status
-        if status.uuid is None and status.reason in _NEVER_LAUNCHED:
-            task_over(step, framework, status.state)
-            end_told(step, status)
 
 
 def _of(state: MasterState, conn: ConnId) -> FrameworkEntry | None:

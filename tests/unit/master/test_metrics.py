@@ -92,6 +92,20 @@ def test_each_end_of_a_task_is_counted_once_with_its_reason(world: World) -> Non
     assert of_framework(world, framework)["tasks/terminal/task_failed"] == 1
 
 
+def test_tasks_that_are_marked_gone_with_an_unreachable_agent_are_counted(world: World) -> None:
+    agent, framework = world.agent(), world.framework(failover_timeout=1e6)
+    framework.launch("t1")
+    agent.disconnect()
+    world.advance(100)
+    assert metrics(world, "master/")["tasks_unreachable"] == 1
+    world.ask(om.MarkAgentGone(agent.id))
+    shown = metrics(world, "master/")
+    assert (shown["tasks_gone_by_operator"], shown["tasks_unreachable"]) == (1, 0)
+    reason = "source_master/reason_agent_removed_by_operator"
+    assert shown[f"task_gone_by_operator/{reason}"] == 1
+    assert of_framework(world, framework)["tasks/terminal/task_gone_by_operator"] == 1
+
+
 def test_an_end_that_the_report_tells_first_is_counted_once(world: World) -> None:
     agent, framework = world.agent(), world.framework()
     info = framework.launch("t1")

@@ -31,6 +31,11 @@ def test_a_launch_that_could_not_be_sent_ends_its_task_and_frees_what_it_took(wo
     told = world.ask(om.GetTasks())
     assert isinstance(told, om.Tasks)
     assert [(each.task_id, each.state) for each in told.completed_tasks] == [("t", TaskState.ERROR)]
+    metrics = world.ask(om.GetMetrics())
+    assert isinstance(metrics, om.Metrics)
+    counted = {metric.name: metric.value for metric in metrics.metrics}
+    assert counted["master/tasks_error"] == 1
+    assert counted["master/task_error/source_master/reason_task_invalid"] == 1
 
 
 def test_a_task_whose_description_is_large_is_refused_alone(world: World) -> None:
