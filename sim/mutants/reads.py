@@ -43,6 +43,29 @@ def who_has_what_is_never_published(original: Any) -> Any:
     return {**original, TIMER_VIEWS: publish_views}
 
 
+@mutant("reads", metrics, "end_told")
+def why_a_task_has_ended_is_not_counted(original: Any) -> Any:
+    return never
+
+
+@mutant("reads", metrics, "task_over")
+def a_task_counts_as_over_for_the_master_only(original: Any) -> Any:
+    def over(step: Any, framework: Any, state: Any) -> None:
+        step.count(f"tasks_{state.removeprefix('TASK_').lower()}")
+
+    return over
+
+
+@mutant("reads", metrics, "status_came")
+def each_repetition_of_an_end_is_counted(original: Any) -> Any:
+    def came(step: Any, entry: Any, status: Any) -> None:
+        step.count("invalid_status_updates" if entry is None else "valid_status_updates")
+        if entry is not None and status.state.terminal:
+            metrics.end_told(step, status)
+
+    return came
+
+
 # ---------------------------------------------------------------------------------- calls
 
 

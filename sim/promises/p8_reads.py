@@ -38,6 +38,7 @@ from mezzo.web.replica import Replica, View
 
 from ..masters import VirtualMaster
 from ..watch import Broken, Watch
+from . import tally
 from .sums import by_firmness, consumed, nonzero, of_role, reserved, scalars, taken
 
 _LOOK_EVERY: Final = 600  # steps of a master
@@ -95,6 +96,7 @@ class _Term:
         self.core = core
         self.steps = 0
         self.counters: Counter[str] = Counter()
+        self.tally: tally.Tally | None = None  # since it publishes
         self.said: dict[FrameworkId, Counter[str]] = {}
         self.came: dict[AgentId, float] = {}
         self.back: dict[AgentId, float] = {}
@@ -120,6 +122,8 @@ class ReadsAreTrue(Watch):
             term = self._terms[master.name] = _Term(core)
         term.steps += 1
         _note_event(term, event)
+        if term.tally is not None:
+            term.tally.note(core.state, event, output)
         for effect in output.effects:
             _note_effect(master, term, effect)
         if type(event) is OperatorJoined and event.conn == _GATEWAY:
@@ -174,6 +178,7 @@ def _note_effect(master: VirtualMaster, term: _Term, effect: Any) -> None:  # no
         term.published.append((effect.sequence, effect.event))
     elif kind is ToOperator and effect.conn == _GATEWAY and term.replica is None:
         term.replica = Replica()
+        term.tally = tally.Tally(state)
         term.replica.apply(effect.sequence, master.process.epoch, effect.event)
 
 
@@ -504,6 +509,7 @@ class _Look:
                 self._same(f"master/{name}", shown, value)
         runs = found.get("allocator/mesos/allocation_runs")
         self._same("allocation_runs", runs, term.counters["allocation_runs"])
+        self._ends(found)
         for framework in state.frameworks.values():
             name = framework.info.name
             if not name.isalnum():
@@ -518,6 +524,23 @@ class _Look:
             for task_state, count in Counter(t.state for t in framework.tasks.values()).items():
                 key = f"{head}/tasks/active/{task_state.lower()}"
                 self._same(key, found.get(key), count)
+
+    def _ends(self, found: Mapping[str, float]) -> None:
+        """Each end was told once, to operators as to frameworks."""
+        counted = self._term.tally
+        if counted is None:
+            return
+        ends = counted.counters
+        for name in (*tally.ENDS, *tally.UPDATES, "slave_removals"):
+            self._same(f"master/{name}", found.get(f"master/{name}"), ends[name])
+        right = {name: count for name, count in ends.items() if name.startswith("task_")}
+        self._same("why tasks have ended", _below("master/task_", found, "task_"), right)
+        for framework in self._state.frameworks.values():
+            if framework.info.name.isalnum():
+                head = f"master/frameworks/{framework.info.name}/{framework.id}/tasks/terminal/"
+                own = counted.by_framework.get(framework.id, Counter())
+                right = {k: n for k, n in own.items() if k.startswith("tasks/terminal/")}
+                self._same(f"{head}*", _below(head, found, "tasks/terminal/"), right)
 
     # ---- why and why not
 
@@ -597,6 +620,11 @@ class _Look:
                         f"promise 8: by the events of {self._master.name} {name} {key} is "
                         f"{one.get(key)}, but it is {two.get(key)}"
                     )
+
+
+def _below(head: str, found: Mapping[str, float], name: str) -> dict[str, float]:
+    """Those whose names begin so, with the rest behind `name`."""
+    return {name + k.removeprefix(head): n for k, n in found.items() if k.startswith(head)}
 
 
 def _ids(of: Iterable[Any]) -> list[str]:
