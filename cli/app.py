@@ -12,7 +12,7 @@ import click
 from .answers import App, AppTask
 from .context import marathon_option
 from .definitions import check_keys, read_definition, value_of
-from .deploy import Marathon, addresses, app_id, counts, definition_of
+from .deploy import Marathon, addresses, app_id, counts, definition_of, failure_text
 from .errors import Wrong
 from .http import Json
 from .output import amount, echo, mib, output_option, print_json, print_table
@@ -119,10 +119,7 @@ def show(app: str, marathon: str, output: str) -> None:
     for reason in why_waiting(item):
         echo(f"  waiting    {reason}")
     if failure := found.get("lastTaskFailure"):
-        echo(
-            f"  last failure  {failure['timestamp']} {failure['state']} on {failure['host']}: "
-            f"{failure['message']}"
-        )
+        echo(f"  last failure  {failure['timestamp']} {failure_text(failure)}")
     echo()
     print_table(
         ["TASK", "STATE", "HEALTH", "ADDRESS", "STARTED"],

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 from urllib.parse import quote
 
-from .answers import App, Apps, AppTask, Changed, Created, OneApp, Queue, QueueItem, Ref
+from .answers import App, Apps, AppTask, Changed, Created, Failure, OneApp, Queue, QueueItem, Ref
 from .errors import Failed, Wrong
 from .http import HttpError, Json, Server
 from .progress import live_line
@@ -118,16 +118,16 @@ class Marathon:
                 break
             if time.monotonic() > deadline:
                 raise Failed(
-                    f"not done after {timeout_s:g} s: {progress}. The deployment {deployment} goes "
-                    f"on; look again with `mezzo app show {which}`"
+                    f"not done after {timeout_s:g} s: {progress}{self._last_failure(which)}. The "
+                    f"deployment {deployment} goes on; look again with `mezzo app show {which}`"
                 )
             time.sleep(_POLL_S)
         app = self.find(which)
         # Removed, or at its target: the deployment did what it was for.
         if app is not None and app["tasksRunning"] < app["instances"] and which in self.queue():
             raise Failed(
-                f"the deployment {deployment} was given up: {self.progress(which)}. See "
-                f"`mezzo app show {which}`"
+                f"the deployment {deployment} was given up: {self.progress(which)}"
+                f"{self._last_failure(which)}. See `mezzo app show {which}`"
             )
 
     def progress(self, which: str) -> str:
@@ -139,6 +139,16 @@ class Marathon:
         if reasons := why_waiting(self.queue().get(which)):
             text += f"; waiting: {', '.join(reasons)}"
         return text
+
+    def _last_failure(self, which: str) -> str:
+        """Why its instances don't run, if that is known: as the end of a sentence."""
+        app = self.find(which)
+        failure = None if app is None else app.get("lastTaskFailure")
+        return f"; last failure: {failure_text(failure).rstrip('.')}" if failure else ""
+
+
+def failure_text(failure: Failure) -> str:
+    return f"{failure['state']} on {failure['host']}: {failure['message']}"
 
 
 def _holders(body: Json) -> str:

@@ -159,6 +159,18 @@ def test_a_deployment_that_takes_too_long_is_exit_code_1_and_says_why(
     assert f"not done after 0 s: {progress}. The deployment d1 goes on" in result.stderr
 
 
+def test_a_deployment_that_takes_too_long_tells_how_the_last_task_failed(
+    mezzo: Mezzo, marathon: FakeMarathon
+) -> None:
+    failure = {"timestamp": "t", "state": "TASK_FAILED", "host": "h", "message": "no such image"}
+    marathon.apps["/web"] = app(instances=1, tasksRunning=0, lastTaskFailure=failure)
+    marathon.queue = [waiting()]
+    marathon.looks = 1_000_000
+    result = mezzo("app", "scale", "web", "1", "--timeout", "0", "--marathon", marathon.url)
+    assert result.exit_code == 1
+    assert "; last failure: TASK_FAILED on h: no such image. The deployment d1" in result.stderr
+
+
 def test_a_deployment_that_was_given_up_is_no_success(mezzo: Mezzo, marathon: FakeMarathon) -> None:
     marathon.apps["/web"] = app(instances=3, tasksRunning=0)
     marathon.queue = [waiting()]
