@@ -212,6 +212,11 @@ def _check_ports(plan: Plan) -> None:
     first, last = plan.task_ports
     if last - first + 1 < plan.agents:
         raise Wrong(f"--task-ports {first}-{last} is no port for each of {plan.agents} agents")
+    if (found := len(plan.agent_ports())) < plan.agents:
+        raise Wrong(
+            f"from --agent-port {plan.agent_port} on there are {found} ports for {plan.agents} "
+            "agents: choose a lower one"
+        )
     seen: dict[int, str] = {}
     for port, option in plan.ports():
         if port in seen:

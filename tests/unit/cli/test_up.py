@@ -68,6 +68,14 @@ def test_one_port_for_two_parts_is_a_usage_error(mezzo: Mezzo, tmp_path: Path) -
     assert not (tmp_path / "d").exists()
 
 
+def test_agents_that_there_are_no_ports_for_are_a_usage_error(mezzo: Mezzo, tmp_path: Path) -> None:
+    ports = ("--agents", "100", "--agent-port", "65500")
+    result = mezzo("up", "--containerizer", "process", "--dir", str(tmp_path / "d"), *ports)
+    assert result.exit_code == 2
+    assert "from --agent-port 65500 on there are 36 ports for 100 agents" in result.stderr
+    assert not (tmp_path / "d").exists()
+
+
 @pytest.mark.parametrize(
     ("ports", "problem"),
     [
