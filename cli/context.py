@@ -178,7 +178,15 @@ def current(ctx: click.Context) -> Found | None:
     if (name := root.params.get("context")) is not None:
         by_flag = root.get_parameter_source("context") is ParameterSource.COMMANDLINE
         return Found(by_name(name), "--context" if by_flag else VARIABLE)
-    return of_folder(Path.cwd()) or _chosen()
+    return _of_this_folder() or _chosen()
+
+
+def _of_this_folder() -> Found | None:
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        return None  # it was removed while somebody was in it
+    return of_folder(here)
 
 
 def of_folder(start: Path) -> Found | None:
@@ -367,6 +375,6 @@ def contexts() -> Iterator[Context]:
     """Those by name, then the one of this folder, if it has no such entry."""
     known = registered()
     yield from known
-    here = of_folder(Path.cwd())
+    here = _of_this_folder()
     if here is not None and here.context not in known:
         yield here.context

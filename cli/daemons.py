@@ -17,8 +17,33 @@ from mezzo.units import HostName, problem, shown
 from .errors import Wrong
 
 STATE_ROOT: Final = Path("/var/lib/mezzo")
-DIRECTORY: Final = click.Path(path_type=Path, file_okay=False, resolve_path=True)
-FILE: Final = click.Path(path_type=Path, dir_okay=False, resolve_path=True)
+
+
+class _Resolved(click.Path):
+    """Absolute, wherever the daemon goes."""
+
+    def __init__(self, *, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(path_type=Path, file_okay=file_okay, dir_okay=dir_okay, resolve_path=True)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        try:
+            return super().convert(value, param, ctx)
+        except FileNotFoundError:
+            self.fail(
+                f"{str(value)!r} is meant from here on, and this folder was removed: change to "
+                "another, or give a path that begins with /",
+                param,
+                ctx,
+            )
+
+
+DIRECTORY: Final = _Resolved(file_okay=False)
+FILE: Final = _Resolved(dir_okay=False)
 
 # grpc reads it when it is imported. What it would say about broken connections, we log ourselves.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")

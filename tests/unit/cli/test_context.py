@@ -260,3 +260,39 @@ def test_a_user_with_a_number_alone_has_no_contexts_and_no_traceback(
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.startswith("no contexts")
     assert mezzo("--context", "shop", "app", "list").exit_code == 2
+
+
+def test_a_command_in_a_folder_that_was_removed_means_the_chosen_cluster(
+    mezzo: Mezzo, tmp_path: Path
+) -> None:
+    with cluster(tmp_path / "c", "shop"):
+        assert mezzo("context", "use", "shop").exit_code == 0
+        with removed(tmp_path / "gone"):
+            assert "/shop" in mezzo("app", "list").stdout
+            assert "shop" in mezzo("context", "list").stdout
+
+
+@pytest.mark.parametrize(
+    "args",
+    [("up",), ("up", "--dir", "x"), ("agent", "--work-dir", "x"), ("master", "--whitelist", "x")],
+)
+def test_a_path_that_begins_in_a_folder_that_was_removed_is_a_usage_error(
+    mezzo: Mezzo, tmp_path: Path, args: tuple[str, ...]
+) -> None:
+    with removed(tmp_path / "gone"):
+        result = mezzo(*args)
+    assert result.exit_code == 2
+    assert "this folder was removed: change to another" in result.stderr
+
+
+@contextmanager
+def removed(folder: Path) -> Iterator[None]:
+    """We are in it."""
+    before = Path.cwd()
+    folder.mkdir()
+    os.chdir(folder)
+    folder.rmdir()
+    try:
+        yield
+    finally:
+        os.chdir(before)
