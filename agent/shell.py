@@ -85,7 +85,7 @@ class AgentShell:
     def __init__(
         self, options: AgentOptions, store: StateStore, stored: Mapping[str, bytes]
     ) -> None:
-        """Raises BadConfig, MezzoError if the HTTP port can't be had, Corrupt."""
+        """Raises BadConfig (also if the HTTP port can't be had), Corrupt."""
         self._options = options
         self._loop = asyncio.get_running_loop()
         self._log = get_logger("agent")

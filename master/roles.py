@@ -223,8 +223,8 @@ def _check_consumption(state: MasterState, config: m.QuotaConfig) -> None:
         if consumed.get(name, 0) > limit:
             raise BadRequest(
                 f"role {config.role!r} consumes {from_milli(consumed[name]):g} {name} already, "
-                f"more than the limit of {from_milli(limit):g}: set it with force to let it stand "
-                "and take no more"
+                f"more than the limit of {from_milli(limit):g}: set it by force (--force) to let "
+                "it stand and take no more"
             )
 
 
@@ -237,7 +237,8 @@ def _check_capacity(state: MasterState, configs: Iterable[m.QuotaConfig]) -> Non
         if amount > capacity.get(name, 0) and amount > before_sums.get(name, 0):
             raise BadRequest(
                 f"guarantees of {from_milli(amount):g} {name} in all exceed the cluster's "
-                f"{from_milli(capacity.get(name, 0)):g}: lower them, or set them with force"
+                f"{from_milli(capacity.get(name, 0)):g}: lower them, or set them by force "
+                "(--force)"
             )
 
 

@@ -106,6 +106,10 @@ class MasterOptions:
                 check_role(role)
             except BadRequest as error:
                 raise BadConfig(f"--roles: {error}") from error
+        if self.gateway_port is not None and self.gateway_port == self.port:
+            raise BadConfig(
+                f"--port and --gateway-port are both {self.port}: give each a port of its own"
+            )
 
 
 async def run_master(options: MasterOptions) -> int:

@@ -18,7 +18,7 @@ from email.utils import formatdate
 from functools import partial
 from typing import Any, Final
 
-from mezzo.errors import MezzoError
+from mezzo.errors import BadConfig
 from mezzo.log import get_logger
 
 from . import limits
@@ -90,12 +90,12 @@ class HttpServer:
         return self._held_bytes
 
     def start(self) -> None:
-        """Bind and serve. Raises MezzoError if the address can't be had."""
+        """Bind and serve. Raises BadConfig if the address can't be had."""
         ip, port = self._address
         try:
             self._socket = _listening(ip, port)
         except OSError as error:
-            raise MezzoError(
+            raise BadConfig(
                 f"cannot listen on {ip}:{port} ({error.strerror or error}): "
                 "choose another address or port, or stop what uses it"
             ) from error

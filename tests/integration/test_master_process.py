@@ -148,6 +148,13 @@ def test_a_port_that_is_taken_is_named(cluster: Cluster) -> None:
     assert "Traceback" not in second.log
 
 
+def test_a_master_and_its_gateway_need_two_ports(cluster: Cluster) -> None:
+    """The gateway would have been started again and again beside a master that runs."""
+    master = cluster.master("--port", "5050", "--gateway-port", "5050")
+    assert master.wait() == 2
+    assert "--port and --gateway-port are both 5050" in master.log
+
+
 # ---- bad clients
 
 
