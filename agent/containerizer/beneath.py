@@ -12,6 +12,7 @@ That the folder itself is the one that was meant is its parent's matter, which b
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import secrets
@@ -24,6 +25,9 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _MAKE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+# Somebody else may be at it: an agent that was told to end, and has not ended yet.
+_TRIES: Final = 5
 
 _KINDS: Final = {
     stat.S_IFLNK: "a symbolic link",
@@ -127,14 +131,28 @@ def remove_tree(path: str, *, whole: bool = True) -> None:
         os.unlink(path)  # a file or a link has its place
         return
     try:
-        removal = _Removal(opened)
-        removal.all()
+        for tries_left in reversed(range(_TRIES)):
+            removal = _Removal(opened)
+            removal.all()
+            if removal.problem is not None:
+                raise removal.problem
+            if not whole or _removed(path, final=not tries_left):
+                return
     finally:
         os.close(opened)
-    if removal.problem is not None:
-        raise removal.problem
-    if whole:
+
+
+def _removed(path: str, *, final: bool) -> bool:
+    """The empty folder is gone. False if something has come into it; raises OSError if `final`."""
+    try:
         os.rmdir(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if final or error.errno != errno.ENOTEMPTY:
+            raise
+        return False
+    return True
 
 
 class _Removal:
@@ -174,6 +192,8 @@ class _Removal:
             try:
                 self._dissolve(name)
                 os.rmdir(name, dir_fd=self._top)
+            except FileNotFoundError:
+                pass  # somebody else has removed it
             except OSError as error:
                 self._note(error)
 
@@ -198,6 +218,8 @@ class _Removal:
             except PermissionError:  # whoever moves a folder must be able to write into it
                 os.close(_accessible(name, at))
                 os.rename(name, fresh, src_dir_fd=at, dst_dir_fd=self._top)
+        except FileNotFoundError:
+            pass
         except OSError as error:
             self._note(error)
         else:

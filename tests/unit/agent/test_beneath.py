@@ -10,6 +10,7 @@ import socket
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -401,3 +402,14 @@ def test_nothing_leaves_nothing_blocks_and_nothing_outside_changes(
         remove_sandbox(str(box.sandbox))
         assert not box.sandbox.exists()
         assert tree(box.outside) == before
+
+
+def test_a_tree_that_two_remove_at_a_time_is_removed(tmp_path: Path) -> None:
+    """An agent that was told to end still removes it when the next one begins to."""
+    top = tmp_path / "sandbox"
+    for number in range(150):
+        (top / f"{number}" / "a" / "b").mkdir(parents=True)
+    with ThreadPoolExecutor(2) as both:
+        for done in [both.submit(beneath.remove_tree, str(top)) for _ in range(2)]:
+            done.result(timeout=60)
+    assert not top.exists()
