@@ -14,8 +14,8 @@ from mezzo.model import Task, TaskInfo, TaskStatus
 from mezzo.record import encode, replace
 from mezzo.states import TaskState
 
-# As much as the description of an agent or of a framework may take.
-DESCRIPTION_MAX_BYTES: Final = 65_536
+# What an app of a thousand ports takes, or labels that hold the files of a balancer.
+DESCRIPTION_MAX_BYTES: Final = 256 * 1024
 # Of each that has ended: of its description, and of the text and the data of each status.
 REMEMBERED_MAX_BYTES: Final = 4096
 
@@ -27,7 +27,7 @@ def description_problem(info: TaskInfo) -> str | None:
         return None
     return (
         f"name, labels, discovery, container and health check take {size} bytes, more than "
-        f"{DESCRIPTION_MAX_BYTES}: give it fewer or shorter labels"
+        f"{DESCRIPTION_MAX_BYTES}: give it fewer or shorter labels, or fewer ports"
     )
 
 

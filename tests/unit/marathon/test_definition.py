@@ -650,9 +650,20 @@ def test_an_update_may_change_the_kind_of_network_without_taking_back_ports() ->
 
 
 def test_labels_that_no_master_takes_are_refused() -> None:
-    labels = {"a": "x" * 33_000, "b": "x" * 33_000}
-    ((path, (why,)),) = refused(labels=labels).items()
+    name = "x" * 100_000
+    ((path, (why,)),) = refused(labels={"a": name, "b": name, "c": name}).items()
     assert path == "/labels"
-    assert "health check take 66" in why
-    assert new_app({"id": "/a", "cmd": "sleep 1", "labels": {"a": "x" * 65_000}}, RULES).labels
-    assert new_app({"id": "/a", "cmd": "sleep 1", "env": {"a": "x" * 100_000}}, RULES).env
+    assert "health check take 300" in why
+    for part in ({"labels": {"a": name, "b": name}}, {"env": {"a": name, "b": name, "c": name}}):
+        assert new_app({"id": "/a", "cmd": "sleep 1", **part}, RULES)
+
+
+@pytest.mark.parametrize("kind", ["portDefinitions", "portMappings"])
+def test_a_thousand_ports_with_names_are_a_description_that_masters_take(kind: str) -> None:
+    ports = [{"name": f"port-{number}", "labels": {"a": "b"}} for number in range(1000)]
+    if kind == "portDefinitions":
+        assert len(new_app({"id": "/a", "cmd": "x", kind: ports}, RULES).service_ports) == 1000
+        return
+    container = {**BRIDGED, kind: ports}
+    document = {"id": "/a", "container": container, "networks": [{"mode": "container/bridge"}]}
+    assert len(new_app(document, RULES).service_ports) == 1000

@@ -50,7 +50,7 @@ def test_a_task_whose_description_is_large_is_refused_alone(world: World) -> Non
     assert [run.task.task_id for run in agent.heard(am.RunTask)] == ["data"]
     status = framework.updates()[0]
     assert (status.task_id, status.state) == ("labels", TaskState.ERROR)
-    assert "health check take 655" in (status.message or "")
+    assert "health check take 262" in (status.message or "")
 
 
 def test_of_tasks_that_have_ended_little_is_remembered(world: World) -> None:
