@@ -38,6 +38,7 @@ from .promises import (
     CallsAreAnswered,
     EndsAreToldOnce,
     EveryNoIsExplained,
+    HealthHasConsequences,
     KillsAreAsAsked,
     LaunchesAreAsAsked,
     LimitsAreKept,
@@ -51,6 +52,7 @@ from .promises import (
     ReadsAreTrue,
     RefusalsHold,
     TheDeposedChangeNothing,
+    UpdatesArePassedOn,
     WhatIsShownIsSo,
     WhatRunsRunsOn,
     WhatWasSeenIsDurable,
@@ -280,6 +282,7 @@ class Cluster(Watch):
                 AgentsKeepTheirWord(world),
                 AgentsAskHowTasksAre(world),
                 OperationsAreToldOnce(self.masters, self.agents),
+                UpdatesArePassedOn(),
                 TheDeposedChangeNothing(),
                 LimitsAreKept(self.admin),
                 NobodyStarves(world, self.masters, self.marathons, self.frameworks, starves_s),
@@ -292,6 +295,7 @@ class Cluster(Watch):
                     (
                         LaunchesAreAsAsked(),
                         KillsAreAsAsked(),
+                        HealthHasConsequences(),
                         OrdersAreCarriedOut(),
                         WhatIsShownIsSo(),
                     )

@@ -66,6 +66,21 @@ def each_repetition_of_an_end_is_counted(original: Any) -> Any:
     return came
 
 
+@mutant("reads", tasks, "_last_sent")
+def who_asks_is_not_told_how_a_task_is(original: Any) -> Any:
+    return lambda *args: replace(original(*args), healthy=None)
+
+
+@mutant("reads", tasks, "as_its_agent_tells")
+def a_new_leader_forgets_where_tasks_are(original: Any) -> Any:
+    return lambda status, told: status
+
+
+@mutant("reads", tasks, "as_its_agent_tells")
+def a_new_leader_tells_the_health_of_another_state(original: Any) -> Any:
+    return lambda status, told: replace(original(status, told), healthy=told[0].healthy)
+
+
 # ---------------------------------------------------------------------------------- calls
 
 

@@ -9,6 +9,7 @@ from .p4_agents import AgentsKeepTheirWord
 from .p4_ends_told_once import EndsAreToldOnce
 from .p4_health import AgentsAskHowTasksAre
 from .p4_operations import OperationsAreToldOnce
+from .p4_updates import UpdatesArePassedOn
 from .p5_fencing import TheDeposedChangeNothing
 from .p6_nothing_forgotten import NothingIsForgotten
 from .p7_limits import LimitsAreKept
@@ -20,6 +21,7 @@ from .p8_reads import ReadsAreTrue
 from .p8_wishes import WishesAreAnswered
 from .p9_no_input_hurts import NoInputHurts
 from .p10_nobody_speaks_for_others import NobodySpeaksForOthers
+from .p11_health import HealthHasConsequences
 from .p11_kills import KillsAreAsAsked
 from .p11_launches import LaunchesAreAsAsked
 from .p11_orders import OrdersAreCarriedOut
@@ -31,6 +33,7 @@ __all__ = [
     "CallsAreAnswered",
     "EndsAreToldOnce",
     "EveryNoIsExplained",
+    "HealthHasConsequences",
     "KillsAreAsAsked",
     "LaunchesAreAsAsked",
     "LimitsAreKept",
@@ -46,6 +49,7 @@ __all__ = [
     "ReadsAreTrue",
     "RefusalsHold",
     "TheDeposedChangeNothing",
+    "UpdatesArePassedOn",
     "WhatIsShownIsSo",
     "WhatRunsRunsOn",
     "WhatWasSeenIsDurable",

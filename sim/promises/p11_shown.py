@@ -279,6 +279,9 @@ def _event_is_so(seen: Seen, fields: Mapping[str, Any], status: Any) -> None:  #
         "host": record.host,
         "ports": [port for port in record.host_ports if port is not None],
         "version": utc(record.version_ms),
+        "ipAddresses": [
+            {"ipAddress": ip.ip_address, "protocol": ip.protocol} for ip in _addresses(seen)
+        ],
     }
     for name, value in right.items():
         if fields.get(name) != value:
