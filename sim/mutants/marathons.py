@@ -13,6 +13,7 @@ from mezzo.marathon.commands import Commands
 from mezzo.marathon.constraints import Census
 from mezzo.marathon.core import MarathonCore
 from mezzo.marathon.deployer import Deployer
+from mezzo.marathon.health import Health
 from mezzo.marathon.instances import Condition
 from mezzo.marathon.killer import Killer
 from mezzo.marathon.launcher import Demand, Launcher
@@ -21,6 +22,7 @@ from mezzo.marathon.state import State
 from mezzo.marathon.updates import Updates
 from mezzo.messages.scheduler import Acknowledge
 from mezzo.record import replace
+from mezzo.states import TaskState
 
 from .mutant import mutant, never
 
@@ -286,3 +288,58 @@ def a_change_is_taken_for_a_new_app(original: Any) -> Any:
 @mutant("marathon", Launcher, "_census")
 def constraints_see_nobody(original: Any) -> Any:
     return lambda self, demand: Census(demand.app.constraints)
+
+
+# ---------------------------------------------------------------------------------- health
+
+
+@mutant("marathon", Backoffs, "failed")
+def who_is_ill_delays_nothing(original: Any) -> Any:
+    def failed(self: Any, app: Any) -> None:
+        original(self, replace(app, backoff_s=0.0))
+
+    return failed
+
+
+@mutant("marathon", Health, "_publish_change")
+def nobody_is_told_of_a_change_of_health(original: Any) -> Any:
+    return never
+
+
+@mutant("marathon", Health, "_failed")
+def a_failed_check_within_its_grace_counts(original: Any) -> Any:
+    def failed(self: Any, live: Any, check: Any, seen: Any, cause: Any) -> None:
+        original(self, live, replace(check, grace_s=0.0), seen, cause)
+
+    return failed
+
+
+@mutant("marathon", Health, "on_result")
+def a_promise_of_an_answer_is_a_failure(original: Any) -> Any:
+    def on_result(self: Any, result: Any) -> None:
+        original(self, replace(result, alive=result.alive is True))
+
+    return on_result
+
+
+@mutant("marathon", Health, "_kill")
+def who_fails_its_checks_lives_on(original: Any) -> Any:
+    return never
+
+
+@mutant("marathon", State, "remember_failure")
+def a_kill_for_ill_health_is_no_failure(original: Any) -> Any:
+    def remember(self: Any, live: Any, state: Any, message: str) -> None:
+        if state is not TaskState.KILLED:
+            original(self, live, state, message)
+
+    return remember
+
+
+@mutant("marathon", State, "stop_checks")
+def who_is_away_is_asked_how_it_is(original: Any) -> Any:
+    def stop(self: Any, live: Any) -> None:
+        if live.condition is not Condition.RUNNING:
+            original(self, live)
+
+    return stop

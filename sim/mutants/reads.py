@@ -78,7 +78,9 @@ def a_new_leader_forgets_where_tasks_are(original: Any) -> Any:
 
 @mutant("reads", tasks, "as_its_agent_tells")
 def a_new_leader_tells_the_health_of_another_state(original: Any) -> Any:
-    return lambda status, told: replace(original(status, told), healthy=told[0].healthy)
+    return lambda status, told: replace(
+        original(status, told), healthy=any(s.healthy for s in told)
+    )
 
 
 # ---------------------------------------------------------------------------------- calls

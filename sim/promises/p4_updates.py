@@ -24,6 +24,7 @@ from ..masters import VirtualMaster
 from ..watch import Broken, Watch
 
 Key = tuple[FrameworkId, TaskId]
+_LOST: Final = (TaskState.UNREACHABLE, TaskState.LOST)
 _BACK: Final = (Reason.RECONCILIATION, Reason.AGENT_REREGISTERED)
 
 
@@ -51,11 +52,13 @@ class UpdatesArePassedOn(Watch):
         if type(message) is am.ReregisterAgent:
             for task in message.tasks:
                 key = (task.framework_id, task.task_id)
-                term.brought[key] = task.statuses
                 framework = core.state.frameworks.get(key[0])
+                again = key in term.brought
+                # A later report brings another state alone, as an update of its own tells more.
+                term.brought[key] = () if again else task.statuses
                 if framework is None or framework.conn is None:
                     # Whether it counts as told is not to be seen.
-                    del term.brought[key]
+                    term.brought[key] = ()
                     term.told.pop(key, None)
         for effect in output.effects:
             if type(effect) is ToFramework and type(effect.event) is sm.Update:
@@ -80,11 +83,15 @@ def _hears(
     key = (framework_id, status.task_id)
     if status.uuid is not None and update is not None:
         _is_whole(update, status, f"{framework_id} of {master}")
-    elif status.reason in _BACK:
+    elif status.reason in _BACK and _knows(term, key):
         _is_last(term, key, status)
-        if status.reason is Reason.RECONCILIATION:
-            return
-    _notes(term, key, status)
+    if status.reason is not Reason.RECONCILIATION:
+        _notes(term, key, status)
+
+
+def _knows(term: _Term, key: Key) -> bool:
+    framework = term.core.state.frameworks[key[0]]
+    return key[1] in framework.tasks or key[1] in framework.unreachable
 
 
 def _notes(term: _Term, key: Key, status: TaskStatus) -> None:
@@ -109,8 +116,8 @@ def _is_last(term: _Term, key: Key, status: TaskStatus) -> None:
     if status.uuid is not None or status.data is not None:
         raise Broken(f"promise 4: {status} is no update of an agent")
     if status.reason is Reason.AGENT_REREGISTERED or told is None:
-        if not brought:
-            return
+        if not brought or status.state in _LOST:
+            return  # that was told while nobody was there to hear it
         last = brought[-1]
         health = last.healthy if last.state is status.state else None
         where = next((s.container_status for s in brought[::-1] if s.container_status), None)
