@@ -36,6 +36,7 @@ from . import events as e
 from .api import AgentApi
 from .config import AgentConfig
 from .containerizer.base import ContainerRuntime, Kind, Stream
+from .containerizer.beneath import GivenUp
 from .containerizer.cgroups import Cgroups, usable_cgroups
 from .containerizer.docker_body import LABEL_OWNER, DockerSettings
 from .containerizer.process import ProcessRuntime, inherited_environment
@@ -94,6 +95,7 @@ class AgentShell:
         config = options.core_config()
         check_comeback(AgentState(stored), config, options)
         self._owner = owner_of(options.work_dir)
+        self._ending = threading.Event()
         self._cgroups = cgroups_for(options.launcher, self._owner)
         self._runtimes = Runtimes(self._containerizer)
         self._prober = Prober(self._runtimes, self._post, self._crash)
@@ -174,6 +176,7 @@ class AgentShell:
         try:
             await self._runtime.run()
         finally:
+            self._ending.set()
             link.cancel()
             await asyncio.wait([link])
             await self._prober.close()
@@ -271,12 +274,19 @@ class AgentShell:
             error = job.exception()
             if error is None:
                 self._post(e.SandboxRemoved(container_id))
+            elif isinstance(error, GivenUp):
+                pass  # the next life goes on with it
             elif isinstance(error, OSError):  # it is tried again at the next start
                 self._log.error("sandbox.not_removed", path=sandbox, error=str(error))
             else:
                 self._crash(error)
 
-        self._loop.run_in_executor(None, remove_sandbox, sandbox).add_done_callback(done)
+        job = self._loop.run_in_executor(None, remove_sandbox, sandbox, self._goes_on)
+        job.add_done_callback(done)
+
+    def _goes_on(self) -> bool:
+        """Asked in threads."""
+        return not self._ending.is_set()
 
     def _measure_disk(self) -> None:
         def measure() -> float:
@@ -321,12 +331,16 @@ class AgentShell:
             error = job.exception()
             if error is None:
                 self._post(e.VolumeRemoved(path))
+            elif isinstance(error, GivenUp):
+                pass  # the next life goes on with it
             elif isinstance(error, OSError):  # it is tried again at the next start
                 self._log.error("volume.not_removed", path=path, error=str(error))
             else:
                 self._crash(error)
 
-        job = self._loop.run_in_executor(None, partial(remove_volume, path, whole=whole))
+        job = self._loop.run_in_executor(
+            None, partial(remove_volume, path, whole=whole, go_on=self._goes_on)
+        )
         job.add_done_callback(done)
 
 

@@ -18,7 +18,7 @@ import os
 import secrets
 import stat
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, Final
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -41,6 +41,10 @@ _KINDS: Final = {
 
 class Foreign(OSError):
     """What has this name is no regular file of the folder's owner; the text says what it is."""
+
+
+class GivenUp(Exception):
+    """A removal that was not to go on."""
 
 
 @contextlib.contextmanager
@@ -116,10 +120,16 @@ def made_folder(at: int, parts: Sequence[str]) -> Iterator[int]:
         os.close(opened)
 
 
-def remove_tree(path: str, *, whole: bool = True) -> None:
+def always() -> bool:
+    return True
+
+
+def remove_tree(path: str, *, whole: bool = True, go_on: Callable[[], bool] = always) -> None:
     """Remove all that is in the folder and, if `whole`, itself. Follows nothing out of it.
 
     What can be removed is, also if something else can't: then raises OSError with the first reason.
+    go_on: asked before each step, since nobody knows how many there are. Raises GivenUp once it
+    says no; the rest is removed by the next try.
     """
     try:
         opened = _accessible(path, None)
@@ -132,7 +142,7 @@ def remove_tree(path: str, *, whole: bool = True) -> None:
         return
     try:
         for tries_left in reversed(range(_TRIES)):
-            removal = _Removal(opened)
+            removal = _Removal(opened, go_on)
             removal.all()
             if removal.problem is not None:
                 raise removal.problem
@@ -162,8 +172,9 @@ class _Removal:
     removed there, whatever is or was above it.
     """
 
-    def __init__(self, top: int) -> None:
+    def __init__(self, top: int, go_on: Callable[[], bool] = always) -> None:
         self.problem: OSError | None = None
+        self._may_go_on = go_on
         self._top = top
         self._mount = _mount_of(top)
         self._folders: deque[str] = deque()
@@ -172,7 +183,7 @@ class _Removal:
         self._names = (f".removed-{token}-{number}" for number in itertools.count())
 
     def all(self) -> None:
-        for entry in _entries(self._top):
+        for entry in self._each(self._top):
             if entry.is_dir(follow_symlinks=False):
                 self._folders.append(entry.name)
             else:
@@ -189,6 +200,7 @@ class _Removal:
     def _go_on(self) -> None:
         while self._folders:
             name = self._folders.popleft()
+            self._ask()
             try:
                 self._dissolve(name)
                 os.rmdir(name, dir_fd=self._top)
@@ -202,13 +214,22 @@ class _Removal:
         try:
             if _mount_of(opened) != self._mount:
                 raise OSError(f"{name} is a mount of another file system: unmount it")
-            for entry in _entries(opened):
+            for entry in self._each(opened):
                 if entry.is_dir(follow_symlinks=False):
                     self._move_up(entry.name, opened)
                 else:
                     self._unlink(entry.name, opened)
         finally:
             os.close(opened)
+
+    def _each(self, at: int) -> Iterator[os.DirEntry[str]]:
+        for entry in _entries(at):
+            self._ask()
+            yield entry
+
+    def _ask(self) -> None:
+        if not self._may_go_on():
+            raise GivenUp
 
     def _move_up(self, name: str, at: int) -> None:
         fresh = next(self._names)

@@ -37,13 +37,13 @@ def make_sandbox(path: str, user: str | None) -> None:
     fresh.rename(link)
 
 
-def remove_sandbox(path: str) -> None:
+def remove_sandbox(path: str, go_on: Callable[[], bool] = beneath.always) -> None:
     """Remove it, and the folders above that it leaves empty, up to the framework's.
 
-    Raises OSError if something of it can't be removed.
+    Raises OSError if something of it can't be removed; GivenUp, see `beneath.remove_tree`.
     """
     folder = Path(path)
-    beneath.remove_tree(path)
+    beneath.remove_tree(path, go_on=go_on)
     link = folder.with_name("latest")
     if link.is_symlink() and not link.exists():
         link.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from . import beneath
@@ -17,9 +17,10 @@ def make_volume(path: str) -> None:
     Path(path).mkdir(mode=0o755, parents=True, exist_ok=True)
 
 
-def remove_volume(path: str, *, whole: bool) -> None:
-    """Remove all that is in it and, if `whole`, itself. Raises OSError; what is gone is gone."""
-    beneath.remove_tree(path, whole=whole)
+def remove_volume(path: str, *, whole: bool, go_on: Callable[[], bool] = beneath.always) -> None:
+    """Remove all that is in it and, if `whole`, itself. Raises OSError, GivenUp; what is gone is
+    gone."""
+    beneath.remove_tree(path, whole=whole, go_on=go_on)
 
 
 def check_volumes(volumes: Iterable[Mount], user: str | None) -> None:

@@ -413,3 +413,21 @@ def test_a_tree_that_two_remove_at_a_time_is_removed(tmp_path: Path) -> None:
         for done in [both.submit(beneath.remove_tree, str(top)) for _ in range(2)]:
             done.result(timeout=60)
     assert not top.exists()
+
+
+def test_a_removal_that_may_not_go_on_ends_at_once_and_the_next_one_does_the_rest(
+    tmp_path: Path,
+) -> None:
+    """A task leaves as much as it likes, and an agent has to end in time."""
+    top = tmp_path / "sandbox"
+    for number in range(20):
+        (top / f"{number}" / "a").mkdir(parents=True)
+        (top / f"{number}" / "file").touch()
+    for steps in range(60):
+        asked = itertools.count()
+        with contextlib.suppress(beneath.GivenUp):
+            beneath.remove_tree(str(top), go_on=lambda: next(asked) < steps)  # noqa: B023
+        assert next(asked) <= steps + 1
+        assert top.exists() or steps > 10
+    beneath.remove_tree(str(top))
+    assert not top.exists()
