@@ -359,6 +359,8 @@ def _merge_task(
         return
     else:
         tasks.set_state(state, step, framework, agent, entry, task.state)
+        if entry.forwarded is None:
+            entry.statuses = list(task.statuses)  # its updates are on their way
     # A terminal state comes as an update of its own, to be acknowledged.
     if resend and not task.state.terminal:
         status = step.status(

@@ -10,7 +10,7 @@ from mezzo.core import Instant, Put
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
-from mezzo.model import ContainerStatus, Task
+from mezzo.model import ContainerStatus, Task, TaskStatus
 from mezzo.record import replace
 from mezzo.states import Reason, TaskState
 
@@ -61,6 +61,18 @@ def test_the_health_and_the_container_of_a_task_are_told_after_a_failover(world:
     agent.reregister()
     (answer,) = framework.reconcile()
     assert (answer.healthy, answer.container_status) == (True, container)
+
+
+def test_what_a_report_brings_of_a_task_is_told_before_its_update_comes(world: World) -> None:
+    agent, framework = world.agent(), world.framework()
+    info, container = framework.launch("t1"), ContainerStatus(executor_pid=7)
+    key = (framework.id, info.task_id)
+    status = TaskStatus(info.task_id, S.RUNNING, healthy=True, container_status=container)
+    agent.tasks[key] = replace(agent.tasks[key], state=S.RUNNING, statuses=(status,))
+    agent.reregister()
+    (answer,) = framework.reconcile()
+    assert (answer.state, answer.healthy) == (S.RUNNING, True)
+    assert answer.container_status == container
 
 
 def test_the_health_and_the_container_of_a_task_come_back_with_its_agent(world: World) -> None:
