@@ -83,15 +83,17 @@ def _hears(
     key = (framework_id, status.task_id)
     if status.uuid is not None and update is not None:
         _is_whole(update, status, f"{framework_id} of {master}")
-    elif status.reason in _BACK and _knows(term, key):
+    elif status.reason in _BACK and _knows(term, key, status):
         _is_last(term, key, status)
-    if status.reason is not Reason.RECONCILIATION:
+    if status.reason is not Reason.RECONCILIATION and _knows(term, key, status):
         _notes(term, key, status)
 
 
-def _knows(term: _Term, key: Key) -> bool:
+def _knows(term: _Term, key: Key, status: TaskStatus) -> bool:
+    """Of a task that it does not know, it passes on what any agent says."""
     framework = term.core.state.frameworks[key[0]]
-    return key[1] in framework.tasks or key[1] in framework.unreachable
+    entry = framework.tasks.get(key[1]) or framework.unreachable.get(key[1])
+    return entry is not None and entry.info.agent_id == status.agent_id
 
 
 def _notes(term: _Term, key: Key, status: TaskStatus) -> None:
@@ -126,7 +128,9 @@ def _is_last(term: _Term, key: Key, status: TaskStatus) -> None:
     else:
         return  # it was forgotten meanwhile, or is told in another word
     if (status.healthy, status.container_status) != (health, where):
-        raise Broken(f"promise 4: {key} is told as {status}; known are {health}, {where}")
+        raise Broken(
+            f"promise 4: {key} is told as {status}; known are {health}, {where} of {told} {brought}"
+        )
 
 
 def _is_heard(term: _Term, event: AgentSaid, update: am.StatusUpdate, output: Output[Any]) -> None:
