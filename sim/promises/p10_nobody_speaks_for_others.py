@@ -48,6 +48,7 @@ class NobodySpeaksForOthers(Watch):
         self._world = world
         self._liars = frozenset(liars)
         self._before: dict[str, Any] | None = None
+        self._were: list[AgentId] = []  # that liars were, before the step
         self._place: str | None = None  # the host of the task that is acknowledged
         self._denials: list[float] = []  # when the log was told, mono; of one leader
         self._leader: MasterState | None = None
@@ -58,6 +59,7 @@ class NobodySpeaksForOthers(Watch):
             core = master.core
             if core is not None and master.peer(event.conn) in self._liars:
                 self._before = self._picture(core.state)
+                self._were = self._agents(core.state)
                 self._place = _place_of(core.state, event)
 
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
@@ -128,7 +130,8 @@ class NobodySpeaksForOthers(Watch):
         if isinstance(effect, ToFramework):
             event = effect.event
             if isinstance(event, Update | UpdateOperationStatus):
-                return event.status.agent_id not in self._agents(state)
+                # One that leaves takes along what it claimed of tasks that nobody knew.
+                return event.status.agent_id not in (*self._agents(state), *self._were)
             if isinstance(event, Failure) and event.executor_id is None:
                 return event.agent_id not in self._agents(state) and event.agent_id in state.agents
             return not isinstance(event, Offers)

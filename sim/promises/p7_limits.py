@@ -18,8 +18,10 @@ from ..watch import Broken, Watch
 class LimitsAreKept(Watch):
     """A limit may be set below what its role has: then it gets no more of it."""
 
-    def __init__(self, admin: Admin) -> None:
+    def __init__(self, admin: Admin, unkept: str) -> None:
+        """unkept: a role whose limit hostile people remove now and then (`hostile.people`)."""
         self._admin = admin
+        self._unkept = unkept
 
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
         limits = self._admin.limits
@@ -31,7 +33,8 @@ class LimitsAreKept(Watch):
             if isinstance(effect, ToFramework) and isinstance(effect.event, Offers)
             for offer in effect.event.offers
             for name in limits.get(offer.role, ())
-            if offer.resources.filter(role="*").milli(name)  # what is reserved counts already
+            if offer.role != self._unkept
+            and offer.resources.filter(role="*").milli(name)  # what is reserved counts already
         }
         core = master.core
         assert core is not None
