@@ -173,10 +173,6 @@ class Deployer:
         self._state.delete_deployment(running.plan)
         self._state.publish("deployment_success", id=running.plan.id, plan=running.plan)
 
-    def show_all(self) -> None:
-        for running in self._running.values():
-            self._show(running)
-
     def _show(self, running: _Running) -> None:
         current = tuple(work.action for work in running.work.values())
         self._state.show_deployment(DeploymentView(running.plan, running.step + 1, current))

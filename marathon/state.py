@@ -214,18 +214,20 @@ class State:
         if app.version_ms not in kept:
             kept[app.version_ms] = app
             self.put(f"{VERSION}/{app.id}@{app.version_ms}", app)
-            self._prune_versions(app.id, kept)
+            self._prune_versions(app, kept)
         self.app_changed(app.id)
 
-    def _prune_versions(self, app_id: str, kept: dict[int, App]) -> None:
-        """Drop the oldest, but never one that an instance runs: a new leader needs it."""
+    def _prune_versions(self, app: App, kept: dict[int, App]) -> None:
+        """Drop the oldest, but never what the app is now, nor what an instance runs: a new leader
+        needs it."""
         surplus = len(kept) - self.config.max_versions
         if surplus <= 0:
             return
-        used = {live.record.version_ms for live in self.fleet(app_id).instances.values()}
+        used = {live.record.version_ms for live in self.fleet(app.id).instances.values()}
+        used.add(app.version_ms)
         for version in [v for v in kept if v not in used][:surplus]:
             del kept[version]
-            self.delete(f"{VERSION}/{app_id}@{version}")
+            self.delete(f"{VERSION}/{app.id}@{version}")
 
     def remove_app(self, app_id: str) -> None:
         """The app is no more; its versions stay until its instances are gone."""

@@ -161,6 +161,18 @@ def test_a_version_that_an_instance_runs_is_never_dropped() -> None:
     assert first.version_ms == world.shown_apps["/a"].versions[0].version_ms
 
 
+def test_what_an_app_is_now_is_among_its_versions_though_all_older_ones_run() -> None:
+    world = World.of("a", config=MarathonConfig(max_versions=1))
+    world.deploy(app("/a", cmd="first"))
+    world.auto_run = False  # no new instance comes up, so the first one stays
+    world.advance(1)
+    world.put(app("/a", cmd="second"))
+    world.run()
+    assert [version.cmd for version in world.shown_apps["/a"].versions] == ["first", "second"]
+    now = world.shown_apps["/a"].app
+    assert f"appversion/{now.id}@{now.version_ms}" in world.store
+
+
 def test_an_old_definition_comes_back_as_a_new_version() -> None:
     """Behaviour 25."""
     world = World.of("a")
