@@ -202,17 +202,20 @@ class State:
     # ---- apps
 
     def next_version(self) -> int:
-        """Now, and later than every version there is: versions order changes."""
+        """Now, and later than every version there is: versions order changes. What was taken back
+        is one, too, also when the clock was set back since."""
         newest = max((app.version_ms for app in self.apps.values()), default=0)
+        newest = max(newest, *(max(kept) for kept in self.versions.values() if kept), 0)
         return max(timestamps.to_ms(self.now.wall_s), newest + 1)
 
     def put_app(self, app: App) -> None:
         self.apps[app.id] = app
         self.absolve(app.id)
         self.put(f"{APP}/{app.id}", app)
-        kept = self.versions.setdefault(app.id, {})
+        kept = self.versions.get(app.id, {})
         if app.version_ms not in kept:
-            kept[app.version_ms] = app
+            # One that was dropped and is taken back is older than others.
+            kept = self.versions[app.id] = dict(sorted({**kept, app.version_ms: app}.items()))
             self.put(f"{VERSION}/{app.id}@{app.version_ms}", app)
             self._prune_versions(app, kept)
         self.app_changed(app.id)

@@ -6,6 +6,7 @@ from mezzo.marathon.app import PortDefinition
 from mezzo.marathon.config import MarathonConfig
 from mezzo.marathon.messages import (
     AlreadyExists,
+    CancelDeployment,
     ChangeApps,
     Deployed,
     NotFound,
@@ -171,6 +172,37 @@ def test_what_an_app_is_now_is_among_its_versions_though_all_older_ones_run() ->
     assert [version.cmd for version in world.shown_apps["/a"].versions] == ["first", "second"]
     now = world.shown_apps["/a"].app
     assert f"appversion/{now.id}@{now.version_ms}" in world.store
+
+
+def test_no_version_is_given_twice_though_the_clock_is_set_back() -> None:
+    world = World.of("a")
+    world.deploy(app("/a", cmd="first"))
+    world.auto_run = False
+    world.advance(1)
+    taken_back = world.put(app("/a", cmd="second"))
+    assert isinstance(taken_back, Deployed)
+    world.ask(CancelDeployment(taken_back.deployment_id, force=False))
+    world.wall_s -= 1
+    result = world.put(app("/a", cmd="third"), force=True)
+    assert isinstance(result, Deployed)
+    assert result.version_ms > taken_back.version_ms
+    assert [v.cmd for v in world.shown_apps["/a"].versions] == ["first", "second", "third"]
+
+
+def test_a_version_that_is_taken_back_stands_in_its_place_again() -> None:
+    world = World.of("a", config=MarathonConfig(max_versions=2))
+    world.auto_kill = False
+    for cmd in ("first", "second", "third"):  # of the second nothing runs
+        world.advance(1)
+        result = world.put(app("/a", cmd=cmd, instances=0 if cmd == "second" else 1), force=True)
+        world.run()
+    assert [v.cmd for v in world.shown_apps["/a"].versions] == ["first", "third"]
+    assert isinstance(result, Deployed)
+    world.ask(CancelDeployment(result.deployment_id, force=False))
+    shown = world.shown_apps["/a"]
+    assert shown.app.cmd == "second"
+    kept = [version.version_ms for version in shown.versions]
+    assert kept == sorted(kept)
 
 
 def test_an_old_definition_comes_back_as_a_new_version() -> None:
