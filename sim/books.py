@@ -21,6 +21,7 @@ from mezzo.marathon.messages import (
     LinkDown,
     LinkUp,
     MasterEvent,
+    Publish,
     ShowApp,
     ShowAside,
     ShowDeployment,
@@ -126,7 +127,8 @@ class Seen:
     @property
     def unsure(self) -> bool:
         """A new leader can't know yet whether it serves."""
-        return self.inherited and (not self.confirmed or (self.healthy is None and self.running))
+        unheard = self.running and bool(self.checks) and self.healthy is None
+        return self.inherited and (not self.confirmed or unheard)
 
     @property
     def running(self) -> bool:
@@ -258,6 +260,7 @@ class Step:
     """One step of a Marathon. told: of whom a status update that counts has told, and that one.
 
     doomed: to be killed from now on. gone: no more stored, and what they were just before.
+    touched: the apps of which is changed what they are, are to be, or have.
     """
 
     marathon: VirtualMarathon
@@ -271,6 +274,7 @@ class Step:
     new: list[Seen] = field(default_factory=list)
     doomed: list[Seen] = field(default_factory=list)
     gone: list[Seen] = field(default_factory=list)
+    touched: dict[str, None] = field(default_factory=dict)
 
 
 class Reader:
@@ -365,8 +369,13 @@ class Books(Watch):
         term = step.term
         for effect in step.output.effects:
             match effect:
-                case ShowApp() | ShowInstance() | ShowDeployment():
+                case ShowApp(app_id=app_id) | ShowInstance(app_id=app_id):
                     term.shown.apply(effect)
+                    step.touched[app_id] = None
+                case ShowDeployment():
+                    term.shown.apply(effect)
+                case Publish(type=type_) if type_.startswith("deployment_"):
+                    step.touched |= dict.fromkeys(effect.fields["plan"].app_ids)
                 case ShowAside(aside=aside):
                     term.shown.apply(effect)
                     if aside is not None:

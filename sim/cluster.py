@@ -13,7 +13,7 @@ from mezzo.marathon.planner import Deployment
 from mezzo.master.state import MasterConfig
 from mezzo.messages.operator import Done, OperatorResponse, QuotaConfig, UpdateQuota
 from mezzo.model import Attribute
-from mezzo.record import decode
+from mezzo.record import decode, replace
 from mezzo.resources import Resources
 
 from .admin import Admin
@@ -37,8 +37,10 @@ from .promises import (
     AgentsAskHowTasksAre,
     AgentsKeepTheirWord,
     CallsAreAnswered,
+    ConstraintsAreKept,
     EndsAreToldOnce,
     EveryNoIsExplained,
+    FeedbackIsPassedOn,
     HealthHasConsequences,
     KillsAreAsAsked,
     LaunchesAreAsAsked,
@@ -47,13 +49,16 @@ from .promises import (
     NothingIsForgotten,
     NothingPromisedTwice,
     NothingRunsTwice,
+    OffersAreWanted,
     OperationsAreToldOnce,
     OperatorsAreObeyed,
     OrdersAreCarriedOut,
+    PlansAreKept,
     ReadsAreTrue,
     RefusalsHold,
     TheDeposedChangeNothing,
     UpdatesArePassedOn,
+    VersionsAreKept,
     WhatIsShownIsSo,
     WhatRunsRunsOn,
     WhatWasSeenIsDurable,
@@ -114,11 +119,14 @@ def _marathon_config(seed: int, role: str) -> MarathonConfig:
     itself: a seed's cluster is the same with them as without."""
     rng = random.Random(f"limits of {seed}")
     prefix = random.Random(f"prefix of {seed}").choice((None, None, "M_"))
+    few = random.Random(f"versions of {seed}").choice((50, 50, 3, 1))
+    common = MarathonConfig(mesos_role=role, env_vars_prefix=prefix, max_versions=few)
+    if few == 3:
+        common = replace(common, max_running_deployments=2)
     if rng.random() < 0.7:
-        return MarathonConfig(mesos_role=role, env_vars_prefix=prefix)
-    return MarathonConfig(
-        mesos_role=role,
-        env_vars_prefix=prefix,
+        return common
+    return replace(
+        common,
         launch_tokens=rng.randint(1, 3),
         kill_chunk_size=rng.randint(1, 2),
         max_instances_per_offer=rng.randint(1, 5),
@@ -286,11 +294,13 @@ class Cluster(Watch):
                 UpdatesArePassedOn(),
                 TheDeposedChangeNothing(),
                 LimitsAreKept(self.admin, LIARS),
+                ConstraintsAreKept(),
                 NobodyStarves(world, self.masters, self.marathons, self.frameworks, starves_s),
                 EveryNoIsExplained(world, self.masters, self.marathons),
                 ReadsAreTrue(),
                 RefusalsHold(),
                 CallsAreAnswered(),
+                FeedbackIsPassedOn(),
                 WishesAreAnswered(),
                 Books(
                     (
@@ -298,6 +308,9 @@ class Cluster(Watch):
                         KillsAreAsAsked(),
                         HealthHasConsequences(),
                         OrdersAreCarriedOut(),
+                        PlansAreKept(),
+                        OffersAreWanted(),
+                        VersionsAreKept(),
                         WhatIsShownIsSo(),
                     )
                 ),
@@ -394,10 +407,13 @@ class Cluster(Watch):
         marathon = next((m for m in self.marathons if m.process.leads), None)
         if leader is None or leader.core is None or marathon is None or marathon.core is None:
             return "nobody leads"
+        for agent in self.agents:
+            if not agent.gone and not agent.process.up:
+                return f"{agent.name} is down"
         state = leader.core.state
-        for agent in state.agents.values():
-            if not agent.connected:
-                return f"{agent.info.hostname} is away"
+        for entry in state.agents.values():
+            if not entry.connected:
+                return f"{entry.info.hostname} is away"
         framework_id = marathon.core.framework_id
         framework = None if framework_id is None else state.frameworks.get(framework_id)
         if framework is None or framework.conn is None or framework.admission is not None:

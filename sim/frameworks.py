@@ -94,6 +94,8 @@ class Work(Record):
 class HoarderCore:
     """Takes every offer and answers none."""
 
+    capabilities: tuple[Capability, ...] = (Capability.PARTITION_AWARE,)
+
     def __init__(self, name: str, role: str, stored: Mapping[str, bytes]) -> None:
         self._name = name
         self._role = role
@@ -108,16 +110,7 @@ class HoarderCore:
         match event:
             case Up(conn=conn):
                 self.conn = conn
-                info = FrameworkInfo(
-                    "root",
-                    self._name,
-                    self.framework_id,
-                    failover_timeout=604800.0,
-                    checkpoint=True,
-                    role=self._role,
-                    capabilities=(Capability.PARTITION_AWARE,),
-                )
-                out.effects.append(Say(conn, Subscribe(info)))
+                out.effects.append(Say(conn, self._subscribe()))
             case Down(conn=conn) if conn == self.conn:
                 self.conn = None
             case Said(conn=conn, epoch=epoch, event=said) if conn == self.conn:
@@ -127,6 +120,20 @@ class HoarderCore:
             case TimerFired() | Began():
                 self._time(now, out)
         return out
+
+    def info(self) -> FrameworkInfo:
+        return FrameworkInfo(
+            "root",
+            self._name,
+            self.framework_id,
+            failover_timeout=604800.0,
+            checkpoint=True,
+            role=self._role,
+            capabilities=self.capabilities,
+        )
+
+    def _subscribe(self) -> Subscribe:
+        return Subscribe(self.info())
 
     def _said(self, event: Event, now: Instant, out: Output[Any]) -> None:
         assert self.conn is not None

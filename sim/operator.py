@@ -4,6 +4,7 @@ back, at random."""
 from __future__ import annotations
 
 import contextlib
+import random
 from typing import Final
 
 from mezzo.agent.containerizer.base import ContainerSpec
@@ -19,6 +20,7 @@ from mezzo.marathon.messages import (
     Locked,
     NotFound,
     Origin,
+    ResetDelay,
     RestartApp,
     Result,
     Stale,
@@ -73,6 +75,7 @@ class Operator:
         self._machines = machines
         self._max = max_instances
         self._definitions = Definitions(world.seed, role)
+        self._whims = random.Random(f"whims of {world.seed}")
         self._forces = world.chance(0.5)
         self._active = False
         self._changes = 0
@@ -100,6 +103,8 @@ class Operator:
         leaders = [m for m in self._marathons if m.process.up]
         if leaders:
             self._ask(self._world.rng.choice(leaders))
+            if self._whims.random() < 0.1:
+                leaders[0].ask(ResetDelay(self._whims.choice(_APPS)), self._told)
         self._world.after(self._world.between(0.5, 8), self._act)
 
     def _ask(self, marathon: VirtualMarathon) -> None:

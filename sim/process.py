@@ -97,6 +97,11 @@ class Process:
         return self.up and self.epoch == self.disk.epoch
 
     @property
+    def in_doubt(self) -> bool:
+        """It is not sure that it leads: what it would do is held."""
+        return self._in_doubt
+
+    @property
     def awake_for_s(self) -> float:
         """How long it has been up without a break; 0 or less: it is not."""
         return self.world.now_s - self._awake_since_s if self.up else 0.0

@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 
 from mezzo.ids import AgentId, ConnId
 from mezzo.messages import agent as m
-from mezzo.model import AgentInfo, Task, TaskStatus
+from mezzo.model import AgentCapability, AgentInfo, Task, TaskStatus
 from mezzo.record import replace
 from mezzo.resources import Reservation, Resources
 from mezzo.states import TaskState
@@ -25,6 +25,10 @@ from .gossip import Gossip
 from .wild import Wild
 
 _HAS: Final = Resources.parse(f"cpus({ROLE}):2; mem({ROLE}):512")
+_CAPABILITIES: Final = (
+    AgentCapability.AGENT_OPERATION_FEEDBACK,
+    AgentCapability.RESERVATION_REFINEMENT,
+)
 _KINDS: Final = get_args(m.AgentMessage)
 _STORM: Final = 120  # so many lies in a moment, now and then
 _STORM_SHARE: Final = 0.015
@@ -46,6 +50,8 @@ class Impostor:
         self._rng = rng
         self._gossip = gossip
         self._wild = Wild(rng, gossip)
+        able = random.Random(f"{name} of {network.world.seed}").random() < 0.8
+        self._can = _CAPABILITIES if able else ()
         self._id: AgentId | None = None
         self._conn: ConnId | None = None
         self._said: list[Any] = []
@@ -97,8 +103,8 @@ class Impostor:
     def _register(self) -> m.AgentMessage:
         info = AgentInfo(self.name, resources=_HAS, id=self._id)
         if self._id is None:
-            return m.RegisterAgent(info, "1.11.0", "boot")
-        return m.ReregisterAgent(info, "1.11.0", "boot")
+            return m.RegisterAgent(info, "1.11.0", "boot", self._can)
+        return m.ReregisterAgent(info, "1.11.0", "boot", capabilities=self._can)
 
     def _lie(self) -> Any:  # noqa: ANN401 - an agent's message
         rng, heard = self._rng, self._gossip.any(self._gossip.said)

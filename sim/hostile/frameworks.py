@@ -15,18 +15,23 @@ from mezzo.core import Instant, Output, SetTimer
 from mezzo.ids import AgentId, ConnId, ExecutorId, FrameworkId, OfferId, TaskId
 from mezzo.messages import scheduler as m
 from mezzo.model import (
+    AttributeConstraint,
+    Capability,
     CommandInfo,
     ExecutorInfo,
     ExecutorType,
     Filters,
     FrameworkInfo,
     Offer,
+    OfferConstraints,
+    Predicate,
+    RoleConstraints,
     TaskInfo,
     TaskStatus,
 )
-from mezzo.operations import Launch, LaunchGroup, Reserve
+from mezzo.operations import Launch, LaunchGroup, Reserve, Unreserve
 from mezzo.record import replace
-from mezzo.resources import Resources
+from mezzo.resources import Reservation, Resources
 
 from ..client import Server
 from ..frameworks import HoarderCore, Kind, Say, VirtualFramework
@@ -104,6 +109,8 @@ class LiarCore(HoarderCore):
         tired: bool,
     ) -> None:
         super().__init__(name, ROLE, stored)
+        if rng.random() < 0.8:
+            self.capabilities = (*self.capabilities, Capability.RESERVATION_REFINEMENT)
         self._name = name
         self._rng = rng
         self._gossip = gossip
@@ -116,6 +123,24 @@ class LiarCore(HoarderCore):
         self._ids: list[FrameworkId] = []  # under which it was removed
         self._bound: ConnId | None = None  # the stream that is known to be its own
         self.tired = tired
+
+    def _subscribe(self) -> m.Subscribe:
+        constraints = self._constraints() if self._rng.random() < 0.3 else None
+        return m.Subscribe(self.info(), (), constraints)
+
+    def _constraints(self) -> OfferConstraints:
+        """Wants to be offered but some agents, by a rule or two."""
+        rng = self._rng
+        groups: list[tuple[AttributeConstraint, ...]] = []
+        for _ in range(rng.choice((1, 1, 2))):
+            conditions: list[AttributeConstraint] = []
+            for _ in range(rng.choice((1, 1, 2))):
+                name, pseudo = rng.choice((("rack", None), ("floor", None), (None, "HOSTNAME")))
+                text = rng.choice(("r0", "r[1-9]", "agent.*", "agent1", ""))
+                predicate = rng.choice(tuple(Predicate))
+                conditions.append(AttributeConstraint(predicate, name, pseudo, text))
+            groups.append(tuple(conditions))
+        return OfferConstraints((RoleConstraints(ROLE, tuple(groups)),))
 
     def may(self, call: m.Call) -> bool:
         """Is it about what is its own?"""
@@ -209,6 +234,7 @@ class LiarCore(HoarderCore):
                     m.Revive(),
                     m.Request((m.DemandRequest(_LITTLE, count=1, role=role),)),
                     m.Request(),
+                    self._changed(),
                 )
             )
         if not self._statuses:
@@ -233,6 +259,20 @@ class LiarCore(HoarderCore):
             )
         )
 
+    def _changed(self) -> m.UpdateFramework:
+        """As it is, but for something that may change in place; seldom for what may not."""
+        rng = self._rng
+        info = replace(
+            self.info(),
+            hostname=rng.choice((None, "elsewhere")),
+            webui_url=rng.choice((None, "http://elsewhere:1")),
+            failover_timeout=rng.choice((604800.0, 3600.0)),
+        )
+        if rng.random() < 0.2:
+            info = replace(info, checkpoint=False)
+        constraints = self._constraints() if rng.random() < 0.5 else None
+        return m.UpdateFramework(info, rng.choice(((), (), (ROLE,))), constraints)
+
     def _accept(self) -> m.Call:
         """Offers of its own, old ones among them, twice perhaps, or of two agents; with what may
         fit."""
@@ -248,6 +288,9 @@ class LiarCore(HoarderCore):
             operations.append(self._wild.record(rng.choice((Launch, LaunchGroup, Reserve))))
         if rng.random() < 0.1:
             operations.append(operations[0])
+        own = all(kind.reservations for kind, _ in offers[0].resources.items())
+        if own and rng.random() < 0.5:  # of a liar's agent, which nobody else would use
+            operations = [self._reservation(offers[0]) for _ in range(rng.choice((1, 1, 2)))]
         return m.Accept(tuple(ids), tuple(operations), self._wild.value(Filters))
 
     def _describe(self, offer: Offer) -> tuple[TaskInfo, ...]:
@@ -275,6 +318,27 @@ class LiarCore(HoarderCore):
             tasks = tuple(replace(task, executor=None) for task in tasks)
         return LaunchGroup(executor, tasks)
 
+    def _reservation(self, offer: Offer) -> Reserve | Unreserve:
+        """For a role below its own, most often; or it lets go of one, that it may have."""
+        rng = self._rng
+        role = rng.choice(
+            (f"{ROLE}/below", f"{ROLE}/below", f"{ROLE}/other", ROLE, f"{ROLE}x", "*")
+        )
+        top = Reservation("DYNAMIC", role, rng.choice((None, None, None, "somebody")))
+        little = Resources(
+            {
+                kind._replace(reservations=(*kind.reservations, top)): min(value, 50)
+                for kind, value in offer.resources.items()
+                if isinstance(value, int)
+            }
+        )
+        id_ = rng.choice(
+            (None, "op", f"op-{rng.getrandbits(16):x}", f"op-{rng.getrandbits(16):x}", "/")
+        )
+        if rng.random() < 0.15:
+            return Unreserve(rng.choice((little, offer.resources)), id=id_)
+        return Reserve(little, id=id_)
+
     def _executor(self, offer: Offer) -> ExecutorInfo:
         """One of few, so that it is there already perhaps, as it was or as another."""
         info = ExecutorInfo(
@@ -297,6 +361,9 @@ class LiarCore(HoarderCore):
         """Not what would be its right, and would hurt: to be another, to serve for ever, to keep
         what it was given."""
         match call:
+            case m.UpdateFramework(framework_info=info) if self._rng.random() < 0.7:
+                own = replace(self._itself(info), id=self.framework_id)
+                return replace(call, framework_info=own)
             case m.Subscribe() | m.UpdateFramework():
                 return replace(call, framework_info=self._itself(call.framework_info))
             case m.Teardown() if self._rng.random() < 0.9:

@@ -11,6 +11,7 @@ from . import (
     masters,
     operators,
     peers,
+    plans,
     reads,
 )
 from .hunt import Find, hunt
@@ -31,5 +32,6 @@ __all__ = [
     "masters",
     "operators",
     "peers",
+    "plans",
     "reads",
 ]

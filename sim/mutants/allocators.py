@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mezzo.master.allocator import Allocator
+from mezzo.master.allocator import Allocator, constraints
 from mezzo.master.allocator.books import Books
+from mezzo.master.allocator.constraints import Constraints
 from mezzo.master.allocator.contention import Contention
 from mezzo.master.allocator.filters import Filters
 from mezzo.master.allocator.quota import Quotas
@@ -113,3 +114,13 @@ def no_reason_is_given(original: Any) -> Any:
         return original(self, *args)._replace(objections=())
 
     return explain
+
+
+@mutant("allocator", Constraints, "admits")
+def offer_constraints_are_not_looked_at(original: Any) -> Any:
+    return lambda self, place: True
+
+
+@mutant("allocator", constraints, "_pseudo")
+def offer_constraints_take_every_host_for_another(original: Any) -> Any:
+    return lambda place, which: None

@@ -7,7 +7,8 @@ from typing import Any
 
 from mezzo.agent.operations import Operations
 from mezzo.agent.state import AgentState
-from mezzo.master import operations
+from mezzo.master import accepting, claims, conversions, operations
+from mezzo.master.allocator import quantities, views
 
 from .mutant import mutant, never
 
@@ -49,3 +50,38 @@ def operations_that_a_returning_agent_reports_are_not_looked_at(original: Any) -
 @mutant("conversions", operations, "acknowledge")
 def acknowledged_outcomes_stay_at_the_master(original: Any) -> Any:
     return never
+
+
+@mutant("conversions", claims, "check_pong")
+def a_pong_that_nobody_asked_for_counts(original: Any) -> Any:
+    return never
+
+
+@mutant("conversions", operations, "_as_expected")
+def whatever_an_agent_has_is_what_was_counted_with(original: Any) -> Any:
+    return lambda known, status: True
+
+
+@mutant("conversions", operations, "_forget")
+def an_operation_that_nobody_waits_for_is_kept(original: Any) -> Any:
+    return never
+
+
+@mutant("conversions", conversions, "_check_rights")
+def a_framework_may_reserve_for_any_role(original: Any) -> Any:
+    return never
+
+
+@mutant("conversions", accepting, "_answer")
+def nobody_is_told_that_an_operation_is_refused(original: Any) -> Any:
+    return never
+
+
+@mutant("conversions", views, "_reserved")
+def what_is_reserved_below_a_role_is_not_its_own(original: Any) -> Any:
+    def reserved(books: Any, role: str) -> Any:
+        out: dict[str, Any] = {}
+        quantities.add(out, books.quotas.reserved.get(role, {}))
+        return quantities.nonzero(out)
+
+    return reserved

@@ -7,11 +7,13 @@ from .p2_runs_once import NothingRunsTwice
 from .p3_survival import WhatRunsRunsOn
 from .p4_agents import AgentsKeepTheirWord
 from .p4_ends_told_once import EndsAreToldOnce
+from .p4_feedback import FeedbackIsPassedOn
 from .p4_health import AgentsAskHowTasksAre
 from .p4_operations import OperationsAreToldOnce
 from .p4_updates import UpdatesArePassedOn
 from .p5_fencing import TheDeposedChangeNothing
 from .p6_nothing_forgotten import NothingIsForgotten
+from .p7_constraints import ConstraintsAreKept
 from .p7_limits import LimitsAreKept
 from .p7_no_starvation import NobodyStarves
 from .p7_refusals import RefusalsHold
@@ -24,15 +26,20 @@ from .p10_nobody_speaks_for_others import NobodySpeaksForOthers
 from .p11_health import HealthHasConsequences
 from .p11_kills import KillsAreAsAsked
 from .p11_launches import LaunchesAreAsAsked
+from .p11_offers import OffersAreWanted
 from .p11_orders import OrdersAreCarriedOut
+from .p11_plans import PlansAreKept
 from .p11_shown import WhatIsShownIsSo
+from .p11_versions import VersionsAreKept
 
 __all__ = [
     "AgentsAskHowTasksAre",
     "AgentsKeepTheirWord",
     "CallsAreAnswered",
+    "ConstraintsAreKept",
     "EndsAreToldOnce",
     "EveryNoIsExplained",
+    "FeedbackIsPassedOn",
     "HealthHasConsequences",
     "KillsAreAsAsked",
     "LaunchesAreAsAsked",
@@ -43,13 +50,16 @@ __all__ = [
     "NothingIsForgotten",
     "NothingPromisedTwice",
     "NothingRunsTwice",
+    "OffersAreWanted",
     "OperationsAreToldOnce",
     "OperatorsAreObeyed",
     "OrdersAreCarriedOut",
+    "PlansAreKept",
     "ReadsAreTrue",
     "RefusalsHold",
     "TheDeposedChangeNothing",
     "UpdatesArePassedOn",
+    "VersionsAreKept",
     "WhatIsShownIsSo",
     "WhatRunsRunsOn",
     "WhatWasSeenIsDurable",

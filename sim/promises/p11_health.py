@@ -26,6 +26,7 @@ from mezzo.messages.scheduler import Update
 
 from ..books import UNREACHABLE, Reader, Seen, Step, Term, condition_of
 from ..watch import Broken
+from .p11_kills import fails_too_often
 
 _TICK_S: Final = 1e-6
 _DELAYING: Final = frozenset({"Dropped", "Error", "Failed", "Gone", "Finished"})
@@ -70,7 +71,7 @@ class HealthHasConsequences(Reader):
         seen = self._ill
         if told or (seen is not None and seen.checks):
             self._is_told(step, seen, told)
-        for over in (*step.gone, *([seen] if seen is not None and seen in step.doomed else [])):
+        for over in (*step.gone, *([seen] if seen is not None and _is_killed(step, seen) else [])):
             if over.checking and over.record.id not in stopped:
                 raise Broken(f"promise 11: {over.record.id} is over, and asked how it is")
         away = seen is not None and seen.condition == UNREACHABLE and seen not in step.gone
@@ -83,7 +84,7 @@ class HealthHasConsequences(Reader):
             healthy, failures = self._was
             right[_TOLD[0]] = sum(check.failures for check in seen.checks) > failures
             right[_TOLD[1]] = right[_TOLD[2]] = seen.healthy is not healthy
-            right[_TOLD[3]] = isinstance(step.event, HealthResult) and seen in step.doomed
+            right[_TOLD[3]] = _is_killed(step, seen)
         if any(told[name] != right[name] for name in _TOLD):
             who = None if seen is None else seen.record.id
             raise Broken(f"promise 11: of {who} is told {dict(told)}, right were {dict(right)}")
@@ -149,9 +150,13 @@ def _failed(step: Step, ill: Seen | None) -> Seen | None:
         unhealthy = condition == "Killed" and status.healthy is False
         if not seen.record.doomed and (unhealthy or condition in _DELAYING):
             return seen
-    if isinstance(step.event, HealthResult) and ill is not None and ill in step.doomed:
-        return ill
-    return None
+    return ill if ill is not None and _is_killed(step, ill) else None
+
+
+def _is_killed(step: Step, seen: Seen) -> bool:
+    """For its health: an upgrade may end one that is ill, too."""
+    event = step.event
+    return isinstance(event, HealthResult) and seen in step.doomed and fails_too_often(seen, event)
 
 
 def _is_so(step: Step, event: Publish, seen: Seen | None) -> None:

@@ -22,7 +22,7 @@ from ..watch import Broken
 class KillsAreAsAsked(Reader):
     def after(self, step: Step) -> None:
         if step.doomed or step.gone:
-            asked = _asked_for(step)
+            asked = asked_for(step)
             by_app: dict[str, list[Seen]] = {}
             for seen in (*step.doomed, *step.gone):
                 if seen.record.id not in asked and not _has_ended(step, seen):
@@ -55,7 +55,7 @@ def _unknown(step: Step) -> str | None:
     return event.event.status.task_id if told else None
 
 
-def _asked_for(step: Step) -> dict[str, None]:
+def asked_for(step: Step) -> dict[str, None]:
     event = step.event
     if not isinstance(event, ApiRequest) or not isinstance(event.command, KillTasks):
         return {}
@@ -71,7 +71,7 @@ def _reason(step: Step, app_id: str, ended: list[Seen]) -> None:
     app = term.wanted(app_id)
     if app is None or not term.knows(app_id):
         return  # all of it goes
-    left = [seen for seen in ended if not _of_its_own(step, seen)]
+    left = [seen for seen in ended if not of_its_own(step, seen)]
     if not left:
         return
     there = term.of(app_id)
@@ -93,7 +93,7 @@ def _reason(step: Step, app_id: str, ended: list[Seen]) -> None:
         _in_order(app, left, [seen for seen in active if given_up(seen, now) is False])
 
 
-def _of_its_own(step: Step, seen: Seen) -> bool:
+def of_its_own(step: Step, seen: Seen) -> bool:
     """It ends for what it is, whatever the others are."""
     now, config, key = step.now, step.term.config, None
     if isinstance(step.event, TimerFired):
@@ -102,7 +102,7 @@ def _of_its_own(step: Step, seen: Seen) -> bool:
         limit_s = min(config.task_launch_timeout_s, config.task_launch_confirm_timeout_s)
         return not now.is_within_s(seen.record.staged_at, limit_s)
     if isinstance(step.event, HealthResult) and step.event.instance_id == seen.record.id:
-        return True  # see below
+        return fails_too_often(seen, step.event)
     if seen.condition != UNREACHABLE:
         return False
     if seen.record.doomed:
@@ -114,20 +114,16 @@ def _of_its_own(step: Step, seen: Seen) -> bool:
 
 
 def _the_unhealthy_end(step: Step, result: HealthResult) -> None:
-    """One whose check has failed so often, and no other (spec 10)."""
+    """One whose check has failed so often (spec 10); of others see `_reason`."""
     seen = step.term.instances.get(result.instance_id)
-    if seen is None or result.alive is not False:
-        return
+    if seen is not None and fails_too_often(seen, result) and not seen.record.doomed:
+        raise Broken(f"promise 11: {result.instance_id} lives on, and its checks fail")
+
+
+def fails_too_often(seen: Seen, result: HealthResult) -> bool:
     most = seen.app.health_checks[result.index].max_consecutive_failures
     failed = seen.checks[result.index].failures
-    ends = seen in step.doomed
-    has_to = seen.running and most > 0 and failed >= most
-    if ends and not has_to:
-        raise Broken(
-            f"promise 11: {result.instance_id} is killed after {failed} of {most} failures"
-        )
-    if has_to and not seen.record.doomed:
-        raise Broken(f"promise 11: {result.instance_id} lives on after {failed} failed checks")
+    return result.alive is False and seen.running and 0 < most <= failed
 
 
 def _enough_stay(step: Step, app: App, there: list[Seen], old: list[Seen]) -> None:
@@ -150,16 +146,17 @@ def _was_ready(seen: Seen) -> bool:
 
 def _in_order(app: App, ended: list[Seen], stay: list[Seen]) -> None:
     """Spec 8.2: unreachable ones, then those that only start, then running ones by their age."""
-    last = max(ended, key=lambda seen: _rank(app, seen))
-    first = min(stay, key=lambda seen: _rank(app, seen), default=last)
-    if _rank(app, first) < _rank(app, last):
+    last = max(ended, key=lambda seen: kill_rank(app, seen))
+    first = min(stay, key=lambda seen: kill_rank(app, seen), default=last)
+    if kill_rank(app, first) < kill_rank(app, last):
         raise Broken(
             f"promise 11: of {app.id} {last.record.id} ends ({last.condition}) before "
             f"{first.record.id} ({first.condition}), with {app.kill_selection.value}"
         )
 
 
-def _rank(app: App, seen: Seen) -> tuple[int, float]:
+def kill_rank(app: App, seen: Seen) -> tuple[int, float]:
+    """Who goes first has the lowest (spec 8.2)."""
     ranks = {UNREACHABLE: 0, "Provisioned": 1, "Staging": 1, "Starting": 2}
     began = seen.record.staged_at if seen.started_at is None else seen.started_at
     youngest = app.kill_selection is KillSelection.YOUNGEST_FIRST

@@ -25,6 +25,7 @@ from mezzo.marathon.messages import (
     Reply,
     RestartApp,
     Stale,
+    TooMany,
 )
 from mezzo.marathon.planner import Deployment
 from mezzo.record import replace
@@ -35,6 +36,7 @@ from ..watch import Broken
 
 class OrdersAreCarriedOut(Reader):
     def __init__(self) -> None:
+        self._newest_ms = 0  # of all versions that there were
         self._apps: dict[str, App] = {}
         self._plans: dict[str, Deployment] = {}
         self._doomed: dict[str, bool] = {}
@@ -43,6 +45,10 @@ class OrdersAreCarriedOut(Reader):
         if isinstance(step.event, ApiRequest):
             self._apps = dict(step.term.apps)
             self._plans = dict(step.term.deployments)
+            kept = [app.version_ms for app in self._apps.values()]
+            for versions in step.term.versions.values():
+                kept += versions
+            self._newest_ms = max(kept, default=0)
             self._doomed = {
                 seen.record.task_id: seen.record.doomed for seen in step.term.instances.values()
             }
@@ -68,6 +74,10 @@ class OrdersAreCarriedOut(Reader):
                 raise Broken(f"promise 11: {asked} ends {result.task_ids}")
         elif isinstance(result, Locked):
             self._is_locked(asked, result)
+        elif isinstance(result, TooMany):
+            changed = _wanted(asked, self._apps, self._plans, self._doomed)
+            if len(self._plans) - len(self._holders(changed)) < _most(step):
+                raise Broken(f"promise 11: {asked} is refused: {result}, of {[*self._plans]}")
         elif not _is_refused_rightly(asked, result, self._apps, self._plans):
             raise Broken(f"promise 11: {asked} is answered with {result}, why?")
 
@@ -79,12 +89,14 @@ class OrdersAreCarriedOut(Reader):
             want = wanted.get(app_id, before)
             if why := _wrong(before, want, after, asked, result.version_ms):
                 raise Broken(f"promise 11: after {asked} {app_id} {why}: {after}")
-        if result.version_ms <= max((app.version_ms for app in self._apps.values()), default=0):
+        if result.version_ms <= self._newest_ms:
             raise Broken(f"promise 11: {result.version_ms} is no later than another version")
         force = getattr(asked, "force", False) or isinstance(asked, CancelDeployment)
         held = {i for plan in self._plans.values() for i in plan.app_ids if i in wanted}
         if held and not force:
             raise Broken(f"promise 11: {asked} changes {held}, which others hold")
+        if wanted and len(self._plans) - len(self._holders(wanted)) >= _most(step):
+            raise Broken(f"promise 11: {asked} is one deployment too many: {[*self._plans]}")
         told = [each.type for each in step.output.effects if isinstance(each, Publish)]
         if told.count("group_change_success") != 1:
             raise Broken(f"promise 11: of {asked} is told {told}")
@@ -105,9 +117,17 @@ class OrdersAreCarriedOut(Reader):
 
     def _is_locked(self, asked: Any, result: Locked) -> None:  # noqa: ANN401
         changed = _wanted(asked, self._apps, self._plans, self._doomed)
-        holders = sorted(p.id for p in self._plans.values() if {*p.app_ids} & {*changed})
+        holders = self._holders(changed)
         if sorted(result.deployment_ids) != holders or getattr(asked, "force", False):
             raise Broken(f"promise 11: {asked} waits for {result}, it is held by {holders}")
+
+    def _holders(self, changed: Mapping[str, App | None]) -> list[str]:
+        """The deployments that hold any of these apps."""
+        return sorted(p.id for p in self._plans.values() if {*p.app_ids} & {*changed})
+
+
+def _most(step: Step) -> int:
+    return step.term.config.max_running_deployments
 
 
 def _wanted(

@@ -199,9 +199,9 @@ def _queue_is_so(step: Step, items: tuple[QueueItem, ...]) -> None:
         if not term.knows(app_id):
             continue
         app, item = term.wanted(app_id), by_app.get(app_id)
-        missing = 0 if app is None else _missing(term, app)
-        if (0 if item is None else item.count) != missing:
-            raise Broken(f"promise 11: {item} waits for offers, missing of {app_id} are {missing}")
+        count = 0 if app is None else missing(term, app)
+        if (0 if item is None else item.count) != count:
+            raise Broken(f"promise 11: {item} waits for offers, missing of {app_id} are {count}")
         if item is None:
             continue
         if item.app != app:
@@ -216,8 +216,11 @@ def _queue_is_so(step: Step, items: tuple[QueueItem, ...]) -> None:
             raise Broken(f"promise 11: the queue does not know when an offer was used: {item}")
 
 
-def _missing(term: Term, app: App) -> int:
-    """Whether one is given up is as it is shown, which is looked at elsewhere."""
+def missing(term: Term, app: App) -> int:
+    """So many more are to be launched now.
+
+    Whether one is given up is as it is shown, which is looked at elsewhere.
+    """
     given = {v.id for v in term.shown.tasks(app.id) if str(v.condition) == INACTIVE}
     alive = [seen for seen in term.of(app.id) if seen.record.id not in given]
     active = [seen for seen in alive if not seen.record.doomed]

@@ -22,7 +22,7 @@ from mezzo.record import decode
 
 from ..masters import VirtualMaster
 from ..watch import Broken, Watch
-from .p8_calls import is_role
+from .p8_case import is_role
 from .sums import consumed, scalars
 
 Judged = tuple[bool | None, Callable[[Output[Any]], str]]
