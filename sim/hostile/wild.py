@@ -60,14 +60,14 @@ class Wild:
         """One of the type: some fields as they are by default, the others anything."""
         hints = _hints(kind)
         values = {}
-        for field in msgspec.structs.fields(kind):
+        for field in _fields(kind):
             if field.required or self._rng.random() < (0.5 if depth == 0 else 0.25):
                 values[field.name] = self.value(hints[field.name], depth + 1)
         return kind(**values)
 
     def mutated(self, record: R) -> R:
         """The same, but for one field."""
-        fields = msgspec.structs.fields(type(record))
+        fields = _fields(type(record))
         if not fields:
             return record
         field = self._rng.choice(fields)
@@ -137,7 +137,7 @@ class Wild:
         if hint is str:
             return rng.choice(TEXTS)
         if isinstance(hint, type) and issubclass(hint, Record):  # deep enough: as few as can be
-            needed = [field for field in msgspec.structs.fields(hint) if field.required]
+            needed = [field for field in _fields(hint) if field.required]
             hints = _hints(hint)
             return hint(**{f.name: self.value(hints[f.name], _DEEP) for f in needed})
         if get_origin(hint) is typing.Literal:
@@ -202,6 +202,11 @@ class Wild:
             return kind, rng.choice((Ranges(((1, 2),)), Items.of(TEXTS[:1])))
         most = int(AMOUNT_MAX * 1000)
         return kind, rng.choice((1, 999, 1000, 32_000, most, most + 1, SECONDS_MAX))
+
+
+@functools.cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(kind)
 
 
 @functools.cache
