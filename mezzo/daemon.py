@@ -19,7 +19,6 @@ import time
 import traceback
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import IO, Any, Final, NoReturn
 
 from mezzo.errors import BadConfig, MezzoError
@@ -34,8 +33,8 @@ FAILED: Final = 1
 WRONG_USE: Final = 2  # as click ends a command for it
 # Less than the grace that `Sidecar` and most supervisors give.
 STOP_WITHIN_S: Final = 8.0
-_THREADS_GONE_WITHIN_S: Final = 0.3
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_WAKE: Final = signal.SIGUSR2  # of who waits for signals, by ourselves
 _PR_SET_PDEATHSIG: Final = 1
 _BACKOFF_MIN_S: Final = 0.2
 _BACKOFF_MAX_S: Final = 10.0
@@ -94,7 +93,7 @@ def restart(reason: str) -> NoReturn:
     at any end. A signal that comes meanwhile, at whatever moment, still ends the process.
     """
     get_logger("daemon").warning("daemon.restarting", reason=reason)
-    _end_within(STOP_WITHIN_S, lambda: None if _told.told else _exec())
+    _end_within(STOP_WITHIN_S, _exec_unless_told)
     raise Restart(reason)
 
 
@@ -259,33 +258,56 @@ def _stop_sidecars() -> None:
 class _Told:
     """Whether a signal has told this process to end: from the first moment of `run` on.
 
-    Handlers of the process and not of its loop: those are gone, with what they have not told yet,
-    as soon as the loop is closed.
+    The signals are blocked in every thread, since each inherits that from its maker, and a thread
+    of ours waits for them: so they come at any moment, also while the loop hangs or is not there,
+    and what nobody has waited for yet stays with the process, also through an exec.
     """
 
     def __init__(self) -> None:
         self.told = False
         self.stop: Callable[[], object] = lambda: None
+        self._over = False
+        self._thread: threading.Thread | None = None
 
     def listen(self) -> None:
-        for number in _ENDING:
-            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
-                signal.signal(number, self._came)
-        # A restart has left them blocked: what came meanwhile comes now.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+        """In the main thread, before there is any other."""
+        ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else set()
+        numbers = set(_ENDING) - ignored  # nohup
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {*numbers, _WAKE})
+        self._thread = threading.Thread(
+            target=self._wait, args=(numbers,), name="signals", daemon=True
+        )
+        self._thread.start()
 
     def listen_no_more(self) -> None:
-        """The next one kills."""
-        for number in _ENDING:
-            if signal.getsignal(number) == self._came:
-                signal.signal(number, signal.SIG_DFL)
+        """What comes from now on waits for a fresh image."""
+        assert self._thread is not None, "it listens"
+        assert self._thread.ident is not None
+        self._over = True
+        if self._thread.is_alive():
+            signal.pthread_kill(self._thread.ident, _WAKE)
+            self._thread.join()
+        if signal.sigpending() & set(_ENDING):
+            self.told = True
 
-    def _came(self, number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
+    def _wait(self, numbers: set[signal.Signals]) -> None:
+        while True:
+            number = signal.Signals(signal.sigwait({*numbers, _WAKE}))
+            if number != _WAKE:
+                self._came(number)
+                numbers -= {number}
+            elif self._over:
+                return
+
+    def _came(self, number: signal.Signals) -> None:
         if not self.told:
             self.told = True
             _end_within(STOP_WITHIN_S, lambda: os._exit(FAILED))
             self.stop()
+        # Here it is not blocked any more: the next one kills.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
 
 
 _told: Final = _Told()
@@ -294,7 +316,13 @@ _told: Final = _Told()
 async def _until_told(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     loop = asyncio.get_running_loop()
     task = asyncio.create_task(main())
-    _told.stop = lambda: loop.call_soon_threadsafe(task.cancel)
+
+    def stop() -> None:
+        """In the thread that waits for signals."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed meanwhile
+            loop.call_soon_threadsafe(task.cancel)
+
+    _told.stop = stop
     if _told.told:
         task.cancel()
     try:
@@ -310,37 +338,11 @@ async def _until_told(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
 
 
 def _exec_unless_told() -> None:
-    """Become a fresh image, unless a signal has come; one that comes later finds the new image.
-
-    Blocked here, a signal waits for the new image, which unblocks it (`_Told.listen`). If another
-    thread of ours takes it, that has told us before we look, or kills us: so the last moment waits
-    for those that are joined and not quite gone, as asyncio's, which has just closed its executor.
-    """
+    """Become a fresh image, unless a signal has come; one that comes later finds the new image."""
     _flush()
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
-    until_s = time.monotonic() + _THREADS_GONE_WITHIN_S
-    while not _told.told and _others_take_signals() and time.monotonic() < until_s:
-        time.sleep(0.002)
     _told.listen_no_more()
     if not _told.told:
-        _exec()
-
-
-def _others_take_signals() -> bool:
-    """Whether a thread besides this one would be given SIGTERM. Only Linux tells."""
-    bit = 1 << (signal.SIGTERM - 1)
-    own = str(threading.get_native_id())
-    for status in Path("/proc/self/task").glob("*/status"):
-        with contextlib.suppress(OSError, IndexError):  # it has ended meanwhile
-            blocked = status.read_text().partition("SigBlk:")[2].split(maxsplit=1)[0]
-            if status.parent.name != own and not int(blocked, 16) & bit:
-                return True
-    return False
-
-
-def _exec() -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _flush() -> None:
@@ -366,10 +368,7 @@ def _end_within(seconds: float, end: Callable[[], object]) -> None:
 
     timer = threading.Timer(seconds, hangs)
     timer.daemon = True
-    # It inherits what is blocked: no signal is for it (see `_exec_unless_told`).
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     timer.start()
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from mezzo.agent.containerizer.cgroups import usable_cgroups
+from mezzo.daemon import PARENT_VARIABLE
 from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
 from mezzo.messages import agent as am
 from mezzo.model import (
@@ -202,7 +203,9 @@ class Agent:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=os.environ | {"MEZZO_SECRET": "swordfish"},
+                # It ends with us, whatever ends us: else its master's port, once it is another's,
+                # has an agent that nobody expects there.
+                env=os.environ | {"MEZZO_SECRET": "swordfish", PARENT_VARIABLE: str(os.getpid())},
                 start_new_session=True,
             )
 

@@ -298,7 +298,8 @@ def open_output(name: str, at: int) -> int:
 
 
 def heed_signals() -> None:
-    """As a program expects it at its start."""
+    """As a program expects it at its start. An agent blocks those that end it."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     for number in _IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
 
@@ -412,7 +413,6 @@ def beside() -> int:
         try:
             os.setsid()
             heed_signals()
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
             if task["cgroup"]:
                 _write(task["cgroup"] + "/cgroup.procs", "0")
             os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
