@@ -11,7 +11,7 @@ import secrets
 import signal
 import stat
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final, assert_never
@@ -270,19 +270,26 @@ class AgentShell:
         log_effect(self._log, effect)
 
     def _remove_sandbox(self, container_id: ContainerId, sandbox: str) -> None:
+        removal = partial(remove_sandbox, sandbox, self._goes_on)
+        self._remove("sandbox", sandbox, removal, e.SandboxRemoved(container_id))
+
+    def _remove(
+        self, what: str, path: str, removal: Callable[[], None], removed: e.AgentEvent
+    ) -> None:
+        """Beside the loop, for as long as it takes."""
+
         def done(job: asyncio.Future[None]) -> None:
             error = job.exception()
             if error is None:
-                self._post(e.SandboxRemoved(container_id))
+                self._post(removed)
             elif isinstance(error, GivenUp):
                 pass  # the next life goes on with it
             elif isinstance(error, OSError):  # it is tried again at the next start
-                self._log.error("sandbox.not_removed", path=sandbox, error=str(error))
+                self._log.error(f"{what}.not_removed", path=path, error=str(error))
             else:
                 self._crash(error)
 
-        job = self._loop.run_in_executor(None, remove_sandbox, sandbox, self._goes_on)
-        job.add_done_callback(done)
+        self._loop.run_in_executor(None, removal).add_done_callback(done)
 
     def _goes_on(self) -> bool:
         """Asked in threads."""
@@ -327,21 +334,8 @@ class AgentShell:
             self._post(e.VolumeMade(path))
 
     def _remove_volume(self, path: str, whole: bool) -> None:
-        def done(job: asyncio.Future[None]) -> None:
-            error = job.exception()
-            if error is None:
-                self._post(e.VolumeRemoved(path))
-            elif isinstance(error, GivenUp):
-                pass  # the next life goes on with it
-            elif isinstance(error, OSError):  # it is tried again at the next start
-                self._log.error("volume.not_removed", path=path, error=str(error))
-            else:
-                self._crash(error)
-
-        job = self._loop.run_in_executor(
-            None, partial(remove_volume, path, whole=whole, go_on=self._goes_on)
-        )
-        job.add_done_callback(done)
+        removal = partial(remove_volume, path, whole=whole, go_on=self._goes_on)
+        self._remove("volume", path, removal, e.VolumeRemoved(path))
 
 
 def sandboxes_in(work_dir: Path) -> list[e.SandboxFound]:

@@ -22,10 +22,8 @@ from .settings import (
     http_allowed_hosts_option,
     ip_option,
     master_option,
+    own_ip,
     setting,
-)
-from .settings import (
-    ip as ip_type,
 )
 
 if TYPE_CHECKING:
@@ -66,7 +64,7 @@ if TYPE_CHECKING:
 @setting("--docker-host", help="Docker engine.  [default: DOCKER_HOST, else its own socket]")
 @setting(
     "--docker-publish-ip",
-    type=ip_type,
+    type=own_ip,
     help="Where published ports listen.  [default: everywhere, but 127.0.0.1 if that is --ip]",
 )
 @setting(

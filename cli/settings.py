@@ -116,7 +116,7 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(filter(None, (part.strip() for part in str(text).split(","))))
 
 
-def ip(text: str) -> str:
+def own_ip(text: str) -> str:
     """Option type: an address of this machine, and no name."""
     try:
         ip_address(text)
@@ -278,7 +278,7 @@ http_allowed_hosts_option = setting(
     help="More names that its HTTP is asked by, between commas, e.g. of a balancer in front; * is "
     "any. This machine's own names and addresses are known.",
 )
-ip_option = setting("--ip", type=ip, default="127.0.0.1", help="Address to listen on.")
+ip_option = setting("--ip", type=own_ip, default="127.0.0.1", help="Address to listen on.")
 zk_session_timeout_option = setting(
     "--zk-session-timeout", type=duration, default="10secs", help="ZooKeeper session."
 )

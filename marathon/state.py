@@ -204,9 +204,9 @@ class State:
     def next_version(self) -> int:
         """Now, and later than every version there is: versions order changes. What was taken back
         is one, too, also when the clock was set back since."""
-        newest = max((app.version_ms for app in self.apps.values()), default=0)
-        newest = max(newest, *(next(reversed(kept)) for kept in self.versions.values() if kept), 0)
-        return max(timestamps.to_ms(self.now.wall_s), newest + 1)
+        given = [app.version_ms for app in self.apps.values()]
+        given += (next(reversed(kept)) for kept in self.versions.values() if kept)
+        return max(timestamps.to_ms(self.now.wall_s), max(given, default=0) + 1)
 
     def put_app(self, app: App) -> None:
         self.apps[app.id] = app

@@ -119,8 +119,9 @@ def die_with_parent(parent_pid: int) -> None:
 class Sidecar:
     """A child process that is started again, with backoff, whenever it ends.
 
-    It dies with us (`mezzo` commands only, which read MEZZO_PARENT_PID) and, having a session of
-    its own, gets no Ctrl-C of our terminal: we stop it.
+    It dies with us and is stopped by SIGTERM, which it inherits blocked from a daemon (`mezzo`
+    commands only, which read MEZZO_PARENT_PID and wait for signals); and, having a session of its
+    own, gets no Ctrl-C of our terminal: we stop it.
     """
 
     def __init__(
@@ -302,12 +303,13 @@ class _Told:
                 return
 
     def _came(self, number: signal.Signals) -> None:
-        if not self.told:
-            self.told = True
-            _end_within(STOP_WITHIN_S, lambda: os._exit(FAILED))
-            self.stop()
         # Here it is not blocked any more: the next one kills.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+        if not self.told:
+            self.told = True
+            self.stop()
+            with contextlib.suppress(RuntimeError):  # no thread is to be had: it ends unwatched
+                _end_within(STOP_WITHIN_S, lambda: os._exit(FAILED))
 
 
 _told: Final = _Told()

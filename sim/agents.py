@@ -253,7 +253,6 @@ class VirtualAgent:
 
     def _probe(self, order: ProbeHealth) -> None:
         """One answer; a promise of one is none."""
-        patient = order.task_id.rpartition("._app.")[0] or order.task_id
-        answer = self._examine(patient, order.check.timeout_seconds)
+        answer = self._examine(order.task_id, order.check.timeout_seconds)
         observed = HealthObserved(order.container_id, answer.alive is True, answer.cause or "")
         self._world.after(answer.after_s, self.process.post, observed)

@@ -92,7 +92,7 @@ class Ailments(Watch):
 
     def examine(self, patient: str, timeout_s: float) -> Answer:
         """How it is at this moment."""
-        course = self._patients.get(patient)
+        course = self._patients.get(_patient(patient))
         if course is None:
             return Answer(False, "ConnectionRefusedError", _SOON_S)
         if course.machine.asleep:
@@ -107,6 +107,6 @@ class Ailments(Watch):
         return Answer(False, "HTTP status 503", _SOON_S)
 
 
-def _patient(task_id: str) -> str:
-    """Marathon asks an instance, whichever of its tasks runs."""
-    return task_id.rpartition("._app.")[0] or task_id
+def _patient(id_: str) -> str:
+    """Of a task or of an instance: Marathon asks an instance, whichever of its tasks runs."""
+    return id_.rpartition("._app.")[0] or id_

@@ -16,6 +16,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -107,6 +108,7 @@ class ProcessRuntime:
         self._running: dict[ContainerId, _Process] = {}
         self._launching: set[ContainerId] = set()
         self._unwanted: set[ContainerId] = set()  # killed while being launched
+        self._ending = threading.Event()
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -163,9 +165,14 @@ class ProcessRuntime:
 
     def _remove_folder(self, cid: ContainerId) -> None:
         try:
-            beneath.remove_tree(str(self._run_root / cid))
+            beneath.remove_tree(str(self._run_root / cid), go_on=self._goes_on)
+        except beneath.GivenUp:  # a task that is the agent's own user may have filled it
+            self._log.info("process.not_removed", container=cid, error="the agent ends")
         except OSError as error:  # the next start finds it
             self._log.error("process.not_removed", container=cid, error=str(error))
+
+    def _goes_on(self) -> bool:
+        return not self._ending.is_set()
 
     def _launch(self, spec: ContainerSpec) -> None:
         """In the pool."""
@@ -387,6 +394,7 @@ class ProcessRuntime:
                 self._log.warning("output.not_bounded", sandbox=sandbox, error=str(error))
 
     async def close(self) -> None:
+        self._ending.set()
         if self._bounding is not None:
             self._bounding.cancel()
         for process in self._running.values():

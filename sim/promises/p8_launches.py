@@ -21,10 +21,8 @@ _LEASE_PINGS, _LEASE_DRIFT, _LEASE_MARGIN_S = 3, 1.01, 5.0
 
 
 class Launches:
-    """What a valid ACCEPT launches, and what it does not: judged before, looked at afterwards.
-
-    With other operations among them only the number of answers is looked at.
-    """
+    """Judged before the call, looked at after it. With other operations among them only the number
+    of answers is looked at."""
 
     def __init__(self, case: Case, offers: list[Offer]) -> None:
         self._case = case
