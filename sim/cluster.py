@@ -27,7 +27,6 @@ from .election import Election
 from .faults import MACHINES_MIN, Faults, Victims
 from .frameworks import BATCH_WIDTH, SHAPE, Kind, VirtualFramework
 from .hostile.cast import Cast
-from .hostile.frameworks import ROLE as LIARS
 from .hostile.people import ODD
 from .marathons import VirtualMarathon
 from .masters import VirtualMaster
@@ -293,7 +292,7 @@ class Cluster(Watch):
                 OperationsAreToldOnce(self.masters, self.agents),
                 UpdatesArePassedOn(),
                 TheDeposedChangeNothing(),
-                LimitsAreKept(self.admin, LIARS),
+                LimitsAreKept(self.admin),
                 ConstraintsAreKept(),
                 NobodyStarves(world, self.masters, self.marathons, self.frameworks, starves_s),
                 EveryNoIsExplained(world, self.masters, self.marathons),

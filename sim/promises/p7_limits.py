@@ -6,8 +6,9 @@ from typing import Any
 
 from mezzo.amounts import Thousandths
 from mezzo.core import Output
-from mezzo.master.events import ToFramework
+from mezzo.master.events import OperatorAsked, ToFramework
 from mezzo.master.state import MasterState
+from mezzo.messages import operator as om
 from mezzo.messages.scheduler import Offers
 
 from ..admin import Admin
@@ -18,12 +19,13 @@ from ..watch import Broken, Watch
 class LimitsAreKept(Watch):
     """A limit may be set below what its role has: then it gets no more of it."""
 
-    def __init__(self, admin: Admin, unkept: str) -> None:
-        """unkept: a role whose limit hostile people remove now and then (`hostile.people`)."""
+    def __init__(self, admin: Admin) -> None:
         self._admin = admin
-        self._unkept = unkept
+        self._meddled: set[str] = set()  # roles whose limits somebody else has changed since
 
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+        if type(event) is OperatorAsked:
+            self._meddled |= _changed_by_others(event.call)
         limits = self._admin.limits
         if not limits or master.process.epoch != master.process.disk.epoch:
             return
@@ -33,7 +35,7 @@ class LimitsAreKept(Watch):
             if isinstance(effect, ToFramework) and isinstance(effect.event, Offers)
             for offer in effect.event.offers
             for name in limits.get(offer.role, ())
-            if offer.role != self._unkept
+            if offer.role not in self._meddled
             and offer.resources.filter(role="*").milli(name)  # what is reserved counts already
         }
         core = master.core
@@ -45,6 +47,18 @@ class LimitsAreKept(Watch):
                     f"promise 7: with {offer_id} role {role} has {has} thousandths of {name}, its "
                     f"limit is {limit}"
                 )
+
+
+def _changed_by_others(call: om.OperatorCall) -> set[str]:
+    """Hostile people (`hostile.people`) do so; the admin alone sets limits by force."""
+    match call:
+        case om.RemoveQuota(role=role):
+            return {role}
+        case om.SetQuota(quota_request=om.QuotaRequest(role=role)) if role is not None:
+            return {role}
+        case om.UpdateQuota(quota_configs=configs, force=False):
+            return {config.role for config in configs}
+    return set()
 
 
 def _has(state: MasterState, role: str, name: str) -> Thousandths:
