@@ -21,7 +21,8 @@ async def once(stub: scheduler_pb2_grpc.SchedulerStub) -> None:
     try:
         (batch,) = wire.calls_to_wire([Subscribe(framework_info("poison"))], None)
         await call.write(batch)
-        await asyncio.wait_for(call.read(), RESET_AFTER_S)
+        async with asyncio.timeout(RESET_AFTER_S):
+            await call.read()
     except (grpc.aio.AioRpcError, TimeoutError):
         pass  # refused, or made to wait: that is what a master may do with it
     finally:

@@ -48,7 +48,8 @@ class Handler:
         raise AssertionError(message)
 
     async def next(self) -> tuple[ConnId, am.AgentMessage]:
-        return await asyncio.wait_for(self.heard.get(), 30)
+        async with asyncio.timeout(30):
+            return await self.heard.get()
 
 
 def test_a_stream_that_has_ended_takes_nothing_away_from_the_next() -> None:

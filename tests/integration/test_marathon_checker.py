@@ -22,7 +22,8 @@ async def probe(port: int, check: HealthCheck) -> HealthResult:
     checker = Checker(results.put_nowait)
     checker.start(StartHealthCheck("i", 0, check, "127.0.0.1", port, "/a"))
     try:
-        return await asyncio.wait_for(results.get(), 20)
+        async with asyncio.timeout(20):
+            return await results.get()
     finally:
         checker.close()
 
@@ -131,7 +132,8 @@ def test_a_check_is_repeated_until_it_is_stopped() -> None:
         async with server(silent) as port:
             checker.start(StartHealthCheck("i", 0, check, "127.0.0.1", port, "/a"))
             for _ in range(3):
-                await asyncio.wait_for(results.get(), 20)
+                async with asyncio.timeout(20):
+                    await results.get()
             checker.stop("i")
             while not results.empty():
                 results.get_nowait()

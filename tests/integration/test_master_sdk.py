@@ -337,7 +337,8 @@ def test_nothing_more_is_heard_of_a_batch_over_whose_first_event_the_link_was_cl
             name="test",
         )
         job = asyncio.create_task(link.run())
-        await asyncio.wait_for(twice.wait(), 60)
+        async with asyncio.timeout(60):
+            await twice.wait()
         job.cancel()
         await asyncio.wait([job])
 

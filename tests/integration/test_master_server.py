@@ -69,7 +69,8 @@ class Handler:
         self.heard.put_nowait((conn, message, why))
 
     async def next(self) -> tuple[Any, ...]:
-        return await asyncio.wait_for(self.heard.get(), 30)
+        async with asyncio.timeout(30):
+            return await self.heard.get()
 
 
 class Fixture:
@@ -101,7 +102,8 @@ def serve(test: Callable[[Fixture], Coroutine[Any, Any, None]]) -> None:
         server.lead(handler, 7)
         target = f"127.0.0.1:{port}"
         async with grpc.aio.insecure_channel(target) as channel:
-            await asyncio.wait_for(test(Fixture(server, handler, channel, target)), 60)
+            async with asyncio.timeout(60):
+                await test(Fixture(server, handler, channel, target))
         await server.stop()
 
     asyncio.run(main())

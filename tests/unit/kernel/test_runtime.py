@@ -76,7 +76,8 @@ class Run:
         self.expected = effects
         self._enough.clear()
         if len(self.done) < effects:
-            await asyncio.wait_for(self._enough.wait(), 10)
+            async with asyncio.timeout(10):
+                await self._enough.wait()
 
     async def until_commit_is_asked(self) -> None:
         await asyncio.to_thread(self.store.asked.acquire)
@@ -312,7 +313,8 @@ def test_a_key_that_no_store_takes_ends_the_run_also_behind_a_commit() -> None:
         await r.turns()
         r.store.may_commit.set()
         with pytest.raises(UnicodeEncodeError):
-            await asyncio.wait_for(r.task, 10)
+            async with asyncio.timeout(10):
+                await r.task
 
     run(test)
 

@@ -62,7 +62,8 @@ class Term:
 
     async def elected(self, token: str | None = None) -> Runtime[Any]:
         await self.say(Elected(token))
-        await asyncio.wait_for(self._leading.wait(), 10)
+        async with asyncio.timeout(10):
+            await self._leading.wait()
         assert self.runtime is not None
         return self.runtime
 
@@ -210,7 +211,8 @@ def test_nothing_leaves_while_leadership_is_in_doubt() -> None:
         await asyncio.sleep(0)
         assert (runtime.held, term.done.empty()) == (True, True)
         await term.say(Confirmed())
-        assert await asyncio.wait_for(term.done.get(), 10) == "held"
+        async with asyncio.timeout(10):
+            assert await term.done.get() == "held"
         term.task.cancel()
 
     run(test)

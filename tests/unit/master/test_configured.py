@@ -127,10 +127,12 @@ def test_a_change_of_the_whitelist_is_told_and_a_missing_file_is_none(tmp_path: 
             whitelist.follow(file, ("h1",), told.put_nowait, every_s=0.001)
         )
         file.write_text("h2\n")
-        assert await asyncio.wait_for(told.get(), 20) == ("h2",)
+        async with asyncio.timeout(20):
+            assert await told.get() == ("h2",)
         file.unlink()
         file.write_text("")
-        assert await asyncio.wait_for(told.get(), 20) == ()
+        async with asyncio.timeout(20):
+            assert await told.get() == ()
         following.cancel()
 
     asyncio.run(main())
