@@ -22,7 +22,7 @@ from .plant import VARIABLE
 
 # One step too many in a loop, and a mutant never ends: that is found, too. Time of the CPU, since a
 # verdict is not to depend on what else the machine does; the other is for what waits without it.
-UNIT_WITHIN_CPU_S: Final = 1200  # all of them take some 300 on a quiet machine
+UNIT_WITHIN_CPU_S: Final = 1200  # several times what all of them take
 UNIT_WITHIN_S: Final = 3600.0
 SEED_WITHIN_CPU_S: Final = 90.0
 _MEMORY_MAX_BYTES: Final = 4 << 30
