@@ -80,15 +80,16 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]  # click takes off the list what looks like an option
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
             # click looks for what may be meant among commands that are imported: there are none.
-            if args[0].startswith("-"):
+            if name.startswith("-"):
                 raise
             from mezzo.guess import near  # only who has mistyped waits for it
 
-            ctx.fail(f"No such command {args[0]!r}{near(args[0], _COMMANDS)}")
+            ctx.fail(f"No such command {name!r}{near(name, _COMMANDS)}")
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -48,6 +48,10 @@ class Answer:
         return json.loads(self.text)
 
 
+def ids_of(app: Any) -> list[str]:
+    return sorted(task["id"] for task in app["tasks"])
+
+
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
@@ -131,18 +135,18 @@ class Marathon:
         return self.get(f"/v2/apps{app_id}").json["app"]
 
     def task_ids(self, app_id: str) -> list[str]:
-        return sorted(task["id"] for task in self.app(app_id)["tasks"])
+        return ids_of(self.app(app_id))
 
     def settled(self, app_id: str, instances: int) -> list[str]:
         """Wait until so many run and no deployment does; returns the ids of the tasks."""
 
-        def read() -> bool:
+        def read() -> Any:
             app = self.app(app_id)
             done = app["tasksRunning"] == len(app["tasks"]) == instances
-            return bool(done and not app["deployments"])
+            return done and not app["deployments"] and app
 
-        wait_for(read, f"{app_id} with {instances} running tasks")
-        return self.task_ids(app_id)
+        app = wait_for(read, f"{app_id} with {instances} running tasks")
+        return ids_of(app)
 
     def gone(self, app_id: str) -> None:
         wait_for(

@@ -35,6 +35,10 @@ WORDS = st.one_of(
             "a" * 5000,
             "-1",
             "--",
+            "-0",
+            "-h",
+            "--context",
+            "app",
             "=",
             "",
         ]
@@ -68,6 +72,8 @@ SHAPES: tuple[tuple[Any, ...], ...] = (
     ("master", "--agent-removal-rate-limit", ANY, "--recovery-agent-removal-limit", ANY),
     ("relay", "--listen", ANY, "--master", ANY),
     (ANY, ANY),
+    ("--", ANY, ANY, ANY),
+    ("app", "--", ANY, ANY),
 )
 
 

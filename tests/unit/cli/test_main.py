@@ -46,6 +46,15 @@ def test_an_unknown_command_is_a_usage_error(mezzo: Mezzo) -> None:
     assert "No such command 'fly'" in result.stderr
 
 
+@pytest.mark.parametrize("args", [("--", "-0"), ("--", "--context", "x"), ("--", "--", "-0")])
+def test_a_command_that_looks_like_an_option_is_a_usage_error(
+    mezzo: Mezzo, args: tuple[str, ...]
+) -> None:
+    result = mezzo(*args)
+    assert result.exit_code == 2
+    assert "No such" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("typed", "meant"), [("ofer", "offer"), ("agnt", "agent"), ("contxt", "context"), ("UP", "up")]
 )
