@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import docker
 import requests
 import urllib3
 from docker.errors import APIError, DockerException, StreamParseError
+from docker.transport.unixconn import UnixHTTPAdapter, UnixHTTPConnectionPool
 
 from mezzo.log import get_logger
 
@@ -48,10 +49,28 @@ class _Client(docker.APIClient):
         return super().request(*args, **asked)
 
 
+class _OnePool(UnixHTTPAdapter):
+    """The SDK has a pool of connections for each URL, so hardly one would be used twice."""
+
+    def get_connection(
+        self, url: bytes | str, proxies: Mapping[str, str] | None = None
+    ) -> UnixHTTPConnectionPool:
+        del url
+        return super().get_connection("http+docker://localhost", proxies)
+
+
 def connect(url: str, silence_s: float = SILENCE_MAX_S) -> docker.APIClient:
     """Raises DockerException if there is no engine."""
     client = _Client(url, version="auto", timeout=ANSWER_WITHIN_S, max_pool_size=CONNECTIONS_KEPT)
     client.silence_s = silence_s
+    adapter = client.get_adapter(client.base_url)
+    if isinstance(adapter, UnixHTTPAdapter):
+        client.trust_env = False  # a socket has no proxy, and no password in ~/.netrc
+        client.mount(
+            "http+docker://",
+            _OnePool(adapter.socket_path, ANSWER_WITHIN_S, max_pool_size=CONNECTIONS_KEPT),
+        )
+        adapter.close()
     return client
 
 
