@@ -175,8 +175,11 @@ def reregister(state: MasterState, step: Step, conn: ConnId, message: Reregister
     _attach(state, step, agent, conn)
     removal.heard(state, step, agent)
     agent.reregistered_s = step.now.wall_s
-    missing = _merge_tasks(state, step, agent, message, resend=was_unreachable, fresh=fresh)
-    executors.merge(state, step, agent, message, fresh=fresh)
+    holders = claims.Holders(agent)
+    missing = _merge_tasks(
+        state, step, agent, message, holders, resend=was_unreachable, fresh=fresh
+    )
+    executors.merge(state, step, agent, message, holders, fresh=fresh)
     operations.merge(state, step, agent, message, fresh=fresh)
     new = agent.standing is Standing.RECOVERED
     agent.standing = Standing.CONNECTED
@@ -270,6 +273,7 @@ def _merge_tasks(
     step: Step,
     agent: AgentEntry,
     message: ReregisterAgent,
+    holders: claims.Holders,
     *,
     resend: bool,
     fresh: bool,
@@ -286,7 +290,7 @@ def _merge_tasks(
             continue
         key = (task.framework_id, task.task_id)
         try:
-            claims.check_task(state, framework, agent, task, reported)
+            claims.check_task(state, framework, agent, task, reported, holders)
         except BadRequest as error:
             what = f"task {task.task_id} of framework {framework.id} in its report"
             claims.deny(step, agent, what, error)

@@ -83,12 +83,51 @@ def check_update(
     return entry
 
 
+class Holders:
+    """Who has what on an agent of all that only one can have: ports, members of sets, volumes.
+
+    An agent that tells of two with the same is wrong about one. Were both believed, the books would
+    not know what is free once one of them ends.
+    """
+
+    def __init__(self, agent: AgentEntry) -> None:
+        self._holders: list[tuple[str, Resources, TaskEntry | None]] = []
+        for (_, task_id), entry in agent.tasks.items():
+            if entry.holds_resources:
+                self._add(f"task {task_id}", entry.info.resources, entry)
+        for (_, executor_id), executor in agent.executors.items():
+            self._add(f"executor {executor_id}", executor.info.resources)
+
+    def take(self, name: str, resources: Resources) -> None:
+        """Raises BadRequest if somebody has it. A task that the report has ended has nothing."""
+        single = _single(resources)
+        for holder, held, entry in self._holders if single else ():
+            if held.overlaps(single) and (entry is None or entry.holds_resources):
+                raise BadRequest(f"it has {single}, of which {holder} has {held}: only one can")
+        self._add(name, resources)
+
+    def _add(self, name: str, resources: Resources, entry: TaskEntry | None = None) -> None:
+        if single := _single(resources):
+            self._holders.append((name, single, entry))
+
+
+def _single(resources: Resources) -> Resources:
+    return Resources(
+        {
+            kind: value
+            for kind, value in resources.items()
+            if (type(value) is not int or kind.disk is not None) and not kind.shared
+        }
+    )
+
+
 def check_task(
     state: MasterState,
     framework: FrameworkEntry,
     agent: AgentEntry,
     task: Task,
     reported: Container[tuple[FrameworkId, TaskId]],
+    holders: Holders,
 ) -> None:
     """May the agent report it as its own? `reported`: those that it has named in the same report.
     Raises BadRequest."""
@@ -104,6 +143,8 @@ def check_task(
     check_role(task.role)
     check_types(state, task.resources)
     _check_owner(framework, agent, task.task_id)
+    if not task.state.terminal:
+        holders.take(f"task {task.task_id}", task.resources)
 
 
 def _check_agent(agent: AgentEntry, named: AgentId | None) -> None:
@@ -130,12 +171,15 @@ def check_reported_executor(
     agent: AgentEntry,
     info: ExecutorInfo,
     reported: Container[tuple[FrameworkId, ExecutorId]],
+    holders: Holders,
 ) -> None:
     """`reported`: as for tasks. Raises BadRequest."""
     check_user_id("executor_id", info.executor_id)
     check_types(state, info.resources)
     if (info.framework_id, info.executor_id) in reported:
         raise BadRequest("it is reported twice")
+    if (info.framework_id, info.executor_id) not in agent.executors:
+        holders.take(f"executor {info.executor_id}", info.resources)
 
 
 def check_has_executor(

@@ -113,7 +113,13 @@ def lose_on_agent(
 
 
 def merge(
-    state: MasterState, step: Step, agent: AgentEntry, message: ReregisterAgent, *, fresh: bool
+    state: MasterState,
+    step: Step,
+    agent: AgentEntry,
+    message: ReregisterAgent,
+    holders: claims.Holders,
+    *,
+    fresh: bool,
 ) -> None:
     """The agent's report is the truth, except, on a stream that is not `fresh`, about what is on
     its way. Of which role its executors are its tasks tell."""
@@ -126,7 +132,7 @@ def merge(
             step.to_agent(agent, ShutdownFramework(info.framework_id or FrameworkId("")))
             continue
         try:
-            claims.check_reported_executor(state, agent, info, reported)
+            claims.check_reported_executor(state, agent, info, reported, holders)
         except BadRequest as error:
             what = f"executor {info.executor_id} of framework {framework.id} in its report"
             claims.deny(step, agent, what, error)

@@ -30,13 +30,14 @@ from mezzo.model import (
 )
 from mezzo.operations import OperationRecord, OperationState, OperationStatus, Reserve
 from mezzo.record import replace
-from mezzo.resources import Kind, Reservation, Resources
+from mezzo.resources import Disk, Kind, Reservation, Resources
 from mezzo.states import Source, TaskState
 from mezzo.wire import operator as operator_wire
 
 from .world import BIG, SMALL, Agent, Framework, World, task
 
 S = TaskState
+VOLUME = Kind("disk", (Reservation("DYNAMIC", "*"),), Disk(None, "v", None, "data"))
 
 
 class Liar:
@@ -209,6 +210,62 @@ def test_a_task_that_no_agent_could_have_is_left_out_alone(
     assert list(liar.world.core.state.agents[liar.agent.id].tasks) == [(liar.framework.id, "a")]
     assert len(liar.world.denied) == 1
     assert liar.agent.heard(am.AgentReregistered)
+
+
+ONLY_ONE_HAS: list[Resources] = [
+    Resources.of(ports=[(31000, 31003)]),
+    Resources({Kind("seats"): Items.of("ab")}),
+    Resources({VOLUME: 64_000}),
+]
+
+
+@pytest.mark.parametrize("theirs", ONLY_ONE_HAS, ids=str)
+@pytest.mark.parametrize("back", ["the same stream", "a new stream", "a new leader"])
+def test_what_only_one_can_have_is_no_second_tasks(
+    liar: Liar, theirs: Resources, back: str
+) -> None:
+    """Nobody could tell afterwards what is free: the books of the leader would break."""
+    first = Task("a", TaskId("a"), liar.framework.id, liar.agent.id, S.RUNNING, resources=theirs)
+    second = replace(first, task_id=TaskId("b"), resources=theirs + SMALL)
+    third = replace(first, task_id=TaskId("c"), resources=SMALL)
+    if back == "a new leader":
+        liar.world.restart()
+    elif back == "a new stream":
+        liar.agent.disconnect()
+    liar.agent.reregister(first, second, third)
+    agent = liar.world.core.state.agents[liar.agent.id]
+    assert [task_id for _, task_id in agent.tasks] == ["a", "c"]
+    assert "task b of framework" in liar.world.denied[0]
+    assert "task a has" in liar.world.denied[0]
+    assert am.KillTask(liar.framework.id, TaskId("b")) in liar.agent.heard(am.KillTask)
+    for state in (S.FINISHED, S.RUNNING):
+        liar.agent.reregister(*(replace(each, state=state) for each in (first, second, third)))
+
+
+@pytest.mark.parametrize("theirs", ONLY_ONE_HAS, ids=str)
+def test_what_only_one_can_have_is_no_executors_either(liar: Liar, theirs: Resources) -> None:
+    mine = Task("a", TaskId("a"), liar.framework.id, liar.agent.id, S.RUNNING, resources=theirs)
+    for name in ("e", "f"):
+        info = ExecutorInfo(
+            ExecutorId(name), liar.framework.id, command=CommandInfo("x"), resources=theirs
+        )
+        liar.agent.executors[(liar.framework.id, info.executor_id)] = info
+    liar.agent.reregister(mine)
+    assert not liar.world.core.state.agents[liar.agent.id].executors
+    assert len(liar.world.denied) == 2
+    liar.agent.reregister(replace(mine, state=S.FINISHED))
+    assert list(liar.world.core.state.agents[liar.agent.id].executors) == [(liar.framework.id, "e")]
+
+
+def test_a_shared_volume_may_be_many_tasks(liar: Liar) -> None:
+    shared = Resources({VOLUME._replace(shared=True): 64_000})
+    tasks = [
+        Task(name, TaskId(name), liar.framework.id, liar.agent.id, S.RUNNING, resources=shared)
+        for name in "abc"
+    ]
+    liar.agent.reregister(*tasks)
+    assert len(liar.world.core.state.agents[liar.agent.id].tasks) == 3
+    assert not liar.world.denied
 
 
 @pytest.mark.parametrize(
