@@ -52,7 +52,7 @@ from .membership import Membership
 from .operations import Operations
 from .remains import Cleaner
 from .state import AgentState, Out, Remains
-from .tasks import AgentTask, KillCause, Verdict, grace_of, not_launched
+from .tasks import AgentTask, KillCause, Verdict, grace_of, not_launched, not_running
 from .updates import Updates
 
 
@@ -231,18 +231,19 @@ class AgentCore:
                 pass  # of an executor that is not here: both are best effort
 
     def _reconcile(self, known: KnownTask, now: Instant, out: Out) -> None:
-        """The master waits for a task whose launch has never arrived here: say so, reliably."""
+        """The master waits for a task whose launch has never arrived here, or whose end was told to
+        a master that was deposed, and has been forgotten: say so, reliably."""
         key = (known.framework_id, known.task_id)
         identity = self._state.identity
         if key in self._state.tasks or identity is None or wrong_ids(*key) is not None:
             return
         task = AgentTask(known.framework_id, TaskInfo("", known.task_id, identity.agent_id))
-        verdict = Verdict(
-            not_launched(self._state.frameworks.get(known.framework_id)),
-            "the launch never reached the agent",
-            Source.AGENT,
-            Reason.AGENT_RESTARTED,
-        )
+        framework = self._state.frameworks.get(known.framework_id)
+        if self._state.is_settled(key):
+            state, why = not_running(framework), "it has ended here, as was acknowledged before"
+        else:
+            state, why = not_launched(framework), "the launch never reached the agent"
+        verdict = Verdict(state, why, Source.AGENT, Reason.AGENT_RESTARTED)
         self._life.end(task, verdict, now, out)
 
     def _run_task(self, message: RunTask, now: Instant, out: Out) -> None:

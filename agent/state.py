@@ -194,7 +194,11 @@ class AgentState:
 
         And for one whose record is set aside: it has been launched.
         """
-        return key in self._ended or _task_key(key) in self.aside
+        return self.is_settled(key) or _task_key(key) in self.aside
+
+    def is_settled(self, key: TaskKey) -> bool:
+        """True for those of them whose end was acknowledged, not only set aside."""
+        return key in self._ended
 
     def has_applied(self, uuid: bytes) -> bool:
         """True for the last `APPLIED_MAX` conversions, done or refused."""

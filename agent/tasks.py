@@ -157,6 +157,12 @@ def not_launched(framework: FrameworkInfo | None) -> TaskState:
     return TaskState.DROPPED if aware else TaskState.LOST
 
 
+def not_running(framework: FrameworkInfo | None) -> TaskState:
+    """As `not_launched`, of a task that has run: GONE, or LOST."""
+    lost = not_launched(framework)
+    return TaskState.GONE if lost is TaskState.DROPPED else lost
+
+
 def verdict_of_exit(
     task: AgentTask, framework: FrameworkInfo | None, ended: ContainerExited
 ) -> Verdict:
@@ -194,11 +200,8 @@ def verdict_of_kill(task: AgentTask, framework: FrameworkInfo | None, cause: Kil
                 reason=Reason.MAX_COMPLETION_TIME_REACHED,
             )
         case KillCause.NOT_CHECKPOINTED:
-            state = not_launched(framework)
-            if task.was_running and state is TaskState.DROPPED:
-                state = TaskState.GONE  # DROPPED is only for what never ran
             return Verdict(
-                state,
+                (not_running if task.was_running else not_launched)(framework),
                 "the agent restarted and the framework does not checkpoint",
                 Source.AGENT,
                 Reason.AGENT_RESTARTED,

@@ -164,6 +164,21 @@ def test_a_task_that_the_master_waits_for_and_that_never_came_is_dropped_reliabl
     assert world.state("t9") is None
 
 
+def test_who_waits_for_an_end_that_was_acknowledged_to_a_deposed_master_is_told() -> None:
+    world = World().register()
+    cid = world.start()
+    world.step(ContainerExited(cid, exit_code=0))
+    world.acknowledge_all()
+    assert world.state("t1") is None
+    world.step(e.MasterDown(world.conn))
+    world.connect()
+    world.hear(am.AgentReregistered(S1, (am.KnownTask(F1, TaskId("t1")),)))
+    told = world.updates()[-1]
+    assert (told.task_id, told.state) == ("t1", TaskState.GONE)
+    assert told.uuid is not None
+    assert "acknowledged" in (told.message or "")
+
+
 def test_a_framework_that_is_not_partition_aware_hears_lost_instead_of_dropped() -> None:
     world = World().register()
     world.start(framework=FrameworkInfo(user="u", name="f", id=F1, checkpoint=True))
