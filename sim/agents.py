@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from typing import Any, Final, assert_never
+from typing import Any, Final, NamedTuple, assert_never
 
 from mezzo.agent.config import AgentConfig
-from mezzo.agent.containerizer.base import Kind, RuntimeEvent
+from mezzo.agent.containerizer.base import ContainerSpec, Kind, RuntimeEvent
 from mezzo.agent.core import AgentCore
 from mezzo.agent.events import (
     AgentEffect,
     CloseMaster,
+    DiskMeasured,
     Exit,
     HealthObserved,
     KillContainer,
@@ -27,6 +28,7 @@ from mezzo.agent.events import (
     RemoveSandbox,
     RemoveVolume,
     RenewLease,
+    SandboxFound,
     SandboxRemoved,
     Send,
     Started,
@@ -35,7 +37,7 @@ from mezzo.agent.events import (
 )
 from mezzo.agent.state import Identity
 from mezzo.core import CancelTimer, Output, SetTimer
-from mezzo.ids import AgentId, ConnId, IdSource
+from mezzo.ids import AgentId, ConnId, ContainerId, IdSource
 from mezzo.messages.agent import (
     ApplyOperation,
     KillTask,
@@ -46,7 +48,7 @@ from mezzo.messages.agent import (
     UpdateAcknowledged,
 )
 from mezzo.model import AgentInfo, Attribute
-from mezzo.record import decode
+from mezzo.record import decode, replace
 from mezzo.resources import Resources
 
 from .ailments import Examine, nobody_is_ill
@@ -57,6 +59,7 @@ from .masters import FromAgent, ToClient
 from .network import AT_ONCE_S, Network
 from .process import Process
 from .watch import NOBODY
+from .world import START_WALL_S
 
 _EXITS_S: Final = 20.0  # who exits is started again, within so long
 _COMMANDS: Final = (
@@ -78,6 +81,13 @@ def _repeatable(message: Any) -> float:  # noqa: ANN401
     return 30.0 if isinstance(message.message, _COMMANDS) else 0.0
 
 
+class Tidiness(NamedTuple):
+    """How soon an agent removes what ended tasks leave behind, and so how much of that is seen."""
+
+    container_remove_delay_s: float
+    gc_delay_s: float
+
+
 class VirtualAgent:
     def __init__(
         self,
@@ -90,6 +100,7 @@ class VirtualAgent:
         attributes: tuple[Attribute, ...] = (),
         examine: Examine = nobody_is_ill,
         ip: str | None = None,
+        tidiness: Tidiness | None = None,
     ) -> None:
         self.name = name
         self.machine = machine
@@ -98,6 +109,10 @@ class VirtualAgent:
         self._attributes = attributes
         self._examine = examine
         self._ip = ip
+        self.tidiness = tidiness
+        # On its disk, and when it was made, by the wall.
+        self.sandboxes: dict[ContainerId, tuple[ContainerSpec, float]] = {}
+        self._disk_is = random.Random(f"disk of {name} of {network.world.seed}")
         self.gone = False  # for good
         self.installations = 1
         self.on_effect: Callable[[VirtualAgent, AgentEffect], None] = NOBODY.agent_did
@@ -147,6 +162,15 @@ class VirtualAgent:
     def _started(self) -> None:
         self.machine.attach(self._report)
         self.client.start()
+        self._find_sandboxes()
+
+    def _find_sandboxes(self) -> None:
+        """As the shell does at each start; of what a core knows it hears nothing."""
+        assert self.core is not None
+        for cid, (spec, made_s) in self.sandboxes.items():
+            if self.tidiness is not None and not self.core.knows_sandbox(cid):
+                found = SandboxFound(cid, spec.framework_id, spec.task_id, spec.sandbox, made_s)
+                self.process.post(found)
 
     def crash(self, down_for_s: float, *, reboot: bool = False) -> None:
         """kill -9 of the agent; with `reboot` of its machine, containers and all."""
@@ -172,7 +196,8 @@ class VirtualAgent:
             self.machine.wake()
 
     def renew(self) -> None:
-        """Its machine is installed anew: the agent that it had is forgotten, and all it ran."""
+        """Its machine is installed anew: the agent that it had is forgotten, and all it ran. Its
+        sandboxes lie there still."""
         self.crash(self._world.between(0.0, 20.0), reboot=True)
         self.process.disk = Disk()
         self.installations += 1
@@ -196,6 +221,8 @@ class VirtualAgent:
             ip=self._ip,
         )
         config = AgentConfig(info, "1.0", "127.0.0.1", "/sandbox", (Kind.PROCESS, Kind.DOCKER))
+        if self.tidiness is not None:
+            config = replace(config, **self.tidiness._asdict())
         return AgentCore(config, stored, IdSource(rng))
 
     def _ended(self, why: str) -> None:
@@ -224,6 +251,7 @@ class VirtualAgent:
             case CloseMaster():
                 self.client.close()
             case LaunchContainer(spec=spec):
+                self.sandboxes[spec.container_id] = spec, START_WALL_S + self._world.now_s
                 self.machine.launch(spec)
             case RecoverContainers(specs=specs):
                 self.machine.recover(specs)
@@ -232,15 +260,19 @@ class VirtualAgent:
             case RemoveContainer(container_id=container_id):
                 self.machine.remove(container_id)
             case RemoveSandbox(container_id=container_id):
+                self.sandboxes.pop(container_id, None)
                 self.process.post(SandboxRemoved(container_id))
+            case MeasureDisk() if self.tidiness is not None:
+                self.process.post(DiskMeasured(self._disk_is.uniform(0.3, 1.0)))
             case MeasureDisk():
-                pass  # a simulated disk is never full
+                pass  # its disk is never full
             case ProbeHealth():
                 self._probe(effect)
             case MakeVolume(path=path):
                 self.process.post(VolumeMade(path))
             case RemoveVolume(path=path):
-                self.process.post(VolumeRemoved(path))
+                takes_s = self._disk_is.choice((0.0, 0.0, 0.5, 20.0))
+                self._world.after(takes_s, self._removed, path, self.core)
             case RenewLease(up_s=up_s):
                 self.machine.renew_lease((self._up_s() - up_s) / self.process.mono_rate)
             case Exit(message=message):
@@ -250,6 +282,11 @@ class VirtualAgent:
                 raise AssertionError("the process sets timers itself")
             case _:
                 assert_never(effect)
+
+    def _removed(self, path: str, core: AgentCore) -> None:
+        """A life that has ended meanwhile has left it half done."""
+        if self.core is core:
+            self.process.post(VolumeRemoved(path))
 
     def _probe(self, order: ProbeHealth) -> None:
         """One answer; a promise of one is none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import ChainMap
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +18,7 @@ from mezzo.record import decode, replace
 from mezzo.resources import Resources
 
 from .admin import Admin
-from .agents import VirtualAgent
+from .agents import Tidiness, VirtualAgent
 from .ailments import Ailments
 from .books import Books
 from .containers import Container, Machine
@@ -28,6 +29,8 @@ from .faults import MACHINES_MIN, Faults, Victims
 from .frameworks import BATCH_WIDTH, SHAPE, Kind, VirtualFramework
 from .hostile.cast import Cast
 from .hostile.people import ODD
+from .keepers import ROLE as KEEPERS
+from .keepers import VAULT, Steward, VirtualKeeper
 from .marathons import VirtualMarathon
 from .masters import VirtualMaster
 from .network import Network
@@ -55,9 +58,12 @@ from .promises import (
     PlansAreKept,
     ReadsAreTrue,
     RefusalsHold,
+    SandboxesGo,
+    TasksGoWithTheirAgents,
     TheDeposedChangeNothing,
     UpdatesArePassedOn,
     VersionsAreKept,
+    VolumesAreThere,
     WhatIsShownIsSo,
     WhatRunsRunsOn,
     WhatWasSeenIsDurable,
@@ -76,6 +82,7 @@ _QUOTA_EVERY_S: Final = 20.0
 _LOOK_S: Final = 5.0
 _STABLE_LOOKS: Final = 4
 _STARVES_S: Final = 30.0
+_VAULTS: Final = 0.35  # of all clusters
 _STEPS_MAX: Final = 1_000_000  # a hundred times what a seed takes
 _SERVICES: Final = "services"  # Marathon's role, if it has one of its own
 # 4 apps at twice their size during an upgrade, half a cpu each, for each agent.
@@ -99,6 +106,7 @@ class Shape:
     gluttons: int | None = None
     reservers: int | None = None
     hostile: bool | None = None
+    vault: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +119,14 @@ class Report:
     changes: int
     healed_in_s: float
     faults: tuple[str, ...]
+
+
+def _tidiness(seed: int) -> Tidiness | None:
+    """Of a quarter of all clusters: what is left behind goes while somebody looks."""
+    rng = random.Random(f"tidiness of {seed}")
+    if rng.random() < 0.75:
+        return None
+    return Tidiness(rng.uniform(1, 20), rng.choice((5.0, 30.0, 120.0)))
 
 
 def _marathon_config(seed: int, role: str) -> MarathonConfig:
@@ -155,6 +171,9 @@ class Cluster(Watch):
         reserves = not guaranteed and world.chance(0.4)
         reservers = reserves if shape.reservers is None else shape.reservers
         hostile = world.chance(0.5) if shape.hostile is None else shape.hostile
+        # Drawn by itself: a seed without one is the same as before there were any.
+        drawn = random.Random(f"vault of {seed}").random() < _VAULTS
+        vault = drawn if shape.vault is None else shape.vault
         offer_timeout_s = rng.choice((20.0, 300.0))
         watch = self._watch = Watchers()
         self.ailments = Ailments(world)
@@ -173,22 +192,29 @@ class Cluster(Watch):
         self.agents = [
             VirtualAgent(
                 self.network,
-                f"agent{i}",
-                _AGENT_HAS,
+                name,
+                has,
                 Machine(
                     world,
-                    f"agent{i}",
+                    name,
                     watch.container_started,
                     watch.container_ended,
                     watch.machine_woke,
                 ),
                 servers.get,
                 watch.agent_stepped,
-                (Attribute("rack", text=f"r{i % 2}"),),
+                (
+                    Attribute("rack", text=f"r{i % 2}"),
+                    Attribute("generation", scalar=2),
+                    Attribute("zone", text="z"),
+                ),
                 self.ailments.examine,
                 f"fd00::{i}" if i % 3 == 0 else f"10.0.0.{i}",
+                _tidiness(seed),
             )
-            for i in range(count)
+            for i, (name, has) in enumerate(
+                [*((f"agent{i}", _AGENT_HAS) for i in range(count)), *[("vault", VAULT)] * vault]
+            )
         ]
         self.marathons = [
             VirtualMarathon(
@@ -221,6 +247,13 @@ class Cluster(Watch):
             )
             for i, kind in enumerate(kinds)
         ]
+        self._keepers = [VirtualKeeper(self.network, watch, servers.get)] if vault else []
+        self.frameworks += self._keepers
+        self._stewards = (
+            [Steward(world, self.masters, lambda: self.agents[-1].id)]
+            if vault and random.Random(f"steward in {seed}").random() < 0.6
+            else []
+        )
         role = _SERVICES if own_roles else "*"
         self.cast = Cast(
             self.network,
@@ -252,13 +285,13 @@ class Cluster(Watch):
         self.faults = Faults(world, self.network, self.victims, self.masters_elect)
         machines = [agent.machine for agent in self.agents]
         # What is guaranteed must fit also when a machine is lost.
-        most = count if count < MACHINES_MIN else count - 1
+        most = count if len(self.agents) < MACHINES_MIN else count - 1
         self.operator = Operator(
             world, self.marathons, self.marathon_disk, machines, max(1, most), role
         )
         guaranteed_roles = (_SERVICES, Kind.BATCH, Kind.UNIQUE) if guaranteed else ()
         own = dict.fromkeys(each.role for each in self.frameworks) if own_roles else {}
-        limited = [each for each in own if each not in guaranteed_roles]
+        limited = [each for each in own if each not in (*guaranteed_roles, KEEPERS)]
         self.admin = Admin(
             world, self.masters, self.agents, self.frameworks, self.master_disk, limited
         )
@@ -273,7 +306,8 @@ class Cluster(Watch):
         self._forgotten_s = FORGOTTEN_S + (offer_timeout_s if hoarders else 0.0)
         starves_s = _STARVES_S + (offer_timeout_s if hoarders >= count else 0.0)
         by_name = {agent.name: agent for agent in self.agents}
-        self.survival = WhatRunsRunsOn(self.cast.framework_ids)
+        forgetful = ChainMap(*(each.framework_ids for each in self._keepers if each.forgetful))
+        self.survival = WhatRunsRunsOn(ChainMap(self.cast.framework_ids, *forgetful.maps))
         self.drill = Drill(world, self.network, self.victims, self.survival)
         watch.begin(
             (
@@ -290,6 +324,9 @@ class Cluster(Watch):
                 AgentsKeepTheirWord(world),
                 AgentsAskHowTasksAre(world),
                 OperationsAreToldOnce(self.masters, self.agents),
+                VolumesAreThere(self.agents),
+                SandboxesGo(world, self.agents),
+                TasksGoWithTheirAgents(world, forgetful),
                 UpdatesArePassedOn(),
                 TheDeposedChangeNothing(),
                 LimitsAreKept(self.admin),
@@ -350,12 +387,16 @@ class Cluster(Watch):
         self.operator.start()
         self.admin.start()
         self.cast.start()
+        for steward in self._stewards:
+            steward.start()
         world.run(until_s=self.faults.last_s + world.between(0, 180))
         self.operator.stop()
         self.faults.stop()
         self.ailments.stop()
         self.admin.stop()
         self.cast.stop()
+        for people in (*self._keepers, *self._stewards):
+            people.stop()
         healed_in_s = self.heal()
         # More than a small task leaves behind; but a glutton leaves only such pieces.
         glutton = any(framework.kind is Kind.GLUTTON for framework in self.frameworks)
@@ -375,6 +416,7 @@ class Cluster(Watch):
                 *self.ailments.summary,
                 *self.admin.summary,
                 *self.cast.summary,
+                *(["a vault"] if self._keepers else []),
             ),
         )
 

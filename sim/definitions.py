@@ -34,6 +34,10 @@ _UNREACHABLE: Final = (
     UnreachableStrategy(inactive_after_s=0.0, expunge_after_s=120.0),
 )
 # Each holds on every machine, or on enough of them: racks are r0 and r1.
+_OF_ALL: Final = (  # every agent is like this
+    Constraint("zone", Operator.IS, "z"),
+    Constraint("generation", Operator.IS, "2.00"),
+)
 _CONSTRAINTS: Final = (
     Constraint("rack", Operator.LIKE, "r[0-9]"),
     Constraint("rack", Operator.UNLIKE, "r[2-9]"),
@@ -61,6 +65,7 @@ class Definitions:
 
     def __init__(self, seed: int, role: str) -> None:
         self._rng = random.Random(f"apps of {seed}")
+        self._also = random.Random(f"also of {seed}")
         self._role = role
 
     def new(self, app_id: str, cmd: str, instances: int) -> App:
@@ -131,7 +136,9 @@ class Definitions:
         return {key: value for key, value in of.items() if self._rng.random() < 0.5}
 
     def _constraints(self) -> tuple[Constraint, ...]:
-        return tuple(self._rng.sample(_CONSTRAINTS, self._rng.choice((0, 1, 1, 2))))
+        found = tuple(self._rng.sample(_CONSTRAINTS, self._rng.choice((0, 1, 1, 2))))
+        # By itself: whatever else a seed draws stays as it was before there were these.
+        return (*found, *self._also.choice(((), (), *((each,) for each in _OF_ALL))))
 
     # ---- ports and containers
 

@@ -349,6 +349,7 @@ class Kind(StrEnum):
     GLUTTON = "glutton"
     RESERVER = "reserver"
     LIAR = "liar"
+    KEEPER = "keeper"
 
 
 class VirtualFramework:
@@ -413,7 +414,7 @@ class VirtualFramework:
                 return UniqueCore(self.name, self.role, 1, stored, ids)
             case Kind.RESERVER:
                 return ReserverCore(self.name, self.role, 1, stored, ids)
-            case Kind.LIAR:
+            case Kind.LIAR | Kind.KEEPER:
                 raise AssertionError("a subclass makes it")
             case Kind.GLUTTON:
                 return GluttonCore(self.name, self.role, _ALL, stored, ids)

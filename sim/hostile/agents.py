@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from typing import Any, Final, get_args
 
-from mezzo.ids import AgentId, ConnId
+from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
 from mezzo.messages import agent as m
 from mezzo.model import AgentCapability, AgentInfo, Task, TaskStatus
 from mezzo.record import replace
@@ -24,7 +24,9 @@ from .frameworks import ROLE
 from .gossip import Gossip
 from .wild import Wild
 
-_HAS: Final = Resources.parse(f"cpus({ROLE}):2; mem({ROLE}):512")
+_HAS: Final = Resources.parse(
+    f"cpus({ROLE}):2; mem({ROLE}):512; ports({ROLE}):[31000-31005]; seats({ROLE}):{{a,b,c}}"
+)
 _CAPABILITIES: Final = (
     AgentCapability.AGENT_OPERATION_FEEDBACK,
     AgentCapability.RESERVATION_REFINEMENT,
@@ -55,6 +57,8 @@ class Impostor:
         self._id: AgentId | None = None
         self._conn: ConnId | None = None
         self._said: list[Any] = []
+        self._tasks: list[Task] = []  # that it tells of in its reports
+        self._numbers = 0
         self.client = Client(
             network,
             name,
@@ -108,6 +112,8 @@ class Impostor:
 
     def _lie(self) -> Any:  # noqa: ANN401 - an agent's message
         rng, heard = self._rng, self._gossip.any(self._gossip.said)
+        if self._id is not None and rng.random() < 0.1:
+            return self._report(self._id)
         match rng.randrange(6):
             case 0 | 1 if self._gossip.tasks:
                 return self._status(rng.choice(self._gossip.tasks))
@@ -117,6 +123,29 @@ class Impostor:
                 return rng.choice(self._said)
             case _:
                 return self._wild.record(rng.choice(_KINDS))
+
+    def _report(self, id_: AgentId) -> m.AgentMessage:
+        """Of tasks of its own, some of which have the same ports; one or the other has ended."""
+        rng = self._rng
+        framework_id = self._gossip.id(FrameworkId.__name__) or FrameworkId("nobodys")
+        self._numbers += 1
+        parts = {kind: 10 if isinstance(value, int) else value for kind, value in _HAS.items()}
+        self._tasks = [
+            replace(task, state=TaskState.FINISHED) if rng.random() < 0.3 else task
+            for task in self._tasks
+            if task.state is TaskState.RUNNING
+        ]
+        self._tasks.append(
+            Task(
+                *("lie", TaskId(f"{self.name}-{self._numbers}"), framework_id, id_),
+                TaskState.RUNNING,
+                resources=self._wild.part(Resources(parts)),
+                role=ROLE,
+            )
+        )
+        mine = tuple(replace(task, agent_id=id_) for task in self._tasks)
+        info = AgentInfo(self.name, resources=_HAS, id=id_)
+        return m.ReregisterAgent(info, "1.11.0", "boot", mine, capabilities=self._can)
 
     def _status(self, task: Task) -> m.AgentMessage:
         """An end, most often, of a task that runs on another agent."""

@@ -13,6 +13,7 @@ from . import (
     peers,
     plans,
     reads,
+    vaults,
 )
 from .hunt import Find, hunt
 from .mutant import ALL, Mutant
@@ -34,4 +35,5 @@ __all__ = [
     "peers",
     "plans",
     "reads",
+    "vaults",
 ]

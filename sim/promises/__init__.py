@@ -6,11 +6,14 @@ from .p1_nothing_twice import NothingPromisedTwice
 from .p2_runs_once import NothingRunsTwice
 from .p3_survival import WhatRunsRunsOn
 from .p4_agents import AgentsKeepTheirWord
+from .p4_checkpoints import TasksGoWithTheirAgents
 from .p4_ends_told_once import EndsAreToldOnce
 from .p4_feedback import FeedbackIsPassedOn
 from .p4_health import AgentsAskHowTasksAre
 from .p4_operations import OperationsAreToldOnce
+from .p4_sandboxes import SandboxesGo
 from .p4_updates import UpdatesArePassedOn
+from .p4_volumes import VolumesAreThere
 from .p5_fencing import TheDeposedChangeNothing
 from .p6_nothing_forgotten import NothingIsForgotten
 from .p7_constraints import ConstraintsAreKept
@@ -57,9 +60,12 @@ __all__ = [
     "PlansAreKept",
     "ReadsAreTrue",
     "RefusalsHold",
+    "SandboxesGo",
+    "TasksGoWithTheirAgents",
     "TheDeposedChangeNothing",
     "UpdatesArePassedOn",
     "VersionsAreKept",
+    "VolumesAreThere",
     "WhatIsShownIsSo",
     "WhatRunsRunsOn",
     "WhatWasSeenIsDurable",

@@ -39,6 +39,7 @@ from ..agents import VirtualAgent
 from ..containers import Container, Machine
 from ..masters import VirtualMaster
 from ..watch import Broken, Watch
+from .sums import alone
 
 _PORTS: Final = ("PORTS", "M_PORTS")  # with the prefix that some Marathons give them
 _ALL_EVERY: Final = 500  # steps
@@ -88,12 +89,9 @@ class NothingPromisedTwice(Watch):
         if touched is None:
             touched = dict.fromkeys(agents)
         for agent_id in touched:
-            if agent_id in agents and not self._contradicts_itself(agents[agent_id]):
-                _check(core, agents[agent_id], seen)
-
-    def _contradicts_itself(self, agent: AgentEntry) -> bool:
-        """An impostor that tells of tasks for which it does not have enough is offered nothing."""
-        return agent.info.hostname not in self._agents and not agent.offers
+            if agent_id in agents:
+                honest = agents[agent_id].info.hostname in self._agents
+                _check(core, agents[agent_id], seen, honest=honest)
 
     def container_started(self, machine: Machine, container: Container) -> None:
         taken = [port for each in machine.running() for port in _ports(each)]
@@ -182,7 +180,7 @@ def _nothing_hangs_on(core: MasterCore, conn: ConnId) -> None:
         )
 
 
-def _check(core: MasterCore, agent: AgentEntry, seen: _Seen) -> None:
+def _check(core: MasterCore, agent: AgentEntry, seen: _Seen, *, honest: bool) -> None:
     state = core.state
     for offer_id in agent.offers:
         framework = state.frameworks[state.offers[offer_id].framework_id]
@@ -199,11 +197,16 @@ def _check(core: MasterCore, agent: AgentEntry, seen: _Seen) -> None:
         entry.info.resources for entry in agent.tasks.values() if entry.holds_resources
     ) + Resources.total(executor.info.resources for executor in agent.executors.values())
     total = agent.info.resources
-    if not offered + allocated <= total and offered + _certain(agent, seen) <= total:
+    if gone := [kind for kind, _ in offered.items() if kind.shared and total.get(kind) is None]:
+        raise Broken(f"promise 1: {agent.id} has {total}, offered {gone}")
+    offered, allocated, total = alone(offered), alone(allocated), alone(total)
+    if not honest and not allocated <= total:
+        return  # it tells of tasks for which it does not have enough: its own loss
+    if not offered + allocated <= total and offered + alone(_certain(agent, seen)) <= total:
         return
     if not offered + allocated <= total or offered.overlaps(allocated):
         raise Broken(f"promise 1: {agent.id} has {total}, offered {offered}, allocated {allocated}")
-    free = state.allocator.available(agent.id)
+    free = alone(state.allocator.available(agent.id))
     if free != total - (offered + allocated):
         raise Broken(
             f"promise 1: the allocator takes {free} of {agent.id} for free, but free is "

@@ -16,6 +16,7 @@ from mezzo.agent.events import MasterSaid, Send
 from mezzo.core import Delete, Output
 from mezzo.ids import FrameworkId, TaskId
 from mezzo.messages.agent import (
+    AgentReregistered,
     ReregisterAgent,
     ShutdownFramework,
     StatusUpdate,
@@ -64,6 +65,10 @@ class EndsAreToldOnce(Watch):
             self._make_durable(settled, core)
         if isinstance(event, MasterSaid) and isinstance(event.message, ShutdownFramework):
             self._removed[event.message.framework_id] = None
+        if isinstance(event, MasterSaid) and isinstance(event.message, AgentReregistered):
+            for known in event.message.reconcile:
+                # It was acknowledged to a master that was deposed, and another one waits for it.
+                self._over.pop((known.framework_id, known.task_id), None)
         for write in output.writes:
             if isinstance(write, Delete) and write.key.startswith("task/"):
                 self._forgotten(agent, event, write.key)

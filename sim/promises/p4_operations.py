@@ -19,7 +19,7 @@ from mezzo.core import Delete, Output, Put
 from mezzo.messages.agent import ApplyOperation, OperationAcknowledged, ShutdownFramework
 from mezzo.messages.scheduler import AcknowledgeOperationStatus
 from mezzo.record import decode
-from mezzo.resources import Resources
+from mezzo.resources import Disk, Kind, Resources
 
 from ..agents import VirtualAgent
 from ..frameworks import VirtualFramework
@@ -62,7 +62,7 @@ class OperationsAreToldOnce(Watch):
             self._applied[message.uuid] = core
 
     def _converted(self, agent: VirtualAgent, converted: Converted) -> None:
-        total, has = _plain(converted.total), converted.given
+        total, has = _plain(converted.total), _plain(converted.given)
         if total != has:
             raise Broken(f"promise 1: operations made {total} of {has} of {agent.name}")
 
@@ -91,7 +91,13 @@ class OperationsAreToldOnce(Watch):
 
 
 def _plain(resources: Resources) -> Resources:
-    """The same, all unreserved."""
+    """The same, all unreserved and without volumes."""
     return Resources.total(
-        Resources({kind._replace(reservations=()): value}) for kind, value in resources.items()
+        Resources({kind._replace(reservations=(), disk=_source(kind), shared=False): value})
+        for kind, value in resources.items()
     )
+
+
+def _source(kind: Kind) -> Disk | None:
+    source = None if kind.disk is None else kind.disk.source
+    return None if source is None else Disk(source)

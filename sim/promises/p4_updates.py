@@ -37,6 +37,9 @@ class _Term:
         self.brought: dict[Key, tuple[TaskStatus, ...]] = {}
 
 
+_UUID_BYTES: Final = 16
+
+
 class UpdatesArePassedOn(Watch):
     def __init__(self) -> None:
         self._terms: dict[str, _Term] = {}
@@ -144,6 +147,8 @@ def _is_heard(term: _Term, event: AgentSaid, update: am.StatusUpdate, output: Ou
     key = (framework.id, status.task_id)
     if key not in agent.tasks or status.agent_id not in (None, agent_id):
         return
+    if status.uuid is None or len(status.uuid) != _UUID_BYTES:
+        return  # it is none, and there is nothing by which that could be answered
     if framework.conn is None or framework.admission is not None:
         _notes(term, key, status)
         return

@@ -76,7 +76,8 @@ class NothingIsForgotten(Watch):
                     term.awaited = entry.forwarded.uuid
                 return
             known = entry or lost
-            if known is not None and event.call.agent_id in (None, known.info.agent_id):
+            mine = known is not None and event.call.agent_id in (None, known.info.agent_id)
+            if mine and known is not None and known.holds_resources:
                 term.kills[(framework.id, event.call.task_id)] = None
 
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
@@ -159,6 +160,19 @@ class NothingIsForgotten(Watch):
                         f"promise 6: {agent.info.hostname} is back with {key[1]}, which was to be "
                         f"killed, and {master.name} says nothing of it"
                     )
+        if back:
+            self._forget_ended(term)
+
+    @staticmethod
+    def _forget_ended(term: _Term) -> None:
+        """A report tells of ends, too; who runs all the same is news, and has to be killed anew."""
+        for framework_id, task_id in list(term.kills):
+            framework = term.core.state.frameworks.get(framework_id)
+            known = None if framework is None else (
+                framework.tasks.get(task_id) or framework.unreachable.get(task_id)
+            )  # fmt: skip
+            if known is None or not known.holds_resources:
+                del term.kills[(framework_id, task_id)]
 
 
 def _says(effect: Any, kind: type) -> bool:  # noqa: ANN401

@@ -36,7 +36,8 @@ class LimitsAreKept(Watch):
             for offer in effect.event.offers
             for name in limits.get(offer.role, ())
             if offer.role not in self._meddled
-            and offer.resources.filter(role="*").milli(name)  # what is reserved counts already
+            # What is reserved counts already, what is revocable never does.
+            and offer.resources.filter(role="*", revocable=False).milli(name)
         }
         core = master.core
         assert core is not None
@@ -63,9 +64,13 @@ def _changed_by_others(call: om.OperatorCall) -> set[str]:
 
 def _has(state: MasterState, role: str, name: str) -> Thousandths:
     """Offered or allocated."""
-    offered = sum(o.resources.milli(name) for o in state.offers.values() if o.role == role)
+    offered = sum(
+        offer.resources.filter(revocable=False).milli(name)
+        for offer in state.offers.values()
+        if offer.role == role
+    )
     return offered + sum(
-        entry.info.resources.milli(name)
+        entry.info.resources.filter(revocable=False).milli(name)
         for agent in state.agents.values()
         for entry in agent.tasks.values()
         if entry.holds_resources and entry.info.role == role

@@ -1,23 +1,29 @@
-"""What a valid ACCEPT reserves and lets go of, and what it does not: see `p8_calls`.
+"""What a valid ACCEPT makes of its offers, and what it does not: see `p8_calls`.
 
 Each operation is either done, and then its agent is told, or refused, and then its framework is, if
-it gave the operation an id. Reservations are judged by the rules of Mesos; of volumes it is only
-looked at that one of the two happens.
+it gave the operation an id.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any, Final
 
 from mezzo.core import Output
 from mezzo.messages import agent as am
 from mezzo.messages import scheduler as sm
-from mezzo.model import AgentCapability, Capability, Offer
-from mezzo.operations import Launch, LaunchGroup, OperationState, Reserve, Unreserve
-from mezzo.resources import Kind, Resources
+from mezzo.model import Offer
+from mezzo.operations import Launch, LaunchGroup, OperationState
+from mezzo.resources import Resources
 
 from .p8_case import Case, is_id, orders_of
+from .p8_exchange import (
+    agent_can,
+    exchange,
+    framework_may,
+    is_judged,
+    is_used,
+    repeats_a_volume,
+)
 
 _LAUNCHES: Final = (Launch, LaunchGroup)
 
@@ -28,7 +34,7 @@ class Conversions:
         self._framework = case.framework
         self._agent = case.state.agents[offers[0].agent_id]
         self._role = offers[0].role
-        # What is left of the offers, as long as that is told by reservations alone.
+        # What is left of the offers, as long as that can be told.
         self._left: Resources | None = Resources.total(offer.resources for offer in offers)
         self._total: Resources | None = self._agent.info.resources
         self._ids = set(self._framework.operations)
@@ -49,55 +55,34 @@ class Conversions:
         id_ = operation.id
         if id_ is not None and (not is_id(id_) or id_ in self._ids):
             return False
-        if not isinstance(operation, (Reserve, Unreserve)) or getattr(operation, "source", None):
-            self._left = self._total = None
+        right = self._decide(operation)
+        if right is not False:
             self._ids |= {id_} - {None}
-            return None
-        wrong = any(self._may_not(operation, kind) for kind, _ in operation.resources.items())
-        if wrong or not operation.resources:
-            return False
-        less = Resources.total(
-            Resources({kind._replace(reservations=kind.reservations[:-1]): value})
-            for kind, value in operation.resources.items()
-        )
-        reserves = isinstance(operation, Reserve)
-        before, after = (less, operation.resources) if reserves else (operation.resources, less)
-        if self._left is None:
-            self._total = None
-            self._ids |= {id_} - {None}
-            return None
-        if not before <= self._left:
-            return False
-        self._left = self._left - before + after
-        if self._total is not None:
-            self._total = self._total - before + after
-        self._ids |= {id_} - {None}
-        return True
+        return right
 
-    def _may_not(self, operation: Reserve | Unreserve, kind: Kind) -> bool:
-        """For this resource, whoever else has it."""
-        stack = kind.reservations
-        if not stack or stack[-1].type != "DYNAMIC" or stack[-1].role == "*":
-            return True
-        if any(not up.role.startswith(f"{low.role}/") for low, up in pairwise(stack)):
-            return True
-        if kind.disk is not None and kind.disk.persistence_id is not None:
-            return True
-        can = self._agent.capabilities
-        if AgentCapability.AGENT_OPERATION_FEEDBACK not in can:
-            return True
-        refined = len(stack) - isinstance(operation, Unreserve) > 1
-        if refined and AgentCapability.RESERVATION_REFINEMENT not in can:
-            return True
-        if isinstance(operation, Unreserve):
+    def _decide(self, operation: Any) -> bool | None:  # noqa: ANN401
+        if not is_judged(operation):
+            self._left = self._total = None
+            return None
+        change = exchange(operation)
+        if (
+            change is None
+            or not agent_can(self._agent, operation, change)
+            or not framework_may(self._framework, self._role, operation)
+        ):
             return False
-        info = self._framework.info
-        return (
-            kind.revocable
-            or (kind.role != self._role and not kind.role.startswith(f"{self._role}/"))
-            or (refined and Capability.RESERVATION_REFINEMENT not in info.capabilities)
-            or (info.principal is not None and stack[-1].principal != info.principal)
-        )
+        if self._left is None or self._total is None:
+            self._left = self._total = None
+            return None
+        if (
+            not change.before <= self._left
+            or repeats_a_volume(self._total, operation)
+            or is_used(self._agent, operation)
+        ):
+            return False
+        self._left = self._left - change.before + change.after
+        self._total = self._total - change.before + change.after
+        return True
 
     # ---- afterwards
 

@@ -15,6 +15,7 @@ from mezzo.resources import Resources
 from mezzo.states import TaskState
 
 from .p8_case import Case, is_id, orders_of, tasks_of
+from .sums import alone
 
 _GROUP_CPUS, _GROUP_MEM = 10, 32_000  # thousandths: the least that an executor of a group has
 _LEASE_PINGS, _LEASE_DRIFT, _LEASE_MARGIN_S = 3, 1.01, 5.0
@@ -69,7 +70,7 @@ class Launches:
             self._executors[executor.executor_id] = (executor, self._role)
             taken.append(executor.resources)
         for resources in taken:
-            self._left = self._left - _alone(resources)
+            self._left = self._left - alone(resources)
 
     def _filled(self, executor: ExecutorInfo) -> ExecutorInfo:
         own = executor.framework_id is not None
@@ -146,7 +147,7 @@ class Launches:
             parts.append(executor.resources)
         wanted = Resources()
         for part in parts:
-            if wanted and wanted.overlaps(_alone(part)):
+            if wanted and wanted.overlaps(alone(part)):
                 return False
             wanted = wanted + part
         own = all(
@@ -194,8 +195,3 @@ class Launches:
 
 def _ran(message: am.RunTask | am.RunGroup) -> tuple[TaskInfo, ...]:
     return message.tasks if isinstance(message, am.RunGroup) else (message.task,)
-
-
-def _alone(resources: Resources) -> Resources:
-    """Without what is shared."""
-    return Resources({kind: value for kind, value in resources.items() if not kind.shared})

@@ -14,16 +14,19 @@ from mezzo.core import CancelTimer, Delete, Output, Put, SetTimer
 from mezzo.ids import AgentId
 from mezzo.master.events import Answer, OperatorAsked, ToAgent
 from mezzo.master.records import AgentRecord
-from mezzo.master.state import MasterState
+from mezzo.master.state import AgentEntry, MasterState
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.model import AgentCapability, DrainConfig, DrainState, MachineId
+from mezzo.operations import Create, Destroy, GrowVolume, Reserve, ShrinkVolume, Unreserve
 from mezzo.record import decode
+from mezzo.resources import Resources
 
 from ..masters import VirtualMaster
 from ..watch import Broken, Watch
 from .p8_case import is_role
-from .sums import consumed, scalars
+from .p8_exchange import agent_can, exchange, is_judged, is_used, repeats_a_volume
+from .sums import alone, consumed, scalars
 
 Judged = tuple[bool | None, Callable[[Output[Any]], str]]
 """Must it be refused (None: no rule here tells), and what is wrong afterwards if it is done."""
@@ -32,10 +35,14 @@ _QUIET: Final = (SetTimer, CancelTimer, Answer)
 _WEIGHT_MAX: Final = 1e9
 _NAME_MAX: Final = 255
 _PAIRS_MAX: Final = 100
-_CONVERSIONS: Final = (
-    *(om.ReserveResources, om.UnreserveResources, om.CreateVolumes, om.DestroyVolumes),
-    *(om.GrowVolume, om.ShrinkVolume),
-)
+_CONVERSIONS: Final[Mapping[type, Callable[[Any], Any]]] = {
+    om.ReserveResources: lambda call: Reserve(call.resources, call.source),
+    om.UnreserveResources: lambda call: Unreserve(call.resources),
+    om.CreateVolumes: lambda call: Create(call.volumes),
+    om.DestroyVolumes: lambda call: Destroy(call.volumes),
+    om.GrowVolume: lambda call: GrowVolume(call.volume, call.addition),
+    om.ShrinkVolume: lambda call: ShrinkVolume(call.volume, call.subtract),
+}
 
 
 class WishesAreAnswered(Watch):
@@ -50,7 +57,7 @@ class WishesAreAnswered(Watch):
             judge = _JUDGES.get(type(event.call))
             if judge is not None:
                 self._judged = judge(core.state, event.call)
-            elif isinstance(event.call, _CONVERSIONS):
+            elif type(event.call) in _CONVERSIONS:
                 self._judged = _convert(core.state, event.call)
             else:
                 self._judged = False, _nothing
@@ -308,17 +315,41 @@ def _mark_gone(state: MasterState, call: om.MarkAgentGone) -> Judged:
 
 def _convert(state: MasterState, call: Any) -> Judged:  # noqa: ANN401 - one of _CONVERSIONS
     agent = state.agents.get(call.agent_id)
-    conn = None if agent is None else agent.conn
-    known = {} if agent is None else dict(agent.operations)
+    if agent is None or agent.conn is None:
+        return True, _nothing
+    conn, known, total = agent.conn, dict(agent.operations), agent.info.resources
+    operation = _CONVERSIONS[type(call)](call)
+    change = exchange(operation) if is_judged(operation) else None
+    refuse: bool | None = None
+    if change is not None:
+        free = total - _in_use(agent) if _in_use(agent) <= total else Resources()
+        refuse = (
+            not agent_can(agent, operation, change)
+            or not change.before <= free
+            or repeats_a_volume(total, operation)
+            or is_used(agent, operation)
+        )
+    elif is_judged(operation):
+        refuse = True
 
     def check(output: Output[Any]) -> str:
-        assert agent is not None
         new = [uuid for uuid in agent.operations if uuid not in known]
         told = [e.message for e in output.effects if isinstance(e, ToAgent) and e.conn == conn]
         asked = [each.uuid for each in told if isinstance(each, am.ApplyOperation)]
-        return "" if len(new) == 1 and asked == new else f"its agent is told {told}"
+        if len(new) != 1 or asked != new:
+            return f"its agent is told {told}"
+        if change is not None and agent.info.resources != total - change.before + change.after:
+            return f"its agent has {agent.info.resources} then, before it had {total}"
+        return ""
 
-    return (True if conn is None else None), check
+    return refuse, check
+
+
+def _in_use(agent: AgentEntry) -> Resources:
+    """What is shared is free while it is used."""
+    used = [task.info.resources for task in agent.tasks.values() if task.holds_resources]
+    used += [executor.info.resources for executor in agent.executors.values()]
+    return alone(Resources.total(used))
 
 
 # ---------------------------------------------------------------------------------- machines

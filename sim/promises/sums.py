@@ -58,6 +58,11 @@ def _each(parts: Iterable[Resources]) -> Iterable[tuple[Kind, int]]:
                 yield kind, value
 
 
+def alone(resources: Resources) -> Resources:
+    """Without what is shared: that is taken from nobody."""
+    return Resources({kind: value for kind, value in resources.items() if not kind.shared})
+
+
 def scalars(parts: Iterable[Resources], *, shared: bool = False) -> Counter[str]:
     """Scalars by name. What is shared is taken from nobody."""
     out: Counter[str] = Counter()
