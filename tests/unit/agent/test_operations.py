@@ -317,7 +317,9 @@ def test_an_id_is_used_once_per_role(world: World) -> None:
 
 def test_a_task_whose_volume_or_reservation_is_not_there_is_dropped(world: World) -> None:
     """The conversion before it failed, say."""
-    for task_id, wanted in (("t1", volume()), ("t2", of("cpus", 1))):
+    static = Kind("disk", (Reservation("STATIC", "ads"),), Disk(None, "id", None, "data"))
+    on_static = Resources({static: 1000})
+    for task_id, wanted in (("t1", volume()), ("t2", of("cpus", 1)), ("t3", on_static)):
         world.hear(am.RunTask(FRAMEWORK, process_task(task_id, resources=wanted)))
         (dropped,) = world.updates()
         assert (dropped.state, dropped.reason) == (S.DROPPED, Reason.RESOURCES_UNKNOWN)

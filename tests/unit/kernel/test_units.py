@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mezzo import units
@@ -82,6 +82,8 @@ def depth(value: Any) -> int:
     return 0 if inner is None else 1 + max(map(depth, inner), default=0)
 
 
+@example([[], [], [[[]]]], 3)
+@example([[[]], [[]], [[]]], 3)
 @given(json_values, st.integers(1, 6))
 def test_the_depth_of_json_is_counted_without_parsing_it(value: Any, most: int) -> None:
     text = json.dumps(value).encode()

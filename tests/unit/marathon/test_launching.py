@@ -108,6 +108,15 @@ def test_launch_tokens_bound_the_launches_that_have_not_come_up_yet() -> None:
     assert len(world.running("/a")) == 6
 
 
+def test_launch_tokens_are_there_again_and_again() -> None:
+    world = World.of("a", auto_run=False, config=MarathonConfig(launch_tokens=1))
+    world.put(app("/a", 3))
+    for launched in (1, 2, 3):
+        world.offer()
+        assert len(world.running("/a")) == launched
+        world.advance(30)
+
+
 def test_offers_are_suppressed_when_nothing_waits_and_asked_for_when_something_does() -> None:
     world = World.of("a")
     subscribe = world.calls[0]

@@ -19,6 +19,13 @@ def test_an_offer_is_so_many_times_the_shape_as_is_wanted() -> None:
     assert not a.wants_cycle
 
 
+def test_an_offer_holds_nothing_that_is_not_in_the_shape() -> None:
+    a = allocator("a")
+    a.set_demand(F, (demand(count=1, cpus=1, mem=100),))
+    add(a, "s1", Resources.of(cpus=8, mem=800, disk=100))
+    assert [grant.resources for grant in grants(a)] == [ONE]
+
+
 def test_agents_on_which_the_shape_does_not_fit_are_not_offered() -> None:
     a = allocator("a")
     a.set_demand(F, (demand(count=9, cpus=4, mem=100),))
