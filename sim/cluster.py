@@ -326,7 +326,7 @@ class Cluster(Watch):
                 OperationsAreToldOnce(self.masters, self.agents),
                 VolumesAreThere(self.agents),
                 SandboxesGo(world, self.agents),
-                TasksGoWithTheirAgents(world, forgetful),
+                TasksGoWithTheirAgents(forgetful),
                 UpdatesArePassedOn(),
                 TheDeposedChangeNothing(),
                 LimitsAreKept(self.admin),

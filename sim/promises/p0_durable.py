@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mezzo.agent.events import LaunchContainer, Send
+from mezzo.core import Delete, Output
 from mezzo.ids import FrameworkId, TaskId
 from mezzo.marathon.instances import Instance
 from mezzo.marathon.messages import MasterEvent
@@ -29,7 +30,13 @@ from ..watch import Broken, Watch
 class WhatWasSeenIsDurable(Watch):
     def __init__(self, masters: Sequence[VirtualMaster]) -> None:
         self._master_disk: MemoryDisk = masters[0].process.disk
+        self._left: dict[str, None] = {}  # records of agents that have left
         self._ends: dict[bytes, TaskId] = {}  # updates that told Marathon of an end, by uuid
+
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+        for write in output.writes:
+            if isinstance(write, Delete) and write.key.startswith("agent/"):
+                self._left[write.key] = None
 
     def master_said(self, master: VirtualMaster, message: Any) -> None:  # noqa: ANN401
         key = None
@@ -38,9 +45,10 @@ class WhatWasSeenIsDurable(Watch):
         elif isinstance(message, AgentRegistered):
             core = master.core
             assert core is not None
-            # One may leave again before it hears that it was admitted.
+            # One may leave again before it hears that it was admitted, and even be back.
             if message.agent_id in core.state.agents:
                 key = f"agent/{message.agent_id}"
+                key = None if key in self._left else key
         # A deposed master's word is in its own, older state; it carries an old epoch.
         deposed = master.process.epoch != self._master_disk.epoch
         if key is not None and not deposed and key not in self._master_disk.data:

@@ -21,6 +21,8 @@ from ..watch import Broken
 
 class KillsAreAsAsked(Reader):
     def after(self, step: Step) -> None:
+        if isinstance(step.event, TimerFired) and step.event.key == "expunge":
+            _count_anew(step)
         if step.doomed or step.gone:
             asked = asked_for(step)
             by_app: dict[str, list[Seen]] = {}
@@ -47,6 +49,13 @@ class KillsAreAsAsked(Reader):
                 raise Broken(f"promise 11: {call.task_id} is killed, which nobody speaks of")
             if effect.conn != step.term.conn:
                 raise Broken(f"promise 11: {call.task_id} is killed on a stream that is over")
+
+
+def _count_anew(step: Step) -> None:
+    """The clock was set back, or is another machine's: what lies in its future begins now."""
+    for seen in (*step.term.instances.values(), *step.gone):
+        if seen.unreachable_since is not None:
+            seen.unreachable_since = min(seen.unreachable_since, step.now.wall_s)
 
 
 def _unknown(step: Step) -> str | None:

@@ -15,7 +15,13 @@ from mezzo.core import Output
 from mezzo.ids import ConnId, FrameworkId, OfferId, TaskId
 from mezzo.master.core import MasterCore
 from mezzo.master.events import AgentSaid, FrameworkSaid, ToAgent, ToFramework
-from mezzo.messages.agent import AgentReregistered, KillTask
+from mezzo.messages.agent import (
+    AgentReregistered,
+    KillTask,
+    RegisterAgent,
+    ReregisterAgent,
+    UnregisterAgent,
+)
 from mezzo.messages.scheduler import (
     Accept,
     Acknowledge,
@@ -104,6 +110,8 @@ class NothingIsForgotten(Watch):
             self._look_at_the_end(master, term, event)
         if isinstance(event, AgentSaid) and term.kills:
             self._look_at_kills(master, term, output)
+            if isinstance(event.message, (RegisterAgent, ReregisterAgent, UnregisterAgent)):
+                self._forget_ended(term)
 
     # ---- offers
 
@@ -160,12 +168,11 @@ class NothingIsForgotten(Watch):
                         f"promise 6: {agent.info.hostname} is back with {key[1]}, which was to be "
                         f"killed, and {master.name} says nothing of it"
                     )
-        if back:
-            self._forget_ended(term)
 
     @staticmethod
     def _forget_ended(term: _Term) -> None:
-        """A report tells of ends, too; who runs all the same is news, and has to be killed anew."""
+        """An agent tells of ends in a report, or leaves; what runs there all the same is news, and
+        has to be killed anew."""
         for framework_id, task_id in list(term.kills):
             framework = term.core.state.frameworks.get(framework_id)
             known = None if framework is None else (
