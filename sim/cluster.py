@@ -395,8 +395,10 @@ class Cluster(Watch):
         self.ailments.stop()
         self.admin.stop()
         self.cast.stop()
-        for people in (*self._keepers, *self._stewards):
-            people.stop()
+        for keeper in self._keepers:
+            keeper.stop()
+        for steward in self._stewards:
+            steward.stop()
         healed_in_s = self.heal()
         # More than a small task leaves behind; but a glutton leaves only such pieces.
         glutton = any(framework.kind is Kind.GLUTTON for framework in self.frameworks)
