@@ -396,7 +396,7 @@ class Cluster(Watch):
         self.admin.stop()
         self.cast.stop()
         for keeper in self._keepers:
-            keeper.stop()
+            keeper.tire()
         for steward in self._stewards:
             steward.stop()
         healed_in_s = self.heal()

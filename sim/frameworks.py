@@ -92,7 +92,9 @@ class Work(Record):
 
 
 class HoarderCore:
-    """Takes every offer and answers none."""
+    """Takes every offer and answers none. tired: of the kinds that can be, liars and keepers: from
+    now on it takes nothing any more, and acknowledges what it is told.
+    """
 
     capabilities: tuple[Capability, ...] = (Capability.PARTITION_AWARE,)
 
@@ -103,6 +105,7 @@ class HoarderCore:
         self.framework_id = None if id_ is None else FrameworkId(id_.decode())
         self.conn: ConnId | None = None
         self._epoch = 0
+        self.tired = False
         self.offered = 0  # offers ever seen in this life
 
     def step(self, event: Any, now: Instant) -> Output[Any]:  # noqa: ANN401
@@ -370,6 +373,7 @@ class VirtualFramework:
         self._world = network.world
         self._watch = watch
         self._down_for_s = 0.0
+        self._tired = False
         self.process = Process(
             self._world,
             name,
@@ -401,6 +405,12 @@ class VirtualFramework:
     def crash(self, down_for_s: float) -> None:
         self._down_for_s = down_for_s
         self.process.crash("killed")
+
+    def tire(self) -> None:
+        """See `HoarderCore.tired`."""
+        self._tired = True
+        if self.core is not None:
+            self.core.tired = True
 
     def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> Core[Any]:
         del epoch

@@ -41,7 +41,7 @@ from mezzo.resources import Disk, DiskSource, Kind, Reservation, Resources
 from .client import Server
 from .frameworks import HoarderCore, Say, VirtualFramework
 from .frameworks import Kind as FrameworkKind
-from .masters import ToClient, VirtualMaster
+from .masters import ToClient, VirtualMaster, keep_without_quota
 from .network import Network
 from .watch import Watch
 from .world import World
@@ -64,7 +64,6 @@ VAULT: Final = Resources(
 )
 _FILTERS: Final = Filters(refuse_seconds=2.0)
 _IDS: Final = ("v0", "v1", "v2", "v3", "v3", "", "a/b")
-_CLEAN_S: Final = 20.0
 _PATHS: Final = ("data", "data", "data", "deep/down", None, "../up")
 
 
@@ -157,7 +156,7 @@ def _under(kind: Kind) -> Kind:
 
 
 class KeeperCore(HoarderCore):
-    """Its tasks are short, and nobody misses one that is lost. tired: it takes nothing any more."""
+    """Its tasks are short, and nobody misses one that is lost."""
 
     capabilities: tuple[Capability, ...] = (
         Capability.PARTITION_AWARE,
@@ -236,15 +235,8 @@ class VirtualKeeper(VirtualFramework):
         self, network: Network, watch: Watch, find: Callable[[str], Server | None]
     ) -> None:
         super().__init__(network, "keeper", ROLE, FrameworkKind.KEEPER, watch, find)
-        self._tired = False
         self.framework_ids: dict[FrameworkId, None] = {}
         self.forgetful = random.Random(f"keeper of {network.world.seed}").random() < 0.5
-
-    def stop(self) -> None:
-        """See `KeeperCore.tired`."""
-        self._tired = True
-        if isinstance(self.core, KeeperCore):
-            self.core.tired = True
 
     def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> KeeperCore:
         del epoch
@@ -278,14 +270,7 @@ class Steward:
 
     def stop(self) -> None:
         self._active = False
-        self._clean()
-
-    def _clean(self) -> None:
-        """Again and again: a leader may die with the wish."""
-        for master in self._masters:
-            if master.core is not None and ROLE in master.core.state.quotas:
-                master.ask(om.RemoveQuota(ROLE))
-        self._world.after(_CLEAN_S, self._clean)
+        keep_without_quota(self._world, self._masters, ROLE)
 
     def _act(self) -> None:
         if not self._active:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
-from typing import Any, assert_never
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, assert_never
 
 from mezzo.core import CancelTimer, Output, SetTimer
 from mezzo.ids import ConnId, IdSource
@@ -29,7 +29,7 @@ from mezzo.master.events import (
 )
 from mezzo.master.state import MasterConfig
 from mezzo.messages.agent import AgentMessage
-from mezzo.messages.operator import OperatorCall, OperatorResponse
+from mezzo.messages.operator import OperatorCall, OperatorResponse, RemoveQuota
 from mezzo.messages.scheduler import Call
 from mezzo.model import MasterInfo
 from mezzo.record import Record
@@ -39,6 +39,9 @@ from .candidate import Candidate
 from .election import Election
 from .network import End, Network, Stream
 from .watch import NOBODY
+from .world import World
+
+_CLEAN_S: Final = 20.0
 
 
 class FromAgent(Record):
@@ -176,3 +179,11 @@ class VirtualMaster(Candidate):
 
 def _nobody_is_told(master: VirtualMaster, told: ToOperator) -> None:
     """No operator has subscribed."""
+
+
+def keep_without_quota(world: World, masters: Sequence[VirtualMaster], role: str) -> None:
+    """Remove it wherever it is, again and again: a leader may die with the wish."""
+    for master in masters:
+        if master.core is not None and role in master.core.state.quotas:
+            master.ask(RemoveQuota(role))
+    world.after(_CLEAN_S, keep_without_quota, world, masters, role)

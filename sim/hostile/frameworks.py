@@ -65,13 +65,6 @@ class VirtualLiar(VirtualFramework):
         super().__init__(network, name, ROLE, Kind.LIAR, watch, find)
         self._gossip = gossip
         self._subscribed = subscribed
-        self._tired = False
-
-    def tire(self) -> None:
-        """See `LiarCore.tired`."""
-        self._tired = True
-        if isinstance(self.core, LiarCore):
-            self.core.tired = True
 
     def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> LiarCore:
         del epoch
@@ -96,8 +89,7 @@ class VirtualLiar(VirtualFramework):
 
 
 class LiarCore(HoarderCore):
-    """tired: from now on it takes nothing any more, and acknowledges what it is told; but it goes
-    on lying."""
+    """Once it is tired it goes on lying."""
 
     def __init__(
         self,

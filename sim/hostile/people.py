@@ -26,7 +26,7 @@ from mezzo.wire import passage
 
 from ..disk import Disk
 from ..marathons import VirtualMarathon
-from ..masters import VirtualMaster
+from ..masters import VirtualMaster, keep_without_quota
 from ..operator import apps_on
 from ..watch import Watch
 from ..world import World
@@ -44,7 +44,6 @@ _NUMBERS: Final[tuple[Any, ...]] = (
     *([], {}),
 )
 _NOBODYS: Final = "meddled"
-_CLEAN_S: Final = 20.0
 _WEIGHTS: Final = (0.0, 0.5, 1.0, 3.0, 1e9 - 1, 1e9)
 _AMOUNTS: Final = (0, 1, 1000, 5000, -1)
 # What an operator may do to others is their right, and would hurt: who is meant, nobody is.
@@ -167,15 +166,7 @@ class Meddlers:
 
     def stop(self) -> None:
         self._active = False
-        self._clean()
-
-    def _clean(self) -> None:
-        """Again and again: a leader may die with the wish."""
-        for master in self._masters:
-            core = master.core
-            if core is not None and _NOBODYS in core.state.quotas:
-                master.ask(om.RemoveQuota(_NOBODYS))
-        self._world.after(_CLEAN_S, self._clean)
+        keep_without_quota(self._world, self._masters, _NOBODYS)
 
     def _act(self) -> None:
         if not self._active:
