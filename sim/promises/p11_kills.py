@@ -85,9 +85,10 @@ def _reason(step: Step, app_id: str, ended: list[Seen]) -> None:
         return
     there = term.of(app_id)
     old = [seen for seen in left if seen.record.config_ms != app.last_config_change_ms]
-    if term.restarts(app_id) and old:
-        _enough_stay(step, app, there, old)
-        left = [seen for seen in left if seen not in old]
+    if term.restarts(app_id):
+        if old:
+            _enough_stay(step, app, there, old)
+            left = [seen for seen in left if seen not in old]
         there = [s for s in there if s.record.config_ms == app.last_config_change_ms]
     if not left:
         return
