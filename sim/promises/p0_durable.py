@@ -96,7 +96,7 @@ class WhatWasSeenIsDurable(Watch):
                                 f"durability: {client.name} launches {task.task_id}, which is not "
                                 "stored"
                             )
-            case Acknowledge(task_id=task_id, uuid=uuid) if uuid in self._ends:
+            case Acknowledge(task_id=task_id, uuid=uuid) if self._ends.get(uuid) == task_id:
                 if stored_instance(client.process.disk, task_id) is not None:
                     raise Broken(
                         f"durability: {client.name} acknowledges the end of {task_id}, which its "

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
+from mezzo.errors import BadRequest
 from mezzo.master.state import AgentEntry, FrameworkEntry
 from mezzo.model import AgentCapability, Capability
 from mezzo.operations import Create, Destroy, GrowVolume, Reserve, ShrinkVolume, Unreserve
@@ -29,6 +30,13 @@ def is_judged(operation: Any) -> bool:  # noqa: ANN401
 
 def exchange(operation: Any) -> Exchange | None:  # noqa: ANN401 - one that is judged
     """None: it makes no sense, whoever asks for it, on whichever agent."""
+    try:
+        return _exchange(operation)
+    except BadRequest:  # amounts of one name are of two types
+        return None
+
+
+def _exchange(operation: Any) -> Exchange | None:  # noqa: ANN401
     match operation:
         case Reserve(resources=had) | Unreserve(resources=had):
             reserves = isinstance(operation, Reserve)
