@@ -302,8 +302,10 @@ class Cluster(Watch):
                 QuotaConfig(each, {name: n * SHAPE.milli(name) for name in ("cpus", "mem")})
                 for each, n in units.items()
             )
-        # Who holds the last offer that it has keeps it until it times out.
-        self._forgotten_s = FORGOTTEN_S + (offer_timeout_s if hoarders else 0.0)
+        # Who holds the last offer that it has keeps it until it times out. If that is all there is
+        # it may have the next turn as well: others had more grants meanwhile, of small pieces.
+        turns = 2 if hoarders >= count else 1
+        self._forgotten_s = FORGOTTEN_S + (turns * offer_timeout_s if hoarders else 0.0)
         starves_s = _STARVES_S + (offer_timeout_s if hoarders >= count else 0.0)
         by_name = {agent.name: agent for agent in self.agents}
         forgetful = ChainMap(*(each.framework_ids for each in self._keepers if each.forgetful))
