@@ -322,7 +322,8 @@ def _convert(state: MasterState, call: Any) -> Judged:  # noqa: ANN401 - one of 
     change = exchange(operation) if is_judged(operation) else None
     refuse: bool | None = None
     if change is not None:
-        free = total - _in_use(agent) if _in_use(agent) <= total else Resources()
+        # A task may be on its way to what its agent, back again, turns out not to have.
+        free = total - _in_use(agent).common(total)
         refuse = (
             not agent_can(agent, operation, change)
             or not change.before <= free

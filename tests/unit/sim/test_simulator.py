@@ -95,7 +95,7 @@ def test_a_failure_prints_its_story_and_the_command_that_replays_it(
 
 
 def test_a_thousand_agents_come_back_all_at_once() -> None:
-    shape = Shape(agents=1000, batch=1, hoarders=0, unique=1, gluttons=0, hostile=True)
+    shape = Shape(agents=1000, batch=1, hoarders=0, unique=1, gluttons=0, hostile=True, vault=False)
     cluster = Cluster(1, shape)
     world = cluster.world
     cluster.start()
