@@ -35,7 +35,6 @@ class Candidate:
             on_start=self._leads,
             on_end=self._ended,
             observe=self._observe,
-            about_to=self._about_to,
         )
 
     # ---- what a subclass is
@@ -49,9 +48,6 @@ class Candidate:
 
     def _perform(self, effect: Any) -> None:  # noqa: ANN401
         raise AssertionError("a subclass says it")
-
-    def _about_to(self, event: Any) -> None:  # noqa: ANN401
-        """A step will be made."""
 
     def _observe(self, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
         """A step was made."""

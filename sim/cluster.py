@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import ChainMap
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from mezzo.marathon.app import App
@@ -277,7 +278,7 @@ class Cluster(Watch):
             process.on_commit = watch.committed
         for master in self.masters:
             master.on_said = watch.master_said
-            master.on_step = watch.master_steps
+            master.process.about_to = partial(watch.master_steps, master)
         for agent in self.agents:
             agent.on_effect = watch.agent_did
         for client in (*self.victims.clients, *(each.client for each in self.cast.agents)):

@@ -75,7 +75,6 @@ class VirtualMaster(Candidate):
         super().__init__(network, name, disk, election)
         self._observer = observe
         self.on_said: Callable[[VirtualMaster, Any], None] = NOBODY.master_said
-        self.on_step: Callable[[VirtualMaster, Any], None] = NOBODY.master_steps
         self.on_told: Callable[[VirtualMaster, ToOperator], None] = _nobody_is_told
         self._config = config
         self._ends: dict[ConnId, End] = {}
@@ -103,9 +102,6 @@ class VirtualMaster(Candidate):
     def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> MasterCore:
         info = MasterInfo(id=f"m{epoch}-{IdSource(rng).uuid()[:8]}", ip=0, port=5050)
         return MasterCore(self._config(info), epoch, stored, rng)
-
-    def _about_to(self, event: Any) -> None:  # noqa: ANN401
-        self.on_step(self, event)
 
     def _observe(self, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
         self._observer(self, event, output)

@@ -39,7 +39,7 @@ class Process:
 
     on_start: its core is about to get its first event. on_end(why): it ended, by itself (fenced,
     store gone) or by a crash; it may be started again. observe(event, output): every step;
-    about_to(event): before it.
+    about_to(event): before it, if somebody sets that.
     on_commit(process, epoch): writes of that term have become durable.
     """
 
@@ -55,7 +55,6 @@ class Process:
         on_end: Callable[[str], None],
         observe: Callable[[Any, Output[Any]], None],
         counts_sleep: bool = False,
-        about_to: Callable[[Any], None] | None = None,
     ) -> None:
         """`counts_sleep`: whether its monotonic clock goes on while its machine is suspended."""
         self.world = world
@@ -72,7 +71,7 @@ class Process:
         self._on_start = on_start
         self._on_end = on_end
         self._observe = observe
-        self._about_to = about_to
+        self.about_to: Callable[[Any], None] | None = None
         self._counts_sleep = counts_sleep
         self._life = 0  # counts starts: what an earlier life had scheduled is void
         self._mono_offset_s = 0.0
@@ -371,8 +370,8 @@ class _Observed:
     def step(self, event: Any, now: Instant) -> Output[Any]:  # noqa: ANN401
         process = self._process
         process.world.steps += 1
-        if process._about_to is not None:
-            process._about_to(event)
+        if process.about_to is not None:
+            process.about_to(event)
         output = self._core.step(event, now)
         process._observe(event, output)
         return output
