@@ -11,8 +11,9 @@ end is repeated until it is acknowledged, however long ago the master forgot the
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Container
-from typing import Final
+from typing import Final, NamedTuple
 
 from mezzo.amounts import Items, Ranges, Value
 from mezzo.errors import BadRequest
@@ -20,7 +21,7 @@ from mezzo.ids import AgentId, ExecutorId, FrameworkId, TaskId, check_user_id
 from mezzo.messages.agent import Pong, StatusUpdate
 from mezzo.model import ExecutorInfo, Task
 from mezzo.operations import OperationRecord, OperationStatus
-from mezzo.resources import Resources
+from mezzo.resources import Kind, Resources
 from mezzo.states import Source, TaskState
 
 from .events import NoteDenied
@@ -83,42 +84,86 @@ def check_update(
     return entry
 
 
+class _Holder(NamedTuple):
+    """entry: of a task that was known before the report, which may end it. None: of another."""
+
+    name: str
+    entry: TaskEntry | None = None
+
+    @property
+    def live(self) -> bool:
+        return self.entry is None or self.entry.holds_resources
+
+
 class Holders:
     """Who has what on an agent of all that only one can have: ports, members of sets, volumes.
 
     An agent that tells of two with the same is wrong about one. Were both believed, the books would
-    not know what is free once one of them ends.
+    not know what is free once one of them ends. A report may name very many: nobody is compared
+    with all others.
     """
 
     def __init__(self, agent: AgentEntry) -> None:
-        self._holders: list[tuple[str, Resources, TaskEntry | None]] = []
+        # Begin and end, in this order; the number keeps holders from being compared.
+        self._spans: dict[Kind, list[tuple[int, int, int, _Holder]]] = {}
+        self._things: dict[tuple[Kind, str], _Holder] = {}  # members, and what is had whole
+        self._number = 0
         for (_, task_id), entry in agent.tasks.items():
             if entry.holds_resources:
-                self._add(f"task {task_id}", entry.info.resources, entry)
+                self._add(_Holder(f"task {task_id}", entry), entry.info.resources)
         for (_, executor_id), executor in agent.executors.items():
-            self._add(f"executor {executor_id}", executor.info.resources)
+            self._add(_Holder(f"executor {executor_id}"), executor.info.resources)
 
     def take(self, name: str, resources: Resources) -> None:
         """Raises BadRequest if somebody has it. A task that the report has ended has nothing."""
-        single = _single(resources)
-        for holder, held, entry in self._holders if single else ():
-            if held.overlaps(single) and (entry is None or entry.holds_resources):
-                raise BadRequest(f"it has {single}, of which {holder} has {held}: only one can")
-        self._add(name, resources)
+        for kind, value in resources.items():
+            holder = self._holder(kind, value)
+            if holder is not None:
+                part = Resources({kind: value})
+                raise BadRequest(f"it has {part}, of which {holder.name} has some: only one can")
+        self._add(_Holder(name), resources)
 
-    def _add(self, name: str, resources: Resources, entry: TaskEntry | None = None) -> None:
-        if single := _single(resources):
-            self._holders.append((name, single, entry))
+    def _holder(self, kind: Kind, value: Value) -> _Holder | None:
+        if kind.shared:
+            return None
+        if isinstance(value, Ranges):
+            spans = self._spans.get(kind, [])
+            return next((h for pair in value.pairs if (h := _in_the_way(spans, *pair))), None)
+        found = (self._things.get((kind, each)) for each in _things(kind, value))
+        return next((holder for holder in found if holder is not None and holder.live), None)
+
+    def _add(self, holder: _Holder, resources: Resources) -> None:
+        for kind, value in resources.items():
+            if kind.shared:
+                continue
+            if isinstance(value, Ranges):
+                for begin, end in value.pairs:
+                    self._number += 1
+                    insort(self._spans.setdefault(kind, []), (begin, end, self._number, holder))
+            for each in _things(kind, value):
+                self._things[(kind, each)] = holder
 
 
-def _single(resources: Resources) -> Resources:
-    return Resources(
-        {
-            kind: value
-            for kind, value in resources.items()
-            if (type(value) is not int or kind.disk is not None) and not kind.shared
-        }
-    )
+def _things(kind: Kind, value: Value) -> tuple[str, ...]:
+    if isinstance(value, Items):
+        return value.members
+    return ("",) if kind.indivisible else ()
+
+
+def _in_the_way(spans: list[tuple[int, int, int, _Holder]], begin: int, end: int) -> _Holder | None:
+    """The spans of those that live do not overlap, so that they end in the order in which they
+    begin. Others are dropped on the way."""
+    at = bisect_right(spans, end, key=lambda span: span[0])
+    while at > 0:
+        at -= 1
+        _, last, _, holder = spans[at]
+        if not holder.live:
+            del spans[at]
+        elif last < begin:
+            break
+        else:
+            return holder
+    return None
 
 
 def check_task(

@@ -236,7 +236,7 @@ def test_what_only_one_can_have_is_no_second_tasks(
     agent = liar.world.core.state.agents[liar.agent.id]
     assert [task_id for _, task_id in agent.tasks] == ["a", "c"]
     assert "task b of framework" in liar.world.denied[0]
-    assert "task a has" in liar.world.denied[0]
+    assert "task a has some" in liar.world.denied[0]
     assert am.KillTask(liar.framework.id, TaskId("b")) in liar.agent.heard(am.KillTask)
     for state in (S.FINISHED, S.RUNNING):
         liar.agent.reregister(*(replace(each, state=state) for each in (first, second, third)))
@@ -255,6 +255,27 @@ def test_what_only_one_can_have_is_no_executors_either(liar: Liar, theirs: Resou
     assert len(liar.world.denied) == 2
     liar.agent.reregister(replace(mine, state=S.FINISHED))
     assert list(liar.world.core.state.agents[liar.agent.id].executors) == [(liar.framework.id, "e")]
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 6), st.booleans()), max_size=12))
+def test_of_reported_ports_each_is_had_once(spans: list[tuple[int, int, bool]]) -> None:
+    """As if each were compared with all before it."""
+    world = World()
+    framework, agent = world.framework(), world.agent()
+    had: list[set[int]] = []
+    tasks, right = [], []
+    for number, (begin, length, ended) in enumerate(spans):
+        ports = {*range(begin, begin + length + 1)}
+        resources = Resources.of(cpus=0.01, ports=[(begin, begin + length)])
+        state = S.FINISHED if ended else S.RUNNING
+        id_ = TaskId(f"t{number}")
+        tasks.append(Task("t", id_, framework.id, agent.id, state, resources=resources))
+        if not ended and not any(ports & each for each in had):
+            had.append(ports)
+            right.append(id_)
+    agent.reregister(*tasks)
+    entries = world.core.state.agents[agent.id].tasks
+    assert [id_ for (_, id_), entry in entries.items() if entry.holds_resources] == right
 
 
 def test_a_shared_volume_may_be_many_tasks(liar: Liar) -> None:
