@@ -124,6 +124,7 @@ def merge(
     """The agent's report is the truth, except, on a stream that is not `fresh`, about what is on
     its way. Of which role its executors are its tasks tell."""
     reported: dict[tuple[FrameworkId, ExecutorId], None] = {}
+    roles = _roles(agent) if message.executors else {}
     for info in message.executors:
         framework = state.frameworks.get(info.framework_id or FrameworkId(""))
         if framework is None:
@@ -142,7 +143,7 @@ def merge(
         if key in agent.executors:
             agent.executors[key].seen = True
             continue
-        role = _role(framework, agent, info.executor_id)
+        role = roles.get(key) or next(iter(framework.info.all_roles), "*")
         add(framework, agent, info, role, seen=True)
         step.changed(agent.id, framework.id)
         if agent.standing is not Standing.RECOVERED:
@@ -152,11 +153,12 @@ def merge(
             _end(state, step, agent, *key)
 
 
-def _role(framework: FrameworkEntry, agent: AgentEntry, executor_id: ExecutorId) -> str:
+def _roles(agent: AgentEntry) -> dict[tuple[FrameworkId, ExecutorId | None], str]:
+    """Of executors, as the first of their tasks tells."""
+    roles: dict[tuple[FrameworkId, ExecutorId | None], str] = {}
     for (owner, _), task in agent.tasks.items():
-        if owner == framework.id and task.info.executor_id == executor_id:
-            return task.info.role
-    return next(iter(framework.info.all_roles), "*")
+        roles.setdefault((owner, task.info.executor_id), task.info.role)
+    return roles
 
 
 # ---------------------------------------------------------------------------------- words
