@@ -12,7 +12,7 @@ from mezzo.model import AgentInfo
 from mezzo.resources import Resources
 from mezzo.units import INT32_MAX, Amount, HostName, check, problem, shown, whole_number
 
-from . import claims, registry
+from . import registry
 from .state import MasterState
 
 VERSION_MIN: Final = (1, 0, 0)  # of Mesos: which behaviour the agent has
@@ -42,7 +42,7 @@ def why_ignored(state: MasterState, message: RegisterAgent | ReregisterAgent) ->
     if domain is None and config.require_agent_domain:
         return f"{name} has no domain, which --require-agent-domain asks for: give it its own"
     try:
-        claims.check_types(state, message.info.resources, _had(state, message.info.id))
+        state.types.check(message.info.resources, _had(state, message.info.id))
     except BadRequest as error:
         return f"{name}: {error}"
     return None

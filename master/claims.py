@@ -31,14 +31,6 @@ from .state import AgentEntry, FrameworkEntry, MasterState, Step, TaskEntry
 UUID_BYTES: Final = 16
 # Only who has lost sight of an agent, or of a task, can say so.
 _MASTERS_STATES: Final = frozenset({TaskState.UNREACHABLE, TaskState.UNKNOWN})
-# One type for each name, in the whole cluster: amounts of one name are added up.
-_TYPES: Final[dict[str, type[Value]]] = {
-    "cpus": int,
-    "mem": int,
-    "disk": int,
-    "gpus": int,
-    "ports": Ranges,
-}
 
 
 def deny(step: Step, peer: AgentEntry | FrameworkEntry, what: str, why: BadRequest) -> None:
@@ -186,7 +178,7 @@ def check_task(
         return  # of a task that is known, only the state counts
     check_user_id("task_id", task.task_id)
     check_role(task.role)
-    check_types(state, task.resources)
+    state.types.check(task.resources)
     _check_owner(framework, agent, task.task_id)
     if not task.state.terminal:
         holders.take(f"task {task.task_id}", task.resources)
@@ -220,7 +212,7 @@ def check_reported_executor(
 ) -> None:
     """`reported`: as for tasks. Raises BadRequest."""
     check_user_id("executor_id", info.executor_id)
-    check_types(state, info.resources)
+    state.types.check(info.resources)
     if (info.framework_id, info.executor_id) in reported:
         raise BadRequest("it is reported twice")
     if (info.framework_id, info.executor_id) not in agent.executors:
@@ -273,30 +265,3 @@ def check_pong(state: MasterState, pong: Pong) -> None:
     """Raises BadRequest."""
     if pong.number > state.pings.number:
         raise BadRequest(f"it answers ping {pong.number}, and {state.pings.number} was the last")
-
-
-def check_types(state: MasterState, resources: Resources, before: Resources | None = None) -> None:
-    """Raise BadRequest if a name is not of the type that it has in this cluster, or had `before`:
-    amounts of two types can't be added up."""
-    types = {kind.name: type(value) for kind, value in (before.items() if before else ())}
-    for kind, value in resources.items():
-        name = kind.name
-        if name not in types:
-            types[name] = _TYPES.get(name) or _type_at_agents(state, name) or type(value)
-        if type(value) is not types[name]:
-            raise BadRequest(
-                f"resource {name} is {_TYPE_NAMES[type(value)]}, and {_TYPE_NAMES[types[name]]} "
-                "elsewhere in this cluster: use one type per name"
-            )
-
-
-def _type_at_agents(state: MasterState, name: str) -> type[Value] | None:
-    """Of a resource that is not one of the usual five, and so seldom looked for."""
-    for agent in state.agents.values():
-        for kind, value in agent.info.resources.items():
-            if kind.name == name:
-                return type(value)
-    return None
-
-
-_TYPE_NAMES: Final[dict[type, str]] = {int: "a number", Ranges: "ranges", Items: "a set"}

@@ -13,7 +13,7 @@ from mezzo.messages.agent import (
     ShutdownFramework,
 )
 from mezzo.messages.scheduler import Failure, Message, Shutdown
-from mezzo.model import ExecutorInfo
+from mezzo.model import ExecutorInfo, Task
 
 from . import claims
 from .state import (
@@ -46,6 +46,13 @@ def add(
     entry = ExecutorEntry(info, agent.id, role, seen)
     agent.executors[(framework.id, info.executor_id)] = entry
     framework.executors[(agent.id, info.executor_id)] = entry
+
+
+def launched(agent: AgentEntry, task: Task) -> None:
+    """One of its tasks is on the way to the agent."""
+    executor = agent.executors.get((task.framework_id, task.executor_id or ExecutorId("")))
+    if executor is not None and not executor.seen:
+        executor.launched.add(task.task_id)
 
 
 def _end(
@@ -92,11 +99,8 @@ def task_over(state: MasterState, step: Step, agent: AgentEntry, task: TaskEntry
     executor = agent.executors.get((framework_id, executor_id))
     if executor is None or executor.seen:
         return
-    live = any(
-        key[0] == framework_id and other.holds_resources and other.info.executor_id == executor_id
-        for key, other in agent.tasks.items()
-    )
-    if not live:
+    executor.launched.discard(task.info.task_id)
+    if not executor.launched:
         _end(state, step, agent, framework_id, executor_id)
 
 

@@ -254,6 +254,7 @@ class _Launcher:
         )
         self._agent.tasks[(framework.id, task.task_id)] = entry
         framework.tasks[task.task_id] = entry
+        executors.launched(self._agent, entry.info)
         self._step.publish(TaskAdded(entry.info))
         self._charge(task.resources, task=True)
 

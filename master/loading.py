@@ -19,7 +19,7 @@ from mezzo.messages.operator import QuotaConfig, WeightInfo
 from mezzo.record import Corrupt, Record, decode, encode
 from mezzo.units import json_depth_problem, shown
 
-from . import claims, maintenance, registry, roles, subscribing
+from . import maintenance, registry, roles, subscribing
 from .machines import Machines, MaintenanceRecord
 from .records import AgentRecord, FrameworkRecord
 from .state import FrameworkEntry, MasterState, Step, UnreachableAgent
@@ -51,7 +51,7 @@ def _load_agent(state: MasterState, id_: str, data: bytes) -> None:
     try:
         record = decode(AgentRecord, data)
         _check_id(record.info.id, agent_id)
-        claims.check_types(state, record.info.resources)
+        state.types.check(record.info.resources)
         if record.drain is not None and not record.deactivated:
             raise Corrupt("it drains and yet is active")
     except (Corrupt, BadRequest):

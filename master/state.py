@@ -42,6 +42,7 @@ from .journal import Journal
 from .machines import Machines, MaintenanceRecord
 from .pings import Pings
 from .records import AgentRecord
+from .resource_types import ResourceTypes
 
 _NO_STREAM: Final = ConnId(0)  # all others are larger
 
@@ -141,6 +142,7 @@ class ExecutorEntry:
     agent_id: AgentId
     role: str
     seen: bool = False  # its agent or one of its tasks has told of it
+    launched: set[TaskId] = field(default_factory=set)  # until then: those that have not ended
 
 
 class InverseAnswer(Record):
@@ -290,6 +292,7 @@ class MasterState:
     master_id: str
     agents: dict[AgentId, AgentEntry] = field(default_factory=dict)
     agents_at: dict[tuple[str, int], dict[AgentId, None]] = field(default_factory=dict)
+    types: ResourceTypes = field(default_factory=ResourceTypes)
     unreachable: dict[AgentId, UnreachableAgent] = field(default_factory=dict)
     gone: dict[AgentId, float] = field(default_factory=dict)  # since when (wall)
     frameworks: dict[FrameworkId, FrameworkEntry] = field(default_factory=dict)
@@ -368,6 +371,7 @@ class MasterState:
     def admit(self, agent: AgentEntry) -> None:
         self.agents[agent.id] = agent
         self.agents_at.setdefault(agent.place, {})[agent.id] = None
+        self.types.add(agent.info.resources)
 
     def dismiss(self, agent: AgentEntry) -> None:
         del self.agents[agent.id]
@@ -375,6 +379,7 @@ class MasterState:
         del there[agent.id]
         if not there:
             del self.agents_at[agent.place]
+        self.types.remove(agent.info.resources)  # operations change amounts, and no names
 
 
 WRITES_PER_STEP: Final = 100

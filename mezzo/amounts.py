@@ -4,7 +4,10 @@ what can be done with two of one kind (Mesos `values.cpp`). Immutable, printed i
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from itertools import filterfalse
+from operator import itemgetter
 from typing import Annotated, Final, NamedTuple, TypeGuard
 
 from msgspec import Meta
@@ -59,12 +62,6 @@ class Ranges(NamedTuple):
     def of(pairs: Iterable[tuple[int, int]]) -> Ranges:
         """Normalise. Raises BadRequest on a range that ends before it begins, and for what is out
         of bounds."""
-        ranges = Ranges._merged(pairs)
-        ranges.check()
-        return ranges
-
-    @staticmethod
-    def _merged(pairs: Iterable[tuple[int, int]]) -> Ranges:
         merged: list[tuple[int, int]] = []
         for begin, end in sorted(pairs):
             if begin > end:
@@ -75,7 +72,9 @@ class Ranges(NamedTuple):
                 merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
             else:
                 merged.append((begin, end))
-        return Ranges(tuple(merged))
+        ranges = Ranges(tuple(merged))
+        ranges.check()
+        return ranges
 
     def check(self) -> None:
         """Raise BadRequest for numbers that are no int64 from 0 up, and for too many ranges."""
@@ -90,47 +89,97 @@ class Ranges(NamedTuple):
 
     @property
     def size(self) -> int:
-        return sum(end - begin + 1 for begin, end in self.pairs)
+        pairs = self.pairs
+        numbers: int = sum(map(_end, pairs)) - sum(map(_begin, pairs)) + len(pairs)
+        return numbers
 
     def numbers(self) -> Iterator[int]:
         for begin, end in self.pairs:
             yield from range(begin, end + 1)
 
+    # Of two values one is mostly small: a task's ports and those of a machine. The ranges of the
+    # small one are looked up in the other, which is copied in slices.
+
     def union(self, other: Ranges) -> Ranges:
-        return Ranges._merged((*self.pairs, *other.pairs))
+        large, small = self.pairs, other.pairs
+        if len(large) < len(small):
+            large, small = small, large
+        out: list[tuple[int, int]] = []
+        at = 0
+        for low, high in small:
+            first = _first_that_ends_from(low - 1, large, at)
+            last = bisect_right(large, (high + 1, _BEYOND), first)
+            out += large[at:first]
+            at = last
+            if last > first:
+                low, high = min(low, large[first][0]), max(high, large[last - 1][1])
+            if out and low <= out[-1][1] + 1:
+                out[-1] = (out[-1][0], max(out[-1][1], high))
+            else:
+                out.append((low, high))
+        out += large[at:]
+        return Ranges(tuple(out))
 
     def minus(self, other: Ranges) -> Ranges:
-        if not other.pairs:
-            return self
+        pairs = self.pairs
         left: list[tuple[int, int]] = []
-        cuts = iter(other.pairs)
-        cut = next(cuts, None)
-        for begin, end in self.pairs:
-            at = begin
-            while cut is not None and cut[0] <= end:
-                if cut[1] >= at:
-                    if cut[0] > at:
-                        left.append((at, cut[0] - 1))
-                    at = cut[1] + 1
-                if cut[1] > end:  # it may reach into the next range
-                    break
-                cut = next(cuts, None)
-            if at <= end:
-                left.append((at, end))
+        at, begin = 0, -1  # of pairs[at] what is before `begin` is dealt with
+        for low, high in other.pairs:
+            first = _first_that_ends_from(low, pairs, at)
+            if first > at:
+                left.append((max(begin, pairs[at][0]), pairs[at][1]))
+                left += pairs[at + 1 : first]
+            last = bisect_right(pairs, (high, _BEYOND), first)
+            at = first
+            if last > first:
+                start = max(begin, pairs[first][0])
+                if start < low:
+                    left.append((start, low - 1))
+                at = last - 1 if pairs[last - 1][1] > high else last
+            begin = high + 1
+        if at < len(pairs):
+            left.append((max(begin, pairs[at][0]), pairs[at][1]))
+            left += pairs[at + 1 :]
         return Ranges(tuple(left))
 
+    def common(self, other: Ranges) -> Ranges:
+        large, small = self.pairs, other.pairs
+        if len(large) < len(small):
+            large, small = small, large
+        both: list[tuple[int, int]] = []
+        at = 0
+        for low, high in small:
+            at = _first_that_ends_from(low, large, at)
+            last = bisect_right(large, (high, _BEYOND), at)
+            if last > at:
+                inside = list(large[at:last])
+                inside[0] = (max(low, inside[0][0]), inside[0][1])
+                inside[-1] = (inside[-1][0], min(high, inside[-1][1]))
+                both += inside
+                at = last - 1  # it may reach into the next range
+        return Ranges(tuple(both))
+
     def covers(self, other: Ranges) -> bool:
-        mine = iter(self.pairs)
-        have = next(mine, None)
+        mine = self.pairs
+        at = 0
         for begin, end in other.pairs:
-            while have is not None and have[1] < begin:
-                have = next(mine, None)
-            if have is None or have[0] > begin or have[1] < end:
+            at = _first_that_ends_from(begin, mine, at)
+            if at == len(mine) or mine[at][0] > begin or mine[at][1] < end:
                 return False
         return True
 
     def __str__(self) -> str:
         return "[" + ",".join(f"{begin}-{end}" for begin, end in self.pairs) + "]"
+
+
+_begin, _end = itemgetter(0), itemgetter(1)
+_BEYOND: Final = INT64_MAX + 2  # no range ends here
+
+
+def _first_that_ends_from(number: int, pairs: tuple[tuple[int, int], ...], at: int) -> int:
+    """Index of the first of pairs[at:] that ends at `number` or later."""
+    found = bisect_right(pairs, (number, _BEYOND), at)
+    return found - 1 if found > at and pairs[found - 1][1] >= number else found
 
 
 class Items(NamedTuple):
@@ -162,8 +211,10 @@ class Items(NamedTuple):
         return Items._sorted((*self.members, *other.members))
 
     def minus(self, other: Items) -> Items:
-        theirs = set(other.members)
-        return Items(tuple(m for m in self.members if m not in theirs))
+        return Items(tuple(filterfalse(set(other.members).__contains__, self.members)))
+
+    def common(self, other: Items) -> Items:
+        return Items(tuple(filter(set(other.members).__contains__, self.members)))
 
     def covers(self, other: Items) -> bool:
         return set(self.members) >= set(other.members)
@@ -222,17 +273,17 @@ def common(a: Value, b: Value) -> Value:
     if type(a) is int and type(b) is int:
         return min(a, b)
     if isinstance(a, Ranges) and isinstance(b, Ranges):
-        return a.minus(a.minus(b))
+        return a.common(b)
     if isinstance(a, Items) and isinstance(b, Items):
-        return a.minus(a.minus(b))
+        return a.common(b)
     return 0
 
 
 def overlaps(a: Value, b: Value) -> bool:
     """Would adding them count something twice? Scalars never overlap."""
     if isinstance(a, Ranges) and isinstance(b, Ranges):
-        return a.minus(b) != a
-    return isinstance(a, Items) and isinstance(b, Items) and a.minus(b) != a
+        return bool(a.common(b).pairs)
+    return isinstance(a, Items) and isinstance(b, Items) and bool(a.common(b).members)
 
 
 def is_zero(value: Value) -> bool:
