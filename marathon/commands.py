@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -107,19 +106,19 @@ class Commands:
         unset = [app for app in out.values() if 0 in app.service_ports]
         if not unset:
             return list(out.values())
-        # How often a number is held: those that are given, and those that a 0 may keep.
-        held = Counter(port for app in {**apps, **out}.values() for port in app.service_ports)
+        # Those that are given, and those that a 0 may keep.
+        held = self._state.service_ports.copy()
+        for app in out.values():
+            held.drop(_had_ports(app, apps))
+            held.add(app.service_ports)
         for app in unset:
-            held.update(_had_ports(app, apps))
+            held.add(_had_ports(app, apps))
         for app in unset:
-            for port in (*app.service_ports, *_had_ports(app, apps)):  # its own are not taken
-                held[port] -= 1
-                if not held[port]:
-                    del held[port]
+            held.drop((*app.service_ports, *_had_ports(app, apps)))  # its own are not taken
             out[app.id] = assign_service_ports(
-                app, apps.get(app.id), held, config.local_port_min, config.local_port_max
+                app, apps.get(app.id), held.counts, config.local_port_min, config.local_port_max
             )
-            held.update(out[app.id].service_ports)
+            held.add(out[app.id].service_ports)
         return list(out.values())
 
     def _delete(self, command: DeleteApp) -> Result:

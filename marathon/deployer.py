@@ -66,6 +66,7 @@ class _Running:
     changes: dict[str, Change]
     step: int = -1  # index of the present step
     work: dict[str, _Work] = field(default_factory=dict)  # of the present step, by app
+    left: int = 0  # of it, so many are not done
     # Apps whose action is over, and what they are now.
     reached: dict[str, App | None] = field(default_factory=dict)
 
@@ -147,6 +148,7 @@ class Deployer:
             return
         step = running.plan.steps[running.step]
         running.work = {action.app_id: self._begin(running, action) for action in step.actions}
+        running.left = len(running.work)
         self._state.publish("deployment_info", plan=running.plan, currentStep=step)
         self._show(running)
         for app_id in running.work:
@@ -203,9 +205,10 @@ class Deployer:
             before = running.changes[app_id].original
             self._maintain(app_id, running.reached.get(app_id, before))
             return
-        if self._work_on(work):
+        if self._work_on(work) and not work.done:
             work.done = True
-        if all(work.done for work in running.work.values()):
+            running.left -= 1
+        if not running.left:
             step = running.plan.steps[running.step]
             self._state.publish("deployment_step_success", plan=running.plan, currentStep=step)
             self._next_step(running)
@@ -281,9 +284,11 @@ class Deployer:
         return True
 
     def _doom_all(self, app_id: str) -> None:
-        fleet = self._state.fleets.get(app_id)
-        for live in fleet.instances.values() if fleet is not None else ():
-            self._killer.doom(live)
+        fleet = self._state.fleet(app_id)
+        total = fleet.total
+        if total.active or len(fleet.instances) > total.alive:  # else all are doomed
+            for live in fleet.instances.values():
+                self._killer.doom(live)
 
     def _restart(self, app: App, bounds: RestartBounds) -> bool:
         config, fleet = app.last_config_change_ms, self._state.fleet(app.id)

@@ -106,7 +106,7 @@ class Launcher:
             grown = grown or demand.app.last_config_change_ms != app.last_config_change_ms
             demand.app, demand.count = app, count
         self._set_delay_timer(app)
-        if grown:
+        if grown and self._backoffs.until_s(app) is None:  # else the delay's timer asks
             self._ask_for_offers(FRESH_REVIVE_GAP_S)
 
     def want_none(self, app_id: str) -> None:
@@ -153,17 +153,24 @@ class Launcher:
 
     def on_offers(self, conn: ConnId, offers: Iterable[Offer]) -> None:
         self._answered = True
-        declined: dict[float, list[OfferId]] = {}
+        ready = {
+            id_: demand
+            for id_, demand in self._demands.items()
+            if self._backoffs.until_s(demand.app) is None
+        }
+        unused: list[OfferId] = []
+        held: list[OfferId] = []
         for offer in offers:
-            tasks, held_back = self._use(offer)
+            tasks, held_back = self._use(offer, ready)
             if tasks:
                 accept = Accept((offer.id,), (Launch(tuple(tasks)),), _AT_ONCE)
                 self._state.do(Call(conn, accept))
             else:
-                refuse_s = 0.0 if held_back else self._refuse_s()
-                declined.setdefault(refuse_s, []).append(offer.id)
-        for refuse_s, ids in declined.items():
-            self._state.do(Call(conn, Decline(tuple(ids), Filters(refuse_s))))
+                (held if held_back else unused).append(offer.id)
+        if unused:
+            self._state.do(Call(conn, Decline(tuple(unused), Filters(self._refuse_s()))))
+        if held:
+            self._state.do(Call(conn, Decline(tuple(held), _AT_ONCE)))
 
     def _refuse_s(self) -> float:
         """Until when an offer that nobody can use now is of no use: the next delay may end before
@@ -173,16 +180,15 @@ class Launcher:
         left_s = [end_s - self._state.now.mono_s for end_s in ends if end_s is not None]
         return min([self._state.config.decline_offer_s, *left_s])
 
-    def _use(self, offer: Offer) -> tuple[list[TaskInfo], bool]:
-        """Launch what fits, up to the limits. Also: was something held back by a limit alone?"""
+    def _use(self, offer: Offer, ready: dict[str, Demand]) -> tuple[list[TaskInfo], bool]:
+        """Launch what fits, up to the limits, of those that need not wait for their delay. Also:
+        was something held back by a limit alone?"""
         state, limit = self._state, self._state.config.max_instances_per_offer
         place, left = OfferedPlace.of(offer), offer.resources
         tasks: list[TaskInfo] = []
         held_back = False
-        for demand in list(self._demands.values()):
+        for demand in list(ready.values()):
             app = demand.app
-            if self._backoffs.until_s(app) is not None:
-                continue
             before = len(tasks)
             while demand.count > 0:
                 if self._tokens <= 0 or len(tasks) >= limit or state.full:
@@ -199,8 +205,11 @@ class Launcher:
                 demand.used(state.now.wall_s)
                 state.absolve(app.id)
                 # Whoever got something goes behind those who wait.
-                if (again := self._demands.pop(app.id, None)) is not None and again.count > 0:
-                    self._demands[app.id] = again
+                del ready[app.id], self._demands[app.id]
+                if demand.count > 0:
+                    ready[app.id] = self._demands[app.id] = demand
+            if held_back:
+                break
         return tasks, held_back
 
     def _census(self, demand: Demand) -> Census:
@@ -333,14 +342,15 @@ class Launcher:
             self._revive(conn, now_s, self._revive_wanted_at)
 
     def _revive(self, conn: ConnId, now_s: float, at_s: float) -> None:
+        if at_s > now_s:
+            if self._revive_timer_at != at_s:
+                self._revive_timer_at = at_s
+                self._state.do(SetTimer(REVIVE_TIMER, at_s))
+            return
+        self._revive_wanted_at = None
         if all(self._backoffs.until_s(demand.app) for demand in self._demands.values()):
-            self._revive_wanted_at = None  # the delay's timer asks again
-        elif at_s <= now_s:
-            self._revive_wanted_at = None
-            self._revived_at = now_s
-            self._answered = False
-            self._suppressed = False
-            self._state.do(Call(conn, Revive()))
-        elif self._revive_timer_at != at_s:
-            self._revive_timer_at = at_s
-            self._state.do(SetTimer(REVIVE_TIMER, at_s))
+            return  # the delay's timer asks again
+        self._revived_at = now_s
+        self._answered = False
+        self._suppressed = False
+        self._state.do(Call(conn, Revive()))

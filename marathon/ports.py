@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
+from itertools import filterfalse
+from typing import Self
 
 from mezzo.amounts import Ranges
 from mezzo.record import replace
@@ -14,6 +16,33 @@ from .app import App, NetworkMode
 
 class NoPortsLeft(Exception):
     """The range of service ports is used up."""
+
+
+class HeldPorts:
+    """How often each number is held."""
+
+    def __init__(self, counts: dict[int, int] | None = None) -> None:
+        self.counts = counts if counts is not None else {}  # nothing is held zero times
+
+    @classmethod
+    def of(cls, held: Iterable[Iterable[int]]) -> Self:
+        found = cls()
+        for ports in held:
+            found.add(ports)
+        return found
+
+    def copy(self) -> HeldPorts:
+        return HeldPorts(dict(self.counts))
+
+    def add(self, ports: Iterable[int]) -> None:
+        for port in ports:
+            self.counts[port] = self.counts.get(port, 0) + 1
+
+    def drop(self, ports: Iterable[int]) -> None:
+        for port in ports:
+            self.counts[port] -= 1
+            if not self.counts[port]:
+                del self.counts[port]
 
 
 def assign_service_ports(
@@ -29,12 +58,12 @@ def assign_service_ports(
     had = before.service_ports if before is not None else ()
     used = {*wanted}
     chosen: list[int] = []
-    free = iter(range(low, high + 1))
+    free = filterfalse(taken.__contains__, range(low, high + 1))
     for index, port in enumerate(wanted):
         if port == 0 and index < len(had) and had[index] not in wanted and had[index] != 0:
             port = had[index]
         elif port == 0:
-            port = next((n for n in free if n not in used and n not in taken), 0)
+            port = next((n for n in free if n not in used), 0)
             if port == 0:
                 raise NoPortsLeft
         used.add(port)

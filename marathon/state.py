@@ -39,6 +39,7 @@ from .messages import (
     StopHealthChecks,
 )
 from .planner import Deployment
+from .ports import HeldPorts
 from .views import AppView, CheckView, DeploymentView, InstanceView, TaskFailure
 
 # What an object's data can make a function raise that only computes with it.
@@ -74,6 +75,10 @@ class State:
         self.apps = loaded.apps
         self.versions = loaded.versions
         self.plans = loaded.plans  # those that were running when the last term ended
+        self.service_ports = HeldPorts.of(app.service_ports for app in self.apps.values())
+        newest = [next(reversed(kept)) for kept in self.versions.values() if kept]
+        newest += (app.version_ms for app in self.apps.values())
+        self._newest_version = max(newest, default=0)
         self.aside = loaded.aside
         self.faults: dict[str, str] = {}  # by app
         self.fleets: dict[str, Fleet] = {}
@@ -204,12 +209,14 @@ class State:
     def next_version(self) -> int:
         """Now, and later than every version there is: versions order changes. What was taken back
         is one, too, also when the clock was set back since."""
-        given = [app.version_ms for app in self.apps.values()]
-        given += (next(reversed(kept)) for kept in self.versions.values() if kept)
-        return max(timestamps.to_ms(self.now.wall_s), max(given, default=0) + 1)
+        return max(timestamps.to_ms(self.now.wall_s), self._newest_version + 1)
 
     def put_app(self, app: App) -> None:
+        if (before := self.apps.get(app.id)) is not None:
+            self.service_ports.drop(before.service_ports)
+        self.service_ports.add(app.service_ports)
         self.apps[app.id] = app
+        self._newest_version = max(self._newest_version, app.version_ms)
         self.absolve(app.id)
         self.put(f"{APP}/{app.id}", app)
         kept = self.versions.get(app.id, {})
@@ -234,7 +241,8 @@ class State:
 
     def remove_app(self, app_id: str) -> None:
         """The app is no more; its versions stay until its instances are gone."""
-        self.apps.pop(app_id, None)  # unless it was set aside
+        if (app := self.apps.pop(app_id, None)) is not None:  # else it was set aside
+            self.service_ports.drop(app.service_ports)
         self.absolve(app_id)
         self.delete(f"{APP}/{app_id}")
         self.app_changed(app_id)

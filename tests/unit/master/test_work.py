@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -28,14 +27,12 @@ from mezzo.operations import Launch, LaunchGroup, Reserve
 from mezzo.record import replace
 from mezzo.resources import Kind, Resources
 from mezzo.states import Source, TaskState
-from tests.work import lines_per_pair
+from tests.work import Action, Scenario, lines_per_pair
 
 from . import reserved
 from .world import Agent, Framework, World, task
 
 S = TaskState
-Action = Callable[[], object]
-Scenario = Callable[[int], Action]  # for how many things
 HUGE = Resources.of(cpus=100_000, mem=1_000_000, disk=1_000_000, ports=[(1, 60_000)])
 TINY = Resources.of(cpus=0.01)
 
