@@ -22,6 +22,9 @@ class MarathonConfig(Record):
     env_vars_prefix: str | None = None
     max_versions: int = 50
     max_running_deployments: int = 100
+    # What one step may write before it has to stop and go on in another: a step is one transaction,
+    # and the smallest store takes about a megabyte.
+    step_bytes: int = 400_000
 
     max_instances_per_offer: int = 5
     launch_tokens: int = 100

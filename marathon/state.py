@@ -52,9 +52,6 @@ DATA_ERRORS: Final = (
     MezzoError,
 )
 _FAULT_MAX: Final = 300  # characters
-# What one step may write before it has to stop and go on in another: a step is one transaction, and
-# the smallest store takes about a megabyte.
-STEP_BYTES_MAX: Final = 400_000
 _WRITE_OVERHEAD_BYTES: Final = 256
 
 
@@ -127,7 +124,7 @@ class State:
     @property
     def full(self) -> bool:
         """This step has written enough: what else there is to store has to wait for another."""
-        return self._written_bytes >= STEP_BYTES_MAX
+        return self._written_bytes >= self.config.step_bytes
 
     def put(self, key: str, value: object) -> None:
         self.put_bytes(key, encode(value))

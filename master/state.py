@@ -84,6 +84,9 @@ class MasterConfig(Record):
     # With any quota, a new leader offers nothing until this part of the agents is back.
     allocator_agent_recovery_factor: float = 0.8
     allocator_recovery_timeout_s: float = 600.0
+    # A step's writes are one transaction, and that of ZooKeeper takes a megabyte.
+    step_writes: int = 100
+    step_bytes: int = 500_000
     roles: tuple[str, ...] | None = None  # besides `*` the only ones that may be used; None: all
     allocator: AllocatorConfig = AllocatorConfig()  # its region is that of `info`, if it has one
 
@@ -382,10 +385,6 @@ class MasterState:
         self.types.remove(agent.info.resources)  # operations change amounts, and no names
 
 
-WRITES_PER_STEP: Final = 100
-BYTES_PER_STEP: Final = 500_000
-
-
 class Step(Output[MasterEffect]):
     """The output under construction, with the words that handlers use."""
 
@@ -399,9 +398,9 @@ class Step(Output[MasterEffect]):
 
     @property
     def full(self) -> bool:
-        """Is there so much to store that the rest of a long work has to wait for another step? A
-        step's writes are one transaction, and that of ZooKeeper takes a megabyte."""
-        return len(self.writes) >= WRITES_PER_STEP or self._bytes >= BYTES_PER_STEP
+        """Is there so much to store that the rest of a long work has to wait for another step?"""
+        config = self.state.config
+        return len(self.writes) >= config.step_writes or self._bytes >= config.step_bytes
 
     def put(self, key: str, value: Record) -> None:
         stored = encode(value)

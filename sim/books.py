@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from mezzo.core import Delete, Instant, Output, Put
+from mezzo.core import Delete, Instant, Output, Put, SetTimer
 from mezzo.ids import ConnId
 from mezzo.marathon.app import App
 from mezzo.marathon.config import MarathonConfig
 from mezzo.marathon.instances import Condition, Instance
+from mezzo.marathon.killer import MORE_TIMER
 from mezzo.marathon.messages import (
     HealthResult,
     LinkDown,
@@ -160,6 +161,7 @@ class Term:
     shown: ReadModel = field(default_factory=ReadModel)
     conn: ConnId | None = None
     epoch: int = 0
+    hurried: bool = False  # of who is to end not all could be stored yet
 
     def hears(self, said: MasterEvent) -> bool:
         """Not what a stream says that is over, nor a deposed master."""
@@ -260,7 +262,8 @@ class Step:
     """One step of a Marathon. told: of whom a status update that counts has told, and that one.
 
     doomed: to be killed from now on. gone: no more stored, and what they were just before.
-    touched: the apps of which is changed what they are, are to be, or have.
+    touched: the apps of which is changed what they are, are to be, or have. hurried: who is to end
+    was chosen in part in the step before, or is not stored in this one.
     """
 
     marathon: VirtualMarathon
@@ -275,6 +278,7 @@ class Step:
     doomed: list[Seen] = field(default_factory=list)
     gone: list[Seen] = field(default_factory=list)
     touched: dict[str, None] = field(default_factory=dict)
+    hurried: bool = False
 
 
 class Reader:
@@ -302,6 +306,8 @@ class Books(Watch):
             self._terms[marathon.name] = _opened(marathon.config, marathon.loaded)
         term = self._terms[marathon.name]
         step = Step(marathon, term, event, output, marathon.process.now())
+        hurried = any(type(e) is SetTimer and e.key == MORE_TIMER for e in output.effects)
+        step.hurried, term.hurried = hurried or term.hurried, hurried
         for reader in self._readers:
             reader.before(step)
         self._heard(step)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import ChainMap
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -14,7 +15,7 @@ from mezzo.marathon.instances import Instance
 from mezzo.marathon.planner import Deployment
 from mezzo.master.state import MasterConfig
 from mezzo.messages.operator import Done, OperatorResponse, QuotaConfig, UpdateQuota
-from mezzo.model import Attribute
+from mezzo.model import Attribute, MasterInfo
 from mezzo.record import decode, replace
 from mezzo.resources import Resources
 
@@ -47,6 +48,7 @@ from .promises import (
     HealthHasConsequences,
     KillsAreAsAsked,
     LaunchesAreAsAsked,
+    LedgersAddUp,
     LimitsAreKept,
     NobodyStarves,
     NothingIsForgotten,
@@ -130,6 +132,19 @@ def _tidiness(seed: int) -> Tidiness | None:
     return Tidiness(rng.uniform(1, 20), rng.choice((5.0, 30.0, 120.0)))
 
 
+def _small_steps(seed: int) -> bool:
+    """Of some clusters: whatever writes much has to go on in another step, and another."""
+    return random.Random(f"steps of {seed}").random() < 0.2
+
+
+def _master_config(seed: int, offer_timeout_s: float) -> Callable[[MasterInfo], MasterConfig]:
+    def made(info: MasterInfo) -> MasterConfig:
+        config = MasterConfig(info, offer_timeout_s=offer_timeout_s)
+        return replace(config, step_writes=2) if _small_steps(seed) else config
+
+    return made
+
+
 def _marathon_config(seed: int, role: str) -> MarathonConfig:
     """Of some the limits are so tight that most of what is to be done has to wait. Drawn by
     itself: a seed's cluster is the same with them as without."""
@@ -139,6 +154,8 @@ def _marathon_config(seed: int, role: str) -> MarathonConfig:
     common = MarathonConfig(mesos_role=role, env_vars_prefix=prefix, max_versions=few)
     if few == 3:
         common = replace(common, max_running_deployments=2)
+    if _small_steps(seed):
+        common = replace(common, step_bytes=3000)
     if rng.random() < 0.7:
         return common
     return replace(
@@ -185,7 +202,7 @@ class Cluster(Watch):
                 self.master_disk,
                 self.masters_elect,
                 watch.master_stepped,
-                lambda info: MasterConfig(info, offer_timeout_s=offer_timeout_s),
+                _master_config(seed, offer_timeout_s),
             )
             for i in range(shape.masters)
         ]
@@ -333,6 +350,7 @@ class Cluster(Watch):
                 UpdatesArePassedOn(),
                 TheDeposedChangeNothing(),
                 LimitsAreKept(self.admin),
+                LedgersAddUp(),
                 ConstraintsAreKept(),
                 NobodyStarves(world, self.masters, self.marathons, self.frameworks, starves_s),
                 EveryNoIsExplained(world, self.masters, self.marathons),
@@ -474,6 +492,9 @@ class Cluster(Watch):
         self.containers += 1
 
     def wrong(self) -> str:
+        for marathon in self.marathons:
+            if marathon.process.leads and not marathon.ready:
+                return f"{marathon.name} leads and answers nobody"
         apps = apps_on(self.marathon_disk)
         running: dict[str, int] = {}
         for agent in self.agents:

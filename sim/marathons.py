@@ -76,6 +76,7 @@ class VirtualMarathon(Candidate):
     ) -> None:
         super().__init__(network, name, disk, election)
         self.config = config
+        self.ready = False  # it answers people: a new leader does not before its first step is done
         self.loaded: Mapping[str, bytes] = {}  # what the present term has begun with
         self._watch = watch
         self._examine = examine
@@ -119,6 +120,7 @@ class VirtualMarathon(Candidate):
         self.client.start()
 
     def _over(self) -> None:
+        self.ready = False
         self.client.stop()
         self._replies.clear()
         self._probes.clear()
@@ -143,7 +145,9 @@ class VirtualMarathon(Candidate):
                 self._world.after(_AT_FIRST_S, self._probe, effect)
             case StopHealthChecks(instance_id=instance_id):
                 self._probes.pop(instance_id, None)
-            case Publish() | ShowApp() | ShowInstance() | ShowDeployment() | Launched() | Ready():
+            case Ready():
+                self.ready = True
+            case Publish() | ShowApp() | ShowInstance() | ShowDeployment() | Launched():
                 pass  # nobody looks
             case ShowAside() | Faulted() | CallRefused() | UpdateDenied():
                 pass

@@ -94,13 +94,13 @@ class Operator:
         """One app more, for which there is room, if only others let go of what they hold."""
         app = replace(self._new(_SURGE), instances=1, cpus=cpus)
         for marathon in self._marathons:
-            if marathon.process.up:
+            if marathon.ready:
                 marathon.ask(ChangeApps((Target(app, None),), _ORIGIN), self._told)
 
     def _act(self) -> None:
         if not self._active:
             return
-        leaders = [m for m in self._marathons if m.process.up]
+        leaders = [m for m in self._marathons if m.ready]
         if leaders:
             self._ask(self._world.rng.choice(leaders))
             if self._whims.random() < 0.1:
@@ -154,7 +154,7 @@ class Operator:
     def _take_back(self, deployment_id: str, force: bool) -> None:
         """By force: everything stays as it is, halfway."""
         for marathon in self._marathons:
-            if marathon.process.up and self._active:
+            if marathon.ready and self._active:
                 marathon.ask(CancelDeployment(deployment_id, force), self._told)
 
     def _deployment(self) -> str | None:

@@ -129,7 +129,7 @@ class Damage(Watch):
             for key in self._left("master") if master.process.up else ():
                 master.ask(DeleteSetAside(key))
         for marathon in self._marathons:
-            for key in self._aside if marathon.process.up else ():
+            for key in self._aside if marathon.ready else ():
                 marathon.ask(DropAside(key), lambda result: None)
         self._world.after(_AGAIN_S, self._clean)
 

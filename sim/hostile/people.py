@@ -103,7 +103,7 @@ class OddApps(Watch):
 
     def _ask(self, command: Any) -> None:  # noqa: ANN401
         for marathon in self._marathons:
-            if marathon.process.up:
+            if marathon.ready:
                 marathon.ask(command, lambda result: None)
 
     def _odd_app(self) -> App | None:

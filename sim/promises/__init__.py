@@ -17,6 +17,7 @@ from .p4_volumes import VolumesAreThere
 from .p5_fencing import TheDeposedChangeNothing
 from .p6_nothing_forgotten import NothingIsForgotten
 from .p7_constraints import ConstraintsAreKept
+from .p7_ledgers import LedgersAddUp
 from .p7_limits import LimitsAreKept
 from .p7_no_starvation import NobodyStarves
 from .p7_refusals import RefusalsHold
@@ -46,6 +47,7 @@ __all__ = [
     "HealthHasConsequences",
     "KillsAreAsAsked",
     "LaunchesAreAsAsked",
+    "LedgersAddUp",
     "LimitsAreKept",
     "NoInputHurts",
     "NobodySpeaksForOthers",

@@ -93,13 +93,14 @@ def _reason(step: Step, app_id: str, ended: list[Seen]) -> None:
     if not left:
         return
     active = [seen for seen in there if not seen.record.doomed]  # or given up, at this moment
-    if len(active) < app.instances:
+    if len(active) < app.instances and not step.hurried:
         who = ", ".join(seen.record.id for seen in left)
         raise Broken(
             f"promise 11: at {type(event).__name__} {who} of {app_id} end, for which there is no "
             f"reason: {len(active)} are left, wanted are {app.instances}"
         )
-    if not any(each.operator is Operator.GROUP_BY for each in app.constraints):
+    grouped = any(each.operator is Operator.GROUP_BY for each in app.constraints)
+    if not grouped and not step.hurried:
         _in_order(app, left, [seen for seen in active if given_up(seen, now) is False])
 
 

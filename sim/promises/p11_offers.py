@@ -219,6 +219,9 @@ def _delay_is_so(step: Step, queue: _Queue, app: App, left_s: float) -> None:
 # ---------------------------------------------------------------------------------- offers
 
 
+_FEW_BYTES: Final = 10_000  # so few are drawn, to have them used up
+
+
 def _answers(step: Step, queue: _Queue) -> None:
     """Before this step the queue was as it is still in `queue`."""
     term, now = step.term, step.now
@@ -245,6 +248,8 @@ def _answers(step: Step, queue: _Queue) -> None:
         refuse_s = -1.0 if filters is None else filters.refuse_seconds
         if refuse_s == 0.0 and tokens <= count and free:
             continue  # none is left
+        if refuse_s == 0.0 and step.output.writes and term.config.step_bytes < _FEW_BYTES:
+            continue  # nor is there room to store more
         if abs(refuse_s - right_s) > _NEAR_S or (most == 0 and free):
             raise Broken(
                 f"promise 11: offers are declined for {refuse_s} s, right were {right_s}, or none "

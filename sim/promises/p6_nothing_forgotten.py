@@ -8,13 +8,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Container, Hashable, Mapping
 from typing import Any, Final
 
-from mezzo.core import Output
+from mezzo.core import Output, TimerFired
 from mezzo.ids import ConnId, FrameworkId, OfferId, TaskId
 from mezzo.master.core import MasterCore
 from mezzo.master.events import AgentSaid, FrameworkSaid, ToAgent, ToFramework
+from mezzo.master.offers import TIMER_OFFER
 from mezzo.messages.agent import (
     AgentReregistered,
     KillTask,
@@ -51,6 +53,8 @@ class _Term:
         self.kills: dict[Key, None] = {}
         self.awaited: bytes | None = None  # what a framework has to acknowledge in this step
         self.steps = 0
+        # At the last looks: a timer that is due with much else may come after all of it.
+        self.offers: deque[dict[OfferId, None]] = deque(maxlen=5)
 
 
 class NothingIsForgotten(Watch):
@@ -70,6 +74,8 @@ class NothingIsForgotten(Watch):
     def master_steps(self, master: VirtualMaster, event: Any) -> None:  # noqa: ANN401
         term = self._term(master)
         term.awaited = None
+        if isinstance(event, TimerFired):
+            _look_at_timer(master, term, event.key)
         if isinstance(event, FrameworkSaid) and isinstance(event.call, Acknowledge | Kill):
             state = term.core.state
             framework = state.frameworks.get(state.framework_of.get(event.conn, FrameworkId("")))
@@ -125,6 +131,7 @@ class NothingIsForgotten(Watch):
         if term.steps % _LOOK_EVERY:
             return
         state, now_s = term.core.state, self._world.now_s
+        term.offers.append(dict.fromkeys(state.offers))
         for offer_id, (conn, since_s) in list(term.told.items()):
             if conn not in state.framework_of:
                 del term.told[offer_id]  # its stream is over, and all that was offered on it
@@ -191,3 +198,14 @@ def _used(event: Any) -> dict[OfferId, None]:  # noqa: ANN401
     if isinstance(event, FrameworkSaid) and isinstance(event.call, Accept | Decline):
         return dict.fromkeys(event.call.offer_ids)
     return {}
+
+
+def _look_at_timer(master: VirtualMaster, term: _Term, key: Hashable) -> None:
+    """That of an offer goes with the offer: else there are ever more of them."""
+    if not isinstance(key, tuple) or key[0] != TIMER_OFFER or len(term.offers) < 5:
+        return
+    if master.process.awake_for_s < _LATE_S:
+        return  # of what was due meanwhile some is over by now
+    known: tuple[Container[object], ...] = (term.core.state.offers, *term.offers)
+    if not any(key[1] in offers for offers in known):
+        raise Broken(f"promise 6: {master.name} still has a timer of offer {key[1]}, long over")

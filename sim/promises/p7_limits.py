@@ -14,6 +14,7 @@ from mezzo.messages.scheduler import Offers
 from ..admin import Admin
 from ..masters import VirtualMaster
 from ..watch import Broken, Watch
+from .sums import reserved, taken
 
 
 class LimitsAreKept(Watch):
@@ -63,15 +64,8 @@ def _changed_by_others(call: om.OperatorCall) -> set[str]:
 
 
 def _has(state: MasterState, role: str, name: str) -> Thousandths:
-    """Offered or allocated."""
-    offered = sum(
-        offer.resources.filter(revocable=False).milli(name)
-        for offer in state.offers.values()
-        if offer.role == role
-    )
-    return offered + sum(
-        entry.info.resources.filter(revocable=False).milli(name)
-        for agent in state.agents.values()
-        for entry in agent.tasks.values()
-        if entry.holds_resources and entry.info.role == role
-    )
+    """What is reserved to it, in use or not, and what else of the firm is offered or allocated."""
+    own = sum(part.milli(name) for owner, part in reserved(state) if owner == role)
+    parts = [offer.resources for offer in state.offers.values() if offer.role == role]
+    parts += [part for _, _, owner, part in taken(state) if owner == role]
+    return own + sum(part.filter(role="*", revocable=False).milli(name) for part in parts)

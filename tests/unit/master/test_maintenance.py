@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from mezzo.master.events import Answer, OperatorAsked
-from mezzo.master.state import WRITES_PER_STEP
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
@@ -189,14 +188,15 @@ def test_the_last_machine_that_is_up_again_ends_its_window(world: World) -> None
     assert status(world) == om.MaintenanceState()
 
 
-def test_many_agents_go_in_steps(world: World) -> None:
+def test_many_agents_go_in_steps() -> None:
     """A step's writes are bounded."""
-    number = WRITES_PER_STEP + 5
+    number, most = 25, 10
+    world = World(step_writes=most)
     agents = [world.agent(SMALL, hostname="a", port=5000 + i) for i in range(number)]
     plan(world, window("a"))
     down(world, "a")
     assert not world.core.state.agents
-    assert world.largest_commit == WRITES_PER_STEP
+    assert world.largest_commit == most
     assert all(len(agent.heard(am.ShutdownAgent)) == 1 for agent in agents)
 
 
