@@ -70,7 +70,9 @@ class UpdatesArePassedOn(Watch):
                     _hears(term, framework_id, effect.event.status, update, master.name)
             elif type(effect) is Publish and type(effect.event) is om.TaskUpdated:
                 status = effect.event.status
-                if update is not None and status.uuid is not None:
+                if status.uuid is None:  # in the master's name, also while its framework is away
+                    term.told[(effect.event.framework_id, status.task_id)] = status
+                elif update is not None:
                     _is_whole(update, status, f"operators of {master.name}")
         if update is not None:
             _is_heard(term, event, update, output)

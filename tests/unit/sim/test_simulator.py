@@ -36,11 +36,7 @@ def test_seeds_that_found_a_bug_pass(seed: int) -> None:
     assert isinstance(run_seed(seed), Report)
 
 
-# Open: who reconciles as an agent comes back hears of a health that nobody has told before.
-OPEN = pytest.param(502, marks=pytest.mark.xfail(strict=True, reason="open: health at a return"))
-
-
-@pytest.mark.parametrize("seed", [501, OPEN, *range(503, 513)])
+@pytest.mark.parametrize("seed", range(501, 513))
 def test_all_promises_are_kept_under_any_mix_of_faults(seed: int) -> None:
     outcome = run_seed(seed)
     assert isinstance(outcome, Report), outcome
