@@ -7,6 +7,7 @@ that were given up are installed anew.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -83,6 +84,8 @@ class Admin(Watch):
         self._frameworks = frameworks
         self._disk = disk
         self._limited = limited
+        self._plans = random.Random(f"plans of {world.seed}")
+        self._waits_until_s = 0.0  # before that nothing that is planned begins
         self._active = False
         self._calls = 0
         self._latest: dict[str, int] = {}  # by what it is about, the call asked last
@@ -198,27 +201,36 @@ class Admin(Watch):
         self.gone[id_] = None
 
     def _maintenance(self) -> None:
-        """Plan it for a machine or two, soon let it begin, let it end some time later."""
+        """Plan it for a machine or two, soon let it begin, let it end some time later. Or wait
+        until everybody had time to leave, and change the plan meanwhile."""
         if self.down:
             self._end_maintenance(list(self.down))
+        elif self.planned and self._plans.random() < 0.3:
+            self._plan(list(self.planned))
         elif self.planned:
             self._begin_maintenance()
         else:
             names = [agent.name for agent in self._agents]
-            names = self._world.rng.sample(names, min(2, len(names)))
-            window = MaintenanceWindow(
-                tuple(MachineId(name) for name in names),
-                Unavailability(START_WALL_S + self._world.now_s, 3600.0),
-            )
-
-            def is_planned() -> None:
-                self.planned = dict.fromkeys(names)
-
-            call = UpdateMaintenanceSchedule(MaintenanceSchedule((window,)))
-            self._ask(call, "maintenance", is_planned)
+            self._plan(self._world.rng.sample(names, min(2, len(names))))
+            if self._plans.random() < 0.5:
+                self._waits_until_s = self._world.now_s + self._plans.uniform(10, 60)
             self._world.after(self._world.between(0.5, 10), self._begin_maintenance)
 
+    def _plan(self, names: Sequence[str]) -> None:
+        window = MaintenanceWindow(
+            tuple(MachineId(name) for name in names),
+            Unavailability(START_WALL_S + self._world.now_s, 3600.0),
+        )
+
+        def is_planned() -> None:
+            self.planned = dict.fromkeys(names)
+
+        call = UpdateMaintenanceSchedule(MaintenanceSchedule((window,)))
+        self._ask(call, "maintenance", is_planned)
+
     def _begin_maintenance(self) -> None:
+        if self._world.now_s < self._waits_until_s:
+            return
         if self.planned and self._active and not self._careful:
             name = self._world.rng.choice(list(self.planned))
             self.asked_away[name] = None

@@ -369,6 +369,7 @@ class Books(Watch):
                 step.new.append(after)
             elif after is not None and after.record.doomed and not was_doomed:
                 step.doomed.append(after)
+                step.touched[after.record.app_id] = None  # it may have been shown in a step before
         term.settle_definitions(step.new)
 
     def _shown(self, step: Step) -> None:

@@ -38,6 +38,7 @@ from .masters import VirtualMaster
 from .network import Network
 from .operator import JOB, Operator, app_of, apps_on
 from .promises import (
+    AbsencesAreAnnounced,
     AgentsAskHowTasksAre,
     AgentsKeepTheirWord,
     CallsAreAnswered,
@@ -357,6 +358,7 @@ class Cluster(Watch):
                 ReadsAreTrue(),
                 RefusalsHold(),
                 CallsAreAnswered(),
+                AbsencesAreAnnounced(),
                 FeedbackIsPassedOn(),
                 WishesAreAnswered(),
                 Books(

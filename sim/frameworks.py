@@ -15,16 +15,20 @@ from mezzo.core import Core, Delete, Instant, Output, Put, SetTimer, TimerFired
 from mezzo.ids import AgentId, ConnId, FrameworkId, IdSource, TaskId
 from mezzo.messages.scheduler import (
     Accept,
+    AcceptInverseOffers,
     Acknowledge,
     AcknowledgeOperationStatus,
     Call,
     Decline,
+    DeclineInverseOffers,
     Error,
     Event,
+    InverseOffers,
     Kill,
     Offers,
     Reconcile,
     ReconcileTask,
+    Revive,
     Subscribe,
     Subscribed,
     Update,
@@ -35,6 +39,7 @@ from mezzo.model import (
     CommandInfo,
     Filters,
     FrameworkInfo,
+    InverseOffer,
     Offer,
     TaskInfo,
     TaskStatus,
@@ -91,9 +96,17 @@ class Work(Record):
     seconds: int
 
 
+class Answer(Record):
+    """Of a timer: what it has to say to an inverse offer, by and by."""
+
+    conn: ConnId
+    call: Call
+
+
 class HoarderCore:
-    """Takes every offer and answers none. tired: of the kinds that can be, liars and keepers: from
-    now on it takes nothing any more, and acknowledges what it is told.
+    """Takes every offer and answers none; inverse ones it answers now and then. tired: of the kinds
+    that can be, liars and keepers: from now on it takes nothing any more, and acknowledges what it
+    is told.
     """
 
     capabilities: tuple[Capability, ...] = (Capability.PARTITION_AWARE,)
@@ -120,6 +133,9 @@ class HoarderCore:
                 if epoch >= self._epoch:  # else a deposed master speaks
                     self._epoch = epoch
                     self._said(said, now, out)
+            case TimerFired(key=Answer(conn=conn, call=call)):
+                if conn == self.conn:
+                    out.effects.append(Say(conn, call))
             case TimerFired() | Began():
                 self._time(now, out)
         return out
@@ -149,6 +165,9 @@ class HoarderCore:
                 self.offered += len(offers)
                 for offer in offers:
                     self._offer(offer, now, out)
+            case InverseOffers(inverse_offers=asked):
+                for each in asked:
+                    self._asked_to_leave(each, now, out)
             case Update(status=status):
                 self._update(status, out)
             case Error(message=message):
@@ -157,6 +176,21 @@ class HoarderCore:
                 else:
                     # Its own doing: a stream of an earlier life was replaced, nothing is wrong.
                     assert "failed over" in message, message
+
+    def _asked_to_leave(self, offer: InverseOffer, now: Instant, out: Output[Any]) -> None:
+        """At once, in a while, or not at all; and now and then it wants to be asked again."""
+        assert self.conn is not None
+        rng = random.Random(f"{self._name} is asked by {offer.id}")
+        if rng.random() < 0.25:
+            return
+        said = rng.choice((AcceptInverseOffers, DeclineInverseOffers))
+        lasts_s = rng.choice((0.0, 0.5, 2.0, 4.0, 8.0, 30.0))
+        after_s = rng.choice((0.0, 0.0, 1.0, 4.0))
+        answer = Answer(self.conn, said((offer.id,), Filters(refuse_seconds=lasts_s)))
+        out.effects.append(SetTimer(answer, now.mono_s + after_s))
+        if rng.random() < 0.25:
+            revive = Answer(self.conn, Revive())
+            out.effects.append(SetTimer(revive, now.mono_s + after_s + rng.uniform(0.1, 8.0)))
 
     def _begin_anew(self, out: Output[Any]) -> None:
         """An operator has ended it. It comes back as another one, on its next stream."""

@@ -182,6 +182,8 @@ class LiarCore(HoarderCore):
                 self._say(call, out)
                 if isinstance(call, m.Accept) and self._offers and self._rng.random() < 0.3:
                     self._say(self._to_executor(), out)
+            if (asked := self._gossip.id("inverse offer")) is not None:
+                self._say(self._to_leave(asked), out)
             if self._rng.random() < 0.02:  # it is stuck
                 call = self._tamed(self._lie())
                 for _ in range(_STUCK_TIMES):
@@ -212,6 +214,13 @@ class LiarCore(HoarderCore):
             case _:
                 made: m.Call = self._wild.record(rng.choice(_CALLS))
                 return made
+
+    def _to_leave(self, asked: OfferId) -> m.Call:
+        """In answer to what somebody, itself perhaps, is or was asked."""
+        rng = self._rng
+        said = rng.choice((m.AcceptInverseOffers, m.DeclineInverseOffers))
+        ids = rng.choice(((asked,), (asked, asked), (OfferId("nothing"), asked)))
+        return said(ids, Filters(refuse_seconds=rng.choice((0.0, 3.0, 20.0))))
 
     def _nearly_right(self) -> m.Call | None:
         """About what is its own, with at most one thing wrong."""

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from mezzo.agent.events import Send
 from mezzo.ids import AgentId, ExecutorId, FrameworkId, OfferId, TaskId
 from mezzo.messages.agent import ReregisterAgent, RunTask, StatusUpdate
-from mezzo.messages.scheduler import Offers, Subscribed, Update
+from mezzo.messages.scheduler import InverseOffers, Offers, Subscribed, Update
 from mezzo.model import Offer, Task
 from mezzo.resources import Resources
 
@@ -76,6 +76,9 @@ class Gossip(Watch):
                     self.resources.append(offer.resources)
                     self._hear(OfferId.__name__, offer.id)
                     self._hear(AgentId.__name__, offer.agent_id)
+            case InverseOffers(inverse_offers=asked):
+                for each in asked:
+                    self._hear("inverse offer", each.id)
             case Subscribed(framework_id=framework_id):
                 self._hear(FrameworkId.__name__, framework_id)
             case RunTask(task=task):

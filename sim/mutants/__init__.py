@@ -13,6 +13,7 @@ from . import (
     operators,
     peers,
     plans,
+    questions,
     reads,
     vaults,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "operators",
     "peers",
     "plans",
+    "questions",
     "reads",
     "vaults",
 ]

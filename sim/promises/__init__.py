@@ -21,6 +21,7 @@ from .p7_ledgers import LedgersAddUp
 from .p7_limits import LimitsAreKept
 from .p7_no_starvation import NobodyStarves
 from .p7_refusals import RefusalsHold
+from .p8_absences import AbsencesAreAnnounced
 from .p8_calls import CallsAreAnswered
 from .p8_explanations import EveryNoIsExplained
 from .p8_reads import ReadsAreTrue
@@ -37,6 +38,7 @@ from .p11_shown import WhatIsShownIsSo
 from .p11_versions import VersionsAreKept
 
 __all__ = [
+    "AbsencesAreAnnounced",
     "AgentsAskHowTasksAre",
     "AgentsKeepTheirWord",
     "CallsAreAnswered",

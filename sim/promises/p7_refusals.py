@@ -124,7 +124,7 @@ class RefusalsHold(Watch):
                 pass
             case Decline(filters=filters) | Accept(filters=filters):
                 given_back = [each for each in term.given_back if each.id not in state.offers]
-                term.refuse(given_back, now_s + _lasts_s(filters))
+                term.refuse(given_back, now_s + lasts_s(filters))
             case Revive(roles=roles):
                 term.forget(framework_id, roles or None)
             case Suppress(roles=roles):
@@ -139,7 +139,7 @@ def _place(offer: Offer) -> tuple[FrameworkId, str, AgentId]:
     return offer.framework_id, offer.role, offer.agent_id
 
 
-def _lasts_s(filters: Filters) -> float:
+def lasts_s(filters: Filters) -> float:
     asked_s = filters.refuse_seconds
     return max(min(asked_s, _YEAR_S) if asked_s >= 0 else _DEFAULT_S, _LEAST_S)
 
