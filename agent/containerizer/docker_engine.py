@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from types import NoneType
 from typing import Any, Final, TypeVar
 
 import docker
 import requests
 import urllib3
 from docker.errors import APIError, DockerException, StreamParseError
-from docker.transport.unixconn import UnixHTTPAdapter, UnixHTTPConnectionPool
+from docker.transport.unixconn import UnixHTTPAdapter
 
 from mezzo.log import get_logger
+
+from .docker_socket import EngineSocket
 
 T = TypeVar("T")
 
@@ -42,21 +45,29 @@ class _Client(docker.APIClient):
     """The SDK waits for ever for the next word of a pull, and of events: this one does not."""
 
     silence_s = SILENCE_MAX_S
+    socket: EngineSocket | None = None  # for what is short, if the engine has one
 
     def request(self, *args: Any, **asked: Any) -> Any:  # noqa: ANN401 - as the SDK calls it
         if asked.get("timeout") is None:
             asked["timeout"] = self.silence_s
-        return super().request(*args, **asked)
+        data = asked.get("data")
+        short = not asked.get("stream") and isinstance(data, (str, bytes, NoneType))
+        if self.socket is None or not short:
+            return super().request(*args, **asked)
+        method, url = args
+        return self.socket.request(
+            method,
+            url.removeprefix(self.base_url),
+            data=data,
+            params=asked.get("params"),
+            headers=asked.get("headers"),
+            timeout_s=asked["timeout"],
+        )
 
-
-class _OnePool(UnixHTTPAdapter):
-    """The SDK has a pool of connections for each URL, so hardly one would be used twice."""
-
-    def get_connection(
-        self, url: bytes | str, proxies: Mapping[str, str] | None = None
-    ) -> UnixHTTPConnectionPool:
-        del url
-        return super().get_connection("http+docker://localhost", proxies)
+    def close(self) -> None:
+        super().close()
+        if self.socket is not None:
+            self.socket.close()
 
 
 def connect(url: str, silence_s: float = SILENCE_MAX_S) -> docker.APIClient:
@@ -66,11 +77,7 @@ def connect(url: str, silence_s: float = SILENCE_MAX_S) -> docker.APIClient:
     adapter = client.get_adapter(client.base_url)
     if isinstance(adapter, UnixHTTPAdapter):
         client.trust_env = False  # a socket has no proxy, and no password in ~/.netrc
-        client.mount(
-            "http+docker://",
-            _OnePool(adapter.socket_path, ANSWER_WITHIN_S, max_pool_size=CONNECTIONS_KEPT),
-        )
-        adapter.close()
+        client.socket = EngineSocket(adapter.socket_path, CONNECTIONS_KEPT)
     return client
 
 

@@ -20,12 +20,13 @@ _ANSWER = b'{"ApiVersion": "1.44"}'
 class Listener:
     """Answers one sort of JSON to everything. ends_after: so many answers, then it hangs up.
 
-    mute: it takes the request that has this in its path, and hangs up.
+    mute: it takes the request that has this in its path, says `last`, and hangs up.
     """
 
     path: Path
     ends_after: int = 1_000
     mute: str = "nothing"
+    last: bytes = b""
     connections: int = 0
     asked: list[str] = field(default_factory=list)
 
@@ -46,6 +47,7 @@ class Listener:
                     return
                 self.asked.append(line.split(" ")[1])
                 if self.mute in line:
+                    connection.sendall(self.last)
                     return
                 head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
                 head += b"Content-Length: %d\r\n\r\n" % len(_ANSWER)
@@ -81,10 +83,21 @@ def test_a_connection_that_the_engine_has_ended_meanwhile_is_made_anew(engine: L
     assert len(engine.asked) == 6
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        b"",
+        b"HTTP/1.1 20",
+        b"SSH-2.0-OpenSSH_9.2p1\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nlong\r\n",
+        b"HTTP/1.1 204 No Content\r\n" + b"X: y\r\n" * 200 + b"\r\n",
+    ],
+)
 def test_a_request_that_dies_on_a_kept_connection_is_unanswered_and_not_repeated(
-    engine: Listener,
+    engine: Listener, last: bytes
 ) -> None:
-    engine.mute = "/start"
+    engine.mute, engine.last = "/start", last
     asking = Engine(f"unix://{engine.path}")
     asking.call(lambda api: api.inspect_container("c"))
     with pytest.raises(Unanswered):
@@ -105,3 +118,15 @@ def test_no_proxy_and_no_netrc_of_the_environment_is_read(
     asking.call(lambda api: api.inspect_container("c"))
     asking.close()
     assert len(engine.asked) == 2
+
+
+def test_an_answer_that_comes_too_late_is_not_taken_for_that_to_the_next_request(
+    engine: Listener,
+) -> None:
+    """Two answers to one request: what follows would be one off."""
+    engine.mute = "/start"
+    engine.last = b"HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 404 Not Found\r\n\r\n"
+    asking = Engine(f"unix://{engine.path}")
+    asking.ask(lambda api: api.start("c"))
+    assert asking.call(lambda api: api.inspect_container("c")) == {"ApiVersion": "1.44"}
+    asking.close()
