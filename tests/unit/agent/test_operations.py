@@ -325,6 +325,14 @@ def test_a_task_whose_volume_or_reservation_is_not_there_is_dropped(world: World
         assert (dropped.state, dropped.reason) == (S.DROPPED, Reason.RESOURCES_UNKNOWN)
 
 
+def test_what_else_a_task_asks_for_is_for_the_master_to_judge(world: World) -> None:
+    """It may know more than the agent does by now: of what nobody has to make here."""
+    static = Resources({Kind("cpus", (Reservation("STATIC", "ads"),)): 1000})
+    for task_id, wanted in (("t1", Resources.of(cpus=4096)), ("t2", static)):
+        world.hear(am.RunTask(FRAMEWORK, process_task(task_id, resources=wanted)))
+        assert world.launched().task_id == task_id
+
+
 def disk_agent(source: DiskSource) -> tuple[World, Resources]:
     """One whose flags give a disk of its own, and that disk."""
     disk = Resources({Kind("disk", (Reservation("STATIC", "ads"),), Disk(source)): 1_000_000})

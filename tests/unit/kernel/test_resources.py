@@ -9,10 +9,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mezzo.amounts import Items, Ranges, Value, parse_value
+from mezzo.amounts import PARTS_MAX, Items, Ranges, Value, parse_value
 from mezzo.errors import BadRequest
 from mezzo.record import decode, encode
 from mezzo.resources import Disk, DiskSource, Kind, NotContained, Reservation, Resources
+from mezzo.units import INT64_MAX
 
 from . import strategies as s
 
@@ -174,6 +175,26 @@ def test_ranges_are_sorted_apart_and_the_same_for_the_same_numbers(
 def test_a_range_that_ends_before_it_begins_is_refused() -> None:
     with pytest.raises(BadRequest, match="5-3 ends before it begins"):
         Ranges.of([(5, 3)])
+
+
+@pytest.mark.parametrize("number", [0, INT64_MAX])
+def test_the_outermost_numbers_of_a_range_are_taken_and_none_beyond(number: int) -> None:
+    assert Ranges.of([(0, 5), (number, number)]).covers(Ranges.of([(number, number)]))
+    beyond = -1 if number == 0 else number + 1
+    with pytest.raises(BadRequest, match=f"their numbers must be from 0 to {INT64_MAX}"):
+        Ranges.of([(5, 5), (beyond, beyond)])
+
+
+def test_so_many_parts_of_a_value_are_taken_and_no_more() -> None:
+    """Of ranges and of sets alike."""
+    apart = [(2 * n, 2 * n) for n in range(PARTS_MAX + 1)]
+    assert Ranges.of(apart[1:]).size == PARTS_MAX
+    with pytest.raises(BadRequest, match=f"{PARTS_MAX + 1} ranges are given"):
+        Ranges.of(apart)
+    names = [f"n{n}" for n in range(PARTS_MAX + 1)]
+    assert Items.of(names[1:]).size == PARTS_MAX
+    with pytest.raises(BadRequest, match=f"{PARTS_MAX + 1}"):
+        Items.of(names)
 
 
 @given(st.sets(s.plain_words), st.sets(s.plain_words))

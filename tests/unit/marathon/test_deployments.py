@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mezzo.ids import TaskId
+from mezzo.marathon.app import KillSelection
 from mezzo.marathon.config import MarathonConfig
 from mezzo.marathon.deployer import RestartBounds
 from mezzo.marathon.messages import CancelDeployment, Deployed, Done, Locked, NotFound, TooMany
@@ -400,4 +403,28 @@ def test_a_forced_upgrade_during_an_upgrade_reaches_the_last_one() -> None:
     world.put(app("/a", 3, cmd="three"), force=True)
     world.advance(1)
     assert versions(world) == [2, 2, 2]
+    assert world.shown_deployments == {}
+
+
+def test_a_new_instance_that_comes_back_meanwhile_is_too_many_and_no_old_one_goes_for_it() -> None:
+    world = World.of("a")
+    terms: dict[str, Any] = {
+        "health_checks": (TCP_CHECK,),
+        "upgrade_strategy": strategy(1, 1),
+        "kill_selection": KillSelection.OLDEST_FIRST,
+    }
+    world.deploy(app("/a", 2, **terms))
+    old = world.running("/a")
+    pass_checks(world, *old)
+    world.deploy(app("/a", 2, cmd="new", **terms))
+    lost, other = (task_id for task_id in world.running("/a") if task_id not in old)
+    world.update(lost, TaskState.UNREACHABLE)
+    world.advance(1)
+    third = next(t for t in world.running("/a") if t not in (*old, lost, other))
+    world.update(lost, TaskState.RUNNING)
+    world.run()
+    assert world.running("/a") == [*old, other, third]  # the oldest of the new ones went
+    pass_checks(world, other, third)
+    world.run()
+    assert world.running("/a") == [other, third]
     assert world.shown_deployments == {}

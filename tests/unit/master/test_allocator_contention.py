@@ -68,6 +68,17 @@ def test_the_thinker_keeps_its_part_however_long_it_thinks() -> None:
         assert held(a, "thinker") == 4
 
 
+def test_what_the_hungry_has_had_of_the_thinker_counts_when_another_leaves() -> None:
+    a = thinking(8)
+    framework(a, "hungry")
+    for _, agent in run(a, 1.0):
+        a.use((FrameworkId("hungry"), "*"), AgentId(agent), ONE)
+    framework(a, "another")
+    a.remove_framework(FrameworkId("another"))
+    assert run(a, 2.0) == []
+    assert held(a, "thinker") == 4
+
+
 def test_what_the_thinker_gets_anew_is_shared_anew() -> None:
     a = thinking(4)
     framework(a, "hungry")

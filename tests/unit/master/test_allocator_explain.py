@@ -146,6 +146,8 @@ def test_another_region() -> None:
         "an agent of the master's region north",
         "region south",
     )
+    for near in ("s2", "s3"):
+        assert Veto.REGION not in [each.veto for each in verdict(a, agent=near).objections]
     assert {agent for _, agent in cycle(a)} == {"s2", "s3"}
     framework(a, "far", region_aware=True)
     assert cycle(a) == [("far", "s1")]

@@ -244,6 +244,15 @@ def test_the_guaranteed_come_first_whatever_their_share() -> None:
     assert cycle(a) == [("poor", "s3")]
 
 
+def test_what_meets_no_guarantee_goes_by_share() -> None:
+    a = allocator("poor", roles=("p",))
+    framework(a, "rich", "r")
+    fill_for(a, "rich", "r", 3)
+    a.set_quota("r", Quota(cpus(cpus=5)))
+    add(a, "s1", Resources.of(mem=100))
+    assert cycle(a) == [("poor", "s1")]
+
+
 def fill_for(a: Allocator, name: str, role: str, number: int) -> None:
     for at in range(number):
         running = {(FrameworkId(name), role): ONE}

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mezzo.core import Instant, Put
+from mezzo.ids import AgentId
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
@@ -73,6 +74,20 @@ def test_what_a_report_brings_of_a_task_is_told_before_its_update_comes(world: W
     (answer,) = framework.reconcile()
     assert (answer.state, answer.healthy) == (S.RUNNING, True)
     assert answer.container_status == container
+
+
+def test_the_container_of_a_task_is_told_though_its_last_status_names_none(world: World) -> None:
+    agent, framework = world.agent(), world.framework()
+    info, container = framework.launch("t1"), ContainerStatus(executor_pid=7)
+    key = (framework.id, info.task_id)
+    began = TaskStatus(info.task_id, S.STARTING, container_status=container)
+    runs = TaskStatus(info.task_id, S.RUNNING, healthy=False)
+    agent.tasks[key] = replace(agent.tasks[key], state=S.RUNNING, statuses=(began, runs))
+    world.restart()
+    framework.subscribe()
+    agent.reregister()
+    (answer,) = framework.reconcile()
+    assert (answer.state, answer.healthy, answer.container_status) == (S.RUNNING, False, container)
 
 
 def test_the_health_and_the_container_of_a_task_come_back_with_its_agent(world: World) -> None:
@@ -312,6 +327,28 @@ def test_what_has_not_come_back_in_its_time_is_unknown(world: World) -> None:
     assert framework.reconcile(("t1", lost)) == []
     world.advance(world.core.state.config.agent_reregister_timeout_s + 1)
     assert [status.state for status in framework.reconcile(("t1", lost))] == [S.UNKNOWN]
+
+
+def test_of_agents_that_are_known_nothing_unknown_may_appear_even_in_an_empty_store(
+    world: World,
+) -> None:
+    """One that is back has told all that it has, one that is away or gone is no longer waited for:
+    only of those that nobody knows something may come."""
+    framework = world.framework()
+    world.stored.clear()
+    world.restart()
+    framework.subscribe()
+    here, away, gone = (world.agent() for _ in range(3))
+    away.disconnect()
+    world.advance(100)  # it is called unreachable; agents may come back for much longer
+    world.ask(om.MarkAgentGone(gone.id))
+    assert world.now.mono_s < world.core.state.recovery_over_s
+    states = {
+        agent.id: [status.state for status in framework.reconcile(("x", agent.id))]
+        for agent in (here, away, gone)
+    }
+    assert states == {here.id: [S.GONE], away.id: [S.UNREACHABLE], gone.id: [S.GONE_BY_OPERATOR]}
+    assert framework.reconcile(("x", AgentId("nobody"))) == []
 
 
 def test_who_asked_for_all_is_told_of_the_tasks_of_agents_that_come_later(world: World) -> None:

@@ -165,6 +165,15 @@ def check_that_it_hurts_nobody_else(key: str, data: bytes) -> None:
     world.restart()
 
 
+@pytest.mark.parametrize("kind", ["agent", "framework", "quota", "weight"])
+def test_a_record_under_the_name_of_another_is_set_aside(kind: str) -> None:
+    """A backup that was put together by hand, say: nobody may get what is another's."""
+    keys = [each for each in sorted(stored()) if each.startswith(kind)]
+    other = f"{kind}/other"
+    world = World(stored=stored() | {other: stored()[keys[0]]})
+    assert list(world.set_aside) == [other]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_record_that_is_set_aside_can_be_deleted(kind: str) -> None:
     key = next(each for each in sorted(stored()) if each.startswith(kind))
