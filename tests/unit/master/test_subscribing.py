@@ -285,6 +285,32 @@ def test_who_waits_for_admission_may_change_its_mind(world: World) -> None:
     assert framework.offer(agent)
 
 
+@pytest.mark.parametrize(
+    ("begins_with", "calls", "offered"),
+    [
+        (("a", "b"), (sm.Revive(("a",)),), {"a"}),
+        (("a", "b"), (sm.Revive(),), {"a", "b"}),
+        ((), (sm.Suppress(),), set()),
+        ((), (sm.Suppress(("a",)),), {"b"}),
+        ((), (sm.Suppress(), sm.Revive(("b",))), {"b"}),
+        (("b",), (sm.Revive(("b",)), sm.Suppress(("a", "b")), sm.Revive(("a",))), {"a"}),
+    ],
+)
+def test_suppressing_and_reviving_count_for_the_roles_that_are_named_also_of_one_who_waits(
+    world: World, begins_with: tuple[str, ...], calls: tuple[sm.Call, ...], offered: set[str]
+) -> None:
+    framework = world.framework(capabilities=MULTI, roles=("a", "b"))
+    for _ in range(3):
+        framework.subscribe(*begins_with)
+    assert ("admit", framework.id) in world.timers
+    for call in calls:
+        framework.say(call)
+    for _ in range(20):
+        world.agent()
+    world.advance(3.1)
+    assert {offer.role for offer in framework.offers.values()} == offered
+
+
 def test_a_new_stream_is_not_offered_for_the_old_one_while_it_waits(world: World) -> None:
     framework = world.framework()
     for _ in range(3):
