@@ -54,6 +54,10 @@ def docker(**fields: object) -> TaskInfo:
         (process_task(executor=ExecutorInfo(ExecutorId("x"))), "custom executors"),
         (process_task(command=None), "task.command.value is missing"),
         (process_task(command=CommandInfo(None)), "task.command.value is missing"),
+        (
+            process_task(command=CommandInfo(None, shell=True, arguments=("sleep", "1"))),
+            "task.command.value is missing",
+        ),
         (process_task(command=CommandInfo("x", uris=(Uri("http://x"),))), "task.command.uris"),
         (docker_task(container=container(None)), "docker.image is missing"),
         (docker(port_mappings=(PortMapping(1, 1),)), "network HOST has none"),

@@ -67,6 +67,20 @@ def test_without_pings_a_unique_task_is_killed_in_time_for_its_lease(world: Worl
     assert "unique_lease of 60 s" in (killed.message or "")
 
 
+def test_the_same_proof_is_stored_once_for_all_who_begin_on_it(world: World) -> None:
+    ping(world, 1, 0)
+    ping(world, 2, 1)
+    world.run(unique("t1"))
+    stored = world.disk["agent/proof"]
+    del world.disk["agent/proof"]
+    world.run(unique("t2"))
+    assert "agent/proof" not in world.disk
+    world.wait(5)
+    ping(world, 3, 2)
+    ping(world, 4, 3)
+    assert world.disk["agent/proof"] != stored
+
+
 def test_other_tasks_run_on_without_a_master(world: World) -> None:
     world.start(process_task())
     world.step(e.MasterDown(world.conn))

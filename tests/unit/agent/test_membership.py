@@ -59,6 +59,17 @@ def test_a_registration_that_is_not_answered_is_repeated_less_and_less_often() -
     assert gaps == [ASK_AGAIN_MIN_S, 10, 20, 40, ASK_AGAIN_MAX_S, ASK_AGAIN_MAX_S]
 
 
+def test_on_a_new_stream_a_registration_is_repeated_as_soon_as_on_the_first() -> None:
+    world = World()
+    for _ in range(2):
+        world.connect()
+        for _ in range(4):
+            world.wait(ASK_AGAIN_MIN_S)
+            world.hear(am.Ping(connected=True))
+    world.connect()
+    assert world.timers[e.AskAgain()] == world.now_s - 999_000.0 + ASK_AGAIN_MIN_S
+
+
 def test_a_second_answer_to_a_repeated_registration_changes_nothing() -> None:
     world = World().register()
     world.hear(am.AgentRegistered(AgentId("S2")))

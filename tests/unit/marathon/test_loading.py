@@ -248,6 +248,22 @@ def test_a_deployment_of_two_apps_goes_on_for_the_one_that_is_left() -> None:
     assert keys(world, "deployment") == []
 
 
+def test_a_step_of_a_deployment_of_which_nothing_is_left_is_left_out() -> None:
+    world = World.of("a", "b", auto_kill=False, auto_run=False)
+    world.put(app("/two"))
+    world.run()
+    world.update(world.running("/two")[0], TaskState.RUNNING)
+    world.put(app("/one"), app("/two", cmd="new"))
+    world.run()
+    (deployment,) = world.shown_deployments.values()
+    steps = [tuple(action.app_id for action in step.actions) for step in deployment.plan.steps]
+    assert ("/one",) in steps
+    corrupt(world, "app//one")
+    (deployment,) = world.shown_deployments.values()
+    steps = [tuple(action.app_id for action in step.actions) for step in deployment.plan.steps]
+    assert set(steps) == {("/two",)}
+
+
 def test_a_framework_id_that_cant_be_loaded_is_asked_for_anew() -> None:
     world = populated()
     corrupt(world, "framework/id")

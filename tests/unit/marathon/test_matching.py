@@ -248,6 +248,15 @@ def test_group_by_spreads_evenly() -> None:
     assert sorted(racks(world).values()) == [2, 2, 3]
 
 
+@pytest.mark.parametrize("instances", range(1, 16))
+def test_group_by_places_all_whatever_does_not_divide_evenly(instances: int) -> None:
+    world = world_of_racks("r1", "r2", "r3", "r4", "r5")
+    world.deploy(constrained("rack", "GROUP_BY", "5", instances=instances))
+    counts = racks(world).values()
+    assert sum(counts) == instances
+    assert max(counts) - min(counts if len(counts) == 5 else [0]) <= 1
+
+
 def test_group_by_waits_for_the_groups_that_are_missing() -> None:
     world = world_of_racks("r1", "r2")
     world.put(constrained("rack", "GROUP_BY", "3", instances=6))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mezzo.ids import AgentId
 from mezzo.marathon.app import Constraint, KillSelection, Operator
 from mezzo.marathon.constraints import value_at
-from mezzo.marathon.instances import Condition, Instance, Live, kill_order
+from mezzo.marathon.instances import Condition, Fleet, Instance, Live, kill_order
 from mezzo.marathon.surplus import choose_surplus
 from mezzo.model import Attribute
 from mezzo.states import TaskState
@@ -83,3 +83,17 @@ def test_a_large_app_is_scaled_down_without_stopping_everybody_else() -> None:
     begun = time.process_time()
     assert len(choose_surplus(a, lives(places), 4990)) == 4990
     assert time.process_time() - begun < 5
+
+
+def test_an_apps_instances_move_when_one_comes_dies_or_goes_and_not_as_it_gets_ready() -> None:
+    """What is counted by host and attribute is counted anew just then."""
+    fleet = Fleet()
+    (live,) = lives([(None, None)])
+    moves = []
+    for condition in (Condition.STAGING, Condition.RUNNING, Condition.UNREACHABLE_INACTIVE):
+        live.condition = condition
+        fleet.count(live)
+        moves.append(fleet.moves)
+    fleet.uncount(live)
+    moves.append(fleet.moves)
+    assert moves == [1, 1, 2, 3]

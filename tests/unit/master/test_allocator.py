@@ -15,7 +15,7 @@ from mezzo.master.allocator.cycle import Cycle
 from mezzo.model import Attribute
 from mezzo.resources import Kind, Resources
 
-from .allocators import ONE, add, allocator, back, cycle, grants
+from .allocators import ONE, add, allocator, back, cycle, framework, grants
 
 # ---- shares and order
 
@@ -61,6 +61,45 @@ def test_what_a_framework_already_runs_counts() -> None:
     a = allocator("a", "b")
     a.add_agent(AgentId("s1"), AgentTerms(ONE + ONE), {(FrameworkId("a"), "*"): ONE})
     assert cycle(a) == [("b", "s1")]
+
+
+def test_whose_tasks_end_is_served_before_all_who_have_more() -> None:
+    """Among many, of whom only one has moved since they were put in order."""
+    names = [f"f{number:02}" for number in range(20)]
+    a = allocator(*names)
+    for number in range(20):
+        add(a, f"s{number}")
+    served = {name: agent for name, agent in cycle(a)}
+    for name, agent in served.items():
+        a.use((FrameworkId(name), "*"), AgentId(agent), ONE)
+    assert cycle(a) == []
+    a.release((FrameworkId("f19"), "*"), AgentId(served["f19"]), ONE)
+    assert cycle(a) == [("f19", served["f19"])]
+
+
+def test_a_weight_counts_from_the_next_cycle_on_among_many_roles() -> None:
+    a = allocator()
+    for number in range(20):
+        name = f"f{number:02}"
+        framework(a, name, f"r{number:02}")
+        a.add_agent(AgentId(name), AgentTerms(ONE), {(FrameworkId(name), f"r{number:02}"): ONE})
+    assert cycle(a) == []
+    add(a, "s1")
+    ((first, _),) = cycle(a)
+    back(a, first, "s1", role=f"r{first[1:]}")
+    a.set_weight("r19", 100.0)
+    assert cycle(a) == [("f19", "s1")]
+
+
+def test_a_framework_that_is_removed_is_offered_nothing_though_its_tasks_still_count() -> None:
+    a = allocator("a", "b")
+    a.add_agent(AgentId("s0"), AgentTerms(ONE + ONE), {(FrameworkId("a"), "*"): ONE})
+    a.remove_framework(FrameworkId("a"))
+    add(a, "s1")
+    assert {name for name, _ in cycle(a)} == {"b"}
+    assert a.share((FrameworkId("a"), "*")) > 0
+    a.release((FrameworkId("a"), "*"), AgentId("s0"), ONE)
+    assert a.share((FrameworkId("a"), "*")) == 0
 
 
 def test_roles_of_one_framework_have_shares_of_their_own() -> None:

@@ -182,6 +182,19 @@ def test_a_tighter_limit_withdraws_the_newest_offers_and_only_enough() -> None:
     assert [grant.resources for grant in grants(a, 9.0)] == [Resources.of(mem=100)] * 2
 
 
+def test_a_tighter_limit_withdraws_nothing_of_other_roles() -> None:
+    a = allocator("a", roles=("r",))
+    add(a, "s1")
+    a.cycle(0.0)
+    a.suppress(FrameworkId("a"))
+    framework(a, "b", "other")
+    add(a, "s2")
+    assert cycle(a) == [("b", "s2")]
+    a.set_quota("r", Quota({}, cpus(cpus=0.5)))
+    withdrawn = [each for each in a.cycle(9.0) if isinstance(each, Withdraw)]
+    assert [each.agent_id for each in withdrawn] == ["s1"]
+
+
 def test_a_mount_disk_is_not_split_by_a_limit() -> None:
     mount = Kind("disk", disk=Disk(DiskSource("MOUNT", "/mnt/1")))
     a = allocator("a", roles=("r",))

@@ -54,6 +54,17 @@ def started(world: World) -> tuple[Agent, Framework]:
     return agent, framework
 
 
+@pytest.mark.parametrize(("user", "shown"), [("worker", "worker"), (None, "root")])
+def test_a_task_runs_as_the_user_of_its_executor_or_else_of_its_framework(
+    world: World, user: str | None, shown: str
+) -> None:
+    agent, framework = world.agent(), world.framework()
+    launch(framework, run("t1", agent, replace(EXECUTOR, command=CommandInfo("run", user=user))))
+    tasks = world.ask(om.GetTasks())
+    assert isinstance(tasks, om.Tasks)
+    assert [each.user for each in tasks.tasks] == [shown]
+
+
 # ---- charged
 
 

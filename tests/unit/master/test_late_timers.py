@@ -35,6 +35,22 @@ def test_a_timer_of_somebody_who_is_gone_is_nobodys(name: str) -> None:
     assert told(world, name, subject) == []
 
 
+def test_who_left_while_it_waited_for_admission_is_not_admitted() -> None:
+    world = World()
+    framework = world.framework()
+    for _ in range(3):
+        framework.subscribe()
+    assert ("admit", framework.id) in world.timers
+    framework.disconnect()
+    assert told(world, "admit", framework.id) == []
+    world.agent()
+    world.advance(10)
+    assert world.core.state.offers == {}
+    framework.subscribe()
+    world.advance(10)
+    assert framework.offers
+
+
 @pytest.mark.parametrize("name", [n for n in sorted(_KEYED_TIMERS) if n != "offer"])
 def test_a_timer_that_is_not_due_for_somebody_who_is_there_changes_nothing(name: str) -> None:
     world = World()
