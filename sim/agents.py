@@ -7,7 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, assert_never
 
 from mezzo.agent.config import AgentConfig
-from mezzo.agent.containerizer.base import ContainerSpec, Kind, RuntimeEvent
+from mezzo.agent.containerizer.base import (
+    ContainerAbsent,
+    ContainerExited,
+    ContainerLost,
+    ContainerSpec,
+    Kind,
+    LaunchFailed,
+    RuntimeEvent,
+)
 from mezzo.agent.core import AgentCore
 from mezzo.agent.events import (
     AgentEffect,
@@ -62,6 +70,9 @@ from .watch import NOBODY
 from .world import START_WALL_S
 
 _EXITS_S: Final = 20.0  # who exits is started again, within so long
+_STUTTERS: Final = 0.03  # so many ends are reported once more, or that nobody knows of them
+_REMOVAL_S: Final = (0.0, 0.0, 0.5, 70.0)  # of a sandbox
+_ENDS: Final = (ContainerExited, ContainerLost, LaunchFailed)
 _COMMANDS: Final = (
     RunTask,
     KillTask,
@@ -113,6 +124,8 @@ class VirtualAgent:
         # On its disk, and when it was made, by the wall.
         self.sandboxes: dict[ContainerId, tuple[ContainerSpec, float]] = {}
         self._disk_is = random.Random(f"disk of {name} of {network.world.seed}")
+        self._odd = random.Random(f"oddities of {name} of {network.world.seed}")
+        self._heard: MasterSaid | None = None  # last
         self.gone = False  # for good
         self.installations = 1
         self.on_effect: Callable[[VirtualAgent, AgentEffect], None] = NOBODY.agent_did
@@ -238,18 +251,30 @@ class VirtualAgent:
             self.start()
 
     def _received(self, conn: ConnId, message: ToClient) -> None:
-        self.process.post(MasterSaid(conn, message.epoch, message.message))
+        self._heard = MasterSaid(conn, message.epoch, message.message)
+        self.process.post(self._heard)
 
     def _report(self, event: RuntimeEvent) -> None:
         self._world.after(self._world.between(0.0, 0.01), self.process.post, event)
+        if isinstance(event, _ENDS) and self._odd.random() < _STUTTERS:
+            absent = ContainerAbsent(event.container_id)
+            again = self._odd.choice((event, event, absent))
+            self._world.after(self._odd.uniform(0.02, 3.0), self._report_again, again, self.core)
+
+    def _report_again(self, event: RuntimeEvent, core: AgentCore) -> None:
+        if self.core is core:
+            self.process.post(event)
 
     def _perform(self, effect: AgentEffect) -> None:
         self.on_effect(self, effect)
         match effect:
             case Send(conn=conn, message=message):
                 self.client.send(conn, FromAgent(message))
-            case CloseMaster():
+            case CloseMaster(conn=conn):
                 self.client.close()
+                heard = self._heard
+                if heard is not None and heard.conn == conn:
+                    self.process.post(heard)  # the rest of a batch
             case LaunchContainer(spec=spec):
                 self.sandboxes[spec.container_id] = spec, START_WALL_S + self._world.now_s
                 self.machine.launch(spec)
@@ -260,8 +285,8 @@ class VirtualAgent:
             case RemoveContainer(container_id=container_id):
                 self.machine.remove(container_id)
             case RemoveSandbox(container_id=container_id):
-                self.sandboxes.pop(container_id, None)
-                self.process.post(SandboxRemoved(container_id))
+                takes_s = self._odd.choice(_REMOVAL_S)
+                self._world.after(takes_s, self._cleared, container_id, self.core)
             case MeasureDisk() if self.tidiness is not None:
                 self.process.post(DiskMeasured(self._disk_is.uniform(0.3, 1.0)))
             case MeasureDisk():
@@ -282,6 +307,11 @@ class VirtualAgent:
                 raise AssertionError("the process sets timers itself")
             case _:
                 assert_never(effect)
+
+    def _cleared(self, container_id: ContainerId, core: AgentCore) -> None:
+        if self.core is core:
+            self.sandboxes.pop(container_id, None)
+            self.process.post(SandboxRemoved(container_id))
 
     def _removed(self, path: str, core: AgentCore) -> None:
         """A life that has ended meanwhile has left it half done."""

@@ -41,8 +41,10 @@ from .promises import (
     AbsencesAreAnnounced,
     AgentsAskHowTasksAre,
     AgentsKeepTheirWord,
+    AgentsRunWhatTheyCan,
     CallsAreAnswered,
     ConstraintsAreKept,
+    EndsAreToldAsTheyWere,
     EndsAreToldOnce,
     EveryNoIsExplained,
     FeedbackIsPassedOn,
@@ -51,6 +53,7 @@ from .promises import (
     LaunchesAreAsAsked,
     LedgersAddUp,
     LimitsAreKept,
+    MembersAreKnown,
     NobodyStarves,
     NothingIsForgotten,
     NothingPromisedTwice,
@@ -131,6 +134,11 @@ def _tidiness(seed: int) -> Tidiness | None:
     if rng.random() < 0.75:
         return None
     return Tidiness(rng.uniform(1, 20), rng.choice((5.0, 30.0, 120.0)))
+
+
+def _batch_forgets(seed: int) -> bool:
+    """Of some clusters: its tasks end with their agents."""
+    return random.Random(f"batch of {seed}").random() < 0.25
 
 
 def _small_steps(seed: int) -> bool:
@@ -263,6 +271,7 @@ class Cluster(Watch):
                 kind,
                 watch,
                 servers.get,
+                forgetful=kind is Kind.BATCH and _batch_forgets(seed),
             )
             for i, kind in enumerate(kinds)
         ]
@@ -327,7 +336,7 @@ class Cluster(Watch):
         self._forgotten_s = FORGOTTEN_S + (turns * offer_timeout_s if hoarders else 0.0)
         starves_s = _STARVES_S + (offer_timeout_s if hoarders >= count else 0.0)
         by_name = {agent.name: agent for agent in self.agents}
-        forgetful = ChainMap(*(each.framework_ids for each in self._keepers if each.forgetful))
+        forgetful = ChainMap(*(each.framework_ids for each in self.frameworks if each.forgetful))
         self.survival = WhatRunsRunsOn(ChainMap(self.cast.framework_ids, *forgetful.maps))
         self.drill = Drill(world, self.network, self.victims, self.survival)
         watch.begin(
@@ -343,6 +352,9 @@ class Cluster(Watch):
                 self.survival,
                 EndsAreToldOnce(world, self.agents, self.cast.framework_ids),
                 AgentsKeepTheirWord(world),
+                AgentsRunWhatTheyCan(world),
+                EndsAreToldAsTheyWere(),
+                MembersAreKnown(),
                 AgentsAskHowTasksAre(world),
                 OperationsAreToldOnce(self.masters, self.agents),
                 VolumesAreThere(self.agents),

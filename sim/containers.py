@@ -38,6 +38,16 @@ _NETWORKS: Final[tuple[Callable[[int], tuple[NetworkInfo, ...]], ...]] = (
     lambda n: (NetworkInfo((), "none"), NetworkInfo((IpAddress(f"10.8.0.{n}"),), "overlay")),
     lambda _: (NetworkInfo((IpAddress(),), "none"),),
 )
+# How what ends badly ends: exit code, signal, and whether its memory was the reason.
+_CRASHES: Final[tuple[tuple[int | None, int | None, bool], ...]] = (
+    (1, None, False),
+    (1, None, False),
+    (255, None, False),
+    (None, 11, False),
+    (137, None, True),
+    (None, 9, True),
+)
+_CHILD_OOM: Final = 0.1  # so many that end well have lost a child for its memory
 _STUBBORN: Final = 0.1  # so many of the containers wait for their SIGKILL
 
 
@@ -59,6 +69,7 @@ class Container:
     exit_code: int | None = None
     signal: int | None = None
     dies_at_s: float | None = None  # the earliest SIGKILL
+    oom_killed: bool = False
     networks: tuple[NetworkInfo, ...] = ()  # as the engine tells
 
 
@@ -86,6 +97,7 @@ class Machine:
         self.containers: dict[ContainerId, Container] = {}
         self.faults = ContainerFaults()
         self._rng = random.Random(f"addresses of {world.seed} on {name}")
+        self._ends = random.Random(f"ends of {world.seed} on {name}")
         self._started = started
         self._ended = ended
         self._woke = woke
@@ -215,7 +227,8 @@ class Machine:
 
     def _crash(self, container: Container) -> None:
         if self.faults.crashes:  # else it was going to, but faults are over
-            self._exit(container, Ending.EXIT, 1)
+            code, signal, container.oom_killed = self._ends.choice(_CRASHES)
+            self._exit(container, Ending.EXIT, code, signal)
 
     def _recover(self, specs: tuple[ContainerSpec, ...]) -> None:
         for spec in specs:
@@ -276,6 +289,8 @@ class Machine:
     ) -> None:
         if container.state == "running":
             container.exit_code, container.signal = code, signal
+            if code == 0:
+                container.oom_killed = self._ends.random() < _CHILD_OOM
             self._end(container, ending)
             container.state = "exited"
             self._tell(container)
@@ -299,7 +314,8 @@ class Machine:
         if container.state == "running":
             self._report(ContainerStarted(id_, container.networks, pid=1))
         elif container.state == "exited":
-            self._report(ContainerExited(id_, container.exit_code, container.signal))
+            ended = (container.exit_code, container.signal, container.oom_killed)
+            self._report(ContainerExited(id_, *ended))
         elif container.state == "failed":
             self._report(LaunchFailed(id_, "the simulated engine refused"))
 

@@ -110,6 +110,7 @@ class HoarderCore:
     """
 
     capabilities: tuple[Capability, ...] = (Capability.PARTITION_AWARE,)
+    checkpoints = True  # else its tasks end with their agents
 
     def __init__(self, name: str, role: str, stored: Mapping[str, bytes]) -> None:
         self._name = name
@@ -146,7 +147,7 @@ class HoarderCore:
             self._name,
             self.framework_id,
             failover_timeout=604800.0,
-            checkpoint=True,
+            checkpoint=self.checkpoints,
             role=self._role,
             capabilities=self.capabilities,
         )
@@ -390,7 +391,10 @@ class Kind(StrEnum):
 
 
 class VirtualFramework:
-    """One process, started again whenever it ends."""
+    """One process, started again whenever it ends.
+
+    framework_ids: under which it has subscribed so far. forgetful: it does not checkpoint.
+    """
 
     def __init__(
         self,
@@ -400,10 +404,14 @@ class VirtualFramework:
         kind: Kind,
         watch: Watch,
         find: Callable[[str], Server | None],
+        *,
+        forgetful: bool = False,
     ) -> None:
         self.name = name
         self.role = role
         self.kind = kind
+        self.forgetful = forgetful
+        self.framework_ids: dict[FrameworkId, None] = {}
         self._world = network.world
         self._watch = watch
         self._down_for_s = 0.0
@@ -453,7 +461,9 @@ class VirtualFramework:
             case Kind.HOARDER:
                 return HoarderCore(self.name, self.role, stored)
             case Kind.BATCH:
-                return BatchCore(self.name, self.role, BATCH_WIDTH, stored, ids)
+                core = BatchCore(self.name, self.role, BATCH_WIDTH, stored, ids)
+                core.checkpoints = not self.forgetful
+                return core
             case Kind.UNIQUE:
                 return UniqueCore(self.name, self.role, 1, stored, ids)
             case Kind.RESERVER:
@@ -470,6 +480,8 @@ class VirtualFramework:
         self._down_for_s = 0.0
 
     def _received(self, conn: ConnId, message: ToClient) -> None:
+        if isinstance(message.message, Subscribed):
+            self.framework_ids[message.message.framework_id] = None
         self.process.post(Said(conn, message.epoch, message.message))
 
     def _perform(self, effect: Say) -> None:

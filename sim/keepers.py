@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from mezzo.amounts import Items, Ranges, Value
 from mezzo.core import Instant, Output
-from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
+from mezzo.ids import AgentId, TaskId
 from mezzo.messages import operator as om
 from mezzo.messages.scheduler import (
     Accept,
@@ -22,26 +22,23 @@ from mezzo.messages.scheduler import (
     AcknowledgeOperationStatus,
     Decline,
     Event,
-    Subscribed,
     UpdateOperationStatus,
 )
 from mezzo.model import (
     Capability,
     CommandInfo,
     Filters,
-    FrameworkInfo,
     Offer,
     TaskInfo,
     TaskStatus,
 )
 from mezzo.operations import Create, Destroy, GrowVolume, Launch, Reserve, ShrinkVolume, Unreserve
-from mezzo.record import replace
 from mezzo.resources import Disk, DiskSource, Kind, Reservation, Resources
 
 from .client import Server
 from .frameworks import HoarderCore, Say, VirtualFramework
 from .frameworks import Kind as FrameworkKind
-from .masters import ToClient, VirtualMaster, keep_without_quota
+from .masters import VirtualMaster, keep_without_quota
 from .network import Network
 from .watch import Watch
 from .world import World
@@ -176,12 +173,9 @@ class KeeperCore(HoarderCore):
     ) -> None:
         super().__init__(name, ROLE, stored)
         self.tired = tired
-        self._checkpoints = checkpoints
+        self.checkpoints = checkpoints
         self._rng = rng
         self._ideas = Ideas(rng)
-
-    def info(self) -> FrameworkInfo:
-        return replace(super().info(), checkpoint=self._checkpoints)
 
     def _offer(self, offer: Offer, now: Instant, out: Output[Any]) -> None:
         assert self.conn is not None
@@ -229,23 +223,16 @@ class KeeperCore(HoarderCore):
 
 
 class VirtualKeeper(VirtualFramework):
-    """framework_ids: under which it has subscribed so far. forgetful: it does not checkpoint."""
-
     def __init__(
         self, network: Network, watch: Watch, find: Callable[[str], Server | None]
     ) -> None:
-        super().__init__(network, "keeper", ROLE, FrameworkKind.KEEPER, watch, find)
-        self.framework_ids: dict[FrameworkId, None] = {}
-        self.forgetful = random.Random(f"keeper of {network.world.seed}").random() < 0.5
+        forgetful = random.Random(f"keeper of {network.world.seed}").random() < 0.5
+        kind = FrameworkKind.KEEPER
+        super().__init__(network, "keeper", ROLE, kind, watch, find, forgetful=forgetful)
 
     def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> KeeperCore:
         del epoch
         return KeeperCore(self.name, stored, rng, tired=self._tired, checkpoints=not self.forgetful)
-
-    def _received(self, conn: ConnId, message: ToClient) -> None:
-        if isinstance(message.message, Subscribed):
-            self.framework_ids[message.message.framework_id] = None
-        super()._received(conn, message)
 
 
 class Steward:

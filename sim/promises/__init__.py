@@ -10,9 +10,12 @@ from .p4_checkpoints import TasksGoWithTheirAgents
 from .p4_ends_told_once import EndsAreToldOnce
 from .p4_feedback import FeedbackIsPassedOn
 from .p4_health import AgentsAskHowTasksAre
+from .p4_launches import AgentsRunWhatTheyCan
+from .p4_members import MembersAreKnown
 from .p4_operations import OperationsAreToldOnce
 from .p4_sandboxes import SandboxesGo
 from .p4_updates import UpdatesArePassedOn
+from .p4_verdicts import EndsAreToldAsTheyWere
 from .p4_volumes import VolumesAreThere
 from .p5_fencing import TheDeposedChangeNothing
 from .p6_nothing_forgotten import NothingIsForgotten
@@ -41,8 +44,10 @@ __all__ = [
     "AbsencesAreAnnounced",
     "AgentsAskHowTasksAre",
     "AgentsKeepTheirWord",
+    "AgentsRunWhatTheyCan",
     "CallsAreAnswered",
     "ConstraintsAreKept",
+    "EndsAreToldAsTheyWere",
     "EndsAreToldOnce",
     "EveryNoIsExplained",
     "FeedbackIsPassedOn",
@@ -51,6 +56,7 @@ __all__ = [
     "LaunchesAreAsAsked",
     "LedgersAddUp",
     "LimitsAreKept",
+    "MembersAreKnown",
     "NoInputHurts",
     "NobodySpeaksForOthers",
     "NobodyStarves",

@@ -124,7 +124,7 @@ class OffersAreWanted(Reader):
         _connects(step, queue)
         _renew(step, queue)
         _asks(step, queue)
-        if not term.vague:
+        if not (term.vague or step.hurried):
             _is_asked_for(step, queue)
         for effect in step.output.effects:
             if isinstance(effect, Reply) and isinstance(effect.result, QueueRead):
@@ -301,7 +301,8 @@ def _asks(step: Step, queue: _Queue) -> None:
             queue.suppressed = True
         elif isinstance(effect.call, Revive):
             queue.suppressed = False
-            if not step.term.vague and not queue.free(step.now):
+            # In the middle of many orders it knows already what ends in the next step.
+            if not (step.term.vague or step.hurried or queue.free(step.now)):
                 raise Broken("promise 11: offers are asked for, and nothing can use them now")
             if not queue.answered and now_s - queue.revived_s < _GAP_S:
                 raise Broken("promise 11: offers are asked for again and again")

@@ -90,5 +90,7 @@ class WhatRunsRunsOn(Watch):
         bound = leased or container.spec.framework_id in self._careless
         if ending is Ending.KILL and task_id not in self._asked and not bound:
             raise Broken(f"promise 3: {machine.name} killed {task_id}, which nobody asked for")
-        if self.quiet and ending is not Ending.EXIT and app_of(container.spec) != JOB:
+        forgotten = ending is Ending.KILL and container.spec.framework_id in self._careless
+        ended = ending is Ending.EXIT or forgotten
+        if self.quiet and not ended and app_of(container.spec) != JOB:
             raise Broken(f"promise 3: {task_id} on {machine.name}: {ending}, in a quiet time")

@@ -7,7 +7,8 @@
   acknowledgement changes nothing.
 - Its report names all its tasks, each as it is.
 - What a live task has is never removed, nor what an ended one has left before its time.
-- It asks until a master agrees, answers pings, and leaves a master that pings no more.
+- It asks until a master agrees, with growing pauses, and answers pings; it leaves a master that
+  pings no more, and does nothing that is said on another stream or by a deposed one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, Final
 from mezzo.agent.containerizer import base as c
 from mezzo.agent.core import AgentCore, AgentView
 from mezzo.agent.events import (
+    AskAgain,
     CloseMaster,
     Exit,
     HealthObserved,
@@ -28,13 +30,15 @@ from mezzo.agent.events import (
     MasterUp,
     RemoveContainer,
     RemoveSandbox,
+    SandboxRemoved,
     Send,
 )
 from mezzo.agent.tasks import AgentTask
-from mezzo.core import Delete, Output, Put
+from mezzo.core import Delete, Output, Put, SetTimer
 from mezzo.ids import ConnId, ContainerId, FrameworkId, TaskId
 from mezzo.messages import agent as m
 from mezzo.model import IpAddress, NetworkInfo, TaskInfo, TaskStatus
+from mezzo.resources import Kind, Resources
 from mezzo.states import Source, TaskState
 
 from ..agents import VirtualAgent
@@ -46,6 +50,7 @@ Key = tuple[FrameworkId, TaskId]
 
 _REPEAT_S, _REPEAT_MAX_S = 10.0, 600.0
 _GRACE_S: Final = 3.0
+_ASKS_MIN_S: Final = 5.0
 _ASKS_S: Final = 60.0
 _SLACK_S: Final = 15.0  # stores are slow, clocks differ
 _DRIFT: Final = 0.01
@@ -66,7 +71,9 @@ class _Life:
         # What is on its way: of which task, which update, since when, how often.
         self.sent: dict[Key, tuple[bytes, float, int]] = {}
         self.asked_s = 0.0  # when it last asked to be registered
+        self.asks = 0  # so often in a row
         self.pinged_s = 0.0
+        self.removing: dict[ContainerId, None] = {}  # sandboxes
 
 
 class AgentsKeepTheirWord(Watch):
@@ -144,19 +151,24 @@ class _Step:
                     life.tasks.pop(_key(write.key), None)
         found = ""
         if kind is MasterSaid:
-            if event.conn == life.conn and event.epoch >= self.view.epoch:
+            if event.conn != life.conn:
+                found = self._is_deaf()
+            elif event.epoch >= self.view.epoch:
                 judge = _JUDGES.get(type(event.message))
                 found = "" if judge is None else judge(self, before)
                 if type(event.message) is m.UpdateAcknowledged:
                     self._settle(event.message)
         elif kind is MasterUp:
             life.conn, life.pinged_s = event.conn, self._now_s
+            life.asks = 0
             life.sent.clear()
             found = self._asks()
         elif kind is MasterDown and event.conn == life.conn:
             life.conn = None
         elif kind in _COMES:
             found = self._came()
+        elif kind is SandboxRemoved:
+            life.removing.pop(event.container_id, None)
         elif kind is c.ContainerStarted:
             found = self._is_running()
         found = found or self._effects()
@@ -188,6 +200,10 @@ class _Step:
                     return wrong
                 if type(message) in (m.RegisterAgent, m.ReregisterAgent):
                     life.asked_s = self._now_s
+                    life.asks += 1
+            elif kind is SetTimer:
+                if type(effect.key) is AskAgain and (wrong := self._waits(effect.at_s)):
+                    return wrong
             elif kind is CloseMaster:
                 life.conn = None
             elif kind is Exit:
@@ -298,6 +314,10 @@ class _Step:
         ended = self._watch._ends.get(id_)
         config, since_s = self.view.config, 0.0 if ended is None else ended[2]
         sandbox = type(effect) is RemoveSandbox
+        if sandbox and id_ in self._life.removing:
+            return f"it removes the sandbox of {id_} while it is being removed"
+        if sandbox:
+            self._life.removing[id_] = None
         least_s = config.gc_delay_s if sandbox else config.container_remove_delay_s
         # By the wall, which is set now and then: a day is no jump of it.
         if sandbox and ended is not None and self._now_s - since_s < least_s - 86400.0:
@@ -335,7 +355,11 @@ class _Step:
         return self._life.draining or self._life.leaving
 
     def _fits(self, info: TaskInfo) -> bool:
-        return info.agent_id == self.view.agent_id and info.unique_lease is None
+        made = {
+            kind: value for kind, value in info.resources.items() if kind.disk or kind.reservations
+        }
+        has_it = Resources(made) <= self.view.resources
+        return has_it and info.agent_id == self.view.agent_id and info.unique_lease is None
 
     def _is_described(self, spec: c.ContainerSpec, message: m.RunTask, task: AgentTask) -> str:
         info, framework, env = message.task, message.framework, dict(spec.env)
@@ -469,6 +493,17 @@ class _Step:
         asked = self._sent(kind)
         return "" if len(asked) == 1 else f"it does not say who it is: {self._output.effects}"
 
+    def _waits(self, until_s: float) -> str:
+        """It asks again after a while, each time after twice as long, until it is answered."""
+        waits_s = until_s - self._agent.process.now().mono_s
+        right_s = min(_ASKS_MIN_S * 2 ** min(self._life.asks - 1, 10), _ASKS_S)
+        return "" if abs(waits_s - right_s) < 1e-3 else f"it asks again in {waits_s} s: {right_s}"
+
+    def _is_deaf(self) -> str:
+        """What was said on a stream that is over is not for it."""
+        done = [*self._output.writes, *self._output.effects]
+        return f"that stream is over, and it does {done}" if done else ""
+
     def _welcomed(self, before: Mapping[Key, None]) -> str:
         """All that nobody has acknowledged is told at once."""
         if type(self._event.message) is m.AgentReregistered:
@@ -496,6 +531,8 @@ class _Step:
             return f"it answers {self._output.effects}"
         if not ping.connected and self.view.registered:
             return "the master has lost sight of it, and it does not ask"
+        if self._sent(m.ReregisterAgent):
+            self._life.asks = 0
         return ""
 
     # ---- containers
@@ -574,8 +611,13 @@ def _is_plain(info: TaskInfo) -> bool:
         and "\0" not in f"{command.value}{command.user}{command.arguments}"
         and not command.uris
         and not command.environment
-        and not any(kind.disk or kind.reservations for kind, _ in info.resources.items())
+        and not any(_is_outside(kind) for kind, _ in info.resources.items())
     )
+
+
+def _is_outside(kind: Kind) -> bool:
+    """Is it a volume that a process would have to see elsewhere than in its sandbox?"""
+    return kind.disk is not None and (kind.disk.container_path or "").startswith("/")
 
 
 _OF_TASKS: Final = (m.RunTask, m.UpdateAcknowledged)

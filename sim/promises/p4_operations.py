@@ -1,7 +1,7 @@
 """Promises 1 and 4 for operations, which reserve resources and let go of them.
 
 - They take nothing away and make nothing: an agent has in all what its machine has.
-- No agent does one twice.
+- No agent does one twice, or refuses one that it can do.
 - An agent forgets the outcome of one that has an id only once its framework has acknowledged it, or
   was removed; in the end all are forgotten.
 - In the end the master counts with what the agents have, and waits for no operation.
@@ -26,6 +26,7 @@ from ..frameworks import VirtualFramework
 from ..marathons import VirtualMarathon
 from ..masters import VirtualMaster
 from ..watch import Broken, Watch
+from .p8_exchange import exchange, is_judged, repeats_a_volume
 
 
 class OperationsAreToldOnce(Watch):
@@ -60,6 +61,9 @@ class OperationsAreToldOnce(Watch):
             raise Broken(f"promise 4: {agent.name} does {message.conversion} once more")
         if output.writes:
             self._applied[message.uuid] = core
+            done = any(write.key == "agent/resources" for write in output.writes)
+            if not done and _can_do(core, message.conversion):
+                raise Broken(f"promise 4: {agent.name} refuses {message.conversion}")
 
     def _converted(self, agent: VirtualAgent, converted: Converted) -> None:
         total, has = _plain(converted.total), _plain(converted.given)
@@ -88,6 +92,26 @@ class OperationsAreToldOnce(Watch):
             if entry is not None and entry.operations:
                 return f"the master still waits for operations of {agent.name}"
         return ""
+
+
+def _can_do(core: AgentCore, operation: Any) -> bool:  # noqa: ANN401 - a conversion
+    """Surely, of one that was refused: so it has in all what it had before."""
+    view = core.view()
+    change = exchange(operation) if is_judged(operation) else None
+    if change is None or repeats_a_volume(view.resources, operation):
+        return False
+    taken = [kind for task in view.tasks if task.live for kind, _ in task.info.resources.items()]
+    if any(change.before.get(kind) is not None for kind in taken):
+        return False  # perhaps it is in use
+    new = [kind.disk for kind, _ in change.after.items() if kind.disk is not None]
+    return change.before <= view.resources and all(map(_has_place, new))
+
+
+def _has_place(disk: Disk) -> bool:
+    """A disk that is one volume may still be cleared of the one before."""
+    path, source = disk.container_path or "", disk.source
+    inside = ".." not in path.split("/") and path.isprintable()
+    return inside and (source is None or (source.type == "PATH" and source.root is not None))
 
 
 def _plain(resources: Resources) -> Resources:

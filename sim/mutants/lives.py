@@ -1,0 +1,112 @@
+# ruff: noqa: ANN401
+"""Bugs in what agents say of the ends of tasks, run and refuse, and in who counts as a member."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mezzo.agent import core, lifecycle
+from mezzo.agent import operations as agents_operations
+from mezzo.agent.lifecycle import Lifecycle
+from mezzo.agent.membership import Membership
+from mezzo.agent.remains import Cleaner
+from mezzo.agent.tasks import KillCause, verdict_of_exit
+from mezzo.errors import BadRequest
+from mezzo.master import agents, removal
+from mezzo.master.events import CloseStream
+from mezzo.record import replace
+
+from .mutant import mutant, never
+
+
+@mutant("agent", lifecycle, "verdict_of_exit")
+def too_little_memory_is_told_as_any_failure(original: Any) -> Any:
+    return lambda task, framework, ended: original(
+        task, framework, replace(ended, oom_killed=False)
+    )
+
+
+@mutant("agent", lifecycle, "verdict_of_exit")
+def a_drained_task_is_told_as_killed_by_its_framework(original: Any) -> Any:
+    def verdict(task: Any, framework: Any, ended: Any) -> Any:
+        if task.kill is not None and task.kill.cause is KillCause.DRAINING:
+            task = replace(task, kill=replace(task.kill, cause=KillCause.REQUESTED))
+        return original(task, framework, ended)
+
+    return verdict
+
+
+@mutant("agent", Lifecycle, "exited")
+def what_ran_unseen_is_not_told_to_have_run(original: Any) -> Any:
+    def exited(self: Any, event: Any, now: Any, out: Any) -> None:
+        task = self._live(event.container_id)
+        if task is not None:
+            self.end(task, verdict_of_exit(task, self._framework(task), event), now, out)
+
+    return exited
+
+
+@mutant("agent", core, "unknown_resources")
+def an_agent_launches_what_its_volumes_are_not_there_for(original: Any) -> Any:
+    return lambda info, total: False
+
+
+@mutant("agent", core, "unknown_resources")
+def an_agent_refuses_what_its_master_has_counted(original: Any) -> Any:
+    return lambda info, total: not info.resources <= total
+
+
+@mutant("agent", agents_operations, "new_folder")
+def an_agent_has_no_volumes_on_disks_of_their_own(original: Any) -> Any:
+    def new_folder(kind: Any, created_by: Any, work_dir: Any) -> Any:
+        if kind.disk.source is not None:
+            raise BadRequest("no")
+        return original(kind, created_by, work_dir)
+
+    return new_folder
+
+
+@mutant("agent", Membership, "_ask")
+def an_agent_asks_a_new_master_no_sooner_again_than_the_one_before(original: Any) -> Any:
+    def ask(self: Any, now: Any, out: Any) -> None:
+        self._ask_again_s = 60.0
+        original(self, now, out)
+
+    return ask
+
+
+@mutant("agent", Membership, "obeys")
+def an_agent_obeys_what_was_said_on_a_stream_that_is_over(original: Any) -> Any:
+    return lambda self, event, out: event.conn != self.conn or original(self, event, out)
+
+
+@mutant("agent", Cleaner, "removal_due")
+def a_sandbox_is_removed_while_it_is_being_removed(original: Any) -> Any:
+    def due(self: Any, container_id: Any, out: Any) -> None:
+        self._asked.clear()
+        original(self, container_id, out)
+
+    return due
+
+
+@mutant("master", removal, "_ping")
+def a_ping_that_is_not_answered_counts_twice(original: Any) -> Any:
+    def ping(state: Any, step: Any, agent: Any, made: Any) -> None:
+        original(state, step, agent, made)
+        agent.missed_pings += 1
+
+    return ping
+
+
+@mutant("master", removal, "replaced")
+def who_has_lost_its_memory_stays_a_member(original: Any) -> Any:
+    return never
+
+
+@mutant("master", agents, "_attach")
+def an_agent_keeps_the_stream_of_before(original: Any) -> Any:
+    def attach(state: Any, step: Any, agent: Any, conn: Any) -> None:
+        original(state, step, agent, conn)
+        step.effects = [each for each in step.effects if not isinstance(each, CloseStream)]
+
+    return attach
