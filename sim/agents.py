@@ -55,7 +55,7 @@ from mezzo.messages.agent import (
     StatusUpdate,
     UpdateAcknowledged,
 )
-from mezzo.model import AgentInfo, Attribute
+from mezzo.model import AgentInfo, Attribute, FaultDomain
 from mezzo.record import decode, replace
 from mezzo.resources import Resources
 
@@ -112,6 +112,7 @@ class VirtualAgent:
         examine: Examine = nobody_is_ill,
         ip: str | None = None,
         tidiness: Tidiness | None = None,
+        domain: FaultDomain | None = None,
     ) -> None:
         self.name = name
         self.machine = machine
@@ -121,6 +122,7 @@ class VirtualAgent:
         self._examine = examine
         self._ip = ip
         self.tidiness = tidiness
+        self._domain = domain
         # On its disk, and when it was made, by the wall.
         self.sandboxes: dict[ContainerId, tuple[ContainerSpec, float]] = {}
         self._disk_is = random.Random(f"disk of {name} of {network.world.seed}")
@@ -232,6 +234,7 @@ class VirtualAgent:
             resources=self.resources,
             attributes=self._attributes,
             ip=self._ip,
+            domain=self._domain,
         )
         config = AgentConfig(info, "1.0", "127.0.0.1", "/sandbox", (Kind.PROCESS, Kind.DOCKER))
         if self.tidiness is not None:

@@ -15,7 +15,7 @@ from mezzo.marathon.instances import Instance
 from mezzo.marathon.planner import Deployment
 from mezzo.master.state import MasterConfig
 from mezzo.messages.operator import Done, OperatorResponse, QuotaConfig, UpdateQuota
-from mezzo.model import Attribute, MasterInfo
+from mezzo.model import Attribute, Capability, MasterInfo
 from mezzo.record import decode, replace
 from mezzo.resources import Resources
 
@@ -37,6 +37,7 @@ from .marathons import VirtualMarathon
 from .masters import VirtualMaster
 from .network import Network
 from .operator import JOB, Operator, app_of, apps_on
+from .places import FAR, Listing, Map, Stray
 from .promises import (
     AbsencesAreAnnounced,
     AgentsAskHowTasksAre,
@@ -58,10 +59,12 @@ from .promises import (
     NothingIsForgotten,
     NothingPromisedTwice,
     NothingRunsTwice,
+    OffersAreOfUse,
     OffersAreWanted,
     OperationsAreToldOnce,
     OperatorsAreObeyed,
     OrdersAreCarriedOut,
+    PlacesAreKept,
     PlansAreKept,
     ReadsAreTrue,
     RefusalsHold,
@@ -74,6 +77,8 @@ from .promises import (
     WhatIsShownIsSo,
     WhatRunsRunsOn,
     WhatWasSeenIsDurable,
+    WhoAsksIsTold,
+    WhoHasLeastIsFirst,
     WishesAreAnswered,
 )
 from .watch import Broken, Watch, Watchers
@@ -114,6 +119,7 @@ class Shape:
     reservers: int | None = None
     hostile: bool | None = None
     vault: bool | None = None
+    regions: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +152,15 @@ def _small_steps(seed: int) -> bool:
     return random.Random(f"steps of {seed}").random() < 0.2
 
 
-def _master_config(seed: int, offer_timeout_s: float) -> Callable[[MasterInfo], MasterConfig]:
+def _master_config(
+    seed: int, offer_timeout_s: float, places: Map
+) -> Callable[[MasterInfo], MasterConfig]:
     def made(info: MasterInfo) -> MasterConfig:
-        config = MasterConfig(info, offer_timeout_s=offer_timeout_s)
+        config = MasterConfig(
+            replace(info, domain=places.domain),
+            offer_timeout_s=offer_timeout_s,
+            require_agent_domain=places.strict,
+        )
         return replace(config, step_writes=2) if _small_steps(seed) else config
 
     return made
@@ -202,6 +214,10 @@ class Cluster(Watch):
         drawn = random.Random(f"vault of {seed}").random() < _VAULTS
         vault = drawn if shape.vault is None else shape.vault
         offer_timeout_s = rng.choice((20.0, 300.0))
+        places = Map(seed, regions=shape.regions)
+        self._regions = places.domain is not None
+        # What is guaranteed would be kept free in the other region as well, where few may have it.
+        far = places.domain is not None and not guaranteed
         watch = self._watch = Watchers()
         self.ailments = Ailments(world)
         self.masters = [
@@ -211,7 +227,7 @@ class Cluster(Watch):
                 self.master_disk,
                 self.masters_elect,
                 watch.master_stepped,
-                _master_config(seed, offer_timeout_s),
+                _master_config(seed, offer_timeout_s, places),
             )
             for i in range(shape.masters)
         ]
@@ -238,9 +254,14 @@ class Cluster(Watch):
                 self.ailments.examine,
                 f"fd00::{i}" if i % 3 == 0 else f"10.0.0.{i}",
                 _tidiness(seed),
+                FAR if name == "far" else places.near(),
             )
             for i, (name, has) in enumerate(
-                [*((f"agent{i}", _AGENT_HAS) for i in range(count)), *[("vault", VAULT)] * vault]
+                [
+                    *((f"agent{i}", _AGENT_HAS) for i in range(count)),
+                    *[("far", _AGENT_HAS)] * far,
+                    *[("vault", VAULT)] * vault,
+                ]
             )
         ]
         self.marathons = [
@@ -275,6 +296,9 @@ class Cluster(Watch):
             )
             for i, kind in enumerate(kinds)
         ]
+        for framework in self.frameworks:
+            if places.is_aware():
+                framework.abilities = (Capability.REGION_AWARE,)
         self._keepers = [VirtualKeeper(self.network, watch, servers.get)] if vault else []
         self.frameworks += self._keepers
         self._stewards = (
@@ -283,6 +307,8 @@ class Cluster(Watch):
             else []
         )
         role = _SERVICES if own_roles else "*"
+        self.listing = Listing(world, self.masters, [agent.name for agent in self.agents])
+        self._strays = [Stray(self.network, places, servers.get, seed)] if places.strays else []
         self.cast = Cast(
             self.network,
             watch,
@@ -308,7 +334,11 @@ class Cluster(Watch):
             master.process.about_to = partial(watch.master_steps, master)
         for agent in self.agents:
             agent.on_effect = watch.agent_did
-        for client in (*self.victims.clients, *(each.client for each in self.cast.agents)):
+        for client in (
+            *self.victims.clients,
+            *(each.client for each in self.cast.agents),
+            *(each.client for each in self._strays),
+        ):
             self.masters_elect.watch(client.leader_is)
         self.faults = Faults(world, self.network, self.victims, self.masters_elect)
         machines = [agent.machine for agent in self.agents]
@@ -339,6 +369,7 @@ class Cluster(Watch):
         forgetful = ChainMap(*(each.framework_ids for each in self.frameworks if each.forgetful))
         self.survival = WhatRunsRunsOn(ChainMap(self.cast.framework_ids, *forgetful.maps))
         self.drill = Drill(world, self.network, self.victims, self.survival)
+        kept = PlacesAreKept(self.listing.listed, [agent.name for agent in self.agents])
         watch.begin(
             (
                 self.admin,
@@ -365,8 +396,13 @@ class Cluster(Watch):
                 LimitsAreKept(self.admin),
                 LedgersAddUp(),
                 ConstraintsAreKept(),
+                self.listing,
+                kept,
+                OffersAreOfUse(),
+                WhoHasLeastIsFirst(),
                 NobodyStarves(world, self.masters, self.marathons, self.frameworks, starves_s),
-                EveryNoIsExplained(world, self.masters, self.marathons),
+                EveryNoIsExplained(world, self.masters, self.marathons, kept),
+                WhoAsksIsTold(seed),
                 ReadsAreTrue(),
                 RefusalsHold(),
                 CallsAreAnswered(),
@@ -422,6 +458,9 @@ class Cluster(Watch):
         self.operator.start()
         self.admin.start()
         self.cast.start()
+        self.listing.start()
+        for stray in self._strays:
+            stray.start()
         for steward in self._stewards:
             steward.start()
         world.run(until_s=self.faults.last_s + world.between(0, 180))
@@ -430,6 +469,7 @@ class Cluster(Watch):
         self.ailments.stop()
         self.admin.stop()
         self.cast.stop()
+        self.listing.stop()
         for keeper in self._keepers:
             keeper.tire()
         for steward in self._stewards:
@@ -454,6 +494,8 @@ class Cluster(Watch):
                 *self.admin.summary,
                 *self.cast.summary,
                 *(["a vault"] if self._keepers else []),
+                *(["regions"] if self._regions else []),
+                *(["a list of hosts"] if self.listing.kept else []),
             ),
         )
 

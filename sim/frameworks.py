@@ -416,11 +416,12 @@ class VirtualFramework:
         self._watch = watch
         self._down_for_s = 0.0
         self._tired = False
+        self.abilities: tuple[Capability, ...] = ()  # beside those of its kind
         self.process = Process(
             self._world,
             name,
             Disk(),
-            build=self._build,
+            build=self._able,
             perform=self._perform,
             on_start=lambda: self.client.start(),
             on_end=self._ended,
@@ -454,7 +455,12 @@ class VirtualFramework:
         if self.core is not None:
             self.core.tired = True
 
-    def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> Core[Any]:
+    def _able(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> Core[Any]:
+        core = self._build(epoch, stored, rng)
+        core.capabilities = (*core.capabilities, *self.abilities)
+        return core
+
+    def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> HoarderCore:
         del epoch
         ids = IdSource(rng)
         match self.kind:

@@ -342,9 +342,10 @@ class LiarCore(HoarderCore):
 
     def _executor(self, offer: Offer) -> ExecutorInfo:
         """One of few, so that it is there already perhaps, as it was or as another."""
+        user = random.Random(f"user of {offer.agent_id}").choice((None, "nobody"))
         info = ExecutorInfo(
             ExecutorId(f"{self._name}-executor{self._rng.randrange(3)}"),
-            command=CommandInfo(value="execute"),
+            command=CommandInfo(value="execute", user=user),
             resources=self._wild.part(offer.resources),
         )
         return self._wild.mutated(info) if self._rng.random() < 0.3 else info

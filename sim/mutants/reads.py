@@ -7,9 +7,10 @@ from typing import Any
 
 from mezzo.agent.tasks import AgentTask
 from mezzo.agent.updates import Updates
-from mezzo.master import core, metrics, tasks, views
+from mezzo.master import core, launching, metrics, tasks, views
 from mezzo.master.allocator import views as views_of_roles
 from mezzo.master.allocator.filters import Filters
+from mezzo.master.journal import Journal
 from mezzo.master.launching import _Launcher
 from mezzo.master.state import TIMER_VIEWS
 from mezzo.record import replace
@@ -81,6 +82,35 @@ def a_new_leader_tells_the_health_of_another_state(original: Any) -> Any:
     return lambda status, told: replace(
         original(status, told), healthy=any(s.healthy for s in told)
     )
+
+
+@mutant("reads", Journal, "close")
+def what_nobody_has_listened_to_is_taken_for_what_was_before(original: Any) -> Any:
+    def close(self: Any) -> None:
+        self.open = False
+
+    return close
+
+
+@mutant("reads", launching, "task_of")
+def a_task_is_shown_with_the_user_of_its_framework(original: Any) -> Any:
+    def task_of(info: Any, framework_id: Any, role: str, user: Any) -> Any:
+        return replace(original(info, framework_id, role, user), user=user)
+
+    return task_of
+
+
+@mutant("reads", metrics, "_of_the_allocator")
+def agents_that_are_not_back_count_as_there(original: Any) -> Any:
+    def of_the_allocator(state: Any) -> Any:
+        for name, value in original(state):
+            if name == "allocator/mesos/resources/cpus/total":
+                agents = state.agents.values()
+                yield name, sum(a.info.resources.milli("cpus") for a in agents) / 1000
+            else:
+                yield name, value
+
+    return of_the_allocator
 
 
 # ---------------------------------------------------------------------------------- calls

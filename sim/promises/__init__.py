@@ -23,8 +23,12 @@ from .p7_constraints import ConstraintsAreKept
 from .p7_ledgers import LedgersAddUp
 from .p7_limits import LimitsAreKept
 from .p7_no_starvation import NobodyStarves
+from .p7_places import PlacesAreKept
 from .p7_refusals import RefusalsHold
+from .p7_turns import WhoHasLeastIsFirst
+from .p7_visible import OffersAreOfUse
 from .p8_absences import AbsencesAreAnnounced
+from .p8_asked import WhoAsksIsTold
 from .p8_calls import CallsAreAnswered
 from .p8_explanations import EveryNoIsExplained
 from .p8_reads import ReadsAreTrue
@@ -63,10 +67,12 @@ __all__ = [
     "NothingIsForgotten",
     "NothingPromisedTwice",
     "NothingRunsTwice",
+    "OffersAreOfUse",
     "OffersAreWanted",
     "OperationsAreToldOnce",
     "OperatorsAreObeyed",
     "OrdersAreCarriedOut",
+    "PlacesAreKept",
     "PlansAreKept",
     "ReadsAreTrue",
     "RefusalsHold",
@@ -79,5 +85,7 @@ __all__ = [
     "WhatIsShownIsSo",
     "WhatRunsRunsOn",
     "WhatWasSeenIsDurable",
+    "WhoAsksIsTold",
+    "WhoHasLeastIsFirst",
     "WishesAreAnswered",
 ]

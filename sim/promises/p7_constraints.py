@@ -52,8 +52,11 @@ def _holds(condition: AttributeConstraint, offer: Offer) -> bool:
     """Of an attribute that is no text only its presence counts. Patterns match wholly."""
     if condition.pseudo == "HOSTNAME":
         value: str | None = offer.hostname
-    elif condition.attribute is None:
-        return True  # regions are none here
+    elif condition.pseudo is not None:
+        domain = offer.domain
+        value = None if domain is None else domain.region
+        if domain is not None and condition.pseudo == "ZONE":
+            value = domain.zone
     else:
         found = next((a for a in offer.attributes if a.name == condition.attribute), None)
         value = None if found is None else found.text

@@ -18,6 +18,7 @@ from typing import Any, Final
 from mezzo.core import Output, TimerFired
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.marathon.messages import QueueRead, ReadQueue, Result
+from mezzo.master.allocator import Verdict
 from mezzo.master.core import MasterCore
 from mezzo.master.events import CloseStream, FrameworkSaid, ToFramework
 from mezzo.master.state import FrameworkEntry
@@ -29,6 +30,7 @@ from ..marathons import VirtualMarathon
 from ..masters import VirtualMaster
 from ..watch import Broken, Watch
 from ..world import World
+from .p7_places import PlacesAreKept
 
 _ASK_EVERY_S: Final = 7.0
 _LATE_S: Final = 1.0
@@ -43,7 +45,9 @@ class EveryNoIsExplained(Watch):
         world: World,
         masters: Sequence[VirtualMaster],
         marathons: Sequence[VirtualMarathon],
+        places: PlacesAreKept,
     ) -> None:
+        self._places = places
         self._world = world
         self._masters = masters
         self._marathons = marathons
@@ -57,17 +61,15 @@ class EveryNoIsExplained(Watch):
             assert core is not None
             _launches_are_answered(core, event, event.call, output)
         if isinstance(event, TimerFired) and event.key == "heartbeat":
-            core = master.core
-            assert core is not None
             # Timers are effects: while a store is slow they are late, and nothing is wrong.
-            _ask(core, master.process.now().mono_s, late_s=math.inf)
+            _ask(master, self._places, late_s=math.inf)
 
     def wrong(self) -> str:
         found: dict[Place, Resources] = {}
         for master in self._masters:
             deposed = master.process.epoch != master.process.disk.epoch
             if master.core is not None and not deposed:
-                found |= _ask(master.core, master.process.now().mono_s, late_s=_LATE_S)
+                found |= _ask(master, self._places, late_s=_LATE_S)
         for (framework_id, role, agent_id), resources in found.items():
             # Looks are far apart: what is wanted and free was not so for all that time.
             if self._next.get((framework_id, role, agent_id)) == resources:
@@ -106,34 +108,37 @@ def _launches_are_answered(
                 raise Broken(f"promise 8: {task.task_id} was not launched, and nobody is told")
 
 
-def _ask(core: MasterCore, now_s: float, *, late_s: float) -> dict[Place, Resources]:
+def _ask(master: VirtualMaster, places: PlacesAreKept, *, late_s: float) -> dict[Place, Resources]:
     """Everybody about some agents. Returns what may be offered next, with nothing against it.
 
     late_s: how long after its end a reason may still be given.
     """
+    core, now_s = master.core, master.process.now().mono_s
+    assert core is not None
     state = core.state
-    agents = [agent.id for agent in state.agents.values() if agent.connected][:_AGENTS_MAX]
+    agents = [agent for agent in state.agents.values() if agent.connected][:_AGENTS_MAX]
     offerable: dict[Place, Resources] = {}
     for framework in state.frameworks.values():
         if framework.conn is None:
             continue
         for role in framework.info.all_roles:
-            for agent_id in agents:
-                found = _ask_one(core, framework, role, agent_id, now_s, late_s)
+            for agent in agents:
+                verdict = state.allocator.explain(framework.id, role, agent.id, now_s)
+                places.judge(master, framework, agent, verdict)
+                found = _judged(verdict, framework, role, agent.id, now_s, late_s)
                 if found is not None:
-                    offerable[(framework.id, role, agent_id)] = found
+                    offerable[(framework.id, role, agent.id)] = found
     return offerable
 
 
-def _ask_one(
-    core: MasterCore,
+def _judged(
+    verdict: Verdict,
     framework: FrameworkEntry,
     role: str,
     agent_id: AgentId,
     now_s: float,
     late_s: float,
 ) -> Resources | None:
-    verdict = core.state.allocator.explain(framework.id, role, agent_id, now_s)
     for reason in verdict.objections:
         if not (reason.wanted and reason.have and reason.change):
             raise Broken(f"promise 8: {reason.veto} says nothing: {reason}")

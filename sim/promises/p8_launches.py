@@ -8,7 +8,7 @@ from mezzo.core import Output
 from mezzo.ids import ExecutorId, TaskId
 from mezzo.messages import agent as am
 from mezzo.messages import scheduler as sm
-from mezzo.model import ContainerType, ExecutorInfo, ExecutorType, Offer, TaskInfo
+from mezzo.model import ContainerType, ExecutorInfo, ExecutorType, Offer, Task, TaskInfo
 from mezzo.operations import Launch, LaunchGroup
 from mezzo.record import replace
 from mezzo.resources import Resources
@@ -19,6 +19,11 @@ from .sums import alone
 
 _GROUP_CPUS, _GROUP_MEM = 10, 32_000  # thousandths: the least that an executor of a group has
 _LEASE_PINGS, _LEASE_DRIFT, _LEASE_MARGIN_S = 3, 1.01, 5.0
+# What a task keeps of how it was described.
+_ALIKE = (
+    *("name", "task_id", "agent_id", "resources", "labels", "discovery", "container"),
+    *("health_check", "kill_policy", "unique_lease"),
+)
 
 
 class Launches:
@@ -187,10 +192,26 @@ class Launches:
                 entry = self._framework.tasks.get(task.task_id)
                 if entry is None or entry.state is not TaskState.STAGING:
                     return f"{task.task_id} is launched, and known as {entry}"
-                known = (entry.info.resources, entry.info.agent_id, entry.info.role)
-                if known != (task.resources, self._agent.id, self._role):
-                    return f"{task.task_id} is launched, and known as {entry.info}"
+                if wrong := self._unlike(task, entry.info):
+                    return f"{task.task_id} is launched, and known with {wrong}: {entry.info}"
         return ""
+
+    def _unlike(self, asked: TaskInfo, shown: Task) -> str:
+        """What of a task is not as it was asked for. It is its command's user, or its executor's,
+        who runs it, or else the framework's."""
+        for name in _ALIKE:
+            if getattr(asked, name) != getattr(shown, name):
+                return name
+        executor = asked.executor
+        command = executor.command if asked.command is None and executor else asked.command
+        user = None if command is None else command.user
+        expected = {
+            "framework_id": self._framework.id,
+            "executor_id": None if executor is None else executor.executor_id,
+            "role": self._role,
+            "user": user or self._framework.info.user,
+        }
+        return ", ".join(name for name, each in expected.items() if getattr(shown, name) != each)
 
 
 def _ran(message: am.RunTask | am.RunGroup) -> tuple[TaskInfo, ...]:

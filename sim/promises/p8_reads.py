@@ -21,12 +21,13 @@ from mezzo.master.events import (
     FrameworkSaid,
     OperatorJoined,
     Publish,
+    StreamClosed,
     ToAgent,
     ToFramework,
     ToOperator,
 )
 from mezzo.master.machines import name_of
-from mezzo.master.operators import ANSWERS
+from mezzo.master.operators import ANSWERS, TIMER_JOURNAL
 from mezzo.master.state import AgentEntry, FrameworkEntry, MasterState, Standing, Step
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
@@ -46,6 +47,8 @@ _KEPT: Final = 40  # events
 _MISSED: Final = 4
 _JOINS_AT: Final = 50
 _ONE_OF: Final = 2  # so many leaders one has a gateway
+_LEAVES: Final = 3  # one of so many leaves for long
+_RETURNS_AFTER: Final = 30  # steps
 _ASKED: Final = 2  # frameworks and agents, of which it is asked why and why not
 _GATEWAY: Final = ConnId(1_000_000_001)  # no stream of the network has such a number
 _ROUNDING: Final = 1e-9
@@ -101,7 +104,16 @@ class _Term:
         self.came: dict[AgentId, float] = {}
         self.back: dict[AgentId, float] = {}
         self.replica: Replica | None = None
+        self.away = False  # the gateway has left, at the event of that number
+        self.left_at = 0
+        self.returns_at = 0  # step
         self.published: deque[tuple[int, Any]] = deque(maxlen=_KEPT)  # since then
+
+    def leave(self) -> None:
+        """The gateway; it comes back when nobody remembers what happened meanwhile."""
+        self.away, self.left_at = True, self.core.state.sequence
+        self.replica = self.tally = None
+        self.published.clear()
 
     def of(self, framework_id: FrameworkId) -> Counter[str]:
         counters = self.said.get(framework_id)
@@ -124,16 +136,24 @@ class ReadsAreTrue(Watch):
         _note_event(term, event)
         if term.tally is not None:
             term.tally.note(core.state, event, output)
+        if term.away and type(event) is OperatorJoined and event.conn == _GATEWAY:
+            _look_at_a_return(master, term, output)
         for effect in output.effects:
             _note_effect(master, term, effect)
         if type(event) is OperatorJoined and event.conn == _GATEWAY:
             _look_at_what_was_missed(master, term, event, output)
         if term.steps % _LOOK_EVERY == 0:
             _Look(master, term).all()
-            if term.published:  # its stream breaks, and it has missed few events, or none
+            if term.published and master.process.epoch % _LEAVES == 0:
+                term.leave()
+                master.process.post(StreamClosed(_GATEWAY))
+            elif term.published:  # its stream breaks, and it has missed few events, or none
                 at = max(0, core.state.sequence - (term.steps // _LOOK_EVERY - 1) % _MISSED)
                 resume = om.Resume(master.process.epoch, at)
                 master.process.post(OperatorJoined(_GATEWAY, resume))
+        elif term.steps == term.returns_at:
+            resume = om.Resume(master.process.epoch, max(0, term.left_at - 1))
+            master.process.post(OperatorJoined(_GATEWAY, resume))
         elif term.steps == _JOINS_AT and master.process.epoch % _ONE_OF == 0:
             master.process.post(OperatorJoined(_GATEWAY))
 
@@ -151,6 +171,8 @@ def _note_event(term: _Term, event: Any) -> None:  # noqa: ANN401
         term.of(framework_id)["calls"] += 1
     elif kind is TimerFired and event.key in _RUNS:
         term.counters["allocation_runs"] += 1
+    elif kind is TimerFired and event.key == TIMER_JOURNAL and term.away:
+        term.returns_at = term.steps + _RETURNS_AFTER
 
 
 def _note_effect(master: VirtualMaster, term: _Term, effect: Any) -> None:  # noqa: ANN401
@@ -176,10 +198,21 @@ def _note_effect(master: VirtualMaster, term: _Term, effect: Any) -> None:  # no
     elif kind is Publish and term.replica is not None:
         term.replica.apply(effect.sequence, master.process.epoch, effect.event)
         term.published.append((effect.sequence, effect.event))
-    elif kind is ToOperator and effect.conn == _GATEWAY and term.replica is None:
+    elif kind is ToOperator and effect.conn == _GATEWAY and not (term.replica or term.away):
         term.replica = Replica()
         term.tally = tally.Tally(state)
         term.replica.apply(effect.sequence, master.process.epoch, effect.event)
+
+
+def _look_at_a_return(master: VirtualMaster, term: _Term, output: Output[Any]) -> None:
+    """What nobody listened to is not remembered: who has missed any of it is told everything."""
+    term.away = False
+    told = [type(each.event).__name__ for each in output.effects if type(each) is ToOperator]
+    if told != [om.OperatorSubscribed.__name__]:
+        raise Broken(
+            f"promise 8: {master.name} is at {term.core.state.sequence}, and tells who was at "
+            f"{term.left_at}, and away for long, of {told[:9]}"
+        )
 
 
 def _look_at_what_was_missed(
@@ -507,6 +540,7 @@ class _Look:
             shown = found.get(f"master/{name}")
             if shown is None or abs(shown - value) > _ROUNDING * max(1.0, abs(value)):
                 self._same(f"master/{name}", shown, value)
+        self._allocator_metrics(found)
         runs = found.get("allocator/mesos/allocation_runs")
         self._same("allocation_runs", runs, term.counters["allocation_runs"])
         self._ends(found)
@@ -524,6 +558,31 @@ class _Look:
             for task_state, count in Counter(t.state for t in framework.tasks.values()).items():
                 key = f"{head}/tasks/active/{task_state.lower()}"
                 self._same(key, found.get(key), count)
+
+    def _allocator_metrics(self, found: Mapping[str, float]) -> None:
+        """Of agents that are back since a failover, whatever has become of them since then."""
+        state = self._state
+        total = scalars((agent.info.resources for agent in self._back), shared=True)
+        back = {agent.id: None for agent in self._back}
+        held = [of for at, _, _, of in self._taken if at in back]
+        held += [offer.resources for offer in state.offers.values()]
+        taken_of = scalars(held)
+        for name in _SCALARS:
+            head = f"allocator/mesos/resources/{name}"
+            if total[name]:
+                self._same(f"{head}/total", found.get(f"{head}/total"), total[name] / 1000)
+                shown = found.get(f"{head}/offered_or_allocated")
+                self._same(f"{head}/offered_or_allocated", shown, taken_of[name] / 1000)
+        head = "allocator/mesos/quota/roles"
+        right = {
+            f"{head}/{role}/resources/{name}/{what}": amount / 1000
+            for role, config in state.quotas.items()
+            for what, amounts in (("guarantee", config.guarantees), ("limit", config.limits))
+            for name, amount in amounts.items()
+        }
+        kinds = ("/guarantee", "/limit")
+        shown_of = {k: n for k, n in found.items() if k.startswith(head) and k.endswith(kinds)}
+        self._same("what metrics have of quotas", shown_of, right)
 
     def _ends(self, found: Mapping[str, float]) -> None:
         """Each end was told once, to operators as to frameworks."""
