@@ -192,17 +192,17 @@ class Launches:
                 entry = self._framework.tasks.get(task.task_id)
                 if entry is None or entry.state is not TaskState.STAGING:
                     return f"{task.task_id} is launched, and known as {entry}"
-                if wrong := self._unlike(task, entry.info):
+                group = message.executor if isinstance(message, am.RunGroup) else None
+                if wrong := self._unlike(task, group or task.executor, entry.info):
                     return f"{task.task_id} is launched, and known with {wrong}: {entry.info}"
         return ""
 
-    def _unlike(self, asked: TaskInfo, shown: Task) -> str:
+    def _unlike(self, asked: TaskInfo, executor: ExecutorInfo | None, shown: Task) -> str:
         """What of a task is not as it was asked for. It is its command's user, or its executor's,
         who runs it, or else the framework's."""
         for name in _ALIKE:
             if getattr(asked, name) != getattr(shown, name):
                 return name
-        executor = asked.executor
         command = executor.command if asked.command is None and executor else asked.command
         user = None if command is None else command.user
         expected = {
