@@ -58,7 +58,7 @@ _CONDITIONS: Final = {
     "TASK_UNREACHABLE": "Unreachable",
     "TASK_UNKNOWN": "Unknown",
 }
-_ENDS: Final = frozenset({"Finished", "Killed", "Failed", "Error", "Gone", "Dropped", "Unknown"})
+ENDS: Final = frozenset({"Finished", "Killed", "Failed", "Error", "Gone", "Dropped", "Unknown"})
 _FAILURES: Final = frozenset({"Failed", "Error", "Gone", "Dropped", "Unknown"})
 UNREACHABLE: Final = "Unreachable"
 INACTIVE: Final = "UnreachableInactive"
@@ -409,7 +409,7 @@ def _told(step: Step, status: TaskStatus) -> None:
     if seen is None or status.agent_id not in (None, seen.record.agent_id):
         return
     condition = condition_of(status)
-    step.ends = condition in _ENDS
+    step.ends = condition in ENDS
     if not step.ends and status.state is not seen.state and not may_move(seen.state, status.state):
         return  # an old one
     step.told = seen, status

@@ -1,5 +1,5 @@
 # ruff: noqa: ANN401
-"""Bugs in what agents say of the ends of tasks, run and refuse, and in who counts as a member."""
+"""Bugs in what agents say of ends, run and refuse, in who is a member, and what Marathon asks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from mezzo.agent.lifecycle import Lifecycle
 from mezzo.agent.membership import Membership
 from mezzo.agent.remains import Cleaner
 from mezzo.agent.tasks import KillCause, verdict_of_exit
+from mezzo.core import SetTimer
 from mezzo.errors import BadRequest
+from mezzo.marathon import deployer
+from mezzo.marathon.updates import Updates
 from mezzo.master import agents, removal
 from mezzo.master.events import CloseStream
 from mezzo.record import replace
@@ -110,3 +113,47 @@ def an_agent_keeps_the_stream_of_before(original: Any) -> Any:
         step.effects = [each for each in step.effects if not isinstance(each, CloseStream)]
 
     return attach
+
+
+@mutant("marathon", Updates, "_ask_again_in")
+def what_is_not_answered_is_asked_for_without_rest(original: Any) -> Any:
+    def again(self: Any, seconds: float) -> None:
+        original(self, 10.0)
+
+    return again
+
+
+@mutant("marathon", Updates, "kill_overdue")
+def who_does_not_come_up_is_looked_for_once(original: Any) -> Any:
+    def overdue(self: Any) -> None:
+        set_before = len(self._state.output.effects)
+        original(self)
+        effects = self._state.output.effects
+        effects[set_before:] = [e for e in effects[set_before:] if not isinstance(e, SetTimer)]
+
+    return overdue
+
+
+@mutant("marathon", Updates, "agent_lost")
+def what_runs_on_a_lost_agent_is_not_asked_for(original: Any) -> Any:
+    return never
+
+
+@mutant("marathon", Updates, "_on_unknown")
+def what_is_unknown_runs_on(original: Any) -> Any:
+    return never
+
+
+@mutant("marathon", deployer, "choose_surplus")
+def surplus_is_taken_from_any_group(original: Any) -> Any:
+    return lambda app, instances, count: original(replace(app, constraints=()), instances, count)
+
+
+@mutant("marathon", Updates, "_on_unknown")
+def what_runs_of_a_record_that_is_set_aside_is_killed(original: Any) -> Any:
+    def on_unknown(self: Any, conn: Any, status: Any, condition: Any) -> None:
+        aside, self._state.aside = self._state.aside, {}
+        original(self, conn, status, condition)
+        self._state.aside = aside
+
+    return on_unknown

@@ -35,6 +35,8 @@ from .p8_reads import ReadsAreTrue
 from .p8_wishes import WishesAreAnswered
 from .p9_no_input_hurts import NoInputHurts
 from .p10_nobody_speaks_for_others import NobodySpeaksForOthers
+from .p11_aside import WhatMakesNoSenseIsLeftAlone
+from .p11_asking import QuestionsAreAsked
 from .p11_health import HealthHasConsequences
 from .p11_kills import KillsAreAsAsked
 from .p11_launches import LaunchesAreAsAsked
@@ -74,6 +76,7 @@ __all__ = [
     "OrdersAreCarriedOut",
     "PlacesAreKept",
     "PlansAreKept",
+    "QuestionsAreAsked",
     "ReadsAreTrue",
     "RefusalsHold",
     "SandboxesGo",
@@ -83,6 +86,7 @@ __all__ = [
     "VersionsAreKept",
     "VolumesAreThere",
     "WhatIsShownIsSo",
+    "WhatMakesNoSenseIsLeftAlone",
     "WhatRunsRunsOn",
     "WhatWasSeenIsDurable",
     "WhoAsksIsTold",

@@ -9,6 +9,8 @@ has failed often enough; it does not come up; it has been unreachable for too lo
 from __future__ import annotations
 
 import math
+from collections import Counter
+from typing import Any
 
 from mezzo.core import TimerFired
 from mezzo.marathon.app import App, KillSelection, Operator
@@ -17,6 +19,7 @@ from mezzo.messages.scheduler import Kill, Update
 
 from ..books import STARTING, UNREACHABLE, Reader, Seen, Step, given_up
 from ..watch import Broken
+from .p11_launches import value_at
 
 
 class KillsAreAsAsked(Reader):
@@ -99,9 +102,14 @@ def _reason(step: Step, app_id: str, ended: list[Seen]) -> None:
             f"promise 11: at {type(event).__name__} {who} of {app_id} end, for which there is no "
             f"reason: {len(active)} are left, wanted are {app.instances}"
         )
-    grouped = any(each.operator is Operator.GROUP_BY for each in app.constraints)
-    if not grouped and not step.hurried:
-        _in_order(app, left, [seen for seen in active if given_up(seen, now) is False])
+    fields = [each.field for each in app.constraints if each.operator is Operator.GROUP_BY]
+    stay = [seen for seen in active if given_up(seen, now) is False]
+    if step.hurried:
+        return
+    if not fields:
+        _in_order(app, left, stay)
+    elif not any(given_up(seen, now) for seen in (*active, *left)):
+        _from_the_fullest(app, fields, left, stay)
 
 
 def of_its_own(step: Step, seen: Seen) -> bool:
@@ -164,6 +172,28 @@ def _in_order(app: App, ended: list[Seen], stay: list[Seen]) -> None:
             f"promise 11: of {app.id} {last.record.id} ends ({last.condition}) before "
             f"{first.record.id} ({first.condition}), with {app.kill_selection.value}"
         )
+
+
+def _from_the_fullest(app: App, fields: list[str], ended: list[Seen], stay: list[Seen]) -> None:
+    """Spec 8.2 with GROUP_BY: each comes from the group that is the fullest then, by the first of
+    these fields, else by the next; of those the first in the order above."""
+    groups = {s.record.id: tuple(value_at(f, s) for f in fields) for s in (*ended, *stay)}
+    left = [*ended, *stay]
+    right: list[tuple[tuple[str | None, ...], tuple[int, float]]] = []
+    for _ in ended:
+        sizes = [Counter(groups[seen.record.id][at] for seen in left) for at in range(len(fields))]
+
+        def place(seen: Seen, sizes: list[Counter[str | None]] = sizes) -> Any:  # noqa: ANN401
+            group = groups[seen.record.id]
+            full = tuple(-size[value] for size, value in zip(sizes, group, strict=True))
+            return full, kill_rank(app, seen)
+
+        first = min(left, key=place)
+        left.remove(first)
+        right.append((groups[first.record.id], kill_rank(app, first)))
+    were = [(groups[seen.record.id], kill_rank(app, seen)) for seen in ended]
+    if Counter(were) != Counter(right):
+        raise Broken(f"promise 11: of {app.id} end {were}, by {fields} right were {right}")
 
 
 def kill_rank(app: App, seen: Seen) -> tuple[int, float]:

@@ -264,7 +264,7 @@ def _constraint_broken(step: Step, app: App, seen: Seen, offer: Offer) -> str:
     return ""
 
 
-def _value(field: str, seen: Seen) -> str | None:
+def value_at(field: str, seen: Seen) -> str | None:
     record = seen.record
     if field in ("hostname", "@hostname"):
         return record.host
@@ -281,10 +281,10 @@ def _holds(
     constraint: Constraint, seen: Seen, peers: list[Seen], sure: bool, instances: int
 ) -> bool:
     """Spec 9. sure: all that count are in `peers`; else only what more of them could not mend."""
-    value, wanted = _value(constraint.field, seen), constraint.value
+    value, wanted = value_at(constraint.field, seen), constraint.value
     if value is None:
         return constraint.operator is Operator.UNLIKE
-    found = [v for peer in peers if (v := _value(constraint.field, peer)) is not None]
+    found = [v for peer in peers if (v := value_at(constraint.field, peer)) is not None]
     match constraint.operator:
         case Operator.UNIQUE:
             return value not in found
