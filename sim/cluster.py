@@ -22,6 +22,7 @@ from mezzo.resources import Resources
 from .admin import Admin
 from .agents import Tidiness, VirtualAgent
 from .ailments import Ailments
+from .askers import asker
 from .books import Books
 from .containers import Container, Machine
 from .disk import Disk
@@ -38,6 +39,7 @@ from .masters import VirtualMaster
 from .network import Network
 from .operator import JOB, Operator, app_of, apps_on
 from .places import FAR, Listing, Map, Stray
+from .planners import VirtualPlanner
 from .promises import (
     AbsencesAreAnnounced,
     AgentsAskHowTasksAre,
@@ -56,6 +58,7 @@ from .promises import (
     LimitsAreKept,
     MembersAreKnown,
     NobodyStarves,
+    NoMoreThanIsWanted,
     NothingIsForgotten,
     NothingPromisedTwice,
     NothingRunsTwice,
@@ -122,6 +125,7 @@ class Shape:
     hostile: bool | None = None
     vault: bool | None = None
     regions: bool | None = None
+    planners: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +156,11 @@ def _batch_forgets(seed: int) -> bool:
 def _small_steps(seed: int) -> bool:
     """Of some clusters: whatever writes much has to go on in another step, and another."""
     return random.Random(f"steps of {seed}").random() < 0.2
+
+
+def _plans(seed: int) -> bool:
+    """Does somebody declare what it wants?"""
+    return random.Random(f"planner of {seed}").random() < 0.25
 
 
 def _master_config(
@@ -294,6 +303,7 @@ class Cluster(Watch):
                 kind,
                 watch,
                 servers.get,
+                asker(f"{kind}{i}", seed, hostile=hostile),
                 forgetful=kind is Kind.BATCH and _batch_forgets(seed),
             )
             for i, kind in enumerate(kinds)
@@ -303,6 +313,9 @@ class Cluster(Watch):
                 framework.abilities = (Capability.REGION_AWARE,)
         self._keepers = [VirtualKeeper(self.network, watch, servers.get)] if vault else []
         self.frameworks += self._keepers
+        if _plans(seed) if shape.planners is None else shape.planners:
+            asks = asker("planner", seed, hostile=hostile)
+            self.frameworks.append(VirtualPlanner(self.network, watch, servers.get, asks))
         self._stewards = (
             [Steward(world, self.masters, lambda: self.agents[-1].id)]
             if vault and random.Random(f"steward in {seed}").random() < 0.6
@@ -407,6 +420,7 @@ class Cluster(Watch):
                 WhoAsksIsTold(seed),
                 ReadsAreTrue(),
                 RefusalsHold(),
+                NoMoreThanIsWanted(),
                 CallsAreAnswered(),
                 AbsencesAreAnnounced(),
                 FeedbackIsPassedOn(),
@@ -476,6 +490,9 @@ class Cluster(Watch):
         self.listing.stop()
         for keeper in self._keepers:
             keeper.tire()
+        for framework in self.frameworks:
+            if framework.asker is not None:
+                framework.asker.over = True
         for steward in self._stewards:
             steward.stop()
         healed_in_s = self.heal()

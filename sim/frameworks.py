@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
-from mezzo.core import Core, Delete, Instant, Output, Put, SetTimer, TimerFired
+from mezzo.core import Delete, Instant, Output, Put, SetTimer, TimerFired
 from mezzo.ids import AgentId, ConnId, FrameworkId, IdSource, TaskId
 from mezzo.messages.scheduler import (
     Accept,
@@ -50,6 +50,8 @@ from mezzo.resources import Kind as ResourceKind
 from mezzo.resources import Reservation, Resources
 from mezzo.states import TaskState
 
+from .askers import EVERY_S as ASK_EVERY_S
+from .askers import Asker
 from .client import Client, Server
 from .disk import Disk
 from .marathons import repeatable
@@ -64,6 +66,7 @@ LEASE_S: Final = 120.0  # longer than it takes to call an agent unreachable with
 _ALL: Final = 1000
 _RECONCILE_S: Final = 60.0
 _DECLINE: Final = Filters(refuse_seconds=5.0)
+_ASK: Final = "ask"
 
 
 class Began(Record):
@@ -120,6 +123,7 @@ class HoarderCore:
         self.conn: ConnId | None = None
         self._epoch = 0
         self.tired = False
+        self.asker: Asker | None = None
         self.offered = 0  # offers ever seen in this life
 
     def step(self, event: Any, now: Instant) -> Output[Any]:  # noqa: ANN401
@@ -137,8 +141,14 @@ class HoarderCore:
             case TimerFired(key=Answer(conn=conn, call=call)):
                 if conn == self.conn:
                     out.effects.append(Say(conn, call))
+            case TimerFired(key=key) if key == _ASK:
+                if self.conn is not None and self.asker is not None:
+                    out.effects += [Say(self.conn, call) for call in self.asker.questions()]
+                out.effects.append(SetTimer(_ASK, now.mono_s + ASK_EVERY_S))
             case TimerFired() | Began():
                 self._time(now, out)
+                if isinstance(event, Began) and self.asker is not None:
+                    out.effects.append(SetTimer(_ASK, now.mono_s + ASK_EVERY_S))
         return out
 
     def info(self) -> FrameworkInfo:
@@ -157,11 +167,16 @@ class HoarderCore:
 
     def _said(self, event: Event, now: Instant, out: Output[Any]) -> None:
         assert self.conn is not None
+        if self.asker is not None:
+            self.asker.heard(event)
         match event:
             case Subscribed(framework_id=framework_id):
                 self.framework_id = framework_id
                 out.writes.append(Put("framework/id", framework_id.encode()))
                 self._subscribed(out)
+                if self.asker is not None:
+                    calls = self.asker.subscribed(self._subscribe())
+                    out.effects += [Say(self.conn, call) for call in calls]
             case Offers(offers=offers):
                 self.offered += len(offers)
                 for offer in offers:
@@ -197,6 +212,8 @@ class HoarderCore:
         """An operator has ended it. It comes back as another one, on its next stream."""
         self.framework_id = None
         out.writes.append(Delete("framework/id"))
+        if self.asker is not None:
+            self.asker.brings = None
 
     def _subscribed(self, out: Output[Any]) -> None:
         pass
@@ -268,14 +285,17 @@ class BatchCore(HoarderCore):
             number = int(self._ids.uuid()[:8], 16)
             task_id = TaskId(f"{self._name}-{number:08x}-{self.done}")
             work = Work(offer, number % 20 + 2)
-            self.tasks[task_id] = work
-            out.writes.append(Put(f"task/{task_id}", encode(work)))
+            self._launches(task_id, work, out)
             launched.append(self._describe(task_id, work))
         if launched:
             accept = Accept((offer.id,), (Launch(tuple(launched)),), _DECLINE)
             out.effects.append(Say(self.conn, accept))
         else:
             out.effects.append(Say(self.conn, Decline((offer.id,), _DECLINE)))
+
+    def _launches(self, task_id: TaskId, work: Work, out: Output[Any]) -> None:
+        self.tasks[task_id] = work
+        out.writes.append(Put(f"task/{task_id}", encode(work)))
 
     def _update(self, status: TaskStatus, out: Output[Any]) -> None:
         assert self.conn is not None
@@ -388,6 +408,7 @@ class Kind(StrEnum):
     RESERVER = "reserver"
     LIAR = "liar"
     KEEPER = "keeper"
+    PLANNER = "planner"
 
 
 class VirtualFramework:
@@ -404,10 +425,12 @@ class VirtualFramework:
         kind: Kind,
         watch: Watch,
         find: Callable[[str], Server | None],
+        asker: Asker | None = None,
         *,
         forgetful: bool = False,
     ) -> None:
         self.name = name
+        self.asker = asker
         self.role = role
         self.kind = kind
         self.forgetful = forgetful
@@ -421,7 +444,7 @@ class VirtualFramework:
             self._world,
             name,
             Disk(),
-            build=self._able,
+            build=self._made,
             perform=self._perform,
             on_start=lambda: self.client.start(),
             on_end=self._ended,
@@ -455,9 +478,12 @@ class VirtualFramework:
         if self.core is not None:
             self.core.tired = True
 
-    def _able(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> Core[Any]:
+    def _made(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> HoarderCore:
         core = self._build(epoch, stored, rng)
         core.capabilities = (*core.capabilities, *self.abilities)
+        core.asker = self.asker
+        if self.asker is not None and core.framework_id is None:
+            core.framework_id = self.asker.brings
         return core
 
     def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> HoarderCore:
@@ -474,7 +500,7 @@ class VirtualFramework:
                 return UniqueCore(self.name, self.role, 1, stored, ids)
             case Kind.RESERVER:
                 return ReserverCore(self.name, self.role, 1, stored, ids)
-            case Kind.LIAR | Kind.KEEPER:
+            case Kind.LIAR | Kind.KEEPER | Kind.PLANNER:
                 raise AssertionError("a subclass makes it")
             case Kind.GLUTTON:
                 return GluttonCore(self.name, self.role, _ALL, stored, ids)

@@ -15,6 +15,7 @@ from mezzo.master.events import (
     CloseStream,
     FrameworkSaid,
     GiveUp,
+    LaunchUnsent,
     MasterEffect,
     NoteDenied,
     NoteIgnored,
@@ -28,7 +29,7 @@ from mezzo.master.events import (
     ToOperator,
 )
 from mezzo.master.state import MasterConfig
-from mezzo.messages.agent import AgentMessage
+from mezzo.messages.agent import AgentMessage, RunTask
 from mezzo.messages.operator import OperatorCall, OperatorResponse, RemoveQuota
 from mezzo.messages.scheduler import Call
 from mezzo.model import MasterInfo
@@ -42,6 +43,7 @@ from .watch import NOBODY
 from .world import World
 
 _CLEAN_S: Final = 20.0
+_TOO_LARGE_SHARE: Final = 0.06
 
 
 class FromAgent(Record):
@@ -77,6 +79,7 @@ class VirtualMaster(Candidate):
         self.on_said: Callable[[VirtualMaster, Any], None] = NOBODY.master_said
         self.on_told: Callable[[VirtualMaster, ToOperator], None] = _nobody_is_told
         self._config = config
+        self._has_limits = random.Random(f"sizes of {network.world.seed}").random() < 0.12
         self._ends: dict[ConnId, End] = {}
         self._conns = 0
         self._replies: dict[int, Callable[[OperatorResponse], None]] = {}
@@ -142,6 +145,8 @@ class VirtualMaster(Candidate):
 
     def _perform(self, effect: MasterEffect) -> None:
         match effect:
+            case ToAgent(conn=conn, message=RunTask() as launch) if self._is_too_large(launch):
+                self.process.post(LaunchUnsent(conn, launch, "it is too large"))
             case ToAgent(conn=conn, message=message):
                 self._send(conn, message)
             case ToFramework(conn=conn, event=event):
@@ -165,6 +170,12 @@ class VirtualMaster(Candidate):
                 raise AssertionError("the process sets timers itself")
             case _:
                 assert_never(effect)
+
+    def _is_too_large(self, launch: RunTask) -> bool:
+        """In some clusters a few tasks are, for any message."""
+        if not self._has_limits:
+            return False
+        return random.Random(f"size of {launch.task.task_id}").random() < _TOO_LARGE_SHARE
 
     def _send(self, conn: ConnId, message: Any) -> None:  # noqa: ANN401
         end = self._ends.get(conn)

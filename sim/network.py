@@ -178,7 +178,7 @@ class Stream:
             delay_s += world.between(0.5, 15.0)
         arrives_s = max(receiver.arrives_s, world.now_s + delay_s)
         receiver.arrives_s = arrives_s
-        world.after(arrives_s - world.now_s, self._deliver, receiver, message)
+        world.at(arrives_s, self._deliver, receiver, message)
         if world.chance(faults.duplicate) and (late_max_s := self._repeatable(message)):
             late_s = 0.0 if world.chance(0.5) else world.between(0.0, late_max_s)
             world.after(arrives_s - world.now_s + late_s, self._deliver, receiver, message)

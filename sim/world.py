@@ -35,7 +35,11 @@ class World:
 
     def after(self, delay_s: float, action: Callable[..., None], *args: Any) -> None:  # noqa: ANN401
         """Things due at one moment happen in the order in which they were asked for."""
-        heapq.heappush(self._heap, (self.now_s + delay_s, next(self._numbers), action, args))
+        self.at(self.now_s + delay_s, action, *args)
+
+    def at(self, at_s: float, action: Callable[..., None], *args: Any) -> None:  # noqa: ANN401
+        """As `after`, of a moment: of two that are the same none is rounded to be the later."""
+        heapq.heappush(self._heap, (at_s, next(self._numbers), action, args))
 
     def soon(self, action: Callable[..., None], *args: Any) -> None:  # noqa: ANN401
         """At this moment, when what happens now is done: before all that `after` was told of."""

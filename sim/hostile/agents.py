@@ -10,9 +10,9 @@ import random
 from collections.abc import Callable
 from typing import Any, Final, get_args
 
-from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
+from mezzo.ids import AgentId, ConnId, ContainerId, FrameworkId, TaskId
 from mezzo.messages import agent as m
-from mezzo.model import AgentCapability, AgentInfo, Task, TaskStatus
+from mezzo.model import AgentCapability, AgentInfo, ContainerStatus, Task, TaskStatus
 from mezzo.record import replace
 from mezzo.resources import Reservation, Resources
 from mezzo.states import TaskState
@@ -135,11 +135,13 @@ class Impostor:
             for task in self._tasks
             if task.state is TaskState.RUNNING
         ]
+        task_id = TaskId(f"{self.name}-{self._numbers}")
         self._tasks.append(
             Task(
-                *("lie", TaskId(f"{self.name}-{self._numbers}"), framework_id, id_),
+                *("lie", task_id, framework_id, id_),
                 TaskState.RUNNING,
                 resources=self._wild.part(Resources(parts)),
+                statuses=_history(task_id),
                 role=ROLE,
             )
         )
@@ -166,6 +168,15 @@ class Impostor:
             )
             return replace(tamed, info=info)
         return tamed
+
+
+def _history(task_id: TaskId) -> tuple[TaskStatus, ...]:
+    """Not all agents tell with each state in which container a task is."""
+    container = ContainerStatus(ContainerId(f"{task_id}-container"))
+    return (
+        TaskStatus(task_id, TaskState.STARTING, container_status=container),
+        TaskStatus(task_id, TaskState.RUNNING),
+    )
 
 
 def _unwanted(resources: Resources) -> Resources:

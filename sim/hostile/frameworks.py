@@ -18,10 +18,14 @@ from mezzo.model import (
     AttributeConstraint,
     Capability,
     CommandInfo,
+    ContainerInfo,
+    ContainerType,
+    DockerInfo,
     ExecutorInfo,
     ExecutorType,
     Filters,
     FrameworkInfo,
+    NetworkInfo,
     Offer,
     OfferConstraints,
     Predicate,
@@ -33,6 +37,7 @@ from mezzo.operations import Launch, LaunchGroup, Reserve, Unreserve
 from mezzo.record import replace
 from mezzo.resources import Reservation, Resources
 
+from ..askers import liar
 from ..client import Server
 from ..frameworks import HoarderCore, Kind, Say, VirtualFramework
 from ..masters import FromFramework, ToClient
@@ -62,7 +67,8 @@ class VirtualLiar(VirtualFramework):
         subscribed: Callable[[FrameworkId], None],
     ) -> None:
         """subscribed: gets each id under which it does."""
-        super().__init__(network, name, ROLE, Kind.LIAR, watch, find)
+        asks = liar(name, network.world.seed)
+        super().__init__(network, name, ROLE, Kind.LIAR, watch, find, asks)
         self._gossip = gossip
         self._subscribed = subscribed
 
@@ -115,6 +121,7 @@ class LiarCore(HoarderCore):
         self._ids: list[FrameworkId] = []  # under which it was removed
         self._bound: ConnId | None = None  # the stream that is known to be its own
         self.tired = tired
+        self._gave_back = False  # what it was offered before it was tired
 
     def _subscribe(self) -> m.Subscribe:
         constraints = self._constraints() if self._rng.random() < 0.3 else None
@@ -177,6 +184,9 @@ class LiarCore(HoarderCore):
 
     def _time(self, now: Instant, out: Output[Any]) -> None:
         if self.conn is not None:
+            if self.tired and self._offers and not self._gave_back:
+                self._gave_back = True
+                self._say(m.Decline(tuple(self._offers), _FILTERS), out)
             for _ in range(self._rng.randint(1, 3)):
                 call = self._tamed(self._lie())
                 self._say(call, out)
@@ -317,7 +327,22 @@ class LiarCore(HoarderCore):
         tasks = self._describe(offer)
         if self._rng.random() < 0.7:
             tasks = tuple(replace(task, executor=None) for task in tasks)
-        return LaunchGroup(executor, tasks)
+        own = random.Random(f"group on {offer.id}")
+        return self._contained(offer, own) if own.random() < 0.3 else LaunchGroup(executor, tasks)
+
+    def _contained(self, offer: Offer, rng: random.Random) -> LaunchGroup:
+        """All is right about it, but that a task of a group shares its executor's container."""
+        id_ = f"{self._name}-group-{rng.getrandbits(32):08x}"
+        executor = ExecutorInfo(ExecutorId(id_), type=ExecutorType.DEFAULT, resources=_LITTLE)
+        container = rng.choice(
+            (
+                ContainerInfo(ContainerType.DOCKER, docker=DockerInfo("image")),
+                ContainerInfo(ContainerType.MESOS, network_infos=(NetworkInfo(),)),
+            )
+        )
+        command = CommandInfo(value="sleep 1")
+        task = TaskInfo("lie", TaskId(id_), offer.agent_id, _LITTLE, command=command)
+        return LaunchGroup(executor, (replace(task, container=container),))
 
     def _reservation(self, offer: Offer) -> Reserve | Unreserve:
         """For a role below its own, most often; or it lets go of one, that it may have."""

@@ -6,7 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 from mezzo.master import core as master_core
-from mezzo.master import inverse_offers
+from mezzo.master import inverse_offers, subscribing, tasks
+from mezzo.master.allocator import demand
+from mezzo.master.allocator.demand import Wishes
 
 from .mutant import mutant, never
 
@@ -24,3 +26,46 @@ def who_was_asked_to_leave_is_not_told_of_another_time(original: Any) -> Any:
 @mutant("questions", inverse_offers, "revive")
 def revive_leaves_the_filters_of_inverse_offers(original: Any) -> Any:
     return never
+
+
+# ---------------------------------------------------------------------------------- what they ask
+
+
+@mutant("questions", tasks, "launch_unsent")
+def a_launch_that_could_not_be_sent_is_forgotten(original: Any) -> Any:
+    return never
+
+
+@mutant("questions", subscribing, "suppress")
+def who_waits_for_its_turn_can_not_suppress(original: Any) -> Any:
+    def suppress(state: Any, step: Any, framework: Any, roles: Any) -> None:
+        if framework.admission is None:
+            original(state, step, framework, roles)
+
+    return suppress
+
+
+# ---------------------------------------------------------------------------------- demand
+
+
+@mutant("questions", Wishes, "offered")
+def what_is_offered_already_is_offered_once_more(original: Any) -> Any:
+    return never
+
+
+@mutant("questions", Wishes, "used")
+def a_task_counts_as_one_of_each_that_is_wanted(original: Any) -> Any:
+    def used(self: Any, agent: Any, resources: Any) -> None:
+        original(self, agent, resources)
+        for wish in self.wishes:
+            wish.left = max(0, wish.left - 1)
+
+    return used
+
+
+@mutant("questions", demand, "_part")
+def of_what_is_wanted_all_that_is_there_is_offered(original: Any) -> Any:
+    def part(value: Any, need: int) -> Any:
+        return (value, need) if type(value) is int and value > need else original(value, need)
+
+    return part

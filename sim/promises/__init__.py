@@ -20,6 +20,7 @@ from .p4_volumes import VolumesAreThere
 from .p5_fencing import TheDeposedChangeNothing
 from .p6_nothing_forgotten import NothingIsForgotten
 from .p7_constraints import ConstraintsAreKept
+from .p7_demand import NoMoreThanIsWanted
 from .p7_ledgers import LedgersAddUp
 from .p7_limits import LimitsAreKept
 from .p7_no_starvation import NobodyStarves
@@ -64,6 +65,7 @@ __all__ = [
     "LimitsAreKept",
     "MembersAreKnown",
     "NoInputHurts",
+    "NoMoreThanIsWanted",
     "NobodySpeaksForOthers",
     "NobodyStarves",
     "NothingIsForgotten",

@@ -90,7 +90,9 @@ def _hears(
         _is_whole(update, status, f"{framework_id} of {master}")
     elif status.reason in _BACK and _knows(term, key, status):
         _is_last(term, key, status)
-    if status.reason is not Reason.RECONCILIATION and _knows(term, key, status):
+    # What a master says in its own name may be the last that it knows of the task.
+    own = status.uuid is None and update is None
+    if status.reason is not Reason.RECONCILIATION and (own or _knows(term, key, status)):
         _notes(term, key, status)
 
 
@@ -126,6 +128,8 @@ def _is_last(term: _Term, key: Key, status: TaskStatus) -> None:
         if not brought or status.state in _LOST:
             return  # that was told while nobody was there to hear it
         last = brought[-1]
+        if last.agent_id not in (None, status.agent_id):
+            return  # that was another task of this id
         health = last.healthy if last.state is status.state else None
         where = next((s.container_status for s in brought[::-1] if s.container_status), None)
     elif told.state is status.state:

@@ -39,7 +39,9 @@ class NobodyStarves(Watch):
         self._master_disk = masters[0].process.disk
         self._marathons = marathons
         self._world = world
-        self._modest = [each for each in frameworks if each.kind in (Kind.BATCH, Kind.UNIQUE)]
+        glutton = any(each.kind is Kind.GLUTTON for each in frameworks)
+        modest = (Kind.BATCH, Kind.UNIQUE, *[Kind.PLANNER] * (not glutton))
+        self._modest = [each for each in frameworks if each.kind in modest]
         self._bound_s = bound_s
         self._looked_s = self._quiet_since_s = 0.0
         self._since_s: dict[str, float] = {}  # it has wanted and got nothing since

@@ -27,6 +27,7 @@ from ..watch import Broken, Watch
 from .p7_refusals import lasts_s
 
 _Answers: Final = (sm.AcceptInverseOffers, sm.DeclineInverseOffers)
+_LOOK_EVERY: Final = 4  # of steps that do nothing
 _LATE_S: Final = 5.0  # so much later than it is due a timer may fire
 
 
@@ -49,6 +50,11 @@ class _Term:
         self.told: dict[ConnId, dict[OfferId, InverseOffer]] = {}
         self.answers: dict[ConnId, dict[AgentId, _Answer]] = {}
         self.said: list[InverseOffer] = []  # that the call of this step answers
+        self.steps = 0
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.told or self.schedule.windows)
 
 
 class AbsencesAreAnnounced(Watch):
@@ -56,24 +62,21 @@ class AbsencesAreAnnounced(Watch):
         self._terms: dict[str, _Term] = {}
 
     def master_steps(self, master: VirtualMaster, event: Any) -> None:  # noqa: ANN401
-        core = master.core
-        assert core is not None
-        term = self._terms.get(master.name)
-        if term is None or term.core is not core:
-            term = self._terms[master.name] = _Term(core)
-        term.said = []
         if type(event) is FrameworkSaid and isinstance(event.call, _Answers):
-            if not _is_heard(core, event):
-                return
-            told = term.told.get(event.conn, {})
-            term.said = [told[id_] for id_ in event.call.inverse_offer_ids if id_ in told]
+            term = self._term(master)
+            if _is_heard(term.core, event):
+                told = term.told.get(event.conn, {})
+                term.said = [told[id_] for id_ in event.call.inverse_offer_ids if id_ in told]
 
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
-        term = self._terms[master.name]
-        state = term.core.state
+        core = master.core
+        assert core is not None
+        state = core.state
         schedule = state.machines.record.schedule
-        if not (schedule.windows or term.schedule.windows or term.told or state.inverse_offers):
+        known = self._terms.get(master.name)
+        if not (schedule.windows or state.inverse_offers or (known is not None and known.busy)):
             return
+        term = self._term(master)
         if schedule is not term.schedule:
             _plan(term, state, schedule)
         now_s = master.process.now().mono_s
@@ -82,9 +85,20 @@ class AbsencesAreAnnounced(Watch):
         for effect in output.effects:
             if type(effect) is ToFramework and (wrong := _tell(term, state, effect, now_s)):
                 raise Broken(f"promise 8: {master.name} {wrong}")
-        late_s = _LATE_S if master.process.awake_for_s > _LATE_S else float("inf")
-        if wrong := _look(term, now_s - late_s):
-            raise Broken(f"promise 8: {master.name}: {wrong}")
+        term.said = []
+        term.steps += 1
+        if output.effects or term.steps % _LOOK_EVERY == 0:
+            late_s = _LATE_S if master.process.awake_for_s > _LATE_S else float("inf")
+            if wrong := _look(term, now_s - late_s):
+                raise Broken(f"promise 8: {master.name}: {wrong}")
+
+    def _term(self, master: VirtualMaster) -> _Term:
+        core = master.core
+        assert core is not None
+        term = self._terms.get(master.name)
+        if term is None or term.core is not core:
+            term = self._terms[master.name] = _Term(core)
+        return term
 
     def _called(self, term: _Term, event: FrameworkSaid, output: Output[Any], now_s: float) -> None:
         conn, call = event.conn, event.call

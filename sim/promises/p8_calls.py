@@ -153,15 +153,17 @@ class _Call(Subscriptions):
         own, roles = self.framework.info.all_roles, self.call.roles
         if any(role not in own for role in roles):
             return lambda output: self.refused(output, name)
+        before = self.framework.admission
 
         def check(output: Output[Any]) -> str:
             if self.told(output, sm.Answered) or orders_of(output) or output.writes:
                 return f"it is answered {self.told(output)}, {orders_of(output)}"
             waiting, agents = self.framework.admission, self.state.agents.values()
             if waiting is not None:
-                if any((role in waiting.suppressed) is not suppressed for role in roles or own):
-                    return f"suppressed are {waiting.suppressed}"
-                return ""
+                named = roles or own
+                were = () if before is None else before.suppressed
+                right = {role for role in own if (suppressed if role in named else role in were)}
+                return "" if right == waiting.suppressed else f"suppressed are {waiting.suppressed}"
             back = [each.id for each in agents if each.standing is not Standing.RECOVERED][-1:]
             for role in roles or own:
                 for agent_id in back:
@@ -211,7 +213,9 @@ class _Call(Subscriptions):
 
     def _expecting(self, asked: Iterable[sm.ReconcileTask]) -> Check:
         """An answer for each, if there can be one."""
-        expected = [answer for each in asked if (answer := self._reconciled(each)) is not None]
+        asked = tuple(asked)
+        once = {id(each): self._reconciled(each) for each in {id(e): e for e in asked}.values()}
+        expected = [answer for each in asked if (answer := once[id(each)]) is not None]
 
         def check(output: Output[Any]) -> str:
             told = self.told(output)

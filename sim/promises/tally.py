@@ -48,6 +48,7 @@ class Tally:
         update = said if type(said) is am.StatusUpdate else None
         known = False
         published: dict[Key, None] = {}
+        refused: list[tuple[FrameworkId, TaskStatus]] = []
         for effect in output.effects:
             kind = type(effect)
             if kind is Publish:
@@ -63,10 +64,12 @@ class Tally:
             elif kind is ToFramework and type(effect.event) is sm.Update:
                 status = effect.event.status
                 framework_id = state.framework_of.get(effect.conn)
-                never = status.uuid is None and status.reason in _NEVER_RAN
-                if never and framework_id and (framework_id, status.task_id) not in published:
-                    self._over(framework_id, status.state)
-                    self._end(status)
+                if framework_id and status.uuid is None and status.reason in _NEVER_RAN:
+                    refused.append((framework_id, status))
+        for framework_id, status in refused:
+            if (framework_id, status.task_id) not in published:
+                self._over(framework_id, status.state)
+                self._end(status)
         if update is not None and state.agent_of.get(event.conn) is not None:
             self._came(state, update, output, known=known)
 
