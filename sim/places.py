@@ -15,7 +15,9 @@ from mezzo.ids import AgentId, ConnId
 from mezzo.master.events import Started, WhitelistChanged
 from mezzo.messages import agent as am
 from mezzo.model import AgentInfo, FaultDomain
-from mezzo.resources import Resources
+from mezzo.record import replace
+from mezzo.resources import Kind, Reservation, Resources
+from mezzo.units import AMOUNT_MAX
 
 from .client import Client, Server
 from .masters import FromAgent, ToClient, VirtualMaster
@@ -27,6 +29,10 @@ _HOME: Final = FaultDomain("east", "a")
 _NEAR: Final = (_HOME, FaultDomain("east", "b"))
 FAR: Final = FaultDomain("west", "a")
 _HAS: Final = Resources.of(cpus=4, mem=512, ports=[(31000, 31010)])
+_MOST: Final = int(AMOUNT_MAX * 1000)
+_TOO_MUCH: Final = Resources(
+    {Kind("cpus"): _MOST, Kind("cpus", (Reservation("STATIC", "strays"),)): _MOST}
+)
 _OLD: Final = ("0.28.3", "0.9", "1.x", "", "-1.2.3")
 
 
@@ -55,7 +61,8 @@ class Map:
 
 
 class Stray:
-    """An agent that belongs elsewhere, or to another time, and asks again and again."""
+    """An agent that belongs elsewhere or to another time, or has more than can be, and asks again
+    and again."""
 
     def __init__(
         self, network: Network, map_: Map, find: Callable[[str], Server | None], seed: int
@@ -103,11 +110,13 @@ class Stray:
             domain = None
         else:
             version = rng.choice(_OLD)
-        info = AgentInfo(self.name, resources=_HAS, domain=domain)
+        has = _HAS
+        if rng.random() < 0.3:  # at home, of today, and each part of what it has is fine
+            domain, version, has = self._map.domain, "1.11.0", _TOO_MUCH
+        info = AgentInfo(self.name, resources=has, domain=domain)
         if rng.random() < 0.5:
             return am.RegisterAgent(info, version, "boot")
-        known = AgentInfo(self.name, resources=_HAS, domain=domain, id=AgentId("stray-S0"))
-        return am.ReregisterAgent(known, version, "boot")
+        return am.ReregisterAgent(replace(info, id=AgentId("stray-S0")), version, "boot")
 
 
 class Listing(Watch):

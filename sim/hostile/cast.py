@@ -110,6 +110,8 @@ class Cast:
 
     def start(self) -> None:
         """The frameworks are started with the others."""
+        if self.hostile and random.Random(f"bounds in {self._world.seed}").random() < 0.2:
+            door.bounds_are_kept()
         for impostor in self.agents:
             impostor.start()
         for people in self._people:

@@ -6,24 +6,28 @@ Damaged is what belongs to odd apps, or to nobody: everybody else has to go on a
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from mezzo.core import Output
+from mezzo.ids import AgentId
+from mezzo.marathon.instances import Instance
 from mezzo.marathon.messages import DropAside, ShowAside
 from mezzo.marathon.messages import Started as MarathonStarted
 from mezzo.master.events import NoteSetAside, Started
-from mezzo.messages.operator import DeleteSetAside
+from mezzo.messages.operator import DeleteSetAside, QuotaConfig, WeightInfo
+from mezzo.record import encode
 
 from ..disk import Disk
 from ..marathons import VirtualMarathon
 from ..masters import VirtualMaster
 from ..watch import Broken, Watch
-from ..world import World
+from ..world import START_WALL_S, World
 
 _TIMES_MAX: Final = 3
 _AGAIN_S: Final = 3.0
 _NOBODYS: Final = ("quota/nobody", "weight/nobody", "framework/nobody-0000")
+_LOST: Final = "nowhere.instance-00000000-0000-4000-8000-000000000000"
 _BROKEN: Final = (b"", b"{", b"[]", b"\xff\x00", b'{"id":1}', b"[" * 3000, b'"text"', b"{}")
 Key = tuple[str, str]  # the daemon's kind and the key in its store
 
@@ -74,9 +78,32 @@ class Damage(Watch):
         keys = [*_NOBODYS] if kind == "master" else ["unheard/of", *self._odd_keys(data)]
         key = self._rng.choice(keys)
         before = data.get(key, b"")
-        data[key] = self._rng.choice((*_BROKEN, before[: len(before) // 2]))
+        value = self._rng.choice((*_BROKEN, before[: len(before) // 2]))
+        if (others := self._others(kind, data)) is not None:
+            key, value = others
+        data[key] = value
         self.damaged[kind, key] = data[key]
         self._world.tell(f"{key} of a {kind} is damaged")
+
+    def _others(self, kind: str, data: Mapping[str, bytes]) -> tuple[str, bytes] | None:
+        """Now and then nothing is wrong with the record, but that it is another's: a restore from
+        two backups. An instance is one of an app that nobody has."""
+        rng = random.Random(f"damage of {self._world.seed} at {self._world.now_s}")
+        if rng.random() < 0.5:
+            return None
+        if kind == "marathon":
+            at_s = START_WALL_S + self._world.now_s
+            at_ms = int(at_s * 1000)
+            lost = Instance(_LOST, "/nowhere", at_ms, at_ms, AgentId("nobody-S0"), "nobody", at_s)
+            return f"instance/{_LOST}", encode(lost)
+        frameworks = [key for key in sorted(data) if key.startswith("framework/")]
+        values = {
+            "weight/nobody": encode(WeightInfo(2.0, "others")),
+            "quota/nobody": encode(QuotaConfig("others", {}, {"cpus": 1000})),
+        }
+        if frameworks:
+            values["framework/nobody-0000"] = data[rng.choice(frameworks)]
+        return rng.choice(list(values.items()))
 
     def _odd_keys(self, data: dict[str, bytes]) -> list[str]:
         heads = (f"app/{self._odd}", f"appversion/{self._odd}@")

@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+from mezzo.amounts import MILLI, PARTS_MAX, SUM_MAX, Items, Ranges
 from mezzo.errors import BadRequest, Unencodable
+from mezzo.messages.agent import RegisterAgent
 from mezzo.messages.scheduler import Event
+from mezzo.model import AgentInfo
+from mezzo.resources import Kind, Resources
+from mezzo.units import INT64_MAX
 from mezzo.wire import passage
 
 from ..masters import FromAgent, FromFramework, ToClient
@@ -30,6 +35,27 @@ def passes(sender: str, message: Any, *, honest: bool) -> Any:  # noqa: ANN401 -
     if found is None and honest:
         raise Broken(f"promise 9: the wire loses what {sender} sends: {type(message).__name__}")
     return found
+
+
+def bounds_are_kept() -> None:
+    """What is exactly at its bound is taken, and what is one beyond is not. Raises Broken."""
+    for more in (0, 1):
+        parts = (
+            {Kind("ports"): Ranges(((7, INT64_MAX + more), (0, 3)))},
+            {Kind("seats"): Items(tuple(f"{n}" for n in reversed(range(PARTS_MAX + more))))},
+            {Kind("cpus"): (SUM_MAX + 2 * more) * MILLI},  # a double counts in twos there
+        )
+        for part in parts:
+            info = AgentInfo("bounds", resources=Resources(dict(part)))
+            message = FromAgent(RegisterAgent(info, "1.11.0", "boot"))
+            found = passes("who comes to the bounds", message, honest=not more)
+            name = next(iter(part)).name
+            if (found is None) is not bool(more):
+                raise Broken(f"promise 9: {name} beyond what can be are taken")
+            if found is not None:
+                arrived: RegisterAgent = found.message
+                if arrived.info.resources.quantities() != info.resources.quantities():
+                    raise Broken(f"promise 9: of {name} at their bound others arrive")
 
 
 def _through(message: Any) -> Any:  # noqa: ANN401

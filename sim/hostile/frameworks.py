@@ -44,7 +44,7 @@ from ..masters import FromFramework, ToClient
 from ..network import Network
 from ..watch import Watch
 from .gossip import Gossip
-from .wild import Wild
+from .wild import NO_PATTERNS, Wild
 
 ROLE: Final = "liars"
 _CALLS: Final = get_args(m.Call)
@@ -118,6 +118,7 @@ class LiarCore(HoarderCore):
         self._updates: dict[bytes, None] = {}  # that it was told
         self._statuses: list[TaskStatus] = []  # the latest of them
         self._calls: list[m.Call] = []
+        self._wanted = 0  # counts the constraints that it has asked for
         self._ids: list[FrameworkId] = []  # under which it was removed
         self._bound: ConnId | None = None  # the stream that is known to be its own
         self.tired = tired
@@ -130,6 +131,8 @@ class LiarCore(HoarderCore):
     def _constraints(self) -> OfferConstraints:
         """Wants to be offered but some agents, by a rule or two."""
         rng = self._rng
+        self._wanted += 1
+        odd = random.Random(f"patterns of {self._name} {self._wanted} {len(self._offers)}")
         groups: list[tuple[AttributeConstraint, ...]] = []
         for _ in range(rng.choice((1, 1, 2))):
             conditions: list[AttributeConstraint] = []
@@ -137,6 +140,9 @@ class LiarCore(HoarderCore):
                 name, pseudo = rng.choice((("rack", None), ("floor", None), (None, "HOSTNAME")))
                 text = rng.choice(("r0", "r[1-9]", "agent.*", "agent1", ""))
                 predicate = rng.choice(tuple(Predicate))
+                if odd.random() < 0.25:
+                    predicate = odd.choice((Predicate.TEXT_MATCHES, Predicate.TEXT_NOT_MATCHES))
+                    text = odd.choice(NO_PATTERNS)
                 conditions.append(AttributeConstraint(predicate, name, pseudo, text))
             groups.append(tuple(conditions))
         return OfferConstraints((RoleConstraints(ROLE, tuple(groups)),))

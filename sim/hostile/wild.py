@@ -31,6 +31,11 @@ TEXTS: Final = (
     *("../../etc/passwd", "__proto__", "constructor", "hostname", "rack", "@zone", "\u202e"),
     *("(a+)+$", "[", "(?=x)", "x{1000}{1000}", "<script>", "\U0001f600", "ads", "liars"),
 )
+# Regular expressions that a master has to refuse: RE2 has no such, or its program is too large.
+NO_PATTERNS: Final = (
+    *("[", "(a", "*a", "(?=x)", "a{2,1}"),
+    *("x{500}", "(x{40}){9}", "(ab|cd){45}"),
+)
 _FLOATS: Final = (
     0.0,
     -0.0,

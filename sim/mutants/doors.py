@@ -5,12 +5,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from mezzo.amounts import Ranges
+from mezzo.errors import BadRequest
+from mezzo.marathon import loading as loading_of_marathon
 from mezzo.marathon import render as render_of_marathon
 from mezzo.marathon.commands import Commands
 from mezzo.marathon.loading import _Reader
 from mezzo.marathon.messages import Locked, Stale
-from mezzo.master import loading, operators, roles, subscribing
+from mezzo.master import admission, loading, operators, roles, subscribing
+from mezzo.master.allocator import constraints
 from mezzo.record import Corrupt
+from mezzo.units import INT64_MAX
 from mezzo.wire import scheduler as wire_of_schedulers
 
 from .mutant import mutant, never
@@ -106,3 +111,42 @@ def a_quota_may_be_of_anything(original: Any) -> Any:
 @mutant("doors", subscribing, "check_info")
 def a_framework_may_be_anything(original: Any) -> Any:
     return never
+
+
+@mutant("doors", loading, "_check_id")
+def a_record_under_the_name_of_another_is_loaded(original: Any) -> Any:
+    return never
+
+
+@mutant("doors", loading_of_marathon, "_load_instances")
+def an_instance_of_no_app_is_passed_over(original: Any) -> Any:
+    def load_instances(reader: Any, loaded: Any) -> None:
+        before = dict(loaded.aside)
+        original(reader, loaded)
+        for key in [key for key in loaded.aside if key not in before]:
+            del loaded.aside[key]
+
+    return load_instances
+
+
+# ---------------------------------------------------------------------------------- bounds
+
+
+@mutant("doors", Ranges, "check")
+def the_last_number_is_beyond_the_bound(original: Any) -> Any:
+    def check(self: Any) -> None:
+        original(self)
+        if self.pairs and self.pairs[-1][1] == INT64_MAX:
+            raise BadRequest("it is too large")
+
+    return check
+
+
+@mutant("doors", admission, "check")
+def the_sum_of_what_an_agent_has_knows_no_bounds(original: Any) -> Any:
+    return never
+
+
+@mutant("doors", constraints, "compile_pattern")
+def patterns_may_be_as_complex_as_they_like(original: Any) -> Any:
+    return lambda text, **bounds: original(text, **{**bounds, "max_steps": 10**9})

@@ -2,8 +2,9 @@
 
 Agents of another region than the masters' are for frameworks that say that they are aware of
 regions, and for nobody else; what is not on the list of hosts that operators keep is for nobody.
-Whoever is not admitted for where it is, or because it is of another time, changes nothing, and
-nobody else is not heard for that. `explain` names these reasons if they are so, and only then.
+Whoever is not admitted for where it is, because it is of another time or has more than can be,
+changes nothing, and nobody else is not heard for that. `explain` names these reasons if they are
+so, and only then.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from mezzo.master.state import AgentEntry, FrameworkEntry
 from mezzo.messages.agent import RegisterAgent, ReregisterAgent, ShutdownAgent
 from mezzo.messages.scheduler import Offers
 from mezzo.model import AgentInfo, Capability, FaultDomain, MasterInfo, Offer
+from mezzo.units import AMOUNT_MAX
 
 from ..masters import VirtualMaster
 from ..watch import Broken, Watch
 
+_MOST: Final = int(AMOUNT_MAX * 1000)
 _COMES: Final = (RegisterAgent, ReregisterAgent)
 
 
@@ -60,6 +63,7 @@ class PlacesAreKept(Watch):
         assert core is not None
         config = core.state.config
         strange = _is_strange(config.info, message, strict=config.require_agent_domain)
+        strange |= any(each > _MOST for each in message.info.resources.quantities().values())
         welcomed = any(
             type(each) is ToAgent and type(each.message) is not ShutdownAgent
             for each in output.effects

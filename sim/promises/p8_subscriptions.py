@@ -8,10 +8,13 @@ from mezzo.core import Output
 from mezzo.ids import ConnId
 from mezzo.master.events import CloseStream, ToFramework
 from mezzo.messages import scheduler as sm
-from mezzo.model import Capability, FrameworkInfo
+from mezzo.model import Capability, FrameworkInfo, OfferConstraints, Predicate
 from mezzo.record import replace
 
+from ..hostile.wild import NO_PATTERNS
 from .p8_case import Case, Check, is_id, is_role
+
+_MATCHES = (Predicate.TEXT_MATCHES, Predicate.TEXT_NOT_MATCHES)
 
 
 class Subscriptions(Case):
@@ -102,7 +105,11 @@ class Subscriptions(Case):
         return "" if framework.deadline_s is None else "it is connected, and waited for"
 
     def _is_wrong(self, info: FrameworkInfo) -> bool:
-        """By the rules of what a framework may be, but for its constraints and its size."""
+        """By the rules of what a framework may be, but for its size and most of its constraints."""
+        if self.call.offer_constraints is not None and _have_no_pattern(
+            self.call.offer_constraints
+        ):
+            return True
         multi = Capability.MULTI_ROLE in info.capabilities
         roles = info.roles if multi else (info.role,)
         return (
@@ -124,3 +131,13 @@ class Subscriptions(Case):
 def _is_large(info: FrameworkInfo) -> bool:
     """So that it may be too large."""
     return len(repr(info)) > 30_000
+
+
+def _have_no_pattern(constraints: OfferConstraints) -> bool:
+    """One of their regular expressions is none, or too complex."""
+    return any(
+        condition.predicate in _MATCHES and condition.text in NO_PATTERNS
+        for role in constraints.roles
+        for group in role.groups
+        for condition in group
+    )
