@@ -1,7 +1,10 @@
 """What the cluster promises, each as a small checker that looks at every step."""
 
+from .p0_cores import CoresAreInOrder
 from .p0_durable import WhatWasSeenIsDurable
 from .p0_operators import OperatorsAreObeyed
+from .p0_portions import LongWorkIsDoneInPortions
+from .p0_streams import StreamsAreClosed
 from .p1_nothing_twice import NothingPromisedTwice
 from .p2_runs_once import NothingRunsTwice
 from .p3_survival import WhatRunsRunsOn
@@ -20,6 +23,7 @@ from .p4_volumes import VolumesAreThere
 from .p5_fencing import TheDeposedChangeNothing
 from .p6_nothing_forgotten import NothingIsForgotten
 from .p7_constraints import ConstraintsAreKept
+from .p7_cycles import CyclesKeepQuota
 from .p7_demand import NoMoreThanIsWanted
 from .p7_ledgers import LedgersAddUp
 from .p7_limits import LimitsAreKept
@@ -54,6 +58,8 @@ __all__ = [
     "AgentsRunWhatTheyCan",
     "CallsAreAnswered",
     "ConstraintsAreKept",
+    "CoresAreInOrder",
+    "CyclesKeepQuota",
     "EndsAreToldAsTheyWere",
     "EndsAreToldOnce",
     "EveryNoIsExplained",
@@ -63,6 +69,7 @@ __all__ = [
     "LaunchesAreAsAsked",
     "LedgersAddUp",
     "LimitsAreKept",
+    "LongWorkIsDoneInPortions",
     "MembersAreKnown",
     "NoInputHurts",
     "NoMoreThanIsWanted",
@@ -82,6 +89,7 @@ __all__ = [
     "ReadsAreTrue",
     "RefusalsHold",
     "SandboxesGo",
+    "StreamsAreClosed",
     "TasksGoWithTheirAgents",
     "TheDeposedChangeNothing",
     "UpdatesArePassedOn",
