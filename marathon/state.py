@@ -240,6 +240,8 @@ class State:
         """The app is no more; its versions stay until its instances are gone."""
         if (app := self.apps.pop(app_id, None)) is not None:  # else it was set aside
             self.service_ports.drop(app.service_ports)
+        if not self.fleet(app_id).instances:
+            self.fleets.pop(app_id, None)
         self.absolve(app_id)
         self.delete(f"{APP}/{app_id}")
         self.app_changed(app_id)
@@ -256,10 +258,8 @@ class State:
         self.unbalanced[app_id] = None
 
     def fleet(self, app_id: str) -> Fleet:
-        fleet = self.fleets.get(app_id)
-        if fleet is None:
-            fleet = self.fleets[app_id] = Fleet()
-        return fleet
+        """To look at: of an app without instances nothing has to be kept."""
+        return self.fleets.get(app_id) or Fleet()
 
     # ---- instances
 
@@ -273,7 +273,7 @@ class State:
         return live
 
     def _index(self, live: Live) -> None:
-        fleet = self.fleet(live.record.app_id)
+        fleet = self.fleets.setdefault(live.record.app_id, Fleet())
         fleet.instances[live.id] = live
         fleet.count(live)
         self.by_task[live.record.task_id] = live

@@ -428,3 +428,19 @@ def test_a_new_instance_that_comes_back_meanwhile_is_too_many_and_no_old_one_goe
     world.run()
     assert world.running("/a") == [other, third]
     assert world.shown_deployments == {}
+
+
+def test_of_an_app_that_was_deleted_nothing_is_kept() -> None:
+    world = World.of("a")
+    for turn in range(3):
+        world.deploy(app("/a", 2))
+        world.update(world.running("/a")[0], TaskState.FAILED)
+        world.advance(10)
+        if turn == 1:
+            world.deploy(app("/a", 0))
+        world.delete("/a")
+        world.run()
+    assert world.tasks == {}
+    assert {key for key in world.store if "/a" in key} == set()
+    assert world.core._state.fleets == {}
+    assert world.core._state.by_id == {}
