@@ -35,6 +35,7 @@ def add(state: MasterState, step: Step, info: FrameworkInfo) -> FrameworkEntry:
     framework = FrameworkEntry(
         framework_id,
         replace(info, id=framework_id),
+        of_before=info.id is not None,
         forgotten=info.id is not None,
         registered_s=step.now.wall_s,
     )
@@ -87,13 +88,19 @@ def _give_up_surplus(state: MasterState, step: Step, name: str) -> None:
     crowd = name if state.away.count(name) > state.config.max_completed_frameworks else None
     oldest = list(islice(state.away.oldest(crowd), _LOOKED_AT))
     for framework in [state.frameworks[id_] for id_ in oldest]:
-        if surplus > 0 and not step.full and _has_nothing(framework):
+        if surplus <= 0 or step.full:
+            return
+        if _may_have_something(state, step, framework):
+            state.away.add(framework.id, framework.info.name)  # the others are looked at before
+        else:
             complete(state, step, framework, "too many frameworks are away that have nothing here")
             surplus -= 1
 
 
-def _has_nothing(framework: FrameworkEntry) -> bool:
-    return not (
+def _may_have_something(state: MasterState, step: Step, framework: FrameworkEntry) -> bool:
+    """Of whom an earlier leader knew, agents that are not back may have what nobody knows."""
+    awaited = step.now.mono_s < state.recovery_over_s or bool(state.unreachable)
+    return (framework.of_before and awaited) or bool(
         framework.tasks or framework.unreachable or framework.executors or framework.operations
     )
 

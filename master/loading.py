@@ -86,6 +86,7 @@ def _load_framework(state: MasterState, id_: str, data: bytes) -> None:
         framework_id,
         record.info,
         recovered=record.unregistered_s is None,
+        of_before=True,
         deadline_s=record.deadline_s,
         registered_s=record.registered_s,
         unregistered_s=record.unregistered_s,

@@ -215,6 +215,7 @@ class FrameworkEntry:
     info: FrameworkInfo
     conn: ConnId | None = None  # None: disconnected
     recovered: bool = False  # known from store or agents, not back since this master leads
+    of_before: bool = False  # an earlier leader knew it: what it has, agents may still have to tell
     asked_for_all: bool = False  # on this stream, by reconciliation: see tasks.answer_late
     forgotten: bool = False  # came with an id that the store does not know: it knew it once
     deadline_s: float | None = None  # wall: when it is given up, if it does not come back

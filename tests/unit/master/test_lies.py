@@ -600,6 +600,47 @@ def test_of_frameworks_that_come_and_go_not_all_are_remembered(world: World) -> 
     assert "removed" in gone[0].heard(sm.Error)[0].message
 
 
+@pytest.mark.parametrize("how", ["not back", "unreachable", "store lost"])
+def test_who_may_have_something_that_no_agent_has_told_of_yet_is_not_given_up(how: str) -> None:
+    """A new leader knows tasks only once their agents are back."""
+    world = World(max_idle_frameworks_away=1)
+    agent, busy = world.agent(), world.framework("busy", failover_timeout=3e7)
+    info = busy.launch("t", agent=agent)
+    agent.update(info, busy.id, S.RUNNING)
+    if how == "store lost":
+        world.stored.clear()
+    world.restart()
+    if how == "store lost":
+        busy.subscribe()
+        busy.disconnect()
+    elif how == "unreachable":
+        world.advance(700)
+        assert agent.id in world.core.state.unreachable
+    for _ in range(3):
+        world.framework("another", failover_timeout=3e7).disconnect()
+    assert busy.id in world.core.state.frameworks
+    agent.reregister()
+    assert not agent.heard(am.ShutdownFramework)
+    busy.subscribe()
+    assert [status.state for status in busy.reconcile()] == [S.RUNNING]
+
+
+def test_that_many_who_are_away_have_something_keeps_nobody_else_for_ever() -> None:
+    world = World(max_idle_frameworks_away=200)
+    agent = world.agent(Resources.of(cpus=1000, mem=100_000))
+    busy = []
+    for _ in range(150):
+        framework = world.framework(failover_timeout=3e7)
+        framework.launch("t", agent=agent)
+        busy.append(framework)
+    for framework in busy:
+        framework.disconnect()
+    for _ in range(150):
+        world.framework(failover_timeout=3e7).disconnect()
+    assert len(world.core.state.away) == 200
+    assert {framework.id for framework in busy} <= set(world.core.state.frameworks)
+
+
 def test_who_lies_all_the_time_fills_no_log(liar: Liar) -> None:
     for _ in range(1000):
         liar.agent.say(liar.update())
