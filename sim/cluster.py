@@ -105,6 +105,7 @@ _STABLE_LOOKS: Final = 4
 _STARVES_S: Final = 30.0
 _VAULTS: Final = 0.35  # of all clusters
 _STEPS_MAX: Final = 1_000_000  # a hundred times what a seed takes
+_IDLE_AWAY: Final = 1000  # as a default: see MasterConfig
 _SERVICES: Final = "services"  # Marathon's role, if it has one of its own
 # 4 apps at twice their size during an upgrade, half a cpu each, for each agent.
 _UNITS_OF_APPS: Final = 8
@@ -162,6 +163,12 @@ def _small_steps(seed: int) -> bool:
     return random.Random(f"steps of {seed}").random() < 0.2
 
 
+def _idle_away(seed: int) -> int:
+    """How many may be away that have nothing. Of some clusters so few that some are given up."""
+    rng = random.Random(f"away of {seed}")
+    return rng.randint(0, 2) if rng.random() < 0.2 else _IDLE_AWAY
+
+
 def _plans(seed: int) -> bool:
     """Does somebody declare what it wants?"""
     return random.Random(f"planner of {seed}").random() < 0.25
@@ -175,6 +182,7 @@ def _master_config(
             replace(info, domain=places.domain),
             offer_timeout_s=offer_timeout_s,
             require_agent_domain=places.strict,
+            max_idle_frameworks_away=_idle_away(seed),
         )
         return replace(config, step_writes=2) if _small_steps(seed) else config
 
@@ -386,6 +394,9 @@ class Cluster(Watch):
         starves_s = _STARVES_S + (offer_timeout_s if hoarders >= count else 0.0)
         by_name = {agent.name: agent for agent in self.agents}
         forgetful = ChainMap(*(each.framework_ids for each in self.frameworks if each.forgetful))
+        # Whose tasks are forgotten with their agents counts as having nothing, and is given up.
+        crowded = _idle_away(seed) < _IDLE_AWAY
+        fickle = ChainMap(self.cast.framework_ids, *(forgetful.maps if crowded else ()))
         self.survival = WhatRunsRunsOn(ChainMap(self.cast.framework_ids, *forgetful.maps))
         self.drill = Drill(world, self.network, self.victims, self.survival)
         kept = PlacesAreKept(self.listing.listed, [agent.name for agent in self.agents])
@@ -394,7 +405,7 @@ class Cluster(Watch):
                 self.admin,
                 self,
                 self.ailments,
-                OperatorsAreObeyed(self.admin, by_name, self.cast.framework_ids),
+                OperatorsAreObeyed(self.admin, by_name, fickle),
                 WhatWasSeenIsDurable(self.masters),
                 CoresAreInOrder(),
                 StreamsAreClosed(),

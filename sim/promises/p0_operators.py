@@ -2,7 +2,7 @@
 
 Across any number of failovers, until it is taken back: an agent that is deactivated, draining or on
 a machine that is down is not offered; one that was marked gone is not admitted; on one that counts
-as drained nothing runs. And nobody drains or ends anything that no operator has asked for.
+as drained nothing runs. And nobody drains an agent or ends what runs that no operator wants ended.
 """
 
 from __future__ import annotations
@@ -104,6 +104,12 @@ class OperatorsAreObeyed(Watch):
         elif isinstance(message, ShutdownAgent):
             asked = core.view().agent_id in admin.asked_away or agent.name in admin.asked_away
         elif isinstance(message, ShutdownFramework):
-            asked = message.framework_id in admin.torn or message.framework_id in self._fickle
+            id_ = message.framework_id
+            asked = id_ in admin.torn or id_ in self._fickle or not _runs_here(agent, id_)
         if not asked:
             raise Broken(f"operators: {agent.name} is told {message}, which nobody has asked for")
+
+
+def _runs_here(agent: VirtualAgent, framework_id: FrameworkId) -> bool:
+    """Of too many that are away one that has nothing may be given up."""
+    return any(each.spec.framework_id == framework_id for each in agent.machine.running())
