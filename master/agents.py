@@ -194,6 +194,7 @@ def reregister(state: MasterState, step: Step, conn: ConnId, message: Reregister
     for entry in agent.tasks.values():
         if entry.pending_kill is not None:
             step.to_agent(agent, entry.pending_kill)
+    operations.send_again(step, agent)
     removal.expect_answers(state, step, agent)
     if state.machines.planned:
         inverse_offers.agent_came(state, agent)

@@ -198,6 +198,14 @@ def merge(
             _keep(agent, framework, replace(record, agent_id=agent.id))
 
 
+def send_again(step: Step, agent: AgentEntry) -> None:
+    """After its report: what came to the agent since it was asked for one is not obeyed. What it
+    does already it does not do twice."""
+    for record in agent.operations.values():
+        if not record.latest_status.state.terminal:
+            step.to_agent(agent, ApplyOperation(record.uuid, record.info, record.framework_id))
+
+
 # ---------------------------------------------------------------------------------- loss
 
 

@@ -279,10 +279,32 @@ def test_a_report_that_crosses_operations_on_its_stream_counts_with_them(world: 
     agent.say(agent.report())  # sent before it heard of them
     assert states(framework) == []
     assert framework.held.filter(role="ads") == of("cpus", 2)
-    for order in agent.heard(am.ApplyOperation):
+    orders = agent.heard(am.ApplyOperation)
+    for order in {order.uuid: order for order in orders}.values():  # it does nothing twice
         agent.say(agent.outcome(order, None))
     assert states(framework) == [O.FINISHED]
     assert agent.heard(am.Ping) == []
+    assert world.core.state.agents[agent.id].info.resources == agent.info.resources
+
+
+def test_an_order_that_came_while_the_agent_was_asked_for_a_report_is_given_again(
+    world: World,
+) -> None:
+    """Simulator, hostile seed 16: it obeys nobody until its report is answered, and the master
+    waited for the operation for ever."""
+    agent, _ = pair(world, slow=True)
+    call = om.ReserveResources(agent.id, of("cpus", 1))
+    assert world.ask(call) == om.Done()
+    (lost,) = agent.heard(am.ApplyOperation)
+    agent.inbox.clear()
+    agent.say(agent.report())
+    kinds = [type(each) for each in agent.inbox if not isinstance(each, am.Ping)]
+    assert kinds == [am.AgentReregistered, am.ApplyOperation]
+    assert agent.heard(am.ApplyOperation) == [lost]
+    agent.say(agent.outcome(lost, None))
+    assert world.core.state.agents[agent.id].operations == {}
+    agent.say(agent.report())
+    assert agent.heard(am.ApplyOperation) == []
     assert world.core.state.agents[agent.id].info.resources == agent.info.resources
 
 
