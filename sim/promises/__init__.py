@@ -3,8 +3,6 @@
 from .p0_cores import CoresAreInOrder
 from .p0_durable import WhatWasSeenIsDurable
 from .p0_operators import OperatorsAreObeyed
-from .p0_portions import LongWorkIsDoneInPortions
-from .p0_streams import StreamsAreClosed
 from .p1_nothing_twice import NothingPromisedTwice
 from .p2_runs_once import NothingRunsTwice
 from .p3_survival import WhatRunsRunsOn
@@ -69,7 +67,6 @@ __all__ = [
     "LaunchesAreAsAsked",
     "LedgersAddUp",
     "LimitsAreKept",
-    "LongWorkIsDoneInPortions",
     "MembersAreKnown",
     "NoInputHurts",
     "NoMoreThanIsWanted",
@@ -89,7 +86,6 @@ __all__ = [
     "ReadsAreTrue",
     "RefusalsHold",
     "SandboxesGo",
-    "StreamsAreClosed",
     "TasksGoWithTheirAgents",
     "TheDeposedChangeNothing",
     "UpdatesArePassedOn",

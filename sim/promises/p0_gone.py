@@ -47,9 +47,6 @@ REMEMBERS: Final[Mapping[tuple[type, str], str]] = {
     (Backoffs, "_delays"): "what it sweeps",
     (Launcher, "_delay_timers"): "the timer",
     (Updates, "_unanswered"): "the next reconciliation",
-    # A removed app's empty fleet is made again as the app is balanced for the last time, and stays
-    # for the term: a bug of Marathon's. Instances are found elsewhere, too.
-    (State, "fleets"): "for ever",
     # No tables of anybody, and long ones.
     (TaskEntry, "statuses"): "",
     (MasterState, "counters"): "",
@@ -68,8 +65,10 @@ class Gone:
         self._gone: _Here = {}
 
     def look_at_master(self, core: MasterCore) -> None:
+        began = not self._here
         self._renew(_of_master(core))
-        self._look(core, self._gone, _things(core))
+        if not began:
+            self._look(core, self._gone, _things(core))
 
     def look_at_allocator(self, core: MasterCore) -> None:
         """For the agents and clients that it knows by themselves."""
@@ -91,6 +90,8 @@ class Gone:
         self._here = here
 
     def _look(self, core: object, gone: _Here, things: Mapping[type, Container[Any]]) -> None:
+        if not (gone or things):
+            return
         found = trace(core, gone, things, REMEMBERS)
         if found:
             raise Broken(f"durability: {self._name} knows who is gone: {found}")

@@ -12,18 +12,18 @@ from mezzo.core import Output, TimerFired
 from mezzo.master.events import Started
 
 from ..masters import VirtualMaster
-from ..watch import Broken, Watch
+from ..watch import Broken
 
 
-class LongWorkIsDoneInPortions(Watch):
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
-        if len(output.writes) < 2 or type(event) not in (TimerFired, Started):
-            return
-        core = master.core
-        assert core is not None
-        most = core.state.config.step_writes
-        if len(output.writes) > most:
-            raise Broken(
-                f"durability: {master.name} writes {len(output.writes)} records upon {event}, and "
-                f"a portion is {most}"
-            )
+def look(master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    """After a step that writes."""
+    if type(event) not in (TimerFired, Started):
+        return
+    core = master.core
+    assert core is not None
+    most = core.state.config.step_writes
+    if len(output.writes) > most:
+        raise Broken(
+            f"durability: {master.name} writes {len(output.writes)} records upon {event}, and a "
+            f"portion is {most}"
+        )

@@ -43,11 +43,11 @@ class LedgersAddUp(Watch):
         books = allocator._books
         if books.quotas.woken:
             _nobody_waits_who_is_awake(books.quotas)
-        noted = books.filters._pairs
-        declined = type(event) is FrameworkSaid and type(event.call) is Decline
-        if declined and noted > self._noted[master.name]:
-            _few_are_stale(books.filters)
-        self._noted[master.name] = noted
+        before, noted = self._noted.get(master.name, 0), books.filters._pairs
+        if noted != before:
+            self._noted[master.name] = noted
+            if before < noted > _STALE_MAX and type(event) is FrameworkSaid:
+                _few_are_stale(event, books.filters)
         if self._steps[master.name] % _LOOK_EVERY == 0:
             _check(books)
             if self._steps[master.name] % _ALL_EVERY == 0:
@@ -138,9 +138,9 @@ def _wish(client: ClientNode, wish: Wish) -> None:
 # ---------------------------------------------------------------------------------- refusals
 
 
-def _few_are_stale(filters: Filters) -> None:
+def _few_are_stale(event: FrameworkSaid, filters: Filters) -> None:
     """As one is noted: what refers to none that holds is forgotten before it is too much."""
-    if filters._pairs > 2 * len(filters) + _STALE_MAX:
+    if type(event.call) is Decline and filters._pairs > 2 * len(filters) + _STALE_MAX:
         raise Broken(
             f"promise 7: of {filters._pairs} refusals that end some time {len(filters)} hold"
         )
