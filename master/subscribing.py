@@ -174,7 +174,8 @@ def update(
     if framework.admission is not None:
         framework.admission = terms
     else:
-        _set(state, framework, terms)
+        state.allocator.set_framework(framework.id, terms)
+        state.allocator.keep_demand(framework.id, framework.demand)
     for offer in [state.offers[each] for each in framework.offers]:
         if offer.role not in terms.roles:
             offers.rescind(state, step, offer)

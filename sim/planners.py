@@ -23,6 +23,7 @@ from mezzo.messages.scheduler import (
     Revive,
     Subscribe,
     Subscribed,
+    UpdateFramework,
 )
 from mezzo.model import Capability, CommandInfo, Filters, FrameworkInfo, Offer, TaskInfo, TaskStatus
 from mezzo.operations import Launch
@@ -141,6 +142,8 @@ class PlannerCore(BatchCore):
                 launched.append(task)
         accept = Accept((offer.id,), (Launch(tuple(launched)),) if launched else (), _SOON)
         out.effects.append(Say(self.conn, accept))
+        if self._rng.random() < 0.2:  # something else about it has changed
+            out.effects.append(Say(self.conn, UpdateFramework(self.info())))
         if not self.wants:
             out.effects.append(SetTimer(_NEXT, now.mono_s + self._rng.uniform(1, 10)))
 

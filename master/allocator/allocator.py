@@ -169,14 +169,26 @@ class Allocator:
         """The framework's whole demand, in place of an earlier one. With any, a role that is not
         named wants nothing; with none, the framework no longer declares and is offered all."""
         for client in self._named(framework_id, ()):
-            client.wishes = None
-            if demands:
-                client.wishes = Wishes(d for d in demands if d.role == client.role)
-                for agent in self._books.agents.values():
-                    if client in agent.offered:
-                        client.wishes.offered(agent, agent.offered[client])
-            self._set_floors(client)
-            self._clients[client] = None
+            self._declare(client, demands)
+
+    def keep_demand(self, framework_id: FrameworkId, demands: tuple[Demand, ...]) -> None:
+        """Its roles may have changed. demands: what it declared in those that it still has: there
+        it goes on, with what is used and offered by now."""
+        for role, client in self._of(framework_id).items():
+            if role not in client.terms.roles:
+                client.wishes = None
+            elif client.wishes is None or not demands:
+                self._declare(client, demands)
+
+    def _declare(self, client: ClientNode, demands: tuple[Demand, ...]) -> None:
+        client.wishes = None
+        if demands:
+            client.wishes = Wishes(d for d in demands if d.role == client.role)
+            for agent in self._books.agents.values():
+                if client in agent.offered:
+                    client.wishes.offered(agent, agent.offered[client])
+        self._set_floors(client)
+        self._clients[client] = None
 
     def _set_floors(self, client: ClientNode) -> None:
         """Less is no offer: a shape that it wants, its own minimum in the role, or anybody's."""

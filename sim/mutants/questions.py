@@ -7,7 +7,7 @@ from typing import Any
 
 from mezzo.master import core as master_core
 from mezzo.master import inverse_offers, subscribing, tasks
-from mezzo.master.allocator import demand
+from mezzo.master.allocator import Allocator, demand
 from mezzo.master.allocator.demand import Wishes
 
 from .mutant import mutant, never
@@ -69,3 +69,11 @@ def of_what_is_wanted_all_that_is_there_is_offered(original: Any) -> Any:
         return (value, need) if type(value) is int and value > need else original(value, need)
 
     return part
+
+
+@mutant("questions", Allocator, "keep_demand")
+def an_update_declares_all_anew(original: Any) -> Any:
+    def keep_demand(self: Any, framework_id: Any, demands: Any) -> None:
+        self.set_demand(framework_id, demands)
+
+    return keep_demand

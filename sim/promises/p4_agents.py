@@ -257,7 +257,8 @@ class _Step:
         ending, code, _ = self._watch._ends.get(id_, (None, None, 0.0))
         if status.state is TaskState.FINISHED and (ending is not Ending.EXIT or code != 0):
             return f"{key[1]} is said to have ended well: {ending}, {code}"
-        seen = status.source is Source.EXECUTOR  # else it is said for want of knowing
+        # Else it is said for want of knowing, or of one whose time was over before it ended well.
+        seen = status.source is Source.EXECUTOR and task.kill is None
         if status.state is TaskState.FAILED and seen and ending is Ending.EXIT and code == 0:
             return f"{key[1]} is said to have failed, and ended well"
         return ""

@@ -67,6 +67,16 @@ class _Term:
         for client in [client for client in self.wishes if client[0] == framework_id]:
             del self.wishes[client]
 
+    def keep(self, framework_id: FrameworkId, roles: Sequence[str]) -> None:
+        """Its demand goes on in the roles that it still has, if there is some in any of them."""
+        own = [client for client in self.wishes if client[0] == framework_id]
+        kept = [client for client in own if client[1] in roles]
+        if not any(self.wishes[client].shapes for client in kept):
+            kept = []
+        for client in own:
+            if client not in kept:
+                del self.wishes[client]
+
 
 class NoMoreThanIsWanted(Watch):
     def __init__(self) -> None:
@@ -110,9 +120,10 @@ def _said(term: _Term, event: FrameworkSaid, output: Output[Any]) -> None:
     if framework_id is None or event.framework_id not in (None, framework_id):
         return
     told = [e.event for e in output.effects if type(e) is ToFramework and e.conn == event.conn]
-    if isinstance(call, sm.Subscribe | sm.UpdateFramework):
-        # What an update of the framework makes of its demand, some of it launched, nobody says.
+    if isinstance(call, sm.Subscribe):
         term.forget(framework_id)
+    elif isinstance(call, sm.UpdateFramework):
+        term.keep(framework_id, state.frameworks[framework_id].info.all_roles)
     elif isinstance(call, sm.Request):
         if not any(isinstance(each, sm.Answered) for each in told):
             term.forget(framework_id)

@@ -198,6 +198,25 @@ def test_demand_outlives_an_update_in_place(world: World) -> None:
     assert held == {"b": 1.0}
 
 
+def test_what_was_launched_of_a_demand_is_not_wanted_again_after_an_update(world: World) -> None:
+    framework = world.framework(capabilities=MULTI, roles=("a", "b"))
+    framework.say(sm.Request((demand(2, "a"), demand(1, "b"))))
+    agent = world.agent()
+    for offer in [each for each in framework.offers.values() if each.role == "a"]:
+        framework.accept([offer], task("t", agent.id, offer.resources), refuse_s=0)
+    assert framework.held.cpus == 1
+    assert update(framework, roles=("a", "b", "c")) is None
+    world.agent()
+    world.advance(10)
+    assert [(each.role, each.resources.cpus) for each in framework.offers.values()] == [("b", 1.0)]
+    assert update(framework, roles=("b",)) is None
+    assert update(framework, roles=("a", "b")) is None
+    world.advance(10)
+    assert [(each.role, each.resources.cpus) for each in framework.offers.values()] == [("b", 1.0)]
+    framework.say(sm.Request())
+    assert {each.role for each in framework.offers.values()} == {"a", "b"}
+
+
 @pytest.mark.parametrize(
     ("wrong", "complaint"),
     [
