@@ -75,12 +75,16 @@ class Wishes:
         return None
 
     def offered(self, agent: Agent, resources: Resources) -> None:
-        """These are offered already, as the demand is declared: count what fits."""
+        """These are offered already, as the demand is declared: count what fits, the first wishes
+        first."""
+        names = dict.fromkeys(name for wish in self.wishes for name in wish.shape)
+        left = {name: quantity(resources, name) for name in names}
         for wish in self.wishes:
-            units = min(wish.open, wish.units_in(resources))
+            units = min(wish.open, *(left[name] // amount for name, amount in wish.shape.items()))
             if units:
                 wish.note(agent, units)
-                return
+                for name, amount in wish.shape.items():
+                    left[name] -= units * amount
 
     def used(self, agent: Agent, resources: Resources) -> None:
         """A task was launched: one unit of the first shape pending there that holds it; one that

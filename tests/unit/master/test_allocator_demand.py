@@ -153,6 +153,15 @@ def test_a_new_declaration_counts_what_is_offered_already() -> None:
     assert [(g.agent_id, g.resources) for g in grants(a)] == [("s2", ONE)]
 
 
+def test_of_several_shapes_that_are_offered_together_each_counts() -> None:
+    a = allocator("a")
+    add(a, "s1", Resources.of(cpus=3, mem=200))
+    assert cycle(a) == [("a", "s1")]
+    a.set_demand(F, (demand(count=1, cpus=2, mem=100), demand(count=1, cpus=1, mem=100)))
+    add(a, "s2", BIG)
+    assert cycle(a) == []
+
+
 def test_an_agent_that_goes_leaves_the_demand_open() -> None:
     a = allocator("a")
     a.set_demand(F, (demand(count=2, cpus=1, mem=100),))
