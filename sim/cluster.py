@@ -430,7 +430,10 @@ class Cluster(Watch):
                 kept,
                 OffersAreOfUse(),
                 WhoHasLeastIsFirst(),
-                NobodyStarves(world, self.masters, self.marathons, self.frameworks, starves_s),
+                NobodyStarves(
+                    *(world, self.masters, self.marathons, self.frameworks, starves_s),
+                    guaranteed=guaranteed,
+                ),
                 EveryNoIsExplained(world, self.masters, self.marathons, kept),
                 WhoAsksIsTold(seed),
                 ReadsAreTrue(),

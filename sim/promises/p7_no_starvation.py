@@ -33,14 +33,16 @@ class NobodyStarves(Watch):
         marathons: Sequence[VirtualMarathon],
         frameworks: Sequence[VirtualFramework],
         bound_s: float,
+        *,
+        guaranteed: bool,
     ) -> None:
-        """bound_s: for so long one may want and get nothing."""
+        """bound_s: for so long one may want and get nothing. guaranteed: to some roles so much that
+        nothing may be left for those that declare what they want, to whom nothing is."""
         self._masters = masters
         self._master_disk = masters[0].process.disk
         self._marathons = marathons
         self._world = world
-        glutton = any(each.kind is Kind.GLUTTON for each in frameworks)
-        modest = (Kind.BATCH, Kind.UNIQUE, *[Kind.PLANNER] * (not glutton))
+        modest = (Kind.BATCH, Kind.UNIQUE, *[Kind.PLANNER] * (not guaranteed))
         self._modest = [each for each in frameworks if each.kind in modest]
         self._bound_s = bound_s
         self._looked_s = self._quiet_since_s = 0.0
