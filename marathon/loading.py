@@ -215,6 +215,10 @@ def _change_problem(change: Change, loaded: Loaded, held: Mapping[str, None]) ->
         return "is not there"
     if change.target is None and change.app_id in loaded.apps:
         return "was deleted, but is there"
+    if change.target is not None and (
+        loaded.apps[change.app_id].version_ms != change.target.version_ms
+    ):
+        return "has another version by now"
     return None
 
 

@@ -51,8 +51,7 @@ class Stored:
 
     def look_at_marathon(self, core: MarathonCore) -> None:
         aside = core._state.aside
-        # A deployment that was set aside with its app is readable again once the app is replaced,
-        # and would be taken up by the next leader: so old are its targets then that it should not.
+        # Once the app is there again, an instance that was set aside for want of it can be read.
         stored = {key: value for key, value in self._stored.items() if key not in aside}
         self._same(_marathon(core), _of_marathon(stored))
 

@@ -248,6 +248,27 @@ def test_a_deployment_of_two_apps_goes_on_for_the_one_that_is_left() -> None:
     assert keys(world, "deployment") == []
 
 
+def test_a_deployment_that_was_set_aside_is_not_resumed_once_its_app_is_put_anew() -> None:
+    """It would take the app back to what it was to be then."""
+    world = World.of("a", auto_kill=False)
+    world.put(app("/one"))
+    world.run()
+    world.put(app("/one", cmd="second"))
+    world.run()
+    corrupt(world, "app//one")
+    (key,) = [each for each in world.shown_aside if each.startswith("deployment/")]
+    world.auto_kill = True
+    world.deploy(app("/one", cmd="third"))
+    world.advance(60)  # the kills are repeated
+    assert world.shown_deployments == {}
+    world.restart()
+    world.run()
+    assert world.shown_deployments == {}
+    assert "has another version by now" in world.shown_aside[key].reason
+    assert world.shown_apps["/one"].app.cmd == "third"
+    assert world.ask(DropAside(key)) == Done()
+
+
 def test_a_step_of_a_deployment_of_which_nothing_is_left_is_left_out() -> None:
     world = World.of("a", "b", auto_kill=False, auto_run=False)
     world.put(app("/two"))
