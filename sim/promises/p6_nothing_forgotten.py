@@ -15,7 +15,7 @@ from typing import Any, Final
 from mezzo.core import Output, TimerFired
 from mezzo.ids import ConnId, FrameworkId, OfferId, TaskId
 from mezzo.master.core import MasterCore
-from mezzo.master.events import AgentSaid, FrameworkSaid, ToAgent, ToFramework
+from mezzo.master.events import AgentSaid, FrameworkSaid, StreamClosed, ToAgent, ToFramework
 from mezzo.master.offers import TIMER_OFFER
 from mezzo.messages.agent import (
     AgentReregistered,
@@ -114,6 +114,8 @@ class NothingIsForgotten(Watch):
         self._look_at_offers(master, term, used)
         if isinstance(event, FrameworkSaid) and isinstance(event.call, Acknowledge):
             self._look_at_the_end(master, term, event)
+        if isinstance(event, StreamClosed) and term.kills:
+            self._forget_ended(term)  # those that do not outlive it, of who does not checkpoint
         if isinstance(event, AgentSaid) and term.kills:
             self._look_at_kills(master, term, output)
             if isinstance(event.message, (RegisterAgent, ReregisterAgent, UnregisterAgent)):
