@@ -126,7 +126,8 @@ class Damage(Watch):
         event: Any,  # noqa: ANN401
         output: Output[Any],
     ) -> None:
-        for effect in output.effects:
+        process = marathon.process
+        for effect in output.effects if process.epoch == process.disk.epoch else ():  # not deposed
             if isinstance(effect, ShowAside) and effect.aside is None:
                 self._aside.pop(effect.key, None)
         if isinstance(event, MarathonStarted):

@@ -164,11 +164,13 @@ def _update(state: MasterState, agent: AgentEntry, said: am.OperationUpdate) -> 
 
 
 def _says(output: Output[Any], orders: list[Any], conn: Any, told: list[Any]) -> str:  # noqa: ANN401
-    """Just these orders to the agent (of a ping: some one), and these words about operations."""
+    """Just these orders to the agent (of a ping: some one), and these words about operations. One
+    that drains for good may have waited for just this."""
     found = [
         am.Ping if isinstance(each.message, am.Ping) else each.message
         for each in output.effects
         if isinstance(each, ToAgent) and each.conn == conn
+        if not isinstance(each.message, am.ShutdownAgent)
     ]
     if found != orders:
         return f"it is told {found}, right were {orders}"
