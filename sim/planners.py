@@ -160,7 +160,8 @@ class PlannerCore(BatchCore):
         if name is not None and status.state.terminal:
             del self._shapes[status.task_id]
             if status.reason is Reason.INVALID_OFFERS:
-                self.open[name] += 1  # the master still counts it as wanted
+                self.open[name] += 1
+                self._declare(out)  # it may have said meanwhile that it wants no more
         super()._update(status, out)
 
 

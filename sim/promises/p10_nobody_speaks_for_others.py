@@ -122,6 +122,9 @@ class NobodySpeaksForOthers(Watch):
         if not isinstance(told, Update) or told.status.reason is not Reason.RECONCILIATION:
             return
         task_id, agent_id = told.status.task_id, told.status.agent_id
+        mine = [f for f in state.frameworks.values() if f.info.name == liar]
+        if any(task_id in framework.tasks for framework in mine):
+            return  # it has launched one of that id itself
         for framework in state.frameworks.values():
             entry = framework.tasks.get(task_id)
             if entry is None or framework.info.name in self._liars or entry.state.terminal:
