@@ -63,6 +63,7 @@ _FAILURES: Final = frozenset({"Failed", "Error", "Gone", "Dropped", "Unknown"})
 UNREACHABLE: Final = "Unreachable"
 INACTIVE: Final = "UnreachableInactive"
 STARTING: Final = frozenset({"Provisioned", "Staging", "Starting"})
+_FEW_BYTES: Final = 10_000  # so few are drawn, to have them used up
 
 
 def condition_of(status: TaskStatus) -> str:
@@ -162,6 +163,11 @@ class Term:
     conn: ConnId | None = None
     epoch: int = 0
     hurried: bool = False  # of who is to end not all could be stored yet
+
+    @property
+    def in_small_steps(self) -> bool:
+        """So little is stored at once that what it has decided shows here a few steps later."""
+        return self.config.step_bytes < _FEW_BYTES
 
     def hears(self, said: MasterEvent) -> bool:
         """Not what a stream says that is over, nor a deposed master."""

@@ -47,7 +47,6 @@ _DELAYING: Final = frozenset({"Dropped", "Error", "Failed", "Gone", "Finished"})
 _LATE_S: Final = 15.0
 _GAP_S: Final = 0.099  # between revives that nothing has answered, whatever is new
 _NEAR_S: Final = 1e-6
-_FEW_BYTES: Final = 10_000  # so few are drawn, to have them used up
 _Key = tuple[str, int]
 
 
@@ -193,7 +192,7 @@ def _ends(step: Step, queue: _Queue) -> None:
             asked = step.event.command
             if isinstance(asked, ResetDelay):
                 waits = queue.waiting.get(asked.app_id)
-                unsure = step.term.vague or step.term.config.step_bytes < _FEW_BYTES
+                unsure = step.term.vague or step.term.in_small_steps
                 if isinstance(effect.result, Done) is (waits is None) and not unsure:
                     raise Broken(f"promise 11: {asked} is answered {effect.result}: {waits}")
                 if waits is not None:
@@ -247,7 +246,7 @@ def _answers(step: Step, queue: _Queue) -> None:
         refuse_s = -1.0 if filters is None else filters.refuse_seconds
         if refuse_s == 0.0 and tokens <= count and free:
             continue  # none is left
-        if refuse_s == 0.0 and step.output.writes and term.config.step_bytes < _FEW_BYTES:
+        if refuse_s == 0.0 and step.output.writes and term.in_small_steps:
             continue  # nor is there room to store more
         if abs(refuse_s - right_s) > _NEAR_S or (most == 0 and free):
             raise Broken(

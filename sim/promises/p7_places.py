@@ -105,6 +105,8 @@ class PlacesAreKept(Watch):
         verdict: Verdict,
     ) -> None:
         """What is said against offering the agent to the framework."""
+        if framework.admission is not None:
+            return  # what it says of itself counts once its turn has come
         core = master.core
         assert core is not None
         listed, home = self._listed.get(master.name), core.state.config.info.domain
