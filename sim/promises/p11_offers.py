@@ -197,6 +197,7 @@ def _ends(step: Step, queue: _Queue) -> None:
                     raise Broken(f"promise 11: {asked} is answered {effect.result}: {waits}")
                 if waits is not None:
                     waits.since_s = now_s
+                if isinstance(effect.result, Done):
                     reset.append(asked.app_id)
     for app_id in reset:
         for key in [key for key in queue.delays if key[0] == app_id]:
