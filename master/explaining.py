@@ -40,9 +40,11 @@ def _pair(
     state: MasterState, step: Step, framework: FrameworkEntry, role: str, agent: AgentEntry
 ) -> m.Explanation:
     known = (framework.id, framework.info.name, role, agent.id, agent.info.hostname)
-    # Of what is not back since a failover the allocator knows nothing.
+    # Of what is not back since a failover the allocator knows nothing, nor in which roles one is
+    # that has not had its turn.
     away = [
         *([_FRAMEWORK_NOT_BACK] if framework.recovered else []),
+        *([_FRAMEWORK_WAITS] if framework.admission is not None else []),
         *([_AGENT_NOT_BACK] if agent.standing is Standing.RECOVERED else []),
     ]
     if away:
@@ -61,6 +63,12 @@ _FRAMEWORK_NOT_BACK: Final = m.Objection(
     "a connected framework",
     "it has not come back since this master leads",
     "it has to subscribe in the role",
+)
+_FRAMEWORK_WAITS: Final = m.Objection(
+    Veto.NOT_CONNECTED,
+    "a connected framework",
+    "it has subscribed so often that it has to wait for its turn",
+    "its turn comes in a moment, if it stays",
 )
 _AGENT_NOT_BACK: Final = m.Objection(
     Veto.AGENT_INACTIVE,

@@ -194,8 +194,9 @@ class _Questions:
         agent: AgentEntry,
         told: om.Explanation,
     ) -> None:
-        """As the allocator has it. Of who is not back since a failover that knows nothing."""
-        away = ["NOT_CONNECTED"] * framework.recovered
+        """As the allocator has it. Of who is not back since a failover that knows nothing, of who
+        waits for its turn what was so before."""
+        away = ["NOT_CONNECTED"] * (framework.recovered or framework.admission is not None)
         away += ["AGENT_INACTIVE"] * (agent.standing is Standing.RECOVERED)
         if away:
             vetoes = [each.veto for each in told.objections]

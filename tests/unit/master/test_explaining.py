@@ -8,6 +8,7 @@ from mezzo.master.explaining import PAIRS_MAX
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
 from mezzo.model import Capability
+from mezzo.record import replace
 from mezzo.resources import Resources
 
 from .world import BIG, World
@@ -50,6 +51,27 @@ def test_a_refusal_is_named_with_the_wall_time_of_its_end(world: World) -> None:
     (objection,) = answer.objections
     assert objection.veto == "FILTERED"
     assert objection.until == pytest.approx(world.now.wall_s + 60, abs=1)
+
+
+def test_who_waits_for_its_turn_is_explained_and_nobody_elses_answer_is_refused(
+    world: World,
+) -> None:
+    """Simulator, seed 1534: in a role that it has not had so far the allocator does not know it."""
+    world.agent()
+    world.framework("spark")
+    hasty = world.framework("hasty", roles=("a",), capabilities=(Capability.MULTI_ROLE,))
+    for _ in range(2):
+        hasty.subscribe()
+    hasty.info = replace(hasty.info, roles=("a", "b"))
+    hasty.subscribe()
+    assert ("admit", hasty.id) in world.timers
+    answers = {(each.framework_name, each.role): each for each in ask(world)}
+    assert set(answers) == {("spark", "*"), ("hasty", "a"), ("hasty", "b")}
+    (why,) = answers["hasty", "b"].objections
+    assert (why.veto, "wait for its turn" in why.have) == ("NOT_CONNECTED", True)
+    world.advance(10)
+    answers = {(each.framework_name, each.role): each for each in ask(world)}
+    assert "NOT_CONNECTED" not in vetoes(answers["hasty", "b"])
 
 
 def test_names_and_ids_mean_the_same(world: World) -> None:
