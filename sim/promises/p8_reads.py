@@ -622,16 +622,15 @@ class _Look:
         mine = [o for o in offers if (o.framework_id, o.role) == (framework.id, told.role)]
         vetoes = {each.veto for each in told.objections}
         expected = {"AGENT_INACTIVE": not agent.active}
-        if framework.recovered:
+        if framework.recovered or framework.admission is not None:
             expected = {"NOT_CONNECTED": True}
         elif agent.standing is not Standing.RECOVERED:
-            gone = framework.conn is None or framework.admission is not None
-            expected["NOT_CONNECTED"] = gone
+            expected["NOT_CONNECTED"] = framework.conn is None
             expected["OFFERED"] = len(offers) > len(mine)
             expected["PAUSED"] = state.agents_awaited > 0
             offered = Resources.total(offer.resources for offer in mine)
             self._same(f"what is offered to {where}", told.offered, offered)
-            if framework.conn is not None and framework.admission is None:
+            if framework.conn is not None:
                 agents = {
                     o.agent_id: None
                     for o in state.offers.values()
