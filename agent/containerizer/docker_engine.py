@@ -26,6 +26,8 @@ ANSWER_WITHIN_S: Final = 120
 # Of a stream that is on its way: an engine tells all the time how far a pull has come.
 SILENCE_MAX_S: Final = 600.0
 CONNECTIONS_KEPT: Final = 32
+# What requests does with a request, beside its plain body, that `EngineSocket` does not.
+_NOT_SHORT: Final = ("stream", "json", "files", "auth", "cookies", "hooks")
 
 # What says that the engine is away, not that it refuses. Streams raise these in their middle, too.
 AWAY: Final = (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError)
@@ -51,8 +53,8 @@ class _Client(docker.APIClient):
         if asked.get("timeout") is None:
             asked["timeout"] = self.silence_s
         data = asked.get("data")
-        short = not asked.get("stream") and isinstance(data, (str, bytes, NoneType))
-        if self.socket is None or not short:
+        more = any(asked.get(name) for name in _NOT_SHORT)
+        if self.socket is None or more or not isinstance(data, (str, bytes, NoneType)):
             return super().request(*args, **asked)
         method, url = args
         return self.socket.request(

@@ -29,6 +29,7 @@ class Listener:
     last: bytes = b""
     connections: int = 0
     asked: list[str] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
 
     def serve(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -41,10 +42,13 @@ class Listener:
         with connection, connection.makefile("rb") as requests:
             for _ in range(self.ends_after):
                 line = requests.readline().decode()
-                while requests.readline().strip():
-                    pass
+                size = 0
+                while head := requests.readline().strip():
+                    if head.lower().startswith(b"content-length:"):
+                        size = int(head.partition(b":")[2])
                 if not line:
                     return
+                self.bodies.append(requests.read(size))
                 self.asked.append(line.split(" ")[1])
                 if self.mute in line:
                     connection.sendall(self.last)
@@ -130,3 +134,15 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_that_to_the_next_request
     asking.ask(lambda api: api.start("c"))
     assert asking.call(lambda api: api.inspect_container("c")) == {"ApiVersion": "1.44"}
     asking.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "body"), [({"data": '{"a": 1}'}, b'{"a": 1}'), ({"json": {"a": 1}}, b'{"a": 1}')]
+)
+def test_a_body_arrives_however_it_is_given(
+    engine: Listener, given: dict[str, object], body: bytes
+) -> None:
+    asking = Engine(f"unix://{engine.path}")
+    asking.call(lambda api: api.post(f"{api.base_url}/v1.44/containers/create", **given))
+    asking.close()
+    assert engine.bodies[-1] == body
