@@ -143,11 +143,6 @@ def the_end_of_a_task_frees_nothing(original: Any) -> Any:
     return set_state
 
 
-@mutant("master", tasks, "_may_still_appear")
-def a_new_leader_takes_for_gone_what_is_not_back_yet(original: Any) -> Any:
-    return lambda state, agent_id: False
-
-
 @mutant("master", tasks, "reconcile_one")
 def reconciliation_by_name_is_not_answered(original: Any) -> Any:
     return never
