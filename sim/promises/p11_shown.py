@@ -316,6 +316,7 @@ def _is_probed(step: Step, seen: Seen) -> None:
         if started[index] != right:
             raise Broken(f"promise 11: {record.id} is asked at {started[index]}, not {right}")
     asked = [check for check in seen.app.health_checks if not check.protocol.by_agent]
-    ends = seen.record.doomed or step.ends or step.term.in_small_steps  # or is about to
-    if asked and seen.running and not ends and not seen.checking:
+    # Of an app that was set aside nobody knows how it is to be asked.
+    kept = record.doomed or step.ends or not step.term.knows(record.app_id)
+    if asked and seen.running and not kept and not seen.checking:
         raise Broken(f"promise 11: {record.id} runs, and nobody asks how it is")
