@@ -325,4 +325,9 @@ class VirtualAgent:
         """One answer; a promise of one is none."""
         answer = self._examine(order.task_id, order.check.timeout_seconds)
         observed = HealthObserved(order.container_id, answer.alive is True, answer.cause or "")
-        self._world.after(answer.after_s, self.process.post, observed)
+        self._world.after(answer.after_s, self._observed, observed, self.core)
+
+    def _observed(self, observed: HealthObserved, core: AgentCore) -> None:
+        """Who asked in an earlier life does not hear the answer."""
+        if self.core is core:
+            self.process.post(observed)

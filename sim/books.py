@@ -163,6 +163,8 @@ class Term:
     conn: ConnId | None = None
     epoch: int = 0
     hurried: bool = False  # of who is to end not all could be stored yet
+    # Of whom something was heard since then: that they end may have been decided before.
+    heard_late: dict[str, None] = field(default_factory=dict)
 
     @property
     def in_small_steps(self) -> bool:
@@ -314,6 +316,10 @@ class Books(Watch):
         step = Step(marathon, term, event, output, marathon.process.now())
         hurried = any(type(e) is SetTimer and e.key == MORE_TIMER for e in output.effects)
         step.hurried, term.hurried = hurried or term.hurried, hurried
+        if not step.hurried:
+            term.heard_late.clear()
+        elif (about := _about(event)) is not None:
+            term.heard_late[about] = None
         for reader in self._readers:
             reader.before(step)
         self._heard(step)
@@ -398,6 +404,15 @@ class Books(Watch):
                     term.instances[id_].checking = True
                 case StopHealthChecks(instance_id=id_) if id_ in term.instances:
                     term.instances[id_].checking = False
+
+
+def _about(event: Any) -> str | None:  # noqa: ANN401
+    """The instance of which the event tells how it is."""
+    if isinstance(event, HealthResult):
+        return event.instance_id
+    if isinstance(event, MasterEvent) and isinstance(event.event, Update):
+        return event.event.status.task_id.rpartition("._app.")[0]
+    return None
 
 
 def _opened(config: MarathonConfig, stored: Mapping[str, bytes]) -> Term:

@@ -14,8 +14,10 @@ from mezzo.core import Output
 from mezzo.ids import AgentId, ConnId, FrameworkId, IdSource, TaskId
 from mezzo.marathon.core import MarathonCore
 from mezzo.marathon.messages import Call, LinkUp, MasterEvent, ShowAside, Started
+from mezzo.marathon.planner import Deployment
 from mezzo.messages.scheduler import Acknowledge, Kill, Reconcile, Subscribed, Update
 from mezzo.model import TaskStatus
+from mezzo.record import decode
 from mezzo.states import TaskState
 
 from ..books import Reader, Step
@@ -38,7 +40,9 @@ class WhatMakesNoSenseIsLeftAlone(Reader):
         if type(step.event) is not Started or not self._left or step.term.vague:
             return
         term, rng = step.term, self._rng
-        plans = {app_id for plan in term.deployments.values() for app_id in plan.app_ids}
+        # Of its first step, in which some may have ended: what it began with counts.
+        loaded = [v for k, v in step.marathon.loaded.items() if k.startswith("deployment/")]
+        plans = {app_id for value in loaded for app_id in decode(Deployment, value).app_ids}
         there = [seen for seen in term.instances.values() if seen.record.app_id not in plans]
         if not there:
             return

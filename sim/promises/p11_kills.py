@@ -147,7 +147,13 @@ def fails_too_often(seen: Seen, result: HealthResult) -> bool:
 
 def _enough_stay(step: Step, app: App, there: list[Seen], old: list[Seen]) -> None:
     """While it is upgraded, never fewer healthy ones than it may have, if it had as many."""
-    served = [seen for seen in old if seen.condition == "Running" and _was_ready(seen)]
+    served = [
+        seen
+        for seen in old
+        if seen.condition == "Running"
+        and _was_ready(seen)
+        and seen.record.id not in step.term.heard_late
+    ]
     if not served or any(seen.unsure for seen in (*there, *old)):
         return
     ready = sum(seen.ready for seen in there)

@@ -79,8 +79,8 @@ class NothingIsForgotten(Watch):
         if isinstance(event, FrameworkSaid) and isinstance(event.call, Acknowledge | Kill):
             state = term.core.state
             framework = state.frameworks.get(state.framework_of.get(event.conn, FrameworkId("")))
-            if framework is None:
-                return
+            if framework is None or event.framework_id not in (None, framework.id):
+                return  # nobody's, or said in the name of another: it is not listened to
             entry = framework.tasks.get(event.call.task_id)
             lost = framework.unreachable.get(event.call.task_id)
             if isinstance(event.call, Acknowledge):
