@@ -155,15 +155,13 @@ with open(sys.argv[1], "wb", buffering=0) as other:
 
 
 def _run_without(script: str, *, closed: tuple[int, ...]) -> None:
+    """A shell closes them: to run Python between fork and exec is no use where gRPC has threads."""
     import tempfile
 
-    def close() -> None:
-        for number in closed:
-            os.close(number)
-
+    closing = " ".join(f"{number}>&-" for number in closed)
     with tempfile.NamedTemporaryFile() as other:
-        command = [sys.executable, "-c", script, other.name]
-        assert subprocess.run(command, preexec_fn=close).returncode == 0
+        command = ["sh", "-c", f'exec "$@" {closing}', "sh", sys.executable, "-c", script]
+        assert subprocess.run([*command, other.name]).returncode == 0
         assert other.read() == b""
 
 
