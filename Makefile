@@ -29,9 +29,9 @@ test: .venv/installed ## all tests, on a real Docker engine, ZooKeeper and brows
 
 # What depends on rights: users, folders, processes, ports, and the commands. The rest is the same
 # for everybody, and what needs a Docker engine of its own is for root.
-USERTEST := tests/unit/agent tests/unit/cli tests/unit/kernel tests/integration/test_agent_process.py \
-	tests/integration/test_agent_volumes.py tests/integration/test_daemon.py tests/integration/test_up.py \
-	tests/integration/test_marathon_api.py tests/integration/test_master_process.py
+USERTEST := tests/unit/agent tests/unit/cli tests/unit/kernel tests/integration/agent/test_agent_process.py \
+	tests/integration/agent/test_agent_volumes.py tests/integration/cluster/test_daemon.py tests/integration/cluster/test_up.py \
+	tests/integration/marathon/test_marathon_api.py tests/integration/master/test_master_process.py
 
 usertest: ## as root: what depends on rights, once more as an unprivileged user
 	scripts/test-as-user $(USERTEST) $(PYTEST)

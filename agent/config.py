@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mezzo.model import AgentInfo
+from mezzo.cluster.model import AgentInfo
 from mezzo.record import Record
 
-from .containerizer.base import Kind
+from .container import Kind
 
 
 class AgentConfig(Record):

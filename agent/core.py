@@ -1,12 +1,11 @@
 """The agent as a deterministic state machine. Here is who is told of what; the rules are beside:
 
 membership.py   registration, epochs, pings
-leases.py       how long unique tasks may run without a master
-lifecycle.py    a task from launch to end; tasks.py and health_rules.py judge, launch.py describes
-updates.py      reliable status updates; reliable.py repeats them
-operations.py   reservations and volumes; volumes.py knows the folders
-remains.py      what ended tasks leave behind
-state.py        all that is durable
+tasks/          a task from launch to what it leaves behind; how long unique ones may run
+health/         what a health check's results mean
+resources/      reservations and volumes
+resending.py    what is sent again until it is acknowledged
+state/          all that is durable
 """
 
 from __future__ import annotations
@@ -14,8 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mezzo.cluster.model import DrainConfig, FrameworkInfo, TaskInfo, TaskStatus
+from mezzo.cluster.states import Reason, Source, TaskState
 from mezzo.core import Instant, Output, TimerFired
-from mezzo.ids import AgentId, ContainerId, FrameworkId, IdSource, TaskId
+from mezzo.ids import ContainerId, FrameworkId, IdSource, TaskId
 from mezzo.messages.agent import (
     AgentRegistered,
     AgentReregistered,
@@ -36,38 +37,24 @@ from mezzo.messages.agent import (
     UnregisterAgent,
     UpdateAcknowledged,
 )
-from mezzo.model import DrainConfig, FrameworkInfo, TaskInfo, TaskStatus
-from mezzo.record import Record, replace
-from mezzo.resources import Resources
-from mezzo.states import Reason, Source, TaskState
+from mezzo.record import replace
 from mezzo.units import shown
 
+from . import container as c
+from . import effects as do
 from . import events as e
 from .config import AgentConfig
-from .containerizer import base as c
-from .launch import refusal, unknown_resources, wrong_ids
-from .leases import Leases
-from .lifecycle import Lifecycle
 from .membership import Membership
-from .operations import Operations
-from .remains import Cleaner
-from .state import AgentState, Out, Remains
-from .tasks import AgentTask, KillCause, Verdict, grace_of, not_launched, not_running
-from .updates import Updates
-
-
-class AgentView(Record):
-    """What people may see of an agent at one moment. resources: with reservations and volumes."""
-
-    config: AgentConfig
-    resources: Resources
-    drain: DrainConfig | None
-    registered: bool
-    epoch: int
-    agent_id: AgentId | None
-    tasks: tuple[AgentTask, ...]
-    remains: tuple[Remains, ...]
-    aside: tuple[tuple[str, str], ...] = ()  # keys of stored records that can't be read, and why
+from .resources.applying import Operations
+from .state.agent_state import AgentState, Out
+from .state.agent_task import AgentTask, KillCause, Verdict, not_launched, not_running
+from .tasks.container_spec import refusal, unknown_resources, wrong_ids
+from .tasks.kill_grace import grace_when_drained
+from .tasks.lifecycle import Lifecycle
+from .tasks.outgoing_updates import Updates
+from .tasks.sandbox_gc import Cleaner
+from .tasks.unique_leases import Leases
+from .views import AgentView
 
 
 class AgentCore:
@@ -86,7 +73,7 @@ class AgentCore:
         self._life = Lifecycle(config, self._state, ids, self._updates, self._cleaner, self._leases)
         # Not stored: the master remembers, and says it again after each registration.
         self._drain: DrainConfig | None = None
-        self._exit: e.Exit | None = None  # wanted as soon as no container runs any more
+        self._exit: do.Exit | None = None  # wanted as soon as no container runs any more
         self._handlers: dict[type[Any], Callable[[Any, Instant, Out], None]] = {
             e.Started: self._started,
             e.MasterUp: self._membership.up,
@@ -168,24 +155,24 @@ class AgentCore:
                     self._life.recall_lease(self._state.tasks[task.key], now, out)
             if live := self._live_tasks():
                 specs = tuple(self._life.spec(task) for task in live)
-                out.effects.append(e.RecoverContainers(specs))
+                out.effects.append(do.RecoverContainers(specs))
         if event.cleanup:
-            self._leave(e.Exit("recovered for cleanup: all tasks have ended", True), now, out)
+            self._leave(do.Exit("recovered for cleanup: all tasks have ended", True), now, out)
 
     def _shutdown_requested(self, event: e.ShutdownRequested, now: Instant, out: Out) -> None:
-        self._leave(e.Exit("shut down by its operator: all tasks have ended", True), now, out)
+        self._leave(do.Exit("shut down by its operator: all tasks have ended", True), now, out)
 
-    def _leave(self, exit_: e.Exit, now: Instant, out: Out) -> None:
+    def _leave(self, exit_: do.Exit, now: Instant, out: Out) -> None:
         """Kill all tasks and exit when none is left. Later launches are refused."""
         self._exit = exit_
         for task in self._live_tasks():
             self._life.kill(task, KillCause.AGENT_SHUTDOWN, now, out)
 
-    def _exit_if_empty(self, exit_: e.Exit, out: Out) -> None:
+    def _exit_if_empty(self, exit_: do.Exit, out: Out) -> None:
         if self._live_tasks():
             return
         if exit_.wanted and self._membership.conn is not None:
-            out.effects.append(e.Send(self._membership.conn, UnregisterAgent()))
+            out.effects.append(do.Send(self._membership.conn, UnregisterAgent()))
         out.effects.append(exit_)
 
     def _live_tasks(self) -> list[AgentTask]:
@@ -226,7 +213,7 @@ class AgentCore:
                 self._shutdown_framework(message.framework_id, now, out)
             case ShutdownAgent() as message:
                 reason = f"the master refuses this agent: {message.message}"
-                self._leave(e.Exit(reason, False), now, out)
+                self._leave(do.Exit(reason, False), now, out)
             case ShutdownExecutor() | FrameworkMessage():
                 pass  # of an executor that is not here: both are best effort
 
@@ -301,7 +288,7 @@ class AgentCore:
             timestamp=now.wall_s,
         )
         update = StatusUpdate(framework_id, status, TaskState.ERROR)
-        out.effects.append(e.Send(self._membership.conn, update))
+        out.effects.append(do.Send(self._membership.conn, update))
 
     def _refused(self, framework: FrameworkInfo, info: TaskInfo, now: Instant) -> Verdict | None:
         if (refused := self._not_now(framework)) is not None:
@@ -344,9 +331,7 @@ class AgentCore:
         self._drain = config
         cause = KillCause.DRAINING_FOR_GOOD if config.mark_gone else KillCause.DRAINING
         for task in self._live_tasks():
-            grace_s = grace_of(task.info)
-            if config.max_grace_period is not None:
-                grace_s = min(grace_s, config.max_grace_period)
+            grace_s = grace_when_drained(task.info, config)
             self._life.kill(task, cause, now, out, grace_s=grace_s)
 
     def _kill_task(self, message: KillTask, now: Instant, out: Out) -> None:

@@ -9,26 +9,19 @@ from __future__ import annotations
 
 from typing import Final
 
+from mezzo.cluster.model import AgentCapability
 from mezzo.core import CancelTimer, Instant, SetTimer
 from mezzo.ids import AgentId, ConnId
 from mezzo.messages.agent import Ping, Pong, RegisterAgent, ReregisterAgent
-from mezzo.model import AgentCapability
 from mezzo.record import replace
 
 from .config import AgentConfig
-from .events import (
-    AskAgain,
-    CloseMaster,
-    MasterDown,
-    MasterSaid,
-    MasterUp,
-    PingOverdue,
-    Send,
-)
-from .leases import Leases
-from .operations import Operations
-from .state import AgentState, Identity, Out
-from .updates import Updates
+from .effects import CloseMaster, Send
+from .events import AskAgain, MasterDown, MasterSaid, MasterUp, PingOverdue
+from .resources.applying import Operations
+from .state.agent_state import AgentState, Identity, Out
+from .tasks.outgoing_updates import Updates
+from .tasks.unique_leases import Leases
 
 ASK_AGAIN_MIN_S: Final = 5.0
 ASK_AGAIN_MAX_S: Final = 60.0

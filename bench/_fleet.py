@@ -17,20 +17,20 @@ from uuid import uuid4
 
 import uvloop
 
-from mezzo import log
+from mezzo.cluster.model import AgentInfo, FrameworkInfo, Task, TaskInfo, TaskStatus
+from mezzo.cluster.resources import Resources
+from mezzo.cluster.states import Source, TaskState
 from mezzo.core import Delete, Put, Write
 from mezzo.election.base import LeaderChanged, LeaderDetector
 from mezzo.election.detector import detector_for
 from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
 from mezzo.messages import agent as m
-from mezzo.model import AgentInfo, FrameworkInfo, Task, TaskInfo, TaskStatus
+from mezzo.process import log
 from mezzo.record import encode, replace
-from mezzo.resources import Resources
-from mezzo.states import Source, TaskState
 from mezzo.store.base import StateStore
 from mezzo.store.open import open_store
 from mezzo.wire.clients import AgentLink
-from mezzo.wire.server import allow_many_connections
+from mezzo.wire.grpc_server import allow_many_connections
 
 Pipe = Connection[Any, Any] if TYPE_CHECKING else Connection
 EACH = Resources.of(cpus=16, mem=64_000)

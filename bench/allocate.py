@@ -26,6 +26,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from mezzo.cluster.model import (
+    AgentInfo,
+    CommandInfo,
+    Filters,
+    FrameworkInfo,
+    MasterInfo,
+    Offer,
+    TaskInfo,
+)
+from mezzo.cluster.operations import Launch
+from mezzo.cluster.resources import Resources
 from mezzo.core import Instant, TimerFired
 from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
 from mezzo.master.allocator import (
@@ -36,24 +47,14 @@ from mezzo.master.allocator import (
     Grant,
     Quota,
 )
+from mezzo.master.config import MasterConfig
 from mezzo.master.core import MasterCore
-from mezzo.master.events import AgentSaid, FrameworkSaid, Started, ToFramework
-from mezzo.master.offers import TIMER_ALLOCATE
-from mezzo.master.state import MasterConfig
+from mezzo.master.effects import ToFramework
+from mezzo.master.events import AgentSaid, FrameworkSaid, Started
+from mezzo.master.offers.offering import TIMER_ALLOCATE
+from mezzo.master.offers.refuse_seconds import REFUSE_S_MAX
 from mezzo.messages.agent import RegisterAgent
 from mezzo.messages.scheduler import Accept, Offers, Subscribe, Subscribed
-from mezzo.model import (
-    REFUSE_S_MAX,
-    AgentInfo,
-    CommandInfo,
-    Filters,
-    FrameworkInfo,
-    MasterInfo,
-    Offer,
-    TaskInfo,
-)
-from mezzo.operations import Launch
-from mezzo.resources import Resources
 from mezzo.runtime import GC_THRESHOLDS
 
 TOTAL = Resources.of(cpus=24, mem=4096, disk=4096, ports=[(31000, 32000)])

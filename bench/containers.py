@@ -23,7 +23,7 @@ import docker
 from _daemons import end, free_port, start, until
 from docker.models.containers import Container
 
-from mezzo.daemon import cli_command
+from mezzo.process.daemon import cli_command
 
 # As many launches at once as one agent of mezzo makes.
 CONCURRENCY = 8

@@ -22,24 +22,17 @@ from pathlib import Path
 
 from _daemons import check, end, free_port, start, until
 
-from mezzo import log
 from mezzo.agent.config import AgentConfig
-from mezzo.agent.containerizer.base import ContainerExited, ContainerStarted, Kind
+from mezzo.agent.container import ContainerExited, ContainerStarted, Kind
 from mezzo.agent.core import AgentCore
-from mezzo.agent.events import (
-    KillContainer,
-    LaunchContainer,
-    MasterDown,
-    MasterSaid,
-    MasterUp,
-    Send,
-    Started,
-)
-from mezzo.daemon import cli_command
+from mezzo.agent.effects import KillContainer, LaunchContainer, Send
+from mezzo.agent.events import MasterDown, MasterSaid, MasterUp, Started
+from mezzo.cluster.model import AgentInfo
 from mezzo.election.detector import detector_for
 from mezzo.errors import MezzoError
 from mezzo.frameworks.sdk import (
     CommandInfo,
+    Driver,
     Filters,
     Offer,
     Resources,
@@ -52,7 +45,8 @@ from mezzo.frameworks.sdk import (
 )
 from mezzo.ids import IdSource
 from mezzo.messages.operator import Agents, GetAgents
-from mezzo.model import AgentInfo
+from mezzo.process import log
+from mezzo.process.daemon import cli_command
 from mezzo.runtime import Runtime
 from mezzo.store.open import open_store
 from mezzo.wire.clients import AgentLink, OperatorClient
@@ -106,7 +100,7 @@ class Launcher(Scheduler):
         self.began = 0.0
         self.done = threading.Event()
 
-    def resource_offers(self, driver: SchedulerDriver, offers: list[Offer]) -> None:
+    def resource_offers(self, driver: Driver, offers: list[Offer]) -> None:
         self.began = self.began or time.perf_counter()
         for offer in offers:
             count = min(self.tasks - self.launched, max(1, self.tasks // AGENTS))
@@ -122,7 +116,7 @@ class Launcher(Scheduler):
                 [offer.id], tasks, Filters(0 if self.launched < self.tasks else 600)
             )
 
-    def status_update(self, driver: SchedulerDriver, status: TaskStatus) -> None:
+    def status_update(self, driver: Driver, status: TaskStatus) -> None:
         if status.state is TaskState.RUNNING:
             self.running += 1
             if self.running == self.tasks:

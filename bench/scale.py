@@ -37,11 +37,11 @@ import _daemons
 import _fleet
 import psutil
 
-from mezzo import log
-from mezzo.daemon import cli_command
+from mezzo.cluster.model import MasterInfo
 from mezzo.errors import MezzoError
 from mezzo.frameworks.sdk import (
     CommandInfo,
+    Driver,
     Filters,
     Offer,
     Resources,
@@ -55,7 +55,8 @@ from mezzo.frameworks.sdk import (
 from mezzo.ids import FrameworkId, TaskId
 from mezzo.messages import operator as om
 from mezzo.messages.scheduler import ReconcileTask
-from mezzo.model import MasterInfo
+from mezzo.process import log
+from mezzo.process.daemon import cli_command
 from mezzo.wire.clients import OperatorClient
 
 T = TypeVar("T")
@@ -179,11 +180,11 @@ class Framework(Scheduler):
         self.driver.revive_offers()
 
     def registered(
-        self, driver: SchedulerDriver, framework_id: FrameworkId, master: MasterInfo | None
+        self, driver: Driver, framework_id: FrameworkId, master: MasterInfo | None
     ) -> None:
         self.ready.set()
 
-    def resource_offers(self, driver: SchedulerDriver, offers: list[Offer]) -> None:
+    def resource_offers(self, driver: Driver, offers: list[Offer]) -> None:
         for offer in offers:
             with self._lock:
                 count = min(self._wanted, self._per_offer)
@@ -200,7 +201,7 @@ class Framework(Scheduler):
             name = f"noop-{self._number}"
             yield TaskInfo(name, TaskId(name), offer.agent_id, TASK, command=CommandInfo("true"))
 
-    def status_update(self, driver: SchedulerDriver, status: TaskStatus) -> None:
+    def status_update(self, driver: Driver, status: TaskStatus) -> None:
         if status.state is TaskState.RUNNING:
             self.running.add(status.task_id)
         if (answered := self.answers.pop(status.task_id, None)) is not None:
@@ -343,7 +344,7 @@ def _after(at_s: float, since_s: float) -> float | None:
 @contextlib.contextmanager
 def zookeeper(folder: Path) -> Iterator[str]:
     sys.path.insert(0, str(Path(__file__).parent.parent))
-    from tests.zookeeper import ZkEnsemble
+    from tests.parts.zookeeper import ZkEnsemble
 
     ensemble = ZkEnsemble(folder, 1)
     try:

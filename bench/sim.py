@@ -14,19 +14,20 @@ import pstats
 import time
 from collections.abc import Callable
 
-from mezzo.marathon.app import App
-from mezzo.marathon.messages import ChangeApps, Origin, Result, Target
+from mezzo.cluster.resources import Resources
+from mezzo.marathon.commands import ChangeApps, Origin, Result, Target
+from mezzo.marathon.model.app import App
 from mezzo.record import replace
-from mezzo.resources import Resources
-from mezzo.sim.agents import VirtualAgent
-from mezzo.sim.containers import Machine
-from mezzo.sim.disk import Disk
-from mezzo.sim.election import Election
-from mezzo.sim.marathons import VirtualMarathon
-from mezzo.sim.masters import VirtualMaster
-from mezzo.sim.network import Network
-from mezzo.sim.operator import apps_on
-from mezzo.sim.world import World
+from mezzo.sim.actors.app_owner import apps_on
+from mezzo.sim.daemons.agents import VirtualAgent
+from mezzo.sim.daemons.containers import Machine
+from mezzo.sim.daemons.marathons import VirtualMarathon
+from mezzo.sim.daemons.masters import VirtualMaster
+from mezzo.sim.watch import Watch
+from mezzo.sim.world.disk import Disk
+from mezzo.sim.world.network import Network
+from mezzo.sim.world.sessions import Election
+from mezzo.sim.world.world import World
 
 AGENTS = 50
 APPS = 36
@@ -56,7 +57,9 @@ class Cluster:
             for machine in self.machines
         ]
         self.marathons = [
-            VirtualMarathon(network, f"marathon{i}", self._marathon_disk, elections[1], find)
+            VirtualMarathon(
+                network, f"marathon{i}", self._marathon_disk, elections[1], find, Watch()
+            )
             for i in range(2)
         ]
         for master in masters:

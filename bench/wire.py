@@ -19,17 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mezzo.ids import AgentId, ExecutorId, FrameworkId, OfferId, TaskId
-from mezzo.messages.agent import (
-    AgentMessage,
-    MasterMessage,
-    ReregisterAgent,
-    RunTask,
-    StatusUpdate,
-    UpdateAcknowledged,
-)
-from mezzo.messages.scheduler import Accept, Acknowledge, Call, Event, Offers, Update
-from mezzo.model import (
+from mezzo.cluster.model import (
     Address,
     AgentCapability,
     AgentInfo,
@@ -51,10 +41,20 @@ from mezzo.model import (
     TaskStatus,
     Url,
 )
-from mezzo.operations import Launch
-from mezzo.resources import Resources
+from mezzo.cluster.operations import Launch
+from mezzo.cluster.resources import Resources
+from mezzo.cluster.states import Source, TaskState
+from mezzo.ids import AgentId, ExecutorId, FrameworkId, OfferId, TaskId
+from mezzo.messages.agent import (
+    AgentMessage,
+    MasterMessage,
+    ReregisterAgent,
+    RunTask,
+    StatusUpdate,
+    UpdateAcknowledged,
+)
+from mezzo.messages.scheduler import Accept, Acknowledge, Call, Event, Offers, Update
 from mezzo.runtime import GC_THRESHOLDS
-from mezzo.states import Source, TaskState
 from mezzo.wire import agent as agent_wire
 from mezzo.wire import scheduler as scheduler_wire
 

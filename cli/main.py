@@ -12,8 +12,8 @@ import click
 from mezzo import __version__
 from mezzo.errors import BadConfig, MezzoError
 
-from .errors import EXIT_CODES, Failed, Wrong
-from .output import is_text, plain
+from .words.failures import EXIT_CODES, Failed, Wrong
+from .words.output import is_text, plain
 
 
 class Lazy(NamedTuple):
@@ -24,26 +24,34 @@ class Lazy(NamedTuple):
 
 
 _COMMANDS: Final = {
-    "up": Lazy("up", "Start a whole cluster on this machine, and stop it with Ctrl-C."),
-    "app": Lazy("app", "Add, look at, scale, update and remove Marathon apps."),
-    "node": Lazy("node", "Look at the cluster's agents."),
-    "framework": Lazy("framework", "Look at the registered frameworks, and tear one down."),
-    "task": Lazy("task", "Look at tasks and read their logs."),
-    "offer": Lazy("offer", "Look at what is offered to whom."),
-    "explain": Lazy("explain", "Say why a framework is, or is not, offered an agent."),
-    "role": Lazy("role", "Look at roles: their weight, quota and share."),
-    "quota": Lazy("quota", "Look at, set and remove the quota of roles."),
-    "weight": Lazy("weight", "Look at and set the weights of roles."),
-    "maintenance": Lazy("maintenance", "Plan maintenance of machines, take them down and up."),
-    "quarantine": Lazy("quarantine", "Look at records that a master can't read, and delete them."),
-    "master": Lazy("master", "Run a master."),
-    "agent": Lazy("agent", "Run an agent; list, drain, deactivate, reactivate agents."),
-    "marathon": Lazy("marathon", "Run Marathon, the framework for long-running services."),
-    "gateway": Lazy("gateway", "Run a gateway: HTTP endpoints and the web page of a cluster."),
-    "relay": Lazy("relay", "Run a relay: a rack's agents over one stream."),
-    "sim": Lazy("sim", "Simulate clusters: scenarios of your own, or faults at random."),
-    "context": Lazy("contexts", "Look at the clusters that are known, and choose one."),
-    "version": Lazy("version", "Print the version."),
+    "up": Lazy("up.command", "Start a whole cluster on this machine, and stop it with Ctrl-C."),
+    "app": Lazy("commands.app", "Add, look at, scale, update and remove Marathon apps."),
+    "node": Lazy("commands.node", "Look at the cluster's agents."),
+    "framework": Lazy(
+        "commands.framework", "Look at the registered frameworks, and tear one down."
+    ),
+    "task": Lazy("commands.task", "Look at tasks and read their logs."),
+    "offer": Lazy("commands.offer", "Look at what is offered to whom."),
+    "explain": Lazy("commands.explain", "Say why a framework is, or is not, offered an agent."),
+    "role": Lazy("commands.role", "Look at roles: their weight, quota and share."),
+    "quota": Lazy("commands.quota", "Look at, set and remove the quota of roles."),
+    "weight": Lazy("commands.weight", "Look at and set the weights of roles."),
+    "maintenance": Lazy(
+        "commands.maintenance", "Plan maintenance of machines, take them down and up."
+    ),
+    "quarantine": Lazy(
+        "commands.quarantine", "Look at records that a master can't read, and delete them."
+    ),
+    "master": Lazy("daemons.master", "Run a master."),
+    "agent": Lazy("daemons.agent", "Run an agent; list, drain, deactivate, reactivate agents."),
+    "marathon": Lazy("daemons.marathon", "Run Marathon, the framework for long-running services."),
+    "gateway": Lazy(
+        "daemons.gateway", "Run a gateway: HTTP endpoints and the web page of a cluster."
+    ),
+    "relay": Lazy("daemons.relay", "Run a relay: a rack's agents over one stream."),
+    "sim": Lazy("commands.sim", "Simulate clusters: scenarios of your own, or faults at random."),
+    "context": Lazy("commands.context", "Look at the clusters that are known, and choose one."),
+    "version": Lazy("commands.version", "Print the version."),
 }
 
 
@@ -131,7 +139,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, message="mezzo %(version)s")
 def cli(context: str | None) -> None:
-    del context  # options that say where a server is look for it: mezzo.cli.context
+    del context  # options that say where a server is look for it: clients/saved_contexts.py
 
 
 def main() -> None:

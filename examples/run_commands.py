@@ -8,6 +8,7 @@ import sys
 from mezzo.errors import MezzoError
 from mezzo.frameworks.sdk import (
     CommandInfo,
+    Driver,
     Filters,
     Offer,
     Resources,
@@ -27,7 +28,7 @@ class RunCommands(Scheduler):
         self.running = len(commands)
         self.failed = 0
 
-    def resource_offers(self, driver: SchedulerDriver, offers: list[Offer]) -> None:
+    def resource_offers(self, driver: Driver, offers: list[Offer]) -> None:
         for offer in offers:
             tasks, left = [], offer.resources
             while self.waiting and left >= NEEDS:
@@ -45,7 +46,7 @@ class RunCommands(Scheduler):
             # Nothing left to start: no need to be asked again for an hour.
             driver.launch_tasks([offer.id], tasks, Filters(5 if self.waiting else 3600))
 
-    def status_update(self, driver: SchedulerDriver, status: TaskStatus) -> None:
+    def status_update(self, driver: Driver, status: TaskStatus) -> None:
         print(status.task_id, status.state, status.message or "", flush=True)
         if status.state.terminal:
             self.running -= 1

@@ -1,0 +1,1 @@
+"""What frameworks are made with, and those that ship with mezzo."""

@@ -12,38 +12,25 @@ import random
 from collections.abc import Mapping
 from typing import Final, assert_never
 
+from mezzo.cluster.model import Capability, FrameworkInfo
 from mezzo.core import Instant, Output, SetTimer, TimerFired
 from mezzo.ids import ConnId, FrameworkId, IdSource
 from mezzo.messages import scheduler as m
-from mezzo.model import Capability, FrameworkInfo
 
-from . import backoff, killer, launcher, updates
-from .backoff import Backoffs
-from .commands import Commands
+from . import incoming_updates
 from .config import MarathonConfig
-from .deployer import Deployer
-from .health import Health
-from .killer import Killer
-from .launcher import Launcher
-from .messages import (
-    Abort,
-    ApiRequest,
-    Call,
-    CallRefused,
-    Effect,
-    Event,
-    HealthResult,
-    LinkDown,
-    LinkUp,
-    MasterEvent,
-    Ready,
-    Registered,
-    Reply,
-    StandBy,
-    Started,
-)
-from .state import State
-from .updates import Updates
+from .deployments.command_rules import Commands
+from .deployments.deployer import Deployer
+from .effects import Abort, Call, CallRefused, Effect, Ready, Registered, Reply, StandBy
+from .events import ApiRequest, Event, HealthResult, LinkDown, LinkUp, MasterEvent, Started
+from .health.rules import Health
+from .incoming_updates import Updates
+from .killing import killer
+from .killing.killer import Killer
+from .placement import backoff, launcher
+from .placement.backoff import Backoffs
+from .placement.launcher import Launcher
+from .state.term_state import State
 
 RECONCILE_TIMER: Final = "reconcile"
 SCALE_TIMER: Final = "scale-check"
@@ -135,7 +122,7 @@ class MarathonCore:
             (SCALE_TIMER, config.scale_apps_initial_delay_s),
             (RECONCILE_TIMER, config.reconciliation_initial_delay_s),
             (EXPUNGE_TIMER, config.task_lost_expunge_initial_delay_s),
-            (updates.OVERDUE_TIMER, _OVERDUE_INITIAL_S),
+            (incoming_updates.OVERDUE_TIMER, _OVERDUE_INITIAL_S),
         ):
             self._state.do(SetTimer(key, now_s + delay_s))
 
@@ -153,11 +140,11 @@ class MarathonCore:
                 self._launcher.delay_over(app_id)
             case backoff.SWEEP_TIMER:
                 self._backoffs.sweep()
-            case updates.OVERDUE_TIMER:
+            case incoming_updates.OVERDUE_TIMER:
                 self._updates.kill_overdue()
-            case updates.ASK_AGAIN_TIMER:
+            case incoming_updates.ASK_AGAIN_TIMER:
                 self._updates.ask_again(self._subscribed)
-            case (updates.INACTIVE_TIMER, str(instance_id)):
+            case (incoming_updates.INACTIVE_TIMER, str(instance_id)):
                 self._updates.inactive_due(instance_id)
             case _:
                 self._periodic(fired)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from mezzo.cluster.model import IpAddress, Offer
+from mezzo.cluster.states import TaskState
 from mezzo.ids import AgentId, TaskId
-from mezzo.model import IpAddress, Offer
 from mezzo.record import Record
-from mezzo.states import TaskState
 
-from .app import App
-from .instances import Condition
-from .planner import Action, Deployment
+from .model.app import App
+from .model.deployment import Action, Deployment
+from .model.instance import Condition
 
 
 class CheckView(Record):

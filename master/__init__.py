@@ -1,0 +1,1 @@
+"""The master: collects what agents have, and offers it to frameworks."""

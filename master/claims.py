@@ -15,18 +15,22 @@ from bisect import bisect_right, insort
 from collections.abc import Container
 from typing import Final, NamedTuple
 
-from mezzo.amounts import Items, Ranges, Value
+from mezzo.cluster.amounts import Items, Ranges, Value
+from mezzo.cluster.model import ExecutorInfo, Task
+from mezzo.cluster.operations import OperationRecord, OperationStatus
+from mezzo.cluster.resources import Kind, Resources
+from mezzo.cluster.states import Source, TaskState
 from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, ExecutorId, FrameworkId, TaskId, check_user_id
 from mezzo.messages.agent import Pong, StatusUpdate
-from mezzo.model import ExecutorInfo, Task
-from mezzo.operations import OperationRecord, OperationStatus
-from mezzo.resources import Kind, Resources
-from mezzo.states import Source, TaskState
 
-from .events import NoteDenied
-from .role_names import check_role
-from .state import AgentEntry, FrameworkEntry, MasterState, Step, TaskEntry
+from .effects import NoteDenied
+from .state.agent_entry import AgentEntry
+from .state.framework_entry import FrameworkEntry
+from .state.master_state import MasterState
+from .state.role_names import check_role
+from .state.step import Step
+from .state.task_entry import TaskEntry
 
 UUID_BYTES: Final = 16
 # Only who has lost sight of an agent, or of a task, can say so.

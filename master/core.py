@@ -30,40 +30,30 @@ from mezzo.messages.scheduler import (
     UpdateFramework,
 )
 
-from . import (
-    accepting,
-    agents,
-    draining,
-    executors,
-    frameworks,
-    inverse_offers,
-    loading,
-    maintenance,
-    metrics,
-    offers,
-    operations,
-    operators,
-    removal,
-    roles,
-    subscribing,
-    tasks,
-)
+from . import loading, metrics, rescinding
+from .agents import draining, maintenance, pings, registration, registry_gc, unreachable
+from .config import MasterConfig
+from .effects import CloseStream, MasterEffect, NoteSetAside, ToFramework
 from .events import (
     AgentSaid,
-    CloseStream,
     FrameworkSaid,
     LaunchUnsent,
-    MasterEffect,
     MasterEvent,
-    NoteSetAside,
     OperatorAsked,
     OperatorJoined,
     Started,
     StreamClosed,
-    ToFramework,
     WhitelistChanged,
 )
-from .state import TIMER_VIEWS, FrameworkEntry, MasterConfig, MasterState, Step
+from .frameworks import ending, failover, subscribing
+from .offers import accepting, declining, inverse_offers, offering
+from .operations import pending_operations
+from .operators import calls, event_stream
+from .roles import quota_recovery
+from .state.framework_entry import FrameworkEntry
+from .state.master_state import MasterState
+from .state.step import TIMER_VIEWS, Step
+from .tasks import executors, killing, reconciliation, status_updates, unheard
 
 
 class MasterCore:
@@ -89,10 +79,10 @@ class MasterCore:
         if self.state.drain_checks:
             draining.check(self.state, step)
         if self.state.agents_awaited:
-            roles.agents_came_back(self.state, step)
+            quota_recovery.agents_came_back(self.state, step)
         if self.state.inverse_looks:
             inverse_offers.settle(self.state, step)
-        offers.schedule_cycle(self.state, step)
+        offering.schedule_cycle(self.state, step)
         metrics.observe(self.state, event, step)
         return step
 
@@ -102,17 +92,17 @@ class MasterCore:
             case TimerFired(key=key):
                 self._timer(key, step)
             case AgentSaid(conn=conn, message=message):
-                agents.said(state, step, conn, message)
+                registration.said(state, step, conn, message)
             case FrameworkSaid(conn=conn, framework_id=framework_id, call=call):
                 self._framework_said(step, conn, framework_id, call)
             case StreamClosed(conn=conn):
                 self._closed(step, conn)
             case OperatorAsked(request=request, call=operator_call):
-                operators.asked(state, step, request, operator_call)
+                calls.asked(state, step, request, operator_call)
             case OperatorJoined(conn=conn, resume=resume):
-                operators.joined(state, step, conn, resume)
+                event_stream.joined(state, step, conn, resume)
             case LaunchUnsent(conn=conn, message=launch, why=why):
-                tasks.launch_unsent(state, step, conn, launch, why)
+                unheard.launch_unsent(state, step, conn, launch, why)
             case WhitelistChanged(hostnames=hostnames):
                 state.allocator.set_whitelist(hostnames)
             case Started():
@@ -123,12 +113,12 @@ class MasterCore:
         state.elected_s = step.now.wall_s
         for key, why in state.set_aside.items():
             step.do(NoteSetAside(key, why))
-        frameworks.recover(state, step)
-        roles.recover(state, step)
+        failover.recover(state, step)
+        quota_recovery.recover(state, step)
         maintenance.shut_down(state, step)
-        removal.recover(state, step)
-        step.timer(frameworks.TIMER_HEARTBEAT, state.config.heartbeat_s)
-        step.timer(operators.TIMER_OPERATOR_HEARTBEAT, state.config.heartbeat_s)
+        unreachable.recover(state, step)
+        step.timer(failover.TIMER_HEARTBEAT, state.config.heartbeat_s)
+        step.timer(event_stream.TIMER_OPERATOR_HEARTBEAT, state.config.heartbeat_s)
 
     def _timer(self, key: Hashable, step: Step) -> None:
         state = self.state
@@ -140,13 +130,13 @@ class MasterCore:
 
     def _closed(self, step: Step, conn: ConnId) -> None:
         state = self.state
-        operators.left(state, step, conn)
+        event_stream.left(state, step, conn)
         framework_id = state.framework_of.pop(conn, None)
         if framework_id is not None:
-            frameworks.disconnected(state, step, state.frameworks[framework_id])
+            failover.disconnected(state, step, state.frameworks[framework_id])
         agent_id = state.agent_of.pop(conn, None)
         if agent_id is not None:
-            agents.disconnected(state, step, state.agents[agent_id])
+            registration.disconnected(state, step, state.agents[agent_id])
 
     def _framework_said(
         self, step: Step, conn: ConnId, named_id: FrameworkId | None, call: Call
@@ -170,25 +160,25 @@ class MasterCore:
             case Accept():
                 accepting.accept(state, step, framework, call)
             case Decline():
-                offers.decline(state, step, framework, call)
+                declining.decline(state, step, framework, call)
             case Acknowledge():
-                tasks.acknowledge(state, step, framework, call)
+                status_updates.acknowledge(state, step, framework, call)
             case Revive(roles=roles):
                 subscribing.revive(state, step, framework, roles)
             case Suppress(roles=roles):
                 subscribing.suppress(state, step, framework, roles)
             case Kill():
-                tasks.kill(state, step, framework, call)
+                killing.kill(state, step, framework, call)
             case Reconcile():
-                tasks.reconcile(state, step, framework, call)
+                reconciliation.reconcile(state, step, framework, call)
             case Teardown():
-                frameworks.complete(state, step, framework, "the framework tore itself down")
+                ending.complete(state, step, framework, "the framework tore itself down")
             case Message():
                 executors.tell(state, step, framework, call)
             case AcknowledgeOperationStatus():
-                operations.acknowledge(state, step, framework, call)
+                pending_operations.acknowledge(state, step, framework, call)
             case ReconcileOperations():
-                operations.reconcile(state, step, framework, call)
+                pending_operations.reconcile(state, step, framework, call)
             case UpdateFramework():
                 subscribing.update(state, step, framework, call)
             case Request():
@@ -203,25 +193,25 @@ class MasterCore:
 
 # What a timer does when it is due: plain ones, and those that are set per agent, offer, framework.
 _TIMERS: Final[Mapping[Hashable, Callable[[MasterState, Step], None]]] = {
-    TIMER_VIEWS: operators.publish_views,
-    offers.TIMER_ALLOCATE: offers.cycle_due,
-    offers.TIMER_CYCLE: offers.time_for_a_cycle,
-    frameworks.TIMER_HEARTBEAT: frameworks.heartbeat,
-    frameworks.TIMER_RESUME: frameworks.resume_deadlines,
-    operators.TIMER_OPERATOR_HEARTBEAT: operators.heartbeat,
-    operators.TIMER_JOURNAL: operators.close_journal,
-    roles.TIMER_QUOTA_RECOVERY: roles.recovery_over,
-    removal.TIMER_PINGS: removal.pings_due,
-    removal.TIMER_REMOVALS: removal.remove_due,
-    removal.TIMER_RECOVERY: removal.recovery_over,
-    removal.TIMER_GC: removal.collect_garbage,
+    TIMER_VIEWS: event_stream.publish_views,
+    offering.TIMER_ALLOCATE: offering.cycle_due,
+    offering.TIMER_CYCLE: offering.time_for_a_cycle,
+    failover.TIMER_HEARTBEAT: failover.heartbeat,
+    failover.TIMER_RESUME: failover.resume_deadlines,
+    event_stream.TIMER_OPERATOR_HEARTBEAT: event_stream.heartbeat,
+    event_stream.TIMER_JOURNAL: event_stream.close_journal,
+    quota_recovery.TIMER_QUOTA_RECOVERY: quota_recovery.recovery_over,
+    pings.TIMER_PINGS: pings.pings_due,
+    unreachable.TIMER_REMOVALS: unreachable.remove_due,
+    unreachable.TIMER_RECOVERY: unreachable.recovery_over,
+    registry_gc.TIMER_GC: registry_gc.collect_garbage,
     maintenance.TIMER_DOWN: maintenance.shut_down,
     draining.TIMER_CHECK: draining.check,
 }
 _KEYED_TIMERS: Final[Mapping[str, Callable[[MasterState, Step, Any], None]]] = {
-    offers.TIMER_OFFER: offers.timed_out,
-    frameworks.TIMER_FAILOVER: frameworks.failover_due,
+    rescinding.TIMER_OFFER: declining.timed_out,
+    ending.TIMER_FAILOVER: failover.failover_due,
     inverse_offers.TIMER_INVERSE_OFFER: inverse_offers.filter_over,
-    frameworks.TIMER_ADMIT: subscribing.time_to_admit,
+    ending.TIMER_ADMIT: subscribing.time_to_admit,
     draining.TIMER_ASK: draining.ask,
 }

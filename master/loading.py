@@ -19,10 +19,16 @@ from mezzo.messages.operator import QuotaConfig, WeightInfo
 from mezzo.record import Corrupt, Record, decode, encode
 from mezzo.units import json_depth_problem, shown
 
-from . import maintenance, registry, roles, subscribing
-from .machines import Machines, MaintenanceRecord
-from .records import AgentRecord, FrameworkRecord
-from .state import FrameworkEntry, MasterState, Step, UnreachableAgent
+from . import registry
+from .agents import maintenance
+from .frameworks import subscribing
+from .roles import quota_calls, weight_calls
+from .state.agent_entry import UnreachableAgent
+from .state.framework_entry import FrameworkEntry
+from .state.machines import Machines, MaintenanceRecord
+from .state.master_state import MasterState
+from .state.records import AgentRecord, FrameworkRecord
+from .state.step import Step
 
 _REASON_MAX: Final = 1000  # characters
 
@@ -99,14 +105,14 @@ def _load_framework(state: MasterState, id_: str, data: bytes) -> None:
 def _load_weight(state: MasterState, role: str, data: bytes) -> None:
     info = decode(WeightInfo, data)
     _check_id(info.role, role)
-    roles.check_weight(None, info)
+    weight_calls.check_weight(None, info)
     state.weights[role] = info.weight
 
 
 def _load_quota(state: MasterState, role: str, data: bytes) -> None:
     config = decode(QuotaConfig, data)
     _check_id(config.role, role)
-    roles.check_config(None, config)
+    quota_calls.check_config(None, config)
     state.quotas[role] = config
 
 

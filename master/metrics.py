@@ -10,21 +10,26 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 from urllib.parse import quote
 
-from mezzo.amounts import from_milli
+from mezzo.cluster.amounts import from_milli
+from mezzo.cluster.model import TaskStatus
+from mezzo.cluster.resources import Resources
+from mezzo.cluster.states import TaskState
 from mezzo.core import TimerFired
 from mezzo.ids import ConnId
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
-from mezzo.model import TaskStatus
 from mezzo.record import Record
-from mezzo.resources import Resources
-from mezzo.states import TaskState
 
-from .events import AgentSaid, FrameworkSaid, MasterEvent, ToAgent, ToFramework
-from .state import FrameworkEntry, MasterState, Standing, Step, TaskEntry
+from .effects import ToAgent, ToFramework
+from .events import AgentSaid, FrameworkSaid, MasterEvent
+from .state.agent_entry import Standing
+from .state.framework_entry import FrameworkEntry
+from .state.master_state import MasterState
+from .state.step import Step
+from .state.task_entry import TaskEntry
 
-RUN_TIMERS: Final = ("allocate", "cycle")  # the timers of offers.py that run an allocation
+RUN_TIMERS: Final = ("allocate", "cycle")  # the timers of offering.py that run an allocation
 
 _FROM_AGENTS: Final[Mapping[type[Record], str]] = {
     am.RegisterAgent: "messages_register_slave",

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
+from mezzo.cluster.model import AgentInfo, FrameworkInfo
 from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.messages.operator import QuotaConfig, WeightInfo
-from mezzo.model import AgentInfo, FrameworkInfo
 from mezzo.record import encode
 from mezzo.units import SECONDS_MAX
 
-from .machines import MaintenanceRecord
-from .records import AgentRecord, FrameworkRecord
-from .state import AgentEntry, FrameworkEntry, Standing, Step
+from .state.agent_entry import AgentEntry, Standing
+from .state.framework_entry import FrameworkEntry
+from .state.machines import MaintenanceRecord
+from .state.records import AgentRecord, FrameworkRecord
+from .state.step import Step
 
 INFO_MAX_BYTES: Final = 65_536
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mezzo.cluster.resources import Resources
 from mezzo.messages.operator import (
     Agents,
     AgentView,
@@ -15,9 +16,10 @@ from mezzo.messages.operator import (
     Tasks,
     UnreachableAgentView,
 )
-from mezzo.resources import Resources
 
-from .state import AgentEntry, FrameworkEntry, MasterState, Standing, used_on
+from .state.agent_entry import AgentEntry, Standing, used_on
+from .state.framework_entry import FrameworkEntry
+from .state.master_state import MasterState
 
 
 def agent(state: MasterState, entry: AgentEntry) -> AgentView:

@@ -12,7 +12,6 @@ from typing import Any, TypeVar, dataclass_transform
 import msgspec
 
 from mezzo.errors import BadRequest, MezzoError
-from mezzo.resources import Resources
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
@@ -34,18 +33,21 @@ class Corrupt(MezzoError):
 
 
 def _encode_hook(value: object) -> object:
-    if isinstance(value, Resources):
-        return value.to_plain()
-    raise TypeError(f"{type(value).__name__} has no stored form")
+    """A class that is no Record may say what is stored of it, by `to_plain` and `from_plain`."""
+    to_plain = getattr(value, "to_plain", None)
+    if to_plain is None:
+        raise TypeError(f"{type(value).__name__} has no stored form")
+    return to_plain()
 
 
 def _decode_hook(kind: type, plain: Any) -> object:  # noqa: ANN401 - whatever JSON holds
-    if kind is Resources:
-        try:
-            return Resources.from_plain(plain)
-        except (LookupError, BadRequest) as error:  # of these msgspec makes no error of its own
-            raise ValueError(f"no resources: {error!r}") from error
-    raise TypeError(f"{kind.__name__} has no stored form")
+    from_plain = getattr(kind, "from_plain", None)
+    if from_plain is None:
+        raise TypeError(f"{kind.__name__} has no stored form")
+    try:
+        return from_plain(plain)
+    except (LookupError, BadRequest) as error:  # of these msgspec makes no error of its own
+        raise ValueError(f"no {kind.__name__.lower()}: {error!r}") from error
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_encode_hook, order="deterministic")

@@ -21,10 +21,10 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Generic, TypeVar
 
-from mezzo.clocks import Clock, ProcessClock
 from mezzo.core import CancelTimer, Core, SetTimer, TimerFired, Write
 from mezzo.errors import StoreUnavailable
-from mezzo.log import get_logger
+from mezzo.process.clocks import Clock, ProcessClock
+from mezzo.process.log import get_logger
 from mezzo.store.base import StateStore, write_bytes
 
 E = TypeVar("E")

@@ -1,0 +1,1 @@
+"""The simulator: the daemons' own cores in virtual time, under faults, watched."""

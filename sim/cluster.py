@@ -9,37 +9,33 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from mezzo.marathon.app import App
+from mezzo.cluster.model import Attribute, Capability, MasterInfo
+from mezzo.cluster.resources import Resources
 from mezzo.marathon.config import MarathonConfig
-from mezzo.marathon.instances import Instance
-from mezzo.marathon.planner import Deployment
-from mezzo.master.state import MasterConfig
+from mezzo.marathon.model.app import App
+from mezzo.marathon.model.deployment import Deployment
+from mezzo.marathon.model.instance import Instance
+from mezzo.master.config import MasterConfig
 from mezzo.messages.operator import Done, OperatorResponse, QuotaConfig, UpdateQuota
-from mezzo.model import Attribute, Capability, MasterInfo
 from mezzo.record import decode, replace
-from mezzo.resources import Resources
 
-from .admin import Admin
-from .agents import Tidiness, VirtualAgent
-from .ailments import Ailments
-from .askers import asker
-from .books import Books
-from .containers import Container, Machine
-from .disk import Disk
-from .drill import Drill
-from .election import Election
-from .faults import MACHINES_MIN, Faults, Victims
-from .frameworks import BATCH_WIDTH, SHAPE, Kind, VirtualFramework
+from .actors.admin import Admin
+from .actors.ailments import Ailments
+from .actors.app_owner import JOB, Operator, app_of, apps_on
+from .actors.keepers import ROLE as KEEPERS
+from .actors.keepers import VAULT, Steward, VirtualKeeper
+from .actors.places import FAR, Listing, Map, Stray
+from .actors.planners import VirtualPlanner
+from .daemons.agents import Tidiness, VirtualAgent
+from .daemons.askers import asker
+from .daemons.containers import Container, Machine
+from .daemons.frameworks import BATCH_WIDTH, SHAPE, Kind, VirtualFramework
+from .daemons.marathons import VirtualMarathon
+from .daemons.masters import VirtualMaster
+from .faults.drill import Drill
+from .faults.fault_mix import MACHINES_MIN, Faults, Victims
 from .hostile.cast import Cast
 from .hostile.people import ODD
-from .keepers import ROLE as KEEPERS
-from .keepers import VAULT, Steward, VirtualKeeper
-from .marathons import VirtualMarathon
-from .masters import VirtualMaster
-from .network import Network
-from .operator import JOB, Operator, app_of, apps_on
-from .places import FAR, Listing, Map, Stray
-from .planners import VirtualPlanner
 from .promises import (
     AbsencesAreAnnounced,
     AgentsAskHowTasksAre,
@@ -88,8 +84,13 @@ from .promises import (
     WhoHasLeastIsFirst,
     WishesAreAnswered,
 )
-from .watch import Broken, Watch, Watchers
-from .world import World
+from .promises.marathon.marathon_books import Books
+from .watch import Watch, Watchers
+from .world.disk import Disk
+from .world.network import Network
+from .world.sessions import Election
+from .world.watched import Broken
+from .world.world import World
 
 # After the last fault: ping timeouts, Marathon's reconciliation (600 s) and its unreachable job
 # must have had their turn.

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from mezzo.core import Output
 
 if TYPE_CHECKING:  # what is watched knows its watcher
-    from .agents import VirtualAgent
-    from .containers import Container, Ending, Machine
-    from .frameworks import VirtualFramework
-    from .marathons import VirtualMarathon
-    from .masters import VirtualMaster
-    from .process import Process
+    from .daemons.agents import VirtualAgent
+    from .daemons.containers import Container, Ending, Machine
+    from .daemons.frameworks import VirtualFramework
+    from .daemons.marathons import VirtualMarathon
+    from .daemons.masters import VirtualMaster
+    from .world.virtual_process import Process
 
 
 class Watch:
@@ -70,13 +70,6 @@ class Watch:
     def wrong(self) -> str:
         """Asked once no fault is left: what is not as it should be, yet; "" if all is well."""
         return ""
-
-
-NOBODY: Final = Watch()
-
-
-class Broken(AssertionError):
-    """A promise was not kept. Says which one, where, and the numbers."""
 
 
 class Watchers(Watch):

@@ -6,7 +6,12 @@ import signal
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.docker_engine", "tests.whole_cluster", "tests.zookeeper", "tests.deep"]
+pytest_plugins = [
+    "tests.parts.docker_engine",
+    "tests.parts.whole_cluster",
+    "tests.parts.zookeeper",
+    "tests.deep",
+]
 
 # Started by nohup we would ignore it, and so would whatever we start.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)

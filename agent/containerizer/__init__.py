@@ -1,1 +1,1 @@
-"""What runs tasks: `base` is the contract, `docker` and `process` fulfil it."""
+"""What runs tasks: container.py is the contract, `docker` and `native` fulfil it."""

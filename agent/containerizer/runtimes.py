@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .base import ContainerRuntime, Kind
+from ..container import ContainerRuntime, Kind
 
 
 class Runtimes(dict[Kind, ContainerRuntime]):

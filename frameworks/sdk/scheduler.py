@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from mezzo.cluster.model import (
+    Capability,
+    FrameworkInfo,
+    InverseOffer,
+    MasterInfo,
+    Offer,
+    TaskStatus,
+)
+from mezzo.cluster.operations import OperationStatus
 from mezzo.ids import AgentId, ExecutorId, FrameworkId, OfferId
-from mezzo.model import Capability, FrameworkInfo, InverseOffer, MasterInfo, Offer, TaskStatus
-from mezzo.operations import OperationStatus
-from mezzo.users import current_user
+from mezzo.process.users import current_user
 
-if TYPE_CHECKING:
-    from .driver import SchedulerDriver
+from .driver import Driver
 
 # Away for longer, and the master ends the framework's tasks. Mesos' own default, 0, has surprised
 # everybody whose scheduler crashed once.
@@ -39,51 +45,51 @@ class Scheduler:
     """
 
     def registered(
-        self, driver: SchedulerDriver, framework_id: FrameworkId, master: MasterInfo | None
+        self, driver: Driver, framework_id: FrameworkId, master: MasterInfo | None
     ) -> None:
         """Subscribed for the first time. Store the id to fail over with it later."""
 
-    def reregistered(self, driver: SchedulerDriver, master: MasterInfo | None) -> None:
+    def reregistered(self, driver: Driver, master: MasterInfo | None) -> None:
         """Subscribed again: the stream broke, or a new master leads. Offers of before are void."""
 
-    def disconnected(self, driver: SchedulerDriver) -> None:
+    def disconnected(self, driver: Driver) -> None:
         """The stream is down; the driver is looking for the leader."""
 
-    def resource_offers(self, driver: SchedulerDriver, offers: list[Offer]) -> None:
+    def resource_offers(self, driver: Driver, offers: list[Offer]) -> None:
         """Use each with `launch_tasks`, or give it back with `decline_offer`."""
         for offer in offers:
             driver.decline_offer(offer.id)
 
-    def offer_rescinded(self, driver: SchedulerDriver, offer_id: OfferId) -> None:
+    def offer_rescinded(self, driver: Driver, offer_id: OfferId) -> None:
         """The offer can't be used any more."""
 
-    def status_update(self, driver: SchedulerDriver, status: TaskStatus) -> None:
+    def status_update(self, driver: Driver, status: TaskStatus) -> None:
         """A task changed. Acknowledged after this returns, unless the driver is told not to."""
 
-    def operation_update(self, driver: SchedulerDriver, status: OperationStatus) -> None:
+    def operation_update(self, driver: Driver, status: OperationStatus) -> None:
         """How an operation with an id went. Acknowledged as a `status_update` is."""
 
-    def inverse_offers(self, driver: SchedulerDriver, offers: list[InverseOffer]) -> None:
+    def inverse_offers(self, driver: Driver, offers: list[InverseOffer]) -> None:
         """A machine will go into maintenance. Accept what you will have moved by then."""
 
-    def inverse_offer_rescinded(self, driver: SchedulerDriver, offer_id: OfferId) -> None:
+    def inverse_offer_rescinded(self, driver: Driver, offer_id: OfferId) -> None:
         """The maintenance was called off, or nothing of yours is there any more."""
 
-    def call_refused(self, driver: SchedulerDriver, call: str, reason: str) -> None:
+    def call_refused(self, driver: Driver, call: str, reason: str) -> None:
         """A call (REQUEST, ...) made no sense, and changed nothing. It is logged, too."""
 
     def framework_message(
-        self, driver: SchedulerDriver, agent_id: AgentId, executor_id: ExecutorId, data: bytes
+        self, driver: Driver, agent_id: AgentId, executor_id: ExecutorId, data: bytes
     ) -> None:
         """An executor sent something."""
 
-    def agent_lost(self, driver: SchedulerDriver, agent_id: AgentId) -> None:
+    def agent_lost(self, driver: Driver, agent_id: AgentId) -> None:
         """The agent is unreachable; its tasks get updates of their own."""
 
     def executor_lost(
-        self, driver: SchedulerDriver, agent_id: AgentId, executor_id: ExecutorId, status: int
+        self, driver: Driver, agent_id: AgentId, executor_id: ExecutorId, status: int
     ) -> None:
         """An executor ended."""
 
-    def error(self, driver: SchedulerDriver, message: str) -> None:
+    def error(self, driver: Driver, message: str) -> None:
         """The master refused the framework; the driver has stopped. It is logged, too."""

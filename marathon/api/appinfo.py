@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from ..readmodel import ReadModel
-from ..render import app_json, failure_json, task_json, task_stats_json
 from ..views import AppView
+from .read_model import ReadModel
+from .render import app_json, failure_json, task_json, task_stats_json
 
 _PREFIXES: Final = ("group.apps.", "apps.", "app.")
 ALWAYS: Final = frozenset({"counts", "deployments"})

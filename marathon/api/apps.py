@@ -13,10 +13,7 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from mezzo.record import replace
 
-from .. import paths
-from ..app import App
-from ..commands import CHANGE_BYTES_MAX
-from ..messages import (
+from ..commands import (
     AlreadyExists,
     ChangeApps,
     DeleteApp,
@@ -26,18 +23,21 @@ from ..messages import (
     Stale,
     Target,
 )
-from ..readmodel import ReadModel
-from ..render import app_json
-from ..timestamps import format_ms, parse_ms
+from ..deployments.command_rules import CHANGE_BYTES_MAX
+from ..model import paths
+from ..model.app import App
+from ..model.timestamps import format_ms, parse_ms
 from ..views import AppView
+from .app_definition import changed_app, new_app
 from .appinfo import ALWAYS, SINGLE, app_info, embeds
-from .definition import changed_app, new_app
-from .errors import ApiError, Violation, message, not_valid, wrong_shape
-from .hints import hint_unknown
-from .http import answer, body, deployment_answer, deployment_header, flag
-from .node import REPLY_TIMEOUT_S, Node, Term, refusal
+from .leadership import REPLY_TIMEOUT_S, Node, Term, refusal
+from .read_model import ReadModel
+from .refusals import ApiError, Violation, message, not_valid, wrong_shape
+from .render import app_json
+from .route_parts import answer, body, deployment_answer, deployment_header, flag
 from .selector import parse_selector
 from .tasks import TaskRoutes
+from .warnings import hint_unknown
 
 # The state store takes no more in one change: the smallest app there is has 400 bytes in it.
 _APPS_MAX: Final = CHANGE_BYTES_MAX // 400

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from .errors import message
+from .refusals import message
 
 Selector = Callable[[Mapping[str, str]], bool]
 

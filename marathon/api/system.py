@@ -11,19 +11,11 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from mezzo import __version__
 
-from ..messages import (
-    CancelDeployment,
-    Deployed,
-    Done,
-    DropAside,
-    QueueRead,
-    ReadQueue,
-    ResetDelay,
-)
-from ..render import aside_json, deployment_json, queue_item_json
-from .errors import message
-from .http import accepts, answer, deployment_answer, flag, text
-from .node import Node, Term, refusal
+from ..commands import CancelDeployment, Deployed, Done, DropAside, QueueRead, ReadQueue, ResetDelay
+from .leadership import Node, Term, refusal
+from .refusals import message
+from .render import aside_json, deployment_json, queue_item_json
+from .route_parts import accepts, answer, deployment_answer, flag, text
 
 # Clients compare it: the API is that of this version.
 MARATHON_VERSION: Final = "1.11.24"

@@ -9,16 +9,16 @@ from flask import Response, request
 
 from mezzo.units import shown
 
-from .. import paths
-from ..app import App
-from ..instances import Condition
-from ..messages import Deployed, Killed, KillTasks
-from ..readmodel import ReadModel
-from ..render import task_json
+from ..commands import Deployed, Killed, KillTasks
+from ..model import paths
+from ..model.app import App
+from ..model.instance import Condition
 from ..views import InstanceView
-from .errors import Violation, message, wrong_shape
-from .http import accepts, answer, body, deployment_answer, flag, text
-from .node import Term, refusal
+from .leadership import Term, refusal
+from .read_model import ReadModel
+from .refusals import Violation, message, wrong_shape
+from .render import task_json
+from .route_parts import accepts, answer, body, deployment_answer, flag, text
 
 
 class TaskRoutes:

@@ -1,8 +1,8 @@
 """Who is offered what. `Allocator` is pure bookkeeping: the core tells it every change."""
 
 from .allocator import Allocator
-from .constraints import Constraints, compile_constraints
-from .explain import Objection, Verdict, Veto
+from .offer_constraints import Constraints, compile_constraints
+from .reasons import Objection, Verdict, Veto
 from .terms import (
     AgentTerms,
     AllocatorConfig,

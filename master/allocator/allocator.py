@@ -10,18 +10,20 @@ import random
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from mezzo.cluster.resources import Resources
 from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, FrameworkId
-from mezzo.resources import Resources
 
-from .agent import Agent
+from .agent_books import Agent
 from .books import Books
 from .contention import Contention
 from .cycle import Cycle
 from .demand import Wishes
-from .explain import Verdict, explain
-from .limits import over_limit
+from .nodes import ClientNode
 from .quantities import Floors
+from .reasons import Verdict, explain
+from .rescind_over_limit import over_limit
+from .role_views import consumed, role_books
 from .terms import (
     AgentTerms,
     AllocatorConfig,
@@ -33,8 +35,6 @@ from .terms import (
     RoleBooks,
     Withdraw,
 )
-from .tree import ClientNode
-from .views import consumed, role_books
 
 # A look at an agent takes about half of this. So a burst of changes that are told one by one, each
 # of which lets a cycle look at many agents in vain, costs no more than half of the master's time.

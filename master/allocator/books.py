@@ -3,16 +3,17 @@ goes through here, once, so that they agree."""
 
 from __future__ import annotations
 
+from mezzo.cluster.resources import Resources
 from mezzo.ids import AgentId
-from mezzo.resources import Resources
 
-from .agent import Agent
+from .agent_books import Agent
 from .demand import Wish
+from .drf_sorter import Tree
 from .filters import Filters
+from .nodes import ClientNode
 from .quantities import Floors, Measure, add, cut, measure
 from .quota import Quotas
 from .terms import AgentTerms, AllocatorConfig, Client
-from .tree import ClientNode, Tree
 
 
 class Books:

@@ -18,13 +18,13 @@ import math
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from mezzo.resources import Resources
+from mezzo.cluster.resources import Resources
 
-from .agent import Agent
+from .agent_books import Agent
 from .books import Books
+from .nodes import ClientNode, Node
 from .quantities import measure
 from .terms import Withdraw
-from .tree import ClientNode, Node
 
 # So many offers are looked at in one cycle: the master has more to do.
 LOOKS_PER_CYCLE: Final = 100_000

@@ -17,13 +17,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 
-from mezzo.resources import Resources
+from mezzo.cluster.resources import Resources
 
-from .agent import Agent
+from .agent_books import Agent
 from .books import Books
+from .nodes import ClientNode, Node
 from .quantities import measure
 from .terms import Grant
-from .tree import ClientNode, Node
 from .turns import Turns
 
 

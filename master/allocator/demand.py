@@ -6,17 +6,14 @@ unit at each of its turns. What is offered counts as pending; what is used count
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Hashable, Iterable
+from typing import Final
 
-from mezzo.amounts import MILLI, Items, Ranges, Thousandths, Value
-from mezzo.resources import Kind, Resources
+from mezzo.cluster.amounts import MILLI, Items, Ranges, Thousandths, Value
+from mezzo.cluster.resources import Kind, Resources
 
 from .quantities import Ledger, quantity
 from .terms import Demand, Quantities
-
-if TYPE_CHECKING:
-    from .agent import Agent
 
 
 class Wish:
@@ -28,14 +25,14 @@ class Wish:
         self.shape: Final[Quantities] = {n: a for n, a in demand.shape.items() if a > 0}
         self.left = demand.count
         self.pending = 0
-        self.on: dict[Agent, int] = {}
+        self.on: dict[Hashable, int] = {}
 
     @property
     def open(self) -> int:
         """Units to be offered."""
         return max(0, self.left - self.pending)
 
-    def note(self, agent: Agent, more: int) -> None:
+    def note(self, agent: Hashable, more: int) -> None:
         self.pending += more
         there = self.on.get(agent, 0) + more
         if there:
@@ -74,7 +71,7 @@ class Wishes:
                 return wish, unit
         return None
 
-    def offered(self, agent: Agent, resources: Resources) -> None:
+    def offered(self, agent: Hashable, resources: Resources) -> None:
         """These are offered already, as the demand is declared: count what fits, the first wishes
         first."""
         names = dict.fromkeys(name for wish in self.wishes for name in wish.shape)
@@ -86,7 +83,7 @@ class Wishes:
                 for name, amount in wish.shape.items():
                     left[name] -= units * amount
 
-    def used(self, agent: Agent, resources: Resources) -> None:
+    def used(self, agent: Hashable, resources: Resources) -> None:
         """A task was launched: one unit of the first shape pending there that holds it; one that
         fits none takes as many as it is large."""
         pending = [wish for wish in self.wishes if agent in wish.on]
@@ -102,7 +99,7 @@ class Wishes:
         taken.note(agent, -units)
         taken.left = max(0, taken.left - units)
 
-    def returned(self, agent: Agent, left: Resources) -> bool:
+    def returned(self, agent: Hashable, left: Resources) -> bool:
         """Of what was offered there only `left` is still offered: are less units pending?"""
         less = False
         for wish in self.wishes:

@@ -12,24 +12,15 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
-from mezzo.resources import Resources
+from mezzo.cluster.resources import Resources
 
-from .agent import Agent
-from .tree import ClientNode
+from .agent_books import Agent
+from .nodes import ClientNode
+from .refusal import TICKS_PER_S, Refusal
 
-TICKS_PER_S: Final = 20  # a tick is 50 ms
 _STALE_MIN: Final = 64
-
-
-class Refusal(NamedTuple):
-    resources: Resources
-    until_tick: int
-
-    @property
-    def until_s(self) -> float:
-        return self.until_tick / TICKS_PER_S
 
 
 class _Due:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from mezzo.amounts import MILLI, Items, Ranges, Thousandths, Value
-from mezzo.resources import Kind, Resources
+from mezzo.cluster.amounts import MILLI, Items, Ranges, Thousandths, Value
+from mezzo.cluster.resources import Kind, Resources
 
 Ledger = dict[str, Thousandths]
 

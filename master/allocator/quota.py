@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mezzo.amounts import Thousandths
-from mezzo.resources import Resources
+from mezzo.cluster.amounts import Thousandths
+from mezzo.cluster.resources import Resources
 
-from .agent import Agent
+from .agent_books import Agent
+from .nodes import ClientNode
 from .quantities import Ledger, add, measure, nonzero
 from .terms import Quota
-from .tree import ClientNode
 
 
 class _Role:

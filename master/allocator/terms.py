@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from mezzo.amounts import Thousandths
+from mezzo.cluster.amounts import Thousandths
+from mezzo.cluster.model import Attribute, FaultDomain
+from mezzo.cluster.resources import Resources
 from mezzo.ids import AgentId, FrameworkId
-from mezzo.model import Attribute, FaultDomain
 from mezzo.record import Record
-from mezzo.resources import Resources
 
-from .constraints import Constraints
+from .offer_constraints import Constraints
 
 Client = tuple[FrameworkId, str]  # a framework in one of its roles
 # Amounts by resource name, whatever they are reserved to: scalars in thousandths, ranges and sets a

@@ -10,7 +10,8 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Callable
 
-from .tree import ClientNode, Node, Place, Tree
+from .drf_sorter import Tree
+from .nodes import ClientNode, Node, Place
 
 
 class Turns:

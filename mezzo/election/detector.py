@@ -7,13 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import BadConfig
-from ..zk_address import (
-    MASTER_PREFIX,
-    SCHEME,
-    SESSION_TIMEOUT_S,
-    parse_hosts,
-    parse_zk_address,
-)
+from ..zk.address import MASTER_PREFIX, SCHEME, SESSION_TIMEOUT_S, parse_hosts, parse_zk_address
 from .base import Election, LeaderChanged, LeaderDetector
 from .solo import SoloDetector, SoloElection
 

@@ -18,9 +18,9 @@ from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.interfaces import IAsyncResult
 from kazoo.protocol.states import KazooState
 
-from ..log import get_logger
-from ..zk import LOST_CONTACT, close_client, drop_client, make_client
-from ..zk_address import ZkAddress
+from ..process.log import get_logger
+from ..zk.address import ZkAddress
+from ..zk.client import LOST_CONTACT, close_client, drop_client, make_client
 
 T = TypeVar("T")
 

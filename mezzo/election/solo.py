@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import BadConfig
-from ..log import get_logger
+from ..process.log import get_logger
 from .base import Elected, ElectionEvent, LeaderChanged
 
 _POLL_S: Final = 0.2

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from kazoo.exceptions import NoNodeError
 
-from ..zk_address import MASTER_PREFIX, SESSION_TIMEOUT_S, ZkAddress
+from ..zk.address import MASTER_PREFIX, SESSION_TIMEOUT_S, ZkAddress
 from .base import Confirmed, Doubt, Elected, ElectionEvent, LeaderChanged, Lost
 from .session import Session
 

@@ -18,9 +18,9 @@ from enum import Enum, auto
 from typing import Final, Protocol, cast
 
 from . import limits
-from .guard import Hosts, judge
+from .endless_answer import Stream
 from .request import Body, Head, Refused, has_bare_line_feed, read_head
-from .stream import Stream
+from .web_guard import Hosts, judge
 from .wsgi import Answer, Begun, Fields, Peer, Piece, Pushed, Rest, Whole, problem, reason
 
 _BLANK: Final = b"\r\n\r\n"

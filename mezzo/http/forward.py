@@ -30,7 +30,7 @@ _HOP: Final = frozenset(
         "host",
     }
 )
-# Judged here (`mezzo.http.guard`); the next server would compare them with a name of its own.
+# Judged here (`mezzo.http.web_guard`); the next server would compare them with a name of its own.
 _BROWSER: Final = frozenset({"origin", "referer"})
 _PIECE_BYTES: Final = 256 * 1024
 # Longer chains of proxies go in a circle that none of them recognizes, or are made up.

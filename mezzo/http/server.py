@@ -19,12 +19,12 @@ from functools import partial
 from typing import Any, Final
 
 from mezzo.errors import BadConfig
-from mezzo.log import get_logger
+from mezzo.process.log import get_logger
 
 from . import limits
 from .connection import EVICTABLE, Connection, State
-from .guard import Hosts
 from .request import Head
+from .web_guard import Hosts
 from .workers import Workers
 from .wsgi import Answer, Peer, Piece, Rest, WsgiApp, ask
 

@@ -16,11 +16,11 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-from mezzo.log import get_logger
+from mezzo.process.log import get_logger
 
+from .endless_answer import Stream
 from .limits import PIECE_BYTES
 from .request import Head
-from .stream import Stream
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 Fields = list[tuple[str, str]]

@@ -5,8 +5,7 @@ These are ours (Mesos' own are internal to it); the words are those of Mesos `me
 
 from __future__ import annotations
 
-from mezzo.ids import AgentId, ExecutorId, FrameworkId, TaskId
-from mezzo.model import (
+from mezzo.cluster.model import (
     AgentCapability,
     AgentInfo,
     DrainConfig,
@@ -17,9 +16,10 @@ from mezzo.model import (
     TaskInfo,
     TaskStatus,
 )
-from mezzo.operations import Conversion, OperationRecord, OperationStatus
+from mezzo.cluster.operations import Conversion, OperationRecord, OperationStatus
+from mezzo.cluster.states import TaskState
+from mezzo.ids import AgentId, ExecutorId, FrameworkId, TaskId
 from mezzo.record import Record
-from mezzo.states import TaskState
 from mezzo.units import Int32, Serial
 
 # ---------------------------------------------------------------------------------- agent says

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from msgspec import field
 
-from mezzo.amounts import Thousandths
-from mezzo.ids import AgentId, FrameworkId
-from mezzo.model import (
+from mezzo.cluster.amounts import Thousandths
+from mezzo.cluster.model import (
     AgentCapability,
     AgentInfo,
     DrainInfo,
@@ -25,10 +24,11 @@ from mezzo.model import (
     TaskStatus,
     Unavailability,
 )
-from mezzo.operations import OperationRecord
+from mezzo.cluster.operations import OperationRecord
+from mezzo.cluster.resources import Resources
+from mezzo.cluster.states import TaskState
+from mezzo.ids import AgentId, FrameworkId
 from mezzo.record import Record
-from mezzo.resources import Resources
-from mezzo.states import TaskState
 from mezzo.units import Amount, Finite, Seconds, Serial, WallSeconds
 
 # ---------------------------------------------------------------------------------- values

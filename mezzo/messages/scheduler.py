@@ -6,8 +6,7 @@ adds and checks it.
 
 from __future__ import annotations
 
-from mezzo.ids import AgentId, ExecutorId, FrameworkId, OfferId, TaskId
-from mezzo.model import (
+from mezzo.cluster.model import (
     Filters,
     FrameworkInfo,
     InverseOffer,
@@ -17,9 +16,10 @@ from mezzo.model import (
     OfferConstraints,
     TaskStatus,
 )
-from mezzo.operations import Operation, OperationStatus
+from mezzo.cluster.operations import Operation, OperationStatus
+from mezzo.cluster.resources import Resources
+from mezzo.ids import AgentId, ExecutorId, FrameworkId, OfferId, TaskId
 from mezzo.record import Record
-from mezzo.resources import Resources
 from mezzo.units import Count, Int32, Seconds
 
 # ---------------------------------------------------------------------------------- calls

@@ -1,4 +1,4 @@
-"""The contract of the state stores; tests/integration/test_store_contract.py holds all to it."""
+"""The contract of the state stores: test_store_contract.py holds all to it."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import BadConfig
-from ..zk_address import parse_zk_address
+from ..zk.address import parse_zk_address
 from .base import StateStore
 from .memory import MemoryStore
 from .sqlite import SqliteStore

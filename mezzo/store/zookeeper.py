@@ -38,10 +38,10 @@ from kazoo.interfaces import IAsyncResult
 
 from ..core import Put, Write
 from ..errors import BadConfig, Fenced, StoreError, StoreUnavailable
-from ..zk import LOST_CONTACT, close_client, drop_client, make_client
-from ..zk_address import ZkAddress
+from ..zk.address import ZkAddress
+from ..zk.client import LOST_CONTACT, close_client, drop_client, make_client
+from ..zk.multi_read import UNKNOWN_REQUEST, read_async
 from .base import check_writes, split_key
-from .zk_read import UNKNOWN_REQUEST, read_async
 
 T = TypeVar("T")
 

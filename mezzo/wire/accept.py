@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mezzo.cluster.model import TaskInfo
+from mezzo.cluster.operations import Launch, LaunchGroup, Operation
 from mezzo.errors import BadRequest, Unencodable
 from mezzo.ids import TaskId
 from mezzo.messages.scheduler import Accept, Unreadable
-from mezzo.model import TaskInfo
-from mezzo.operations import Launch, LaunchGroup, Operation
 from mezzo.record import replace
 from mezzo.wire.v1 import common_pb2 as pb
 from mezzo.wire.v1 import scheduler_pb2
 
+from .batches import Refused
 from .convert import text
-from .parts import Refused
 from .values import CONVERTER, get_operation, put_operation
 
 # ---------------------------------------------------------------------------------- sending

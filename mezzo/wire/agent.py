@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Final, TypeVar
 
+from mezzo.cluster.model import TaskStatus
 from mezzo.errors import Unencodable
 from mezzo.messages import agent as m
-from mezzo.model import TaskStatus
 from mezzo.record import Record, replace
 from mezzo.wire.v1 import agent_pb2 as pb
 
-from .parts import Refused, parts, reraise
+from .batches import Refused, parts, reraise
 from .values import CONVERTER
 
 M = TypeVar("M", pb.AgentMessage, pb.MasterMessage)

@@ -8,17 +8,17 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from mezzo.cluster.model import Filters, TaskInfo, TaskStatus
+from mezzo.cluster.operations import OperationState, OperationStatus
+from mezzo.cluster.states import Reason, Source, TaskState
 from mezzo.election.base import LeaderDetector
 from mezzo.errors import BadRequest, Conflict, MezzoError, Unencodable
 from mezzo.ids import ConnId, FrameworkId
-from mezzo.log import get_logger
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
-from mezzo.model import Filters, TaskInfo, TaskStatus
-from mezzo.operations import OperationState, OperationStatus
+from mezzo.process.log import get_logger
 from mezzo.record import Record
-from mezzo.states import Reason, Source, TaskState
 from mezzo.wire.v1 import agent_pb2_grpc, operator_pb2_grpc, relay_pb2_grpc, scheduler_pb2_grpc
 
 from . import agent as agent_wire

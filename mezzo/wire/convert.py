@@ -49,10 +49,10 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from mezzo.amounts import MILLI, SUM_MAX, from_milli, to_milli
+from mezzo.cluster.amounts import MILLI, SUM_MAX, from_milli, to_milli
+from mezzo.cluster.resources import Resources
 from mezzo.errors import BadRequest, Unencodable
 from mezzo.record import Record
-from mezzo.resources import Resources
 from mezzo.units import INT32_MAX, INT64_MAX, UINT32_MAX, meta_of, problem, shown
 from mezzo.wire.mistyped import mistyped
 

@@ -21,10 +21,10 @@ import msgspec
 from mezzo.election.base import LeaderChanged, LeaderDetector
 from mezzo.errors import BadRequest, Unencodable
 from mezzo.ids import ConnId
-from mezzo.log import Sparing, get_logger
+from mezzo.process.log import Sparing, get_logger
 
+from .batches import MESSAGE_MAX_BYTES, STATE_MAX_BYTES, Refused
 from .convert import told_of
-from .parts import MESSAGE_MAX_BYTES, STATE_MAX_BYTES, Refused
 
 Out = TypeVar("Out")
 

@@ -11,7 +11,7 @@ from mezzo.messages import operator as m
 from mezzo.record import Record
 from mezzo.wire.v1 import operator_pb2 as pb
 
-from .parts import Refused, reraise
+from .batches import Refused, reraise
 from .values import CONVERTER
 
 _CALLS: Final[dict[str, type[Record]]] = {

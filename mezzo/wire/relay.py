@@ -13,8 +13,8 @@ from mezzo.wire.v1 import agent_pb2 as agent_pb
 from mezzo.wire.v1 import relay_pb2 as pb
 
 from . import agent as agent_wire
-from .parts import MESSAGE_MAX_BYTES, Refused, parts
-from .stream import Stream, received
+from .batches import MESSAGE_MAX_BYTES, Refused, parts
+from .served_stream import Stream, received
 
 # Of what an agent or its master sent in one message, with the number of the stream.
 _ENTRY_MAX_BYTES = MESSAGE_MAX_BYTES - 1024

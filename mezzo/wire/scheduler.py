@@ -12,8 +12,8 @@ from mezzo.record import Record
 from mezzo.wire.v1 import scheduler_pb2 as pb
 
 from . import accept
+from .batches import Refused, parts, reraise
 from .convert import text
-from .parts import Refused, parts, reraise
 from .values import CONVERTER
 
 _CALLS: Final[dict[str, type[Record]]] = {

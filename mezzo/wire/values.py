@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from math import isfinite
 from typing import Any, Final, Literal, cast
 
-from mezzo.amounts import (
+from mezzo.cluster.amounts import (
     MILLI,
     PARTS_MAX,
     SUM_MAX,
@@ -20,9 +20,7 @@ from mezzo.amounts import (
     is_scalar,
     to_milli,
 )
-from mezzo.errors import BadRequest, Unencodable
-from mezzo.messages.scheduler import Accept
-from mezzo.model import (
+from mezzo.cluster.model import (
     Attribute,
     AttributeConstraint,
     ExecutorInfo,
@@ -36,7 +34,7 @@ from mezzo.model import (
     RoleOfferFilter,
     TaskInfo,
 )
-from mezzo.operations import (
+from mezzo.cluster.operations import (
     Conversion,
     Create,
     Destroy,
@@ -49,8 +47,10 @@ from mezzo.operations import (
     ShrinkVolume,
     Unreserve,
 )
+from mezzo.cluster.resources import Disk, DiskSource, Kind, Reservation, Resources
+from mezzo.errors import BadRequest, Unencodable
+from mezzo.messages.scheduler import Accept
 from mezzo.record import replace
-from mezzo.resources import Disk, DiskSource, Kind, Reservation, Resources
 from mezzo.units import INT64_MAX, Finite, check, problem
 from mezzo.wire.v1 import common_pb2 as pb
 
@@ -360,6 +360,9 @@ def _get_attribute(entry: Any) -> Attribute:
     return Attribute(name, text=text(entry.text.value))
 
 
+_ENDLESS_S: Final = 1e12  # longer than any filter lasts
+
+
 def _put_filters(filters: Filters, out: Any) -> None:
     if (why := problem(Finite, filters.refuse_seconds)) is not None:
         raise Unencodable(f"refuse_seconds {why}")
@@ -367,9 +370,12 @@ def _put_filters(filters: Filters, out: Any) -> None:
 
 
 def _get_filters(message: Any) -> Filters:
-    """What is no number, or endless, is what it comes to: nothing else could be kept or shown."""
-    asked = Filters(message.refuse_seconds)
-    return asked if isfinite(asked.refuse_seconds) else Filters(asked.effective_s)
+    """What is no number is as good as nothing, and what is endless as a very long time: neither
+    could be kept or shown."""
+    asked_s = message.refuse_seconds
+    if isfinite(asked_s):
+        return Filters(asked_s)
+    return Filters(_ENDLESS_S) if asked_s > 0 else Filters()
 
 
 def _put_domain(domain: FaultDomain, out: Any) -> None:

@@ -9,18 +9,18 @@ from typing import Any, Final
 from mezzo.ids import FrameworkId
 from mezzo.messages.operator import TeardownFramework
 
-from ..client import Server
-from ..disk import Disk
-from ..marathons import VirtualMarathon
-from ..masters import VirtualMaster
-from ..network import Network
+from ..daemons.marathons import VirtualMarathon
+from ..daemons.master_link import Server
+from ..daemons.masters import VirtualMaster
 from ..promises import NobodySpeaksForOthers, NoInputHurts
 from ..watch import Watch
+from ..world.disk import Disk
+from ..world.network import Network
 from . import door
-from .agents import Impostor
 from .damage import Damage
-from .frameworks import LiarCore, VirtualLiar
 from .gossip import Gossip
+from .lying_agents import Impostor
+from .lying_frameworks import LiarCore, VirtualLiar
 from .people import ODD, Meddlers, OddApps
 
 _LIARS_MAX: Final = 2

@@ -11,18 +11,21 @@ from typing import Any, Final
 
 from mezzo.core import Output
 from mezzo.ids import AgentId
-from mezzo.marathon.instances import Instance
-from mezzo.marathon.messages import DropAside, ShowAside
-from mezzo.marathon.messages import Started as MarathonStarted
-from mezzo.master.events import NoteSetAside, Started
+from mezzo.marathon.commands import DropAside
+from mezzo.marathon.effects import ShowAside
+from mezzo.marathon.events import Started as MarathonStarted
+from mezzo.marathon.model.instance import Instance
+from mezzo.master.effects import NoteSetAside
+from mezzo.master.events import Started
 from mezzo.messages.operator import DeleteSetAside, QuotaConfig, WeightInfo
 from mezzo.record import encode
 
-from ..disk import Disk
-from ..marathons import VirtualMarathon
-from ..masters import VirtualMaster
-from ..watch import Broken, Watch
-from ..world import START_WALL_S, World
+from ..daemons.marathons import VirtualMarathon
+from ..daemons.masters import VirtualMaster
+from ..watch import Watch
+from ..world.disk import Disk
+from ..world.watched import Broken
+from ..world.world import START_WALL_S, World
 
 _TIMES_MAX: Final = 3
 _AGAIN_S: Final = 3.0

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from mezzo.amounts import MILLI, PARTS_MAX, SUM_MAX, Items, Ranges
+from mezzo.cluster.amounts import MILLI, PARTS_MAX, SUM_MAX, Items, Ranges
+from mezzo.cluster.model import AgentInfo
+from mezzo.cluster.resources import Kind, Resources
 from mezzo.errors import BadRequest, Unencodable
 from mezzo.messages.agent import RegisterAgent
 from mezzo.messages.scheduler import Event
-from mezzo.model import AgentInfo
-from mezzo.resources import Kind, Resources
 from mezzo.units import INT64_MAX
 from mezzo.wire import passage
 
-from ..masters import FromAgent, FromFramework, ToClient
-from ..watch import Broken
+from ..daemons.masters import FromAgent, FromFramework, ToClient
+from ..world.watched import Broken
 
 
 def passes(sender: str, message: Any, *, honest: bool) -> Any:  # noqa: ANN401 - what is sent

@@ -6,17 +6,17 @@ import random
 from collections import deque
 from typing import Any, Final, TypeVar
 
-from mezzo.agent.events import Send
+from mezzo.agent.effects import Send
+from mezzo.cluster.model import Offer, Task
+from mezzo.cluster.resources import Resources
 from mezzo.ids import AgentId, ExecutorId, FrameworkId, OfferId, TaskId
 from mezzo.messages.agent import ReregisterAgent, RunTask, StatusUpdate
 from mezzo.messages.scheduler import InverseOffers, Offers, Subscribed, Update
-from mezzo.model import Offer, Task
-from mezzo.resources import Resources
 
-from ..agents import VirtualAgent
-from ..frameworks import VirtualFramework
-from ..marathons import VirtualMarathon
-from ..masters import VirtualMaster
+from ..daemons.agents import VirtualAgent
+from ..daemons.frameworks import VirtualFramework
+from ..daemons.marathons import VirtualMarathon
+from ..daemons.masters import VirtualMaster
 from ..watch import Watch
 
 T = TypeVar("T")

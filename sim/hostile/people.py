@@ -11,25 +11,25 @@ from typing import Any, Final, get_args
 
 import orjson
 
+from mezzo.cluster.model import MachineId
+from mezzo.cluster.resources import Resources
 from mezzo.errors import BadRequest, Unencodable
 from mezzo.ids import AgentId, FrameworkId
-from mezzo.marathon.api.definition import Rules, new_app
-from mezzo.marathon.api.errors import ApiError
-from mezzo.marathon.app import App
-from mezzo.marathon.messages import ChangeApps, DeleteApp, KillTasks, Origin, Target
-from mezzo.marathon.render import definition_json
+from mezzo.marathon.api.app_definition import Rules, new_app
+from mezzo.marathon.api.refusals import ApiError
+from mezzo.marathon.api.render import definition_json
+from mezzo.marathon.commands import ChangeApps, DeleteApp, KillTasks, Origin, Target
+from mezzo.marathon.model.app import App
 from mezzo.messages import operator as om
-from mezzo.model import MachineId
 from mezzo.record import replace
-from mezzo.resources import Resources
 from mezzo.wire import passage
 
-from ..disk import Disk
-from ..marathons import VirtualMarathon
-from ..masters import VirtualMaster, keep_without_quota
-from ..operator import apps_on
+from ..actors.app_owner import apps_on
+from ..daemons.marathons import VirtualMarathon
+from ..daemons.masters import VirtualMaster, keep_without_quota
 from ..watch import Watch
-from ..world import World
+from ..world.disk import Disk
+from ..world.world import World
 from .gossip import Gossip
 from .wild import TEXTS, Wild
 

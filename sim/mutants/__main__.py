@@ -39,7 +39,7 @@ def main(seeds: int, only: str, jobs: int, save: str | None) -> None:
         for find in pool.map(_hunt, names, [seeds] * len(names)):
             finds.append(find)
             found = f"seed {find.seed:3}" if find.seed is not None else "SURVIVED"
-            error = find.error.removeprefix("mezzo.sim.watch.Broken: ")[:120]
+            error = find.error.removeprefix("mezzo.sim.world.watched.Broken: ")[:120]
             click.echo(f"{find.area:10} {found} ({find.tried} tried) {find.name}: {error}")
     if save is not None:
         found_by = {find.name: find.seed for find in finds}

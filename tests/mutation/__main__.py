@@ -24,7 +24,13 @@ from .points import Point, points
 from .reach import measure
 
 # Vocabularies: records and their defaults, which the converters' tests and golden bytes are for.
-_NOT_RULES: Final = ("mezzo.messages", "mezzo.model", "mezzo.record", "mezzo.errors", "mezzo.ids")
+_NOT_RULES: Final = (
+    "mezzo.messages",
+    "mezzo.cluster.model",
+    "mezzo.record",
+    "mezzo.errors",
+    "mezzo.ids",
+)
 _CORES: Final = ("mezzo.master.core", "mezzo.marathon.core", "mezzo.agent.core")
 
 

@@ -27,7 +27,7 @@ UNIT_WITHIN_S: Final = 3600.0
 SEED_WITHIN_CPU_S: Final = 90.0
 _MEMORY_MAX_BYTES: Final = 4 << 30
 # Of tests/unit, what runs no simulated cluster.
-FOLDERS: Final = ("master", "marathon", "agent", "kernel", "web", "cli")
+FOLDERS: Final = ("master", "marathon", "agent", "kernel", "gateway", "cli")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Loads one module changed: as a plugin of pytest (`-p tests.mutation.plant`), or by `plant()`.
 
-The environment names it: MEZZO_MUTANT=mezzo.master.offers:17 is the module's point number 17.
+The environment names it: MEZZO_MUTANT=mezzo.master.offers.offering:17 is its point 17.
 """
 
 from __future__ import annotations

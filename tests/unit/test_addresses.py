@@ -7,7 +7,7 @@ import pytest
 from mezzo.election.detector import detector_for, election_for
 from mezzo.errors import BadConfig
 from mezzo.store.open import open_store
-from mezzo.zk_address import parse_zk_address
+from mezzo.zk.address import parse_zk_address
 
 
 @pytest.mark.parametrize(

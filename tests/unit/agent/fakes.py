@@ -6,14 +6,12 @@ import random
 from collections.abc import Mapping
 from typing import TypeVar
 
+from mezzo.agent import effects as do
 from mezzo.agent import events as e
 from mezzo.agent.config import AgentConfig
-from mezzo.agent.containerizer.base import ContainerSpec, ContainerStarted, Kind
+from mezzo.agent.container import ContainerSpec, ContainerStarted, Kind
 from mezzo.agent.core import AgentCore
-from mezzo.core import CancelTimer, Instant, Put, SetTimer, TimerFired, Write
-from mezzo.ids import AgentId, ConnId, ContainerId, FrameworkId, IdSource, TaskId
-from mezzo.messages import agent as am
-from mezzo.model import (
+from mezzo.cluster.model import (
     AgentInfo,
     Capability,
     CommandInfo,
@@ -24,8 +22,11 @@ from mezzo.model import (
     TaskInfo,
     TaskStatus,
 )
-from mezzo.resources import Resources
-from mezzo.states import TaskState
+from mezzo.cluster.resources import Resources
+from mezzo.cluster.states import TaskState
+from mezzo.core import CancelTimer, Instant, Put, SetTimer, TimerFired, Write
+from mezzo.ids import AgentId, ConnId, ContainerId, FrameworkId, IdSource, TaskId
+from mezzo.messages import agent as am
 from mezzo.store.base import check_writes
 from mezzo.store.sqlite import SqliteStore
 
@@ -97,10 +98,10 @@ class World:
         self.epoch = 1
         self.conn = ConnId(0)
         self.timers: dict[object, float] = {}
-        self.effects: list[e.AgentEffect] = []  # of the last step
+        self.effects: list[do.AgentEffect] = []  # of the last step
         self.step(e.Started(boot_id, cleanup, self.now_s - 990_000.0 if clock else None))
 
-    def step(self, event: e.AgentEvent) -> list[e.AgentEffect]:
+    def step(self, event: e.AgentEvent) -> list[do.AgentEffect]:
         out = self.core.step(event, Instant(self.now_s, self.now_s - 999_000.0))
         check_writes(out.writes, SqliteStore.max_value_bytes, SqliteStore.max_commit_bytes)
         apply(self.disk, out.writes)
@@ -112,10 +113,10 @@ class World:
         self.effects = out.effects
         return out.effects
 
-    def wait(self, seconds: float) -> list[e.AgentEffect]:
+    def wait(self, seconds: float) -> list[do.AgentEffect]:
         """Let time pass and all timers fire in their order; the effects of all of them."""
         until_s = self.now_s + seconds
-        effects: list[e.AgentEffect] = []
+        effects: list[do.AgentEffect] = []
         while self.timers:
             key, at_s = min(self.timers.items(), key=lambda item: item[1])
             if at_s + 999_000.0 > until_s:
@@ -129,11 +130,11 @@ class World:
 
     # ---- the master
 
-    def connect(self) -> list[e.AgentEffect]:
+    def connect(self) -> list[do.AgentEffect]:
         self.conn = ConnId(self.conn + 1)
         return self.step(e.MasterUp(self.conn))
 
-    def hear(self, message: am.MasterMessage, *, epoch: int | None = None) -> list[e.AgentEffect]:
+    def hear(self, message: am.MasterMessage, *, epoch: int | None = None) -> list[do.AgentEffect]:
         epoch = self.epoch if epoch is None else epoch
         return self.step(e.MasterSaid(self.conn, epoch, message))
 
@@ -143,7 +144,7 @@ class World:
         self.hear(am.AgentReregistered(S1) if known else am.AgentRegistered(S1))
         return self
 
-    def acknowledge(self, status: TaskStatus) -> list[e.AgentEffect]:
+    def acknowledge(self, status: TaskStatus) -> list[do.AgentEffect]:
         assert status.uuid is not None
         return self.hear(am.UpdateAcknowledged(F1, status.task_id, status.uuid))
 
@@ -182,7 +183,7 @@ class World:
         return cid
 
     def launched(self) -> ContainerSpec:
-        (launch,) = self.of(e.LaunchContainer)
+        (launch,) = self.of(do.LaunchContainer)
         return launch.spec
 
     # ---- looking
@@ -217,5 +218,5 @@ class World:
         )
 
 
-def messages_in(effects: list[e.AgentEffect]) -> list[am.AgentMessage]:
-    return [effect.message for effect in effects if isinstance(effect, e.Send)]
+def messages_in(effects: list[do.AgentEffect]) -> list[am.AgentMessage]:
+    return [effect.message for effect in effects if isinstance(effect, do.Send)]

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mezzo.agent.api import AgentApi
-from mezzo.agent.containerizer.base import ContainerExited, Kind, Stream
+from mezzo.agent.api.routes import AgentApi
+from mezzo.agent.container import ContainerExited, Kind, Stream
+from mezzo.cluster.resources import Kind as ResourceKind
+from mezzo.cluster.resources import Resources
 from mezzo.ids import ContainerId, FrameworkId
 from mezzo.messages import agent as am
 from mezzo.record import replace
-from mezzo.resources import Kind as ResourceKind
-from mezzo.resources import Resources
 
 from .fakes import CONFIG, FRAMEWORK, World, process_task
 

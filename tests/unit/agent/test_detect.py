@@ -7,8 +7,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mezzo.agent.containerizer.base import Kind
-from mezzo.agent.detect import (
+from mezzo.agent.container import Kind
+from mezzo.agent.process.options import AgentOptions
+from mezzo.agent.resources.detect import (
     attributes_of,
     boot_id,
     check_reconfiguration,
@@ -17,12 +18,11 @@ from mezzo.agent.detect import (
     resources_of,
     without_reserve,
 )
-from mezzo.agent.options import AgentOptions
+from mezzo.cluster.model import AgentInfo, Attribute, FaultDomain
+from mezzo.cluster.resources import Resources
 from mezzo.errors import BadConfig
 from mezzo.ids import AgentId
-from mezzo.model import AgentInfo, Attribute, FaultDomain
 from mezzo.record import replace
-from mezzo.resources import Resources
 
 
 @pytest.mark.parametrize(("total", "left"), [(8192, 7168), (2048, 1024), (2047, 1023), (100, 50)])

@@ -11,19 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mezzo.agent import effects as do
 from mezzo.agent import events as e
-from mezzo.agent.containerizer.base import ContainerAbsent, ContainerExited, ContainerStarted
+from mezzo.agent.api.render import shown_state
+from mezzo.agent.container import ContainerAbsent, ContainerExited, ContainerStarted
 from mezzo.agent.core import AgentCore
-from mezzo.agent.shell import forget_set_aside, only_agent_in, owner_of
-from mezzo.agent.views import shown_state
+from mezzo.agent.process.shell import forget_set_aside, only_agent_in, owner_of
+from mezzo.cluster.operations import Create, Reserve
+from mezzo.cluster.resources import Disk, Kind, Reservation, Resources
+from mezzo.cluster.states import TaskState
 from mezzo.core import Put
 from mezzo.errors import BadConfig
 from mezzo.ids import FrameworkId, IdSource
 from mezzo.messages import agent as am
-from mezzo.operations import Create, Reserve
 from mezzo.record import Corrupt, replace
-from mezzo.resources import Disk, Kind, Reservation, Resources
-from mezzo.states import TaskState
 from mezzo.store.memory import MemoryStore
 
 from .fakes import CONFIG, F1, FRAMEWORK, World, docker_task, process_task
@@ -42,7 +43,7 @@ def full_world() -> World:
     world = World(config=AGENT).register()
     for number, conversion in enumerate((Reserve(DISK), Create(VOLUME, id="o1"))):
         world.hear(am.ApplyOperation(number.to_bytes(16, "big"), conversion, F1))
-    for made in world.of(e.MakeVolume):
+    for made in world.of(do.MakeVolume):
         world.step(e.VolumeMade(made.path))
     world.start(process_task("t1", resources=VOLUME))
     world.start(docker_task("t2"), OTHER)
@@ -104,7 +105,7 @@ def test_one_damaged_record_is_set_aside_and_the_rest_goes_on(
     shown_state(core.view())
     world = World(config=AGENT, disk=disk)
     before = {task.info.task_id: task.container_id for task in world.core.view().tasks}
-    for recovered in world.of(e.RecoverContainers):
+    for recovered in world.of(do.RecoverContainers):
         for number, spec in enumerate(recovered.specs):
             world.step((ContainerStarted, ContainerAbsent)[number % 2](spec.container_id))
     world.register()
@@ -112,7 +113,7 @@ def test_one_damaged_record_is_set_aside_and_the_rest_goes_on(
     assert world.state("new") is TaskState.STARTING
     if "task/F1/t1" in aside:
         world.hear(am.RunTask(FRAMEWORK, process_task("t1")))
-        assert world.of(e.LaunchContainer) == []  # it has been launched
+        assert world.of(do.LaunchContainer) == []  # it has been launched
     for task_id in before:
         world.hear(am.KillTask(F1, process_task(task_id).task_id))
     world.wait(1)
@@ -122,7 +123,7 @@ def test_a_task_whose_record_is_damaged_is_nobodys_and_the_others_are_found_agai
     cid = full_world().core.view().tasks[0].container_id
     assert cid is not None
     world = World(config=AGENT, disk=disk_of_all() | {"task/F1/t1": b"garbage"})
-    (recovered,) = world.of(e.RecoverContainers)
+    (recovered,) = world.of(do.RecoverContainers)
     assert [spec.task_id for spec in recovered.specs] == ["t3", "t2"]
     ((key, why),) = world.core.view().aside
     assert key == "task/F1/t1"

@@ -18,20 +18,17 @@ from hypothesis.stateful import (
     rule,
 )
 
+from mezzo.agent import effects as do
 from mezzo.agent import events as e
-from mezzo.agent.containerizer.base import (
-    ContainerAbsent,
-    ContainerExited,
-    ContainerStarted,
-)
+from mezzo.agent.container import ContainerAbsent, ContainerExited, ContainerStarted
 from mezzo.agent.core import AgentCore
+from mezzo.cluster.model import TaskStatus
+from mezzo.cluster.operations import OperationState, OperationStatus, Reserve
+from mezzo.cluster.resources import Kind, Reservation, Resources
+from mezzo.cluster.states import TaskState, may_move
 from mezzo.core import CancelTimer, Instant, SetTimer, TimerFired, Write
 from mezzo.ids import ConnId, ContainerId, IdSource, TaskId
 from mezzo.messages import agent as am
-from mezzo.model import TaskStatus
-from mezzo.operations import OperationState, OperationStatus, Reserve
-from mezzo.resources import Kind, Reservation, Resources
-from mezzo.states import TaskState, may_move
 
 from .fakes import CONFIG, F1, FRAMEWORK, S1, apply, process_task
 
@@ -52,7 +49,7 @@ class AgentMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.disk: dict[str, bytes] = {}
-        self.waiting: list[tuple[list[Write], list[e.AgentEffect]]] = []
+        self.waiting: list[tuple[list[Write], list[do.AgentEffect]]] = []
         self.containers: dict[ContainerId, Container] = {}
         self.launches: list[tuple[TaskId, ContainerId]] = []
         self.timers: dict[object, float] = {}
@@ -92,20 +89,20 @@ class AgentMachine(RuleBasedStateMachine):
 
     # ---- the world's side of the effects
 
-    def perform(self, effect: e.AgentEffect) -> None:
+    def perform(self, effect: do.AgentEffect) -> None:
         match effect:
-            case e.Send(conn, message) if conn == self.conn:
+            case do.Send(conn, message) if conn == self.conn:
                 self.master_hears(message)
-            case e.LaunchContainer(spec):
+            case do.LaunchContainer(spec):
                 known = self.containers.get(spec.container_id)
                 if known is None:
                     self.launches.append((spec.task_id, spec.container_id))
                     self.containers[spec.container_id] = Container(spec.task_id)
                 self.step(ContainerStarted(spec.container_id))
-            case e.RecoverContainers(specs):
+            case do.RecoverContainers(specs):
                 for spec in specs:
                     self.step(self.found(spec.container_id))
-            case e.KillContainer(container_id):
+            case do.KillContainer(container_id):
                 container = self.containers.get(container_id)
                 if container is not None and container.running:
                     container.running, container.exit_code = False, 143
@@ -114,7 +111,7 @@ class AgentMachine(RuleBasedStateMachine):
                 self.timers[key] = at_s
             case CancelTimer(key):
                 self.timers.pop(key, None)
-            case e.CloseMaster() | e.Exit():
+            case do.CloseMaster() | do.Exit():
                 raise AssertionError(f"nothing here asks for {effect}")
             case _:
                 pass

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from mezzo.agent import effects as do
 from mezzo.agent import events as e
-from mezzo.agent.containerizer.base import ContainerExited
+from mezzo.agent.container import ContainerExited
 from mezzo.agent.membership import ASK_AGAIN_MAX_S, ASK_AGAIN_MIN_S, CAPABILITIES
+from mezzo.cluster.model import FrameworkInfo
+from mezzo.cluster.states import Reason, TaskState
 from mezzo.core import CancelTimer, TimerFired
 from mezzo.ids import AgentId, ConnId, ExecutorId, FrameworkId, TaskId
 from mezzo.messages import agent as am
-from mezzo.model import FrameworkInfo
-from mezzo.states import Reason, TaskState
 
 from .fakes import CONFIG, F1, FRAMEWORK, S1, World, process_task
 
@@ -85,7 +86,7 @@ def test_a_message_of_an_older_epoch_is_dropped_and_its_stream_left() -> None:
     again.connect()
     again.hear(am.RunTask(FRAMEWORK, process_task()), epoch=4)
     assert [type(effect) for effect in again.effects] == [
-        e.CloseMaster,
+        do.CloseMaster,
         CancelTimer,
         CancelTimer,
     ]
@@ -130,10 +131,10 @@ def test_an_agent_without_pings_looks_for_the_master_anew() -> None:
     world.wait(74)
     assert world.effects == []
     world.wait(1)
-    (close,) = world.of(e.CloseMaster)
-    assert close == e.CloseMaster(world.conn, "no ping for 75 s")
+    (close,) = world.of(do.CloseMaster)
+    assert close == do.CloseMaster(world.conn, "no ping for 75 s")
     world.step(e.MasterDown(world.conn))
-    assert isinstance(world.connect()[1], e.Send)
+    assert isinstance(world.connect()[1], do.Send)
 
 
 @pytest.mark.parametrize("news", ["a ping", "another stream"])
@@ -147,10 +148,10 @@ def test_a_timer_that_was_overtaken_by_a_sign_of_life_closes_nothing(news: str) 
         world.step(e.MasterDown(world.conn))
         world.connect()
     world.step(TimerFired(e.PingOverdue()))
-    assert world.of(e.CloseMaster) == []
+    assert world.of(do.CloseMaster) == []
     world.wait(74)
-    assert world.of(e.CloseMaster) == []
-    assert [close.conn for close in world.wait(2) if isinstance(close, e.CloseMaster)] == [
+    assert world.of(do.CloseMaster) == []
+    assert [close.conn for close in world.wait(2) if isinstance(close, do.CloseMaster)] == [
         world.conn
     ]
 
@@ -202,13 +203,13 @@ def test_a_refused_agent_kills_its_tasks_and_exits_when_they_have_ended() -> Non
     world = World().register()
     cid = world.start()
     world.hear(am.ShutdownAgent("marked gone"))
-    assert [kill.container_id for kill in world.of(e.KillContainer)] == [cid]
-    assert world.of(e.Exit) == []
+    assert [kill.container_id for kill in world.of(do.KillContainer)] == [cid]
+    assert world.of(do.Exit) == []
     world.hear(am.RunTask(FRAMEWORK, process_task("t2")))
-    assert world.of(e.LaunchContainer) == []
+    assert world.of(do.LaunchContainer) == []
     assert world.state("t2") is TaskState.DROPPED
     world.step(ContainerExited(cid, signal=15))
-    (exit_,) = world.of(e.Exit)
+    (exit_,) = world.of(do.Exit)
     assert not exit_.wanted
     assert "marked gone" in exit_.message
     assert am.UnregisterAgent() not in world.sent()
@@ -220,8 +221,8 @@ def test_an_agent_that_its_operator_takes_away_says_goodbye_last() -> None:
     world.step(e.ShutdownRequested())
     world.step(ContainerExited(cid, signal=15))
     assert world.effects[-2:] == [
-        e.Send(world.conn, am.UnregisterAgent()),
-        e.Exit("shut down by its operator: all tasks have ended", True),
+        do.Send(world.conn, am.UnregisterAgent()),
+        do.Exit("shut down by its operator: all tasks have ended", True),
     ]
 
 
@@ -240,7 +241,7 @@ def test_a_framework_that_is_shut_down_is_killed_and_forgotten_without_a_word() 
     other = world.start(process_task("t2"))
     world.step(ContainerExited(other, exit_code=0))
     world.hear(am.ShutdownFramework(F1))
-    assert [kill.container_id for kill in world.of(e.KillContainer)] == [cid]
+    assert [kill.container_id for kill in world.of(do.KillContainer)] == [cid]
     assert world.state("t2") is None
     world.step(ContainerExited(cid, signal=15))
     assert world.sent() == []

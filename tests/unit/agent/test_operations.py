@@ -6,20 +6,17 @@ import itertools
 
 import pytest
 
+from mezzo.agent import effects as do
 from mezzo.agent import events as e
-from mezzo.agent.containerizer.base import ContainerExited, Mount
-from mezzo.agent.containerizer.docker_body import DockerSettings, create_body
-from mezzo.agent.core import AgentView
-from mezzo.agent.detect import check_reconfiguration
-from mezzo.agent.options import AgentOptions
-from mezzo.agent.shell import check_comeback
-from mezzo.agent.state import APPLIED_MAX, AgentState
-from mezzo.agent.views import shown_state
-from mezzo.core import Output, TimerFired
-from mezzo.errors import BadConfig
-from mezzo.ids import FrameworkId
-from mezzo.messages import agent as am
-from mezzo.operations import (
+from mezzo.agent.api.render import shown_state
+from mezzo.agent.container import ContainerExited, Mount
+from mezzo.agent.containerizer.docker.body import DockerSettings, create_body
+from mezzo.agent.process.options import AgentOptions
+from mezzo.agent.process.shell import check_comeback
+from mezzo.agent.resources.detect import check_reconfiguration
+from mezzo.agent.state.agent_state import APPLIED_MAX, AgentState
+from mezzo.agent.views import AgentView
+from mezzo.cluster.operations import (
     Conversion,
     Create,
     Destroy,
@@ -29,9 +26,13 @@ from mezzo.operations import (
     Reserve,
     Unreserve,
 )
+from mezzo.cluster.resources import Disk, DiskSource, Kind, Reservation, Resources
+from mezzo.cluster.states import Reason, TaskState
+from mezzo.core import Output, TimerFired
+from mezzo.errors import BadConfig
+from mezzo.ids import FrameworkId
+from mezzo.messages import agent as am
 from mezzo.record import replace
-from mezzo.resources import Disk, DiskSource, Kind, Reservation, Resources
-from mezzo.states import Reason, TaskState
 
 from .fakes import CONFIG, F1, FRAMEWORK, World, apply, docker_task, process_task
 
@@ -75,7 +76,7 @@ def given(world: World, *conversions: Conversion) -> None:
     for conversion in conversions:
         status = order(world, conversion)
         assert status.state is OperationState.FINISHED, status.message
-        for made in world.of(e.MakeVolume):
+        for made in world.of(do.MakeVolume):
             world.step(e.VolumeMade(made.path))
 
 
@@ -135,7 +136,7 @@ def test_only_the_last_operations_are_remembered_also_by_the_store() -> None:
     state = AgentState(disk)
     uuids = [number.to_bytes(16, "big") for number in range(APPLIED_MAX + 3)]
     for uuid in uuids:
-        out: Output[e.AgentEffect] = Output()
+        out: Output[do.AgentEffect] = Output()
         state.remember_applied(uuid, out)
         apply(disk, out.writes)
     for known in (state, AgentState(disk)):
@@ -201,7 +202,7 @@ def test_operations_of_a_framework_that_is_shut_down_are_told_no_more(world: Wor
 
 
 def folder_of(world: World) -> str:
-    (made,) = world.of(e.MakeVolume)
+    (made,) = world.of(do.MakeVolume)
     return made.path
 
 
@@ -214,7 +215,7 @@ def test_a_volume_gets_a_folder_of_its_own_by_role_and_id(world: World) -> None:
     world.step(e.VolumeMade(first))
     status = order(world, Destroy(volume()))
     assert status.state is OperationState.FINISHED
-    assert world.of(e.RemoveVolume) == [e.RemoveVolume(first, whole=True)]
+    assert world.of(do.RemoveVolume) == [do.RemoveVolume(first, whole=True)]
     order(world, Create(volume()))
     second = folder_of(world)
     assert second != first  # whose data may still be there
@@ -225,12 +226,12 @@ def test_a_volume_gets_a_folder_of_its_own_by_role_and_id(world: World) -> None:
 def test_what_a_crash_has_interrupted_is_done_again(world: World) -> None:
     given(world, Reserve(of("disk", 300)), Create(volume(id_="gone")))
     order(world, Destroy(volume(id_="gone")))
-    (removal,) = world.of(e.RemoveVolume)
+    (removal,) = world.of(do.RemoveVolume)
     order(world, Create(volume(id_="new")))
     new = folder_of(world)
     given(world, Create(volume(id_="there")))
     again = world.crash(config=AGENT)
-    assert again.of(e.RemoveVolume) == [removal]
+    assert again.of(do.RemoveVolume) == [removal]
     assert folder_of(again) == new
     again.step(e.VolumeMade(new))
     again.step(e.VolumeRemoved(removal.path))
@@ -238,8 +239,8 @@ def test_what_a_crash_has_interrupted_is_done_again(world: World) -> None:
         again.step(event)
         assert again.effects == []
     last = again.crash(config=AGENT)
-    assert not last.of(e.RemoveVolume)
-    assert not last.of(e.MakeVolume)
+    assert not last.of(do.RemoveVolume)
+    assert not last.of(do.MakeVolume)
 
 
 def test_a_task_sees_its_volume_and_the_next_one_sees_the_same(world: World) -> None:
@@ -279,7 +280,7 @@ def test_a_volume_in_use_is_not_destroyed(world: World) -> None:
     cid = world.start(process_task(resources=volume()))
     status = order(world, Destroy(volume()))
     assert status.state is OperationState.ERROR
-    assert world.of(e.RemoveVolume) == []
+    assert world.of(do.RemoveVolume) == []
     world.step(ContainerExited(cid, exit_code=0))
     given(world, Destroy(volume()))
 
@@ -287,8 +288,8 @@ def test_a_volume_in_use_is_not_destroyed(world: World) -> None:
 def test_a_volume_keeps_its_folder_when_it_grows(world: World) -> None:
     given(world, Reserve(of("disk", 300)), Create(volume(100)))
     given(world, GrowVolume(volume(100), of("disk", 50)))
-    assert not world.of(e.MakeVolume)
-    assert not world.of(e.RemoveVolume)
+    assert not world.of(do.MakeVolume)
+    assert not world.of(do.RemoveVolume)
     assert total(world).get(next(iter(volume().items()))[0]) == 150_000
 
 
@@ -306,7 +307,7 @@ def test_a_volume_that_could_escape_is_refused(world: World, wanted: Resources, 
     status = order(world, Create(wanted))
     assert status.state is OperationState.ERROR
     assert part in (status.message or "")
-    assert world.of(e.MakeVolume) == []
+    assert world.of(do.MakeVolume) == []
 
 
 def test_an_id_is_used_once_per_role(world: World) -> None:
@@ -351,7 +352,7 @@ def test_a_volume_on_a_mounted_disk_is_its_root_which_stays() -> None:
     order(world, Create(volume_on(source)))
     assert folder_of(world) == "/mnt/one"
     order(world, Destroy(volume_on(source)))
-    assert world.of(e.RemoveVolume) == [e.RemoveVolume("/mnt/one", whole=False)]
+    assert world.of(do.RemoveVolume) == [do.RemoveVolume("/mnt/one", whole=False)]
     status = order(world, Create(volume_on(source)))
     assert status.state is OperationState.ERROR
     assert "try again" in (status.message or "")

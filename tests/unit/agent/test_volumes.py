@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mezzo.agent.containerizer.base import Mount
-from mezzo.agent.containerizer.volume import (
+from mezzo.agent.container import Mount
+from mezzo.agent.sandbox.volume_folders import (
     check_volumes,
     link_volumes,
     make_volume,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from mezzo.agent.containerizer.base import ContainerExited, ContainerStarted
+from mezzo.agent.container import ContainerExited, ContainerStarted
+from mezzo.cluster.model import DrainConfig
+from mezzo.cluster.resources import Resources
 from mezzo.ids import ContainerId, TaskId
 from mezzo.messages import agent as am
-from mezzo.model import DrainConfig
 from mezzo.record import replace
-from mezzo.resources import Resources
-from tests.work import Action, Scenario, lines_per_pair
+from tests.parts.work import Action, Scenario, lines_per_pair
 
 from .fakes import CONFIG, F1, FRAMEWORK, S1, World, process_task
 

@@ -15,9 +15,9 @@ from typing import NoReturn
 
 import pytest
 
-from mezzo.cli.context import LOCK, Context, claim, publish, registered, withdraw
-from mezzo.cli.errors import Wrong
-from mezzo.daemon import cli_command
+from mezzo.cli.clients.saved_contexts import LOCK, Context, claim, publish, registered, withdraw
+from mezzo.cli.words.failures import Wrong
+from mezzo.process.daemon import cli_command
 
 from .conftest import Mezzo
 from .fake_server import FakeServer, app, serving

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mezzo.cli.engine import engine_problem
+from mezzo.cli.up.engine import engine_problem
 
 
 def test_an_engine_that_is_not_there_is_told(tmp_path: Path) -> None:

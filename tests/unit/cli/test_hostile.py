@@ -82,7 +82,7 @@ def nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     """Where nothing answers that any command could change."""
     patch = pytest.MonkeyPatch()
     patch.chdir(tmp_path_factory.mktemp("cwd"))
-    patch.setattr("mezzo.cli.operator._LEADER_S", 0.0)
+    patch.setattr("mezzo.cli.clients.master_api._LEADER_S", 0.0)
     refused = 404, {"message": "\x1b[2Jno\nmezzo: fine"}
     with serving(FakeServer({"GET /state": refused})) as server:
         yield {"MEZZO_MARATHON": server.url, "MEZZO_GATEWAY": server.url, "MEZZO_MASTER": "h:1"}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mezzo import __version__
-from mezzo.cli.definitions import read_definition
+from mezzo.cli.clients.definitions import read_definition
 
 from .conftest import Mezzo
 

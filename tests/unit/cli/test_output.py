@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mezzo.cli.output import echo, plain, print_table, writer_of_bytes
+from mezzo.cli.words.output import echo, plain, print_table, writer_of_bytes
 
 CLI = Path(__file__).parents[3] / "cli"
 # The functions themselves; errors are made plain in one place.
@@ -77,7 +77,7 @@ def test_a_colour_in_two_pieces_is_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", sorted(p for p in CLI.glob("*.py") if p.name not in MAY_PRINT), ids=lambda p: p.stem
+    "path", sorted(p for p in CLI.rglob("*.py") if p.name not in MAY_PRINT), ids=lambda p: p.stem
 )
 def test_commands_print_through_echo_alone(path: Path) -> None:
     """Whoever prints otherwise would have to make plain himself what comes from the cluster."""

@@ -11,10 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mezzo import __version__
-from mezzo.cli.daemons import reachable_name
-from mezzo.cli.errors import Wrong
+from mezzo.cli.daemons.common import reachable_name
 from mezzo.cli.main import cli
-from mezzo.cli.settings import (
+from mezzo.cli.setting_options import (
     PORT,
     Number,
     allowed_hosts,
@@ -27,8 +26,9 @@ from mezzo.cli.settings import (
     quantity_sets,
     setting,
 )
-from mezzo.daemon import cli_command
-from mezzo.model import FaultDomain
+from mezzo.cli.words.failures import Wrong
+from mezzo.cluster.model import FaultDomain
+from mezzo.process.daemon import cli_command
 
 from .conftest import Mezzo
 

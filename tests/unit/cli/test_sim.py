@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from mezzo.cli.sim import command
+from mezzo.cli.commands.sim import command
 from mezzo.errors import BadConfig
 
 SMALL = """

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
+from mezzo.cluster.states import TaskState
+from mezzo.gateway.mesos.state_endpoint import state_json
+from mezzo.gateway.replica.cluster_replica import Replica
 from mezzo.ids import AgentId
 from mezzo.messages.operator import TaskAdded
 from mezzo.record import replace
-from mezzo.states import TaskState
-from mezzo.web.mesos_state import state_json
-from mezzo.web.replica import Replica
 
-from ..web.clusters import A1, MASTER, agent, framework, snapshot, task
+from ..gateway.clusters import A1, MASTER, agent, framework, snapshot, task
 from .conftest import Mezzo
 from .fake_server import FakeServer, serving
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mezzo.cli.handing_on import handed_on, mistyped, unheeded
-from mezzo.cli.local_cluster import TASK_PORTS, Plan, shares
-from mezzo.cli.up import call_hint, command
-from mezzo.resources import Resources
-from tests.folders import open_the_way_to
+from mezzo.cli.main import cli
+from mezzo.cli.setting_options import DAEMONS, mistyped
+from mezzo.cli.up.command import call_hint, command
+from mezzo.cli.up.handing_on import handed_on, unheeded
+from mezzo.cli.up.local_cluster import TASK_PORTS, Plan, shares
+from mezzo.cluster.resources import Resources
+from tests.parts.folders import open_the_way_to
 
 from .conftest import Mezzo
 
@@ -191,7 +194,8 @@ def test_a_mistyped_variable_is_told_whatever_else_is_set() -> None:
     environment = dict.fromkeys(
         ("MEZZO_RELAY_LISTNE", "MEZZO_MASTER_ROLES", "MEZZO_AGENT_PING_TIMEOUT", "MEZZO_ZK"), "x"
     )
-    (said,) = mistyped(environment)
+    daemons = [cli.get_command(click.Context(cli), name) for name in DAEMONS]
+    (said,) = mistyped(environment, [each for each in daemons if each is not None])
     assert said.startswith("MEZZO_RELAY_LISTNE is no setting: did you mean MEZZO_RELAY_LISTEN")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mezzo.http import limits
-from mezzo.http.stream import Stream
+from mezzo.http.endless_answer import Stream
 
 
 def test_frames_are_taken_in_order_and_in_pieces() -> None:

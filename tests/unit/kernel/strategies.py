@@ -11,8 +11,8 @@ import msgspec
 from hypothesis import strategies as st
 
 from mezzo import units
-from mezzo.amounts import SUM_MAX, Items, Ranges, Thousandths, Value, to_milli
-from mezzo.model import (
+from mezzo.cluster.amounts import SUM_MAX, Items, Ranges, Thousandths, Value, to_milli
+from mezzo.cluster.model import (
     Attribute,
     AttributeConstraint,
     OfferConstraints,
@@ -20,9 +20,9 @@ from mezzo.model import (
     RoleConstraints,
     RoleOfferFilter,
 )
-from mezzo.operations import OtherOperation
+from mezzo.cluster.operations import OtherOperation
+from mezzo.cluster.resources import Disk, DiskSource, Kind, Reservation, Resources
 from mezzo.record import Record
-from mezzo.resources import Disk, DiskSource, Kind, Reservation, Resources
 
 words = st.text(
     st.characters(codec="utf-8", exclude_categories=["C", "Z"], exclude_characters=",;:(){}[]*"),

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mezzo.cluster.model import AgentInfo, DrainInfo, FrameworkInfo, Task
+from mezzo.cluster.operations import Launch, Operation, OtherOperation
+from mezzo.cluster.resources import Resources
 from mezzo.messages.operator import QuotaConfig
-from mezzo.model import AgentInfo, DrainInfo, FrameworkInfo, Task
-from mezzo.operations import Launch, Operation, OtherOperation
 from mezzo.record import Corrupt, Record, decode, encode, replace
-from mezzo.resources import Resources
 
 from . import strategies as s
-from .test_convert import CONVERTED
+from .wire.test_convert import CONVERTED
 
 
 class Older(Record):

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from mezzo.clocks import MachineClock, ProcessClock
 from mezzo.core import CancelTimer, Delete, Instant, Output, Put, SetTimer, TimerFired, Write
 from mezzo.errors import Fenced, StoreUnavailable, ValueTooLarge
+from mezzo.process.clocks import MachineClock, ProcessClock
 from mezzo.runtime import Runtime
 from mezzo.store.memory import MemoryDisk, MemoryStore
 

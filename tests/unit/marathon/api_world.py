@@ -14,23 +14,16 @@ from typing import Any
 import orjson
 from werkzeug.test import Client, TestResponse
 
-from mezzo.http.stream import Stream
+from mezzo.cluster.resources import Resources
+from mezzo.http.endless_answer import Stream
 from mezzo.ids import AgentId
-from mezzo.marathon.api.definition import Rules
-from mezzo.marathon.api.events import EventHub
+from mezzo.marathon.api.app_definition import Rules
+from mezzo.marathon.api.event_stream import EventHub
+from mezzo.marathon.api.leadership import Node, Term
 from mezzo.marathon.api.metrics import Metrics
-from mezzo.marathon.api.node import Node, Term
-from mezzo.marathon.api.server import make_api
-from mezzo.marathon.messages import (
-    ApiRequest,
-    Publish,
-    Reply,
-    ShowApp,
-    ShowAside,
-    ShowDeployment,
-    ShowInstance,
-)
-from mezzo.resources import Resources
+from mezzo.marathon.api.routes import make_api
+from mezzo.marathon.effects import Publish, Reply, ShowApp, ShowAside, ShowDeployment, ShowInstance
+from mezzo.marathon.events import ApiRequest
 
 from .world import Agent, World
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mezzo.marathon.app import (
+from mezzo.marathon.model.app import (
     App,
     HealthCheck,
     HealthProtocol,

@@ -13,46 +13,42 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from mezzo.cluster.model import Attribute, FaultDomain, Offer, TaskInfo, TaskStatus
+from mezzo.cluster.operations import Launch
+from mezzo.cluster.resources import Resources
+from mezzo.cluster.states import Reason, TaskState
 from mezzo.core import CancelTimer, Delete, Instant, Put, SetTimer, TimerFired
 from mezzo.ids import AgentId, ConnId, FrameworkId, IdSource, OfferId, TaskId
-from mezzo.marathon.app import App
+from mezzo.marathon.commands import ChangeApps, Command, DeleteApp, Deployed, Origin, Result, Target
 from mezzo.marathon.config import MarathonConfig
 from mezzo.marathon.core import MarathonCore
-from mezzo.marathon.messages import (
+from mezzo.marathon.effects import (
     Abort,
-    ApiRequest,
     Call,
-    ChangeApps,
-    Command,
-    DeleteApp,
-    Deployed,
-    Event,
     Faulted,
-    HealthResult,
-    LinkDown,
-    LinkUp,
-    MasterEvent,
-    Origin,
     Publish,
     Registered,
     Reply,
-    Result,
     ShowApp,
     ShowAside,
     ShowDeployment,
     ShowInstance,
     StandBy,
-    Started,
     StartHealthCheck,
     StopHealthChecks,
-    Target,
 )
+from mezzo.marathon.events import (
+    ApiRequest,
+    Event,
+    HealthResult,
+    LinkDown,
+    LinkUp,
+    MasterEvent,
+    Started,
+)
+from mezzo.marathon.model.app import App
 from mezzo.marathon.views import AppView, Aside, DeploymentView, InstanceView
 from mezzo.messages import scheduler as m
-from mezzo.model import Attribute, FaultDomain, Offer, TaskInfo, TaskStatus
-from mezzo.operations import Launch
-from mezzo.resources import Resources
-from mezzo.states import Reason, TaskState
 from mezzo.store.base import write_bytes
 
 ORIGIN = Origin("127.0.0.1", "/v2/apps")

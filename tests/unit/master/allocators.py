@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
+from mezzo.cluster.resources import Resources
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.master.allocator import (
     AgentTerms,
@@ -17,7 +18,6 @@ from mezzo.master.allocator import (
     Grant,
     Withdraw,
 )
-from mezzo.resources import Resources
 
 ONE = Resources.of(cpus=1, mem=100)
 

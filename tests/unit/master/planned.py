@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from mezzo.cluster.model import Filters, InverseOffer, MachineId, Unavailability
 from mezzo.ids import OfferId
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
-from mezzo.model import Filters, InverseOffer, MachineId, Unavailability
 
 from .world import Framework, World
 

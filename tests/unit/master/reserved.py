@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mezzo.resources import Disk, DiskSource, Kind, Reservation, Resources
+from mezzo.cluster.resources import Disk, DiskSource, Kind, Reservation, Resources
 
 from .world import Framework, World
 

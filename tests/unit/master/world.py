@@ -7,34 +7,8 @@ import random
 from collections.abc import Hashable, Iterable
 from typing import Any, TypeVar
 
-from mezzo.conversions import convert, exchange
-from mezzo.core import CancelTimer, Delete, Instant, Put, SetTimer, TimerFired
-from mezzo.ids import AgentId, ConnId, ExecutorId, FrameworkId, OfferId, TaskId
-from mezzo.master.core import MasterCore
-from mezzo.master.events import (
-    AgentSaid,
-    Answer,
-    CloseStream,
-    FrameworkSaid,
-    GiveUp,
-    MasterEvent,
-    NoteDenied,
-    NoteIgnored,
-    NoteSetAside,
-    OperatorAsked,
-    OperatorJoined,
-    Publish,
-    Started,
-    StreamClosed,
-    ToAgent,
-    ToFramework,
-    ToOperator,
-)
-from mezzo.master.state import MasterConfig
-from mezzo.messages import agent as am
-from mezzo.messages import operator as om
-from mezzo.messages import scheduler as sm
-from mezzo.model import (
+from mezzo.cluster.conversions import convert, exchange
+from mezzo.cluster.model import (
     AgentCapability,
     AgentInfo,
     Capability,
@@ -49,16 +23,44 @@ from mezzo.model import (
     TaskInfo,
     TaskStatus,
 )
-from mezzo.operations import (
+from mezzo.cluster.operations import (
     Launch,
     Operation,
     OperationRecord,
     OperationState,
     OperationStatus,
 )
+from mezzo.cluster.resources import Resources
+from mezzo.cluster.states import Source, TaskState
+from mezzo.core import CancelTimer, Delete, Instant, Put, SetTimer, TimerFired
+from mezzo.ids import AgentId, ConnId, ExecutorId, FrameworkId, OfferId, TaskId
+from mezzo.master.config import MasterConfig
+from mezzo.master.core import MasterCore
+from mezzo.master.effects import (
+    Answer,
+    CloseStream,
+    GiveUp,
+    NoteDenied,
+    NoteIgnored,
+    NoteSetAside,
+    Publish,
+    ToAgent,
+    ToFramework,
+    ToOperator,
+)
+from mezzo.master.events import (
+    AgentSaid,
+    FrameworkSaid,
+    MasterEvent,
+    OperatorAsked,
+    OperatorJoined,
+    Started,
+    StreamClosed,
+)
+from mezzo.messages import agent as am
+from mezzo.messages import operator as om
+from mezzo.messages import scheduler as sm
 from mezzo.record import replace
-from mezzo.resources import Resources
-from mezzo.states import Source, TaskState
 from mezzo.store.base import check_writes
 
 R = TypeVar("R")

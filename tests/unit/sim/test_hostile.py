@@ -8,17 +8,17 @@ from typing import get_args
 import pytest
 
 from mezzo.ids import AgentId, TaskId
-from mezzo.marathon.app import App
+from mezzo.marathon.model.app import App
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
 from mezzo.sim.cluster import Cluster, Shape
+from mezzo.sim.daemons.masters import FromAgent, ToClient
 from mezzo.sim.hostile import door
 from mezzo.sim.hostile.gossip import Gossip
 from mezzo.sim.hostile.wild import Wild
-from mezzo.sim.masters import FromAgent, ToClient
-from mezzo.sim.moments import KINDS
-from mezzo.sim.watch import Broken
+from mezzo.sim.world.moments import KINDS
+from mezzo.sim.world.watched import Broken
 
 KINDS_OF_MESSAGES = (*get_args(sm.Call), *get_args(am.AgentMessage), *get_args(om.OperatorCall))
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from mezzo.core import Instant, Output, Put, SetTimer, TimerFired
-from mezzo.sim.disk import Disk
-from mezzo.sim.process import Process
-from mezzo.sim.world import World
+from mezzo.sim.world.disk import Disk
+from mezzo.sim.world.virtual_process import Process
+from mezzo.sim.world.world import World
 
 
 class Echo:

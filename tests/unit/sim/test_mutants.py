@@ -15,7 +15,7 @@ from typing import Final
 import pytest
 from click.testing import CliRunner
 
-from mezzo.agent.state import AgentState
+from mezzo.agent.state.agent_state import AgentState
 from mezzo.sim.mutants import ALL, Mutant, hunt
 from mezzo.sim.mutants.__main__ import main
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mezzo.sim.network import AT_ONCE_S, STREAM_TIMEOUT_S, Network, Stream
-from mezzo.sim.world import World
+from mezzo.sim.world.network import AT_ONCE_S, STREAM_TIMEOUT_S, Network, Stream
+from mezzo.sim.world.world import World
 
 
 class Wire:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mezzo.errors import BadConfig
-from mezzo.sim.jobs import draw_jobs
-from mezzo.sim.scenario import Scenario, check, load
+from mezzo.sim.scenario.jobs import draw_jobs
+from mezzo.sim.scenario.scenario_file import Scenario, check, load
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples" / "scenarios").glob("*.yaml"))
 

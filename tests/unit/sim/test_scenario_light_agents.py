@@ -6,6 +6,9 @@ from typing import Any, TypeVar
 
 import pytest
 
+from mezzo.cluster.model import AgentInfo, CommandInfo, FrameworkInfo, TaskInfo
+from mezzo.cluster.resources import Resources
+from mezzo.cluster.states import TaskState
 from mezzo.ids import AgentId, FrameworkId, TaskId
 from mezzo.messages.agent import (
     AgentRegistered,
@@ -22,13 +25,10 @@ from mezzo.messages.agent import (
     UnregisterAgent,
     UpdateAcknowledged,
 )
-from mezzo.model import AgentInfo, CommandInfo, FrameworkInfo, TaskInfo
-from mezzo.resources import Resources
-from mezzo.sim.light_agents import LightAgent
-from mezzo.sim.masters import FromAgent, ToClient
-from mezzo.sim.network import Network, Stream
-from mezzo.sim.world import World
-from mezzo.states import TaskState
+from mezzo.sim.daemons.masters import FromAgent, ToClient
+from mezzo.sim.scenario.light_agents import LightAgent
+from mezzo.sim.world.network import Network, Stream
+from mezzo.sim.world.world import World
 
 F = FrameworkId("f")
 AGENT = AgentId("s1")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mezzo.sim.omega import VARIANTS, scenario
-from mezzo.sim.plot import Axis, Line, Panel, svg
-from mezzo.sim.scenario_report import Spread, jain
+from mezzo.sim.scenario.omega import VARIANTS, scenario
+from mezzo.sim.scenario.plot import Axis, Line, Panel, svg
+from mezzo.sim.scenario.report import Spread, jain
 
 SVG = "{http://www.w3.org/2000/svg}"
 SHARES = st.lists(st.floats(0, 1), min_size=1, max_size=20)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from mezzo.errors import BadConfig
-from mezzo.sim.scenario import Scenario, check
-from mezzo.sim.scenario_report import Summary, plot, summarise
-from mezzo.sim.scenario_run import Run, Sample, run
+from mezzo.sim.scenario.report import Summary, plot, summarise
+from mezzo.sim.scenario.run import Run, Sample, run
+from mezzo.sim.scenario.scenario_file import Scenario, check
 
 
 def scenario(*frameworks: dict[str, Any], **changes: Any) -> Scenario:

@@ -10,11 +10,11 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
-from mezzo.marathon.launcher import Launcher
+from mezzo.marathon.placement.launcher import Launcher
 from mezzo.messages.agent import ReregisterAgent
 from mezzo.sim.__main__ import main, run_seed
 from mezzo.sim.cluster import Cluster, Report, Shape
-from mezzo.sim.masters import FromAgent
+from mezzo.sim.daemons.masters import FromAgent
 
 # Each found a bug once: the seed, and what was wrong.
 REGRESSIONS = {

@@ -8,8 +8,8 @@ import pytest
 
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.master.allocator import Allocator, FrameworkTerms
-from mezzo.master.allocator.tree import ClientNode
-from mezzo.sim.promises.traces import trace
+from mezzo.master.allocator.nodes import ClientNode
+from mezzo.sim.promises.cores.traces import trace
 
 
 def _allocator() -> Allocator:

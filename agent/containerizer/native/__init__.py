@@ -1,0 +1,1 @@
+"""Tasks as processes, each with a keeper that outlives the agent."""

@@ -1,0 +1,1 @@
+"""Health checks: `rules` judges, `probe` asks."""

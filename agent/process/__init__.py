@@ -1,0 +1,1 @@
+"""The process around the core: flags, store, the stream to the master."""

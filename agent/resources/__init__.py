@@ -1,0 +1,1 @@
+"""What the agent has: detected, and changed by operations."""

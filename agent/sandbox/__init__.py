@@ -1,0 +1,1 @@
+"""The files of tasks: folders, what may be read of them, volumes."""

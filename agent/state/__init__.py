@@ -1,0 +1,1 @@
+"""All that an agent keeps durably."""

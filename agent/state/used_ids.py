@@ -1,0 +1,45 @@
+"""Ids that are not used again: of tasks that have ended, of conversions that were applied."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import Generic, TypeVar
+
+from mezzo.ids import FrameworkId, TaskId
+from mezzo.record import Record
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Ended(Record):
+    number: int  # counts up; the newest `ENDED_MAX` are kept
+    framework_id: FrameworkId
+    task_id: TaskId
+
+
+class Applied(Record):
+    number: int  # as of Ended
+    uuid: bytes
+
+
+class Ring(Generic[K]):
+    """The last `size` keys. Each has a slot in the store, which it takes over from the oldest."""
+
+    def __init__(self, size: int, numbered: Iterable[tuple[int, K]]) -> None:
+        entries = sorted(numbered, key=lambda entry: entry[0])
+        self._size = size
+        self._keys: dict[K, None] = {key: None for _, key in entries}
+        self._count = entries[-1][0] + 1 if entries else 0
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._keys
+
+    def add(self, key: K) -> tuple[int, int]:
+        """The new entry's slot and number."""
+        number = self._count
+        self._count += 1
+        self._keys.pop(key, None)  # so that it moves to the end
+        self._keys[key] = None
+        if len(self._keys) > self._size:
+            del self._keys[next(iter(self._keys))]
+        return number % self._size, number

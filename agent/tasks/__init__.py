@@ -1,0 +1,1 @@
+"""A task from its launch to what it leaves behind."""

@@ -1,0 +1,1 @@
+"""Who the commands talk to: masters, gateways, Marathon; and which cluster is meant."""

@@ -1,0 +1,1 @@
+"""Commands that look at a cluster and steer it: one file each."""

@@ -1,0 +1,1 @@
+"""`mezzo up`: a whole cluster on this machine."""

@@ -1,0 +1,23 @@
+"""Files that the user names; "-" is the standard input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .failures import Wrong
+
+
+def read(file: Path) -> bytes:
+    """All of it. Raises Wrong."""
+    try:
+        with click.open_file(str(file), "rb") as opened:
+            return bytes(opened.read())
+    except OSError as error:
+        raise Wrong(f"{shown(file)} cannot be read: {error.strerror}") from error
+
+
+def shown(file: Path) -> str:
+    """Its name in a message."""
+    return "the standard input" if str(file) == "-" else str(file)

@@ -1,0 +1,101 @@
+"""Server-sent events for the page: one thread computes each change once, for all open pages.
+
+event: snapshot   data: the whole of `live.change(EMPTY, now)`
+event: change     data: a `live.change`, at most five a second
+event: status     data: {"problem": null or why the data is not up to date}
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Final
+
+import orjson
+
+from mezzo.http.endless_answer import Stream
+
+from ..replica.follower import Follower, NoLeader
+from .live import EMPTY, Documents, change, documents
+
+_GAP_S: Final = 0.2
+_HEARTBEAT_S: Final = 10.0
+_HEARTBEAT: Final = b": still here\n\n"
+_IDLE_S: Final = 3600.0
+
+
+class Feed:
+    """`start` it; every page gets a `stream()`."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+        self._lock = threading.Lock()  # guards all that follows
+        self._shown: Documents = EMPTY
+        self._problem: str | None = None
+        self._pages: dict[Stream, None] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._publish, name="feed", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End all streams. The follower must be stopped first or soon: it wakes the thread."""
+        self._stopping.set()
+        with self._lock:
+            pages, self._pages = self._pages, {}
+        for page in pages:
+            page.close()
+
+    @property
+    def open_streams(self) -> int:
+        with self._lock:
+            return len(self._pages)
+
+    def stream(self) -> Stream:
+        """The events of one page, which sees all first and then what changes."""
+        page = Stream(_HEARTBEAT, _HEARTBEAT_S, lambda: self._forget(page))
+        with self._lock:
+            self._refresh()
+            page.push(_frame("snapshot", change(EMPTY, self._shown)))
+            page.push(_frame("status", {"problem": self._problem}))
+            if self._stopping.is_set():
+                page.close()
+            else:
+                self._pages[page] = None
+        return page
+
+    def _forget(self, page: Stream) -> None:
+        with self._lock:
+            self._pages.pop(page, None)
+
+    def _publish(self) -> None:
+        version = 0
+        while not self._stopping.is_set():
+            version = self._follower.wait(version, _IDLE_S)
+            with self._lock:
+                if self._pages:
+                    self._refresh()
+            self._stopping.wait(_GAP_S)
+
+    def _refresh(self) -> None:
+        """Bring what is shown up to date and tell the open pages. Under the lock."""
+        problem = self._follower.problem
+        try:
+            shown = documents(self._follower.read()[0])
+        except NoLeader:
+            shown = self._shown  # pages go on showing the last that was known
+        delta = change(self._shown, shown)
+        self._shown = shown
+        if delta:
+            self._send(_frame("change", delta))
+        if problem != self._problem:
+            self._problem = problem
+            self._send(_frame("status", {"problem": problem}))
+
+    def _send(self, frame: bytes) -> None:
+        for page in self._pages:
+            page.push(frame)  # who reads too slowly is cut off, may come again and starts anew
+
+
+def _frame(event: str, data: dict[str, Any]) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (event.encode(), orjson.dumps(data))

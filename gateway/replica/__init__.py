@@ -1,0 +1,1 @@
+"""A read replica of the cluster, and who keeps it up to date."""

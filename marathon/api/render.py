@@ -1,0 +1,454 @@
+"""The API's JSON of apps, tasks, deployments, the queue and events (3.1, 3.5, 11, 12).
+
+Whole numbers come out without a fraction. Keys that some clients don't know are left out where they
+have nothing to say.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from mezzo.cluster.amounts import Items, Ranges, from_milli
+from mezzo.cluster.model import Attribute
+from mezzo.cluster.resources import Resources
+
+from ..model.app import (
+    App,
+    Container,
+    HealthCheck,
+    HealthProtocol,
+    Network,
+    PortDefinition,
+    PortMapping,
+)
+from ..model.deployment import Action, Deployment, Step
+from ..model.instance import Condition
+from ..model.timestamps import format_ms, format_s
+from ..placement.matching import Reason
+from ..views import Aside, CheckView, DeploymentView, InstanceView, QueueItem, Refused, TaskFailure
+
+Json = dict[str, Any]
+DISABLED: Final = "disabled"
+_EXACT_MAX: Final = 2.0**53  # up to here every whole number is a float
+# Checks by Marathon over HTTP: of others `ignoreHttp1xx` is not told, and so not kept.
+KINDS_WITH_1XX: Final = (HealthProtocol.HTTP, HealthProtocol.HTTPS)
+
+
+def number(value: float) -> float:
+    """A whole number without its fraction, any other as it is.
+
+    Any float is taken: beyond 2^53 an int would not say more, and JSON's writers end at 2^64. What
+    is no number (an agent's attribute may be nan) is written as null.
+    """
+    whole = isinstance(value, int) or value.is_integer()
+    return int(value) if whole and abs(value) <= _EXACT_MAX else value
+
+
+def _given(**fields: Any) -> Json:  # noqa: ANN401 - JSON values
+    """Without what is None."""
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+# ---------------------------------------------------------------------------------- apps
+
+
+def app_json(app: App) -> Json:
+    """The whole definition with its versions."""
+    return definition_json(app) | {
+        "version": format_ms(app.version_ms),
+        "versionInfo": {
+            "lastScalingAt": format_ms(app.last_scaling_ms),
+            "lastConfigChangeAt": format_ms(app.last_config_change_ms),
+        },
+    }
+
+
+def definition_json(app: App) -> Json:
+    """What a user could have sent to get this app."""
+    strategy, unreachable = app.upgrade_strategy, app.unreachable
+    return {
+        "id": app.id,
+        **_given(
+            cmd=app.cmd,
+            args=list(app.args) or None,
+            user=app.user,
+            env=app.env or None,
+        ),
+        "instances": app.instances,
+        "cpus": number(app.cpus),
+        "mem": number(app.mem),
+        "disk": number(app.disk),
+        "gpus": 0,
+        "executor": app.executor,
+        "backoffSeconds": number(app.backoff_s),
+        "backoffFactor": number(app.backoff_factor),
+        "maxLaunchDelaySeconds": number(app.max_launch_delay_s),
+        **_given(
+            constraints=[
+                [c.field, c.operator.value, *([] if c.value is None else [c.value])]
+                for c in app.constraints
+            ]
+            or None,
+            container=None if app.container is None else _container(app.container),
+            healthChecks=[health_check_json(check) for check in app.health_checks] or None,
+        ),
+        "networks": [_network(network) for network in app.networks],
+        **_given(
+            portDefinitions=None
+            if app.port_definitions is None
+            else [_port_definition(definition) for definition in app.port_definitions],
+        ),
+        "requirePorts": app.require_ports,
+        "labels": app.labels,
+        "upgradeStrategy": {
+            "minimumHealthCapacity": number(strategy.minimum_health_capacity),
+            "maximumOverCapacity": number(strategy.maximum_over_capacity),
+        },
+        "unreachableStrategy": DISABLED
+        if unreachable is None
+        else {
+            "inactiveAfterSeconds": number(unreachable.inactive_after_s),
+            "expungeAfterSeconds": number(unreachable.expunge_after_s),
+        },
+        "killSelection": app.kill_selection.value,
+        **_given(
+            acceptedResourceRoles=None
+            if app.accepted_resource_roles is None
+            else list(app.accepted_resource_roles),
+            role=None if app.role == "*" else app.role,
+            taskKillGracePeriodSeconds=None
+            if app.kill_grace_s is None
+            else number(app.kill_grace_s),
+        ),
+    }
+
+
+def _network(network: Network) -> Json:
+    return {
+        "mode": network.mode.value,
+        **_given(name=network.name, labels=network.labels or None),
+    }
+
+
+def _port_definition(definition: PortDefinition) -> Json:
+    return {
+        "port": definition.port,
+        "protocol": definition.protocol,
+        **_given(name=definition.name, labels=definition.labels or None),
+    }
+
+
+def _container(container: Container) -> Json:
+    docker = container.docker
+    return {
+        "type": container.type,
+        **_given(
+            docker=None
+            if docker is None
+            else {
+                "image": docker.image,
+                "forcePullImage": docker.force_pull_image,
+                "privileged": docker.privileged,
+                "parameters": [{"key": p.key, "value": p.value} for p in docker.parameters],
+            }
+        ),
+        "volumes": [
+            {
+                "containerPath": volume.container_path,
+                "hostPath": volume.host_path,
+                "mode": volume.mode,
+            }
+            for volume in container.volumes
+        ],
+        **_given(
+            portMappings=None
+            if container.port_mappings is None
+            else [_port_mapping(mapping) for mapping in container.port_mappings],
+        ),
+    }
+
+
+def _port_mapping(mapping: PortMapping) -> Json:
+    return {
+        "containerPort": mapping.container_port,
+        **_given(hostPort=mapping.host_port),
+        "servicePort": mapping.service_port,
+        "protocol": mapping.protocol,
+        **_given(
+            name=mapping.name,
+            labels=mapping.labels or None,
+            networkNames=list(mapping.network_names) or None,
+        ),
+    }
+
+
+def health_check_json(check: HealthCheck) -> Json:
+    return {
+        "protocol": check.protocol.value,
+        **_given(
+            path=check.path,
+            portIndex=check.port_index,
+            port=check.port,
+            command=None if check.command is None else {"value": check.command},
+        ),
+        "gracePeriodSeconds": number(check.grace_s),
+        "intervalSeconds": number(check.interval_s),
+        "timeoutSeconds": number(check.timeout_s),
+        "maxConsecutiveFailures": check.max_consecutive_failures,
+        "delaySeconds": number(check.delay_s),
+        **({"ignoreHttp1xx": check.ignore_http_1xx} if check.protocol in KINDS_WITH_1XX else {}),
+        "ipProtocol": check.ip_protocol,
+    }
+
+
+# ---------------------------------------------------------------------------------- tasks
+
+
+def task_json(view: InstanceView, app: App | None) -> Json:
+    """A task. app: its definition, for the service ports, if it exists."""
+    return {
+        "appId": view.app_id,
+        "id": view.task_id,
+        "host": view.host,
+        "slaveId": view.agent_id,
+        "state": view.state.value,
+        "stagedAt": format_s(view.staged_at),
+        **_given(startedAt=None if view.started_at is None else format_s(view.started_at)),
+        "version": format_ms(view.version_ms),
+        "ports": list(view.ports),
+        "ipAddresses": [
+            {"ipAddress": ip.ip_address, "protocol": ip.protocol} for ip in view.ip_addresses
+        ],
+        "servicePorts": list(app.service_ports) if app is not None else [],
+        "healthCheckResults": [
+            _check_result(check, view) for check in view.checks if check.alive is not None
+        ],
+        **_given(region=view.region, zone=view.zone, role=None if view.role == "*" else view.role),
+    }
+
+
+def _check_result(check: CheckView, view: InstanceView) -> Json:
+    return {
+        "alive": check.alive,
+        "consecutiveFailures": check.consecutive_failures,
+        **_given(
+            firstSuccess=_time(check.first_success),
+            lastSuccess=_time(check.last_success),
+            lastFailure=_time(check.last_failure),
+            lastFailureCause=check.cause,
+        ),
+        "instanceId": view.id,
+    }
+
+
+def _time(at: float | None) -> str | None:
+    return None if at is None else format_s(at)
+
+
+def failure_json(failure: TaskFailure) -> Json:
+    return {
+        "appId": failure.app_id,
+        "host": failure.host,
+        "message": failure.message,
+        "state": failure.state.value,
+        "taskId": failure.task_id,
+        "timestamp": format_s(failure.at),
+        "version": format_ms(failure.version_ms),
+        "slaveId": failure.agent_id,
+    }
+
+
+def task_stats_json(app: App, views: Sequence[InstanceView], now_s: float) -> Json:
+    """Counts and lifetimes by group; a group without tasks is left out."""
+    groups: dict[str, Callable[[InstanceView], bool]] = {
+        "startedAfterLastScaling": lambda v: v.version_ms >= app.last_scaling_ms,
+        "withLatestConfig": lambda v: v.config_ms == app.last_config_change_ms,
+        "withOutdatedConfig": lambda v: v.config_ms != app.last_config_change_ms,
+        "totalSummary": lambda v: True,
+    }
+    stats = {}
+    for name, belongs in groups.items():
+        members = [view for view in views if belongs(view)]
+        if members:
+            stats[name] = {"stats": _stats(members, now_s)}
+    return stats
+
+
+def _stats(views: Sequence[InstanceView], now_s: float) -> Json:
+    return {
+        "counts": {
+            "staged": sum(view.condition.starting for view in views),
+            "running": sum(view.condition is Condition.RUNNING for view in views),
+            "healthy": sum(_runs(view) and view.healthy is True for view in views),
+            "unhealthy": sum(_runs(view) and view.healthy is False for view in views),
+        },
+        **_life_time([now_s - v.started_at for v in views if v.started_at is not None]),
+    }
+
+
+def _life_time(lives: list[float]) -> Json:
+    if not lives:
+        return {}
+    average, median = statistics.fmean(lives), statistics.median(lives)
+    return {"lifeTime": {"averageSeconds": round(average, 3), "medianSeconds": round(median, 3)}}
+
+
+def _runs(view: InstanceView) -> bool:
+    return view.condition is Condition.RUNNING
+
+
+# ---------------------------------------------------------------------------------- deployments
+
+
+def _action(action: Action) -> Json:
+    return {"action": action.kind.value, "app": action.app_id}
+
+
+def step_json(step: Step) -> Json:
+    return {"actions": [_action(action) for action in step.actions]}
+
+
+def deployment_json(view: DeploymentView) -> Json:
+    plan = view.plan
+    return {
+        "id": plan.id,
+        "version": format_ms(plan.version_ms),
+        "affectedApps": list(plan.app_ids),
+        "affectedPods": [],
+        "steps": [step_json(step) for step in plan.steps],
+        "currentActions": [
+            _action(action) | {"readinessCheckResults": []} for action in view.current
+        ],
+        "currentStep": view.step,
+        "totalSteps": len(plan.steps),
+    }
+
+
+def plan_json(plan: Deployment) -> Json:
+    """As events carry it. The two groups are there for clients that insist on them."""
+    return {
+        "id": plan.id,
+        "version": format_ms(plan.version_ms),
+        "original": {"id": "/"},
+        "target": {"id": "/"},
+        "steps": [step_json(step) for step in plan.steps],
+    }
+
+
+def event_value(value: object) -> object:
+    """JSON of what an event's field holds besides plain values. Raises TypeError."""
+    match value:
+        case App():
+            return app_json(value)
+        case Deployment():
+            return plan_json(value)
+        case Step():
+            return step_json(value)
+        case HealthCheck():
+            return health_check_json(value)
+    raise TypeError(f"an event can't hold a {type(value).__name__}")
+
+
+# ---------------------------------------------------------------------------------- the queue
+
+
+def aside_json(aside: Aside) -> Json:
+    return {
+        "key": aside.key,
+        "kind": aside.kind,
+        **_given(appId=aside.app_id),
+        "reason": aside.reason,
+        "bytes": aside.size_bytes,
+    }
+
+
+def queue_item_json(item: QueueItem, *, with_offers: bool) -> Json:
+    # A reason that clients don't know is told where it was one.
+    reasons = [r for r in Reason if r is not Reason.FAULT or r in item.refused_in_all]
+    last = dict.fromkeys(reasons, 0)
+    for refused in item.last_refused:
+        last[Reason(refused.reason)] += 1
+    in_all = {reason: item.refused_in_all.get(reason, 0) for reason in reasons}
+    return {
+        "count": item.count,
+        **({} if item.app.role == "*" else {"role": item.app.role}),
+        "delay": {
+            "timeLeftSeconds": round(item.delay_left_s),
+            "overdue": item.delay_left_s <= 0,
+        },
+        "since": format_s(item.since),
+        **_given(fault=item.fault),
+        "app": app_json(item.app),
+        "processedOffersSummary": {
+            "processedOffersCount": item.processed,
+            "unusedOffersCount": item.unused,
+            **_given(
+                lastUnusedOfferAt=_time(item.last_unused_at),
+                lastUsedOfferAt=_time(item.last_used_at),
+            ),
+            "rejectSummaryLastOffers": _funnel(last, len(item.last_refused)),
+            "rejectSummaryLaunchAttempt": _funnel(in_all, item.processed),
+        },
+        **(
+            {"lastUnusedOffers": [_unused_offer(refused) for refused in item.last_refused]}
+            if with_offers
+            else {}
+        ),
+    }
+
+
+def _funnel(declined: dict[Reason, int], processed: int) -> list[Json]:
+    """Each reason sees the offers that those before it let pass."""
+    rows = []
+    for reason, count in declined.items():
+        rows.append({"reason": reason.value, "declined": count, "processed": processed})
+        processed -= count
+    return rows
+
+
+def _unused_offer(refused: Refused) -> Json:
+    offer = refused.offer
+    return {
+        "offer": {
+            "id": offer.id,
+            "hostname": offer.hostname,
+            "agentId": offer.agent_id,
+            "resources": _resources(offer.resources),
+            "attributes": [_attribute(attribute) for attribute in offer.attributes],
+        },
+        "reason": [refused.reason],
+        "timestamp": format_s(refused.at),
+    }
+
+
+def _resources(resources: Resources) -> list[Json]:
+    rows = []
+    for kind, value in resources.sorted_items():
+        row: Json = {"name": kind.name, "role": kind.role}
+        match value:
+            case Ranges(pairs):
+                row["ranges"] = _ranges(pairs)
+            case Items(members):
+                row["set"] = list(members)
+            case int():
+                row["scalar"] = number(from_milli(value))
+        rows.append(row)
+    return rows
+
+
+def _ranges(pairs: Iterable[tuple[int, int]]) -> list[Json]:
+    return [{"begin": begin, "end": end} for begin, end in pairs]
+
+
+def _attribute(attribute: Attribute) -> Json:
+    return {
+        "name": attribute.name,
+        **_given(
+            text=attribute.text,
+            scalar=None if attribute.scalar is None else number(attribute.scalar),
+            ranges=None if attribute.ranges is None else _ranges(attribute.ranges),
+            set=None if attribute.set is None else list(attribute.set),
+        ),
+    }

@@ -1,0 +1,57 @@
+"""What a request's answer says beside itself: keys that were dropped, in a `Warning` header.
+
+Marathon takes keys that it does not know without a word, so that a typo is found only by what does
+not happen. `Warning: 299` is the code for such remarks (RFC 7234, 5.5), which no client stumbles
+over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from flask import Response, g, request
+
+from mezzo.process.log import get_logger
+
+from .app_definition import unknown_keys
+from .json_shape import UNKNOWN_MAX
+
+_SPECIAL: Final = ('"', "\\")
+_KEY_MAX: Final = 160  # letters of one path that are shown
+_HEADER_MAX: Final = 1_000  # intermediaries bound what they take
+
+
+def hint_unknown(documents: Iterable[Any], *, in_list: bool = False) -> None:
+    """Remember the keys of apps' documents that nobody knows, for the answer and the log."""
+    found: list[str] = []
+    for index, document in enumerate(documents):
+        keys = unknown_keys(document)
+        found += [f"/({index}){key}" for key in keys] if in_list else keys
+        if len(found) > UNKNOWN_MAX:
+            break
+    if found:
+        g.unknown = [_printable(key) for key in found[:UNKNOWN_MAX]]
+        get_logger("marathon.http").warning(
+            "request.unknown_keys", path=request.path, keys=", ".join(g.unknown)
+        )
+
+
+def warned(response: Response) -> Response:
+    """The answer with what there is to say beside it."""
+    unknown: list[str] = g.get("unknown", [])
+    if unknown:
+        text = "unknown keys were dropped: "
+        for number, key in enumerate(unknown):
+            if len(text) + len(key) > _HEADER_MAX:
+                text += f"and {len(unknown) - number} more, "
+                break
+            text += f"{key}, "
+        response.headers["Warning"] = f'299 marathon "{text.removesuffix(", ")}"'
+    return response
+
+
+def _printable(key: str) -> str:
+    """In ASCII, and without what would end a quoted string."""
+    key = key if len(key) <= _KEY_MAX else f"{key[:_KEY_MAX]}..."
+    return "".join(c if " " <= c <= "~" and c not in _SPECIAL else "?" for c in key)

@@ -1,0 +1,1 @@
+"""Health of instances: `rules` judges, `probe` asks."""

@@ -1,0 +1,155 @@
+"""Health of instances (section 10): what probes mean, and when one is to be killed.
+
+The probes themselves are made elsewhere: by the agents, or by `checker`.
+"""
+
+from __future__ import annotations
+
+from mezzo.cluster.model import TaskStatus
+from mezzo.cluster.states import TaskState
+
+from ..effects import StartHealthCheck
+from ..events import HealthResult
+from ..killing.killer import Killer
+from ..model import timestamps
+from ..model.app import HealthCheck
+from ..model.instance import CheckState, Condition, Live
+from ..placement.backoff import Backoffs
+from ..state.term_state import State
+
+
+class Health:
+    """Keeps the results, in memory only: a new leader knows nothing until the next probe."""
+
+    def __init__(self, state: State, killer: Killer, backoffs: Backoffs) -> None:
+        self._state = state
+        self._killer = killer
+        self._backoffs = backoffs
+
+    def start_checks(self, live: Live) -> None:
+        """The instance runs: have Marathon's own checks of it made from now on."""
+        if live.checking or live.doomed:
+            return
+        for index, check in enumerate(live.app.health_checks):
+            if check.protocol.by_agent:
+                continue
+            address = _address(live, check)
+            if address is None:
+                continue
+            live.checking = True
+            host, port = address
+            app_id = live.record.app_id
+            self._state.do(StartHealthCheck(live.id, index, check, host, port, app_id))
+
+    def agent_said(self, live: Live, status: TaskStatus) -> None:
+        """The agent's own check came with a status update."""
+        if status.healthy is None:
+            return
+        for index, check in enumerate(live.app.health_checks):
+            if check.protocol.by_agent:
+                self._observe(live, index, status.healthy, status.message)
+
+    def on_result(self, result: HealthResult) -> None:
+        live = self._state.by_id.get(result.instance_id)
+        if live is None or not live.checking or result.alive is None:
+            return
+        self._observe(live, result.index, result.alive, result.cause)
+
+    def _observe(self, live: Live, index: int, alive: bool, cause: str | None) -> None:
+        check, seen = live.app.health_checks[index], live.checks[index]
+        before = live.healthy
+        now_s = self._state.now.wall_s
+        if alive:
+            seen.alive = True
+            seen.consecutive_failures = 0
+            seen.first_success = seen.first_success or now_s
+            seen.last_success = now_s
+            seen.cause = None
+        else:
+            self._failed(live, check, seen, cause)
+        self._state.changed(live)
+        if live.healthy is not before:
+            self._publish_change(live)
+        limit = check.max_consecutive_failures
+        # The agent kills by itself what its own checks find dead.
+        if limit and seen.consecutive_failures >= limit and not check.protocol.by_agent:
+            self._kill(live, cause)
+
+    def _failed(self, live: Live, check: HealthCheck, seen: CheckState, cause: str | None) -> None:
+        now_s = self._state.now.wall_s
+        started = live.started_at or live.record.staged_at
+        if seen.first_success is None and self._state.now.is_within_s(started, check.grace_s):
+            return  # it may still be coming up
+        seen.alive = False
+        seen.consecutive_failures += 1
+        seen.last_failure = now_s
+        seen.cause = cause
+        self._state.publish(
+            "failed_health_check_event",
+            appId=live.record.app_id,
+            taskId=live.record.task_id,
+            instanceId=live.id,
+            healthCheck=check,
+        )
+
+    def _publish_change(self, live: Live) -> None:
+        record = live.record
+        version = timestamps.format_ms(record.version_ms)
+        self._state.publish(
+            "health_status_changed_event",
+            appId=record.app_id,
+            instanceId=record.id,
+            taskId=record.id,
+            version=version,
+            alive=live.healthy is True,
+        )
+        healthy = {} if live.healthy is None else {"healthy": live.healthy}
+        self._state.publish(
+            "instance_health_changed_event",
+            instanceId=record.id,
+            runSpecId=record.app_id,
+            **healthy,
+            runSpecVersion=version,
+        )
+
+    def _kill(self, live: Live, cause: str | None) -> None:
+        if live.doomed or live.condition is not Condition.RUNNING:
+            return
+        record = live.record
+        self._state.publish(
+            "unhealthy_instance_kill_event",
+            appId=record.app_id,
+            taskId=record.task_id,
+            instanceId=record.id,
+            version=timestamps.format_ms(record.version_ms),
+            reason=cause or "health check failed",
+            host=record.host,
+            slaveId=record.agent_id,
+        )
+        self._state.stop_checks(live)
+        # A failure of the app, as an exit would be. Counted now and not at the end of the instance:
+        # its replacement is wanted from now on.
+        self._backoffs.failed(live.app)
+        self._state.remember_failure(live, TaskState.KILLED, unhealthy_message(live))
+        self._killer.doom(live)
+
+
+def unhealthy_message(live: Live) -> str:
+    """Why an instance was killed for its health: what its checks last said."""
+    causes = [check.cause for check in live.checks if check.alive is False and check.cause]
+    return ": ".join(["killed because its health check failed", *causes[:1]])
+
+
+def _address(live: Live, check: HealthCheck) -> tuple[str, int] | None:
+    """Where to ask: the host's port if there is one, else the container's own address."""
+    record = live.record
+    if check.port:
+        return record.host, check.port
+    index = check.port_index or 0
+    if index >= len(record.host_ports):
+        return None
+    host_port = record.host_ports[index]
+    if host_port is not None:
+        return record.host, host_port
+    ip = next((a.ip_address for a in live.ip_addresses if a.ip_address), record.host)
+    return ip, record.container_ports[index]

@@ -1,0 +1,1 @@
+"""Which instances end, and how they are brought to it."""

@@ -1,0 +1,1 @@
+"""The nouns: app, instance, deployment, with their ids and versions."""

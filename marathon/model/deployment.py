@@ -1,0 +1,49 @@
+"""A deployment: the apps before and after, and the steps between them (6.1)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from mezzo.record import Record
+from mezzo.units import WallMillis
+
+from .app import App
+
+
+class ActionKind(StrEnum):
+    START = "StartApplication"
+    STOP = "StopApplication"
+    SCALE = "ScaleApplication"
+    RESTART = "RestartApplication"
+
+
+class Action(Record):
+    kind: ActionKind
+    app_id: str
+
+
+class Step(Record):
+    """Its actions run side by side; the next step waits for all of them."""
+
+    actions: tuple[Action, ...]
+
+
+class Change(Record):
+    """One app before and after. None: it does not exist."""
+
+    app_id: str
+    original: App | None
+    target: App | None
+
+
+class Deployment(Record):
+    """A plan. Stored until it ends, so that the next leader can go on with it."""
+
+    id: str
+    version_ms: WallMillis
+    steps: tuple[Step, ...]
+    changes: tuple[Change, ...]
+
+    @property
+    def app_ids(self) -> tuple[str, ...]:
+        return tuple(change.app_id for change in self.changes)

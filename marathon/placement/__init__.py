@@ -1,0 +1,1 @@
+"""From an offer to a task: does it fit, on which ports, with what environment."""

@@ -1,0 +1,495 @@
+"""Marathon's process: election, store, core, the stream to the master, and the HTTP API."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mezzo.election.base import LeaderChanged
+from mezzo.election.detector import detector_for, election_for
+from mezzo.errors import Fenced, MezzoError, StoreUnavailable
+from mezzo.frameworks.sdk.scheduler_link import SchedulerLink
+from mezzo.http.server import HttpServer, raise_open_files
+from mezzo.http.web_guard import hosts_of_machine
+from mezzo.ids import ConnId, FrameworkId, IdSource
+from mezzo.messages import scheduler as m
+from mezzo.process.daemon import restart
+from mezzo.process.log import Sparing, get_logger
+from mezzo.process.term import LeadershipLost, lead
+from mezzo.runtime import Runtime
+from mezzo.store.base import StateStore
+from mezzo.store.open import open_store
+from mezzo.units import BODY_MAX_BYTES
+from mezzo.zk.address import LATCH_PREFIX, parse_zk_address
+
+from ..api.app_definition import Rules
+from ..api.event_stream import EventHub
+from ..api.leadership import Node, Term
+from ..api.metrics import Metrics
+from ..api.routes import make_api
+from ..config import MarathonConfig
+from ..core import MarathonCore
+from ..effects import (
+    Abort,
+    Call,
+    CallRefused,
+    Effect,
+    Faulted,
+    Launched,
+    Publish,
+    Ready,
+    Registered,
+    Reply,
+    ShowApp,
+    ShowAside,
+    ShowDeployment,
+    ShowInstance,
+    StandBy,
+    StartHealthCheck,
+    StopHealthChecks,
+    UpdateDenied,
+)
+from ..events import Event, HealthResult, LinkDown, LinkUp, MasterEvent, Started
+from ..health.probe import Checker
+from ..model.deployment import Deployment
+
+_ABDICATE_AFTER_S: Final = 0.5
+_HTTP_THREADS: Final = 24  # answers at the same time
+_LOGGED: Final[Mapping[str, str]] = {
+    "app_terminated_event": "app.terminated",
+    "deployment_success": "deployment.succeeded",
+    "deployment_failed": "deployment.failed",
+    "unhealthy_instance_kill_event": "instance.unhealthy",
+    "instance_changed_event": "instance.changed",
+    "scheduler_registered_event": "framework.registered",
+    "scheduler_reregistered_event": "framework.reregistered",
+    "scheduler_disconnected_event": "framework.disconnected",
+}
+
+
+# Conditions on the way up and down.
+_UNTOLD: Final = ("Provisioned", "Staging", "Starting", "Killing")
+
+
+@dataclass(frozen=True, slots=True)
+class MarathonOptions:
+    """The flags of `mezzo marathon`. Seconds end in `_s`."""
+
+    master: str = "127.0.0.1:5055"  # host:port, solo:/path or zk://.../path
+    zk: str | None = None  # zk://h1:p,h2:p/marathon; None: this Marathon is the only one
+    work_dir: Path = Path(".mezzo/marathon")
+    ip: str = "127.0.0.1"  # to listen on
+    hostname: str = "127.0.0.1"  # as others reach this machine
+    http_port: int = 8080
+    framework_name: str = "marathon"
+    mesos_role: str = "*"
+    mesos_user: str = "root"  # of tasks whose app names none
+    failover_timeout_s: float = 604800.0
+    default_network_name: str | None = None
+    env_vars_prefix: str | None = None
+    mesos_leader_ui_url: str = "http://127.0.0.1:5050/"
+    local_port_min: int = 10000
+    local_port_max: int = 20000
+    max_instances_per_offer: int = 5
+    launch_tokens: int = 100
+    max_running_deployments: int = 100
+    event_streams_max: int = 4096
+    http_allowed_hosts: tuple[str, ...] = ()  # names that it is asked by, besides this machine's
+    zk_session_timeout_s: float = 10.0
+
+
+async def run_marathon(options: MarathonOptions) -> int:
+    """Until cancelled. A lost term replaces the process by a fresh standby."""
+    await asyncio.to_thread(options.work_dir.mkdir, parents=True, exist_ok=True)
+    where = _election_place(options)
+    stop_leading = asyncio.Event()
+    node, server = await _serve(options, stop_leading)
+    follower = _Follower(where, node, options.zk_session_timeout_s)
+    election = election_for(
+        where,
+        node.address.encode(),
+        prefix=LATCH_PREFIX,
+        session_timeout_s=options.zk_session_timeout_s,
+    )
+    shells: list[MarathonShell] = []
+
+    def begin(epoch: int, stored: Mapping[str, bytes]) -> Runtime[Event]:
+        shells.append(MarathonShell(options, store, node, epoch, stored, stop_leading))
+        return shells[0].runtime
+
+    try:
+        store = open_store(_store_url(options))
+        await lead(election, store, begin, name="marathon")
+    except (Fenced, LeadershipLost, StoreUnavailable) as error:
+        restart(str(error))
+    finally:
+        await asyncio.to_thread(follower.stop)
+        for shell in shells:
+            await shell.close()
+        await asyncio.to_thread(server.stop)
+    return 0
+
+
+async def _serve(options: MarathonOptions, stop_leading: asyncio.Event) -> tuple[Node, HttpServer]:
+    loop = asyncio.get_running_loop()
+
+    def abdicate() -> None:  # from an HTTP thread, whose answer has to get out first
+        loop.call_soon_threadsafe(loop.call_later, _ABDICATE_AFTER_S, stop_leading.set)
+
+    node = Node(
+        address=f"{options.hostname}:{options.http_port}",
+        rules=Rules(options.mesos_role, options.default_network_name),
+        settings=_settings(options),
+        zookeeper_settings=_zookeeper_settings(options),
+        http_settings={"http_port": options.http_port, "https_port": 8443},
+        abdicate=abdicate,
+    )
+    raise_open_files()  # every listener is one
+    server = HttpServer(
+        make_api(node),
+        ip=options.ip,
+        port=options.http_port,
+        threads=_HTTP_THREADS,
+        hosts=hosts_of_machine(options.ip, options.hostname, *options.http_allowed_hosts),
+        urgent=("/ping",),
+        body_max_bytes=BODY_MAX_BYTES,
+    )
+    await asyncio.to_thread(server.start)
+    if options.http_port == 0:
+        node.address = f"{options.hostname}:{server.port}"
+        node.http_settings["http_port"] = server.port
+    get_logger("marathon").info("http.listening", address=f"{options.ip}:{server.port}")
+    return node, server
+
+
+class MarathonShell:
+    """One term: the core between the master's stream, the store and the API."""
+
+    def __init__(
+        self,
+        options: MarathonOptions,
+        store: StateStore,
+        node: Node,
+        epoch: int,
+        stored: Mapping[str, bytes],
+        stop_leading: asyncio.Event,
+    ) -> None:
+        rng = random.Random()
+        self._log = get_logger("marathon")
+        self._sparing = Sparing(self._log)  # of lines that a master can cause
+        self._node = node
+        core = MarathonCore(_config(options), stored, IdSource(rng), rng)
+        self.runtime: Runtime[Event] = Runtime(core, store, self.perform)
+        self._metrics = Metrics()
+        self._term = Term(
+            self.runtime.post,
+            lambda: self.runtime.held,
+            EventHub(options.event_streams_max),
+            self._metrics,
+        )
+        self._add_gauges()
+        self._checker = Checker(self._health_result)
+        self._link = SchedulerLink(
+            options.master,
+            on_up=lambda conn: self.runtime.post(LinkUp(conn)),
+            on_event=self._master_said,
+            on_down=lambda conn: self.runtime.post(LinkDown(conn)),
+            name="marathon",
+        )
+        self._tasks = [
+            asyncio.create_task(self._run_link()),
+            asyncio.create_task(self._until_abdicated(stop_leading)),
+        ]
+        self.runtime.post(Started())
+
+    async def _run_link(self) -> None:
+        try:
+            await self._link.run()
+        except Exception as error:  # noqa: BLE001 - crash-only: without the link nothing works
+            self.runtime.stop(error)
+
+    async def _until_abdicated(self, stop_leading: asyncio.Event) -> None:
+        await stop_leading.wait()
+        self.runtime.stop(LeadershipLost("this Marathon was asked to abdicate"))
+
+    async def close(self) -> None:
+        """The term is over; the core steps no more."""
+        self._node.term = None
+        self._term.end()
+        self._checker.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # ---- what comes in
+
+    def _master_said(self, conn: ConnId, epoch: int, event: m.Event) -> None:
+        if isinstance(event, m.Offers):
+            self._metrics.count("marathon.mesos.offers.incoming.counter", len(event.offers))
+        elif isinstance(event, m.Update):
+            state = event.status.state.value.lower()
+            self._metrics.count(f"marathon.mesos.task-updates.{state}.counter")
+        self.runtime.post(MasterEvent(conn, epoch, event))
+
+    def _health_result(self, result: HealthResult) -> None:
+        self.runtime.post(result)
+
+    # ---- what goes out
+
+    def perform(self, effect: Effect) -> None:
+        match effect:
+            case ShowApp() | ShowInstance() | ShowDeployment():
+                self._term.model.apply(effect)
+            case ShowAside(key, aside):
+                self._term.model.apply(effect)
+                if aside is not None:
+                    self._log.error(
+                        "record.set_aside", key=key, app=aside.app_id, reason=aside.reason
+                    )
+            case Reply(request_id, result):
+                self._term.replied(request_id, result)
+            case Call(conn, call):
+                self._link.send(conn, call)
+                self._count_call(call)
+            case Publish():
+                self._term.publish(effect)
+                self._log_event(effect)
+            case Faulted(app_id, fault, news):
+                self._metrics.count("marathon.apps.faults.counter")
+                if news:
+                    self._log.error("app.fault", app=app_id, fault=fault)
+            case UpdateDenied(task_id, agent_id, status):
+                self._sparing.warning(
+                    "update.denied", task=task_id, agent=agent_id, state=status.value
+                )
+            case CallRefused(call, reason):
+                self._metrics.count("marathon.mesos.calls.refused.counter")
+                self._sparing.warning("call.refused", call=call, reason=reason)
+            case Registered(framework_id):
+                self._registered(framework_id)
+            case StartHealthCheck():
+                self._checker.start(effect)
+            case StopHealthChecks(instance_id):
+                self._checker.stop(instance_id)
+            case Launched(app_id, task_id, agent_id):
+                self._log.info("instance.launched", app=app_id, task=task_id, agent=agent_id)
+            case Ready():
+                self._node.term = self._term
+            case StandBy(reason):
+                self.runtime.stop(LeadershipLost(f"another has taken over: {reason}"))
+            case Abort(reason):
+                self.runtime.stop(MezzoError(f"the master refuses this framework: {reason}"))
+            case _:
+                raise AssertionError(f"the runtime performs {effect!r}")
+
+    def _registered(self, framework_id: FrameworkId) -> None:
+        self._term.framework_id = framework_id
+        self._link.framework_id = framework_id
+
+    def _count_call(self, call: m.Call) -> None:
+        count = self._metrics.count
+        match call:
+            case m.Accept(offer_ids, operations):
+                count("marathon.mesos.offers.used.counter", len(offer_ids))
+                for operation in operations:
+                    launched = len(getattr(operation, "task_infos", ()))
+                    count("marathon.tasks.launched.counter", launched)
+                    count("marathon.mesos.offer-operations.launch.counter")
+            case m.Decline(offer_ids):
+                count("marathon.mesos.offers.declined.counter", len(offer_ids))
+            case m.Revive():
+                count("marathon.mesos.calls.revive.counter")
+            case m.Suppress():
+                count("marathon.mesos.calls.suppress.counter")
+
+    def _log_event(self, event: Publish) -> None:
+        name = _log_name(event)
+        if name is None or event.fields.get("condition") in _UNTOLD:
+            return
+        shown = {
+            _LOG_KEYS[key]: value
+            for key, value in event.fields.items()
+            if key in _LOG_KEYS and isinstance(value, str)
+        }
+        plan = event.fields.get("plan")
+        if isinstance(plan, Deployment):
+            shown |= {"deployment": plan.id, "apps": ",".join(plan.app_ids)}
+        app = event.fields.get("appDefinition")
+        if app is not None:
+            shown |= {"app": app.id, "instances": app.instances}
+        if event.type == "deployment_success":
+            self._metrics.count("marathon.deployments.counter")
+        elif event.type == "deployment_failed":
+            self._metrics.count("marathon.deployments.dismissed.counter")
+        self._log.info(name, **shown)
+
+    # ---- numbers
+
+    def _add_gauges(self) -> None:
+        model, gauge = self._term.model, self._metrics.gauge
+        started_s = time.monotonic()
+        gauge("marathon.apps.active.gauge", lambda: len(model.apps()))
+        gauge("marathon.deployments.active.gauge", lambda: len(model.deployments()))
+        gauge(
+            "marathon.instances.running.gauge",
+            lambda: sum(model.counts(view.app.id).running for view in model.apps()),
+        )
+        gauge(
+            "marathon.instances.staged.gauge",
+            lambda: sum(model.counts(view.app.id).staged for view in model.apps()),
+        )
+        gauge("marathon.quarantine.gauge", lambda: len(model.aside()))
+        gauge("marathon.http.event-streams.active", lambda: self._term.hub.count)
+        gauge("marathon.leadership.duration.gauge.seconds", lambda: time.monotonic() - started_s)
+        gauge("marathon.uptime.gauge.seconds", lambda: time.monotonic() - self._node.started_s)
+
+
+_LOG_KEYS: Final = {
+    "appId": "app",
+    "runSpecId": "app",
+    "instanceId": "instance",
+    "taskId": "task",
+    "slaveId": "agent",
+    "agentId": "agent",
+    "condition": "condition",
+    "reason": "reason",
+    "frameworkId": "framework",
+    "master": "master",
+}
+
+
+def _log_name(event: Publish) -> str | None:
+    if event.type == "deployment_info":
+        plan, step = event.fields["plan"], event.fields["currentStep"]
+        return "deployment.started" if step is plan.steps[0] else "deployment.step"
+    if event.type == "api_post_event":
+        app = event.fields["appDefinition"]
+        new = app.version_ms == app.last_config_change_ms == app.last_scaling_ms
+        return "app.configured" if new else "app.scaled"
+    return _LOGGED.get(event.type)
+
+
+class _Follower:
+    """Tells the node who leads, for its answers as a standby."""
+
+    def __init__(self, where: str, node: Node, session_timeout_s: float) -> None:
+        self._node = node
+        self._detector = detector_for(
+            where, prefix=LATCH_PREFIX, session_timeout_s=session_timeout_s
+        )
+        self._detector.start(self._changed)
+
+    def _changed(self, change: LeaderChanged) -> None:
+        self._node.leader = None if change.leader is None else change.leader.decode()
+
+    def stop(self) -> None:
+        self._detector.stop()
+
+
+# ---------------------------------------------------------------------------------- settings
+
+
+def _election_place(options: MarathonOptions) -> str:
+    if options.zk is None:
+        return f"solo:{(options.work_dir / 'marathon.lock').resolve()}"
+    return options.zk.rstrip("/") + "/leader-curator"
+
+
+def _store_url(options: MarathonOptions) -> str:
+    if options.zk is None:
+        return f"sqlite:{(options.work_dir / 'marathon.db').resolve()}"
+    return options.zk.rstrip("/") + "/state"
+
+
+def _config(options: MarathonOptions) -> MarathonConfig:
+    address = f"http://{options.hostname}:{options.http_port}"
+    return MarathonConfig(
+        framework_name=options.framework_name,
+        framework_user=options.mesos_user,
+        hostname=options.hostname,
+        webui_url=address,
+        mesos_role=options.mesos_role,
+        failover_timeout_s=options.failover_timeout_s,
+        local_port_min=options.local_port_min,
+        local_port_max=options.local_port_max,
+        env_vars_prefix=options.env_vars_prefix,
+        max_running_deployments=options.max_running_deployments,
+        max_instances_per_offer=options.max_instances_per_offer,
+        launch_tokens=options.launch_tokens,
+    )
+
+
+def _settings(options: MarathonOptions) -> dict[str, Any]:
+    """`marathon_config` of /v2/info: exactly the keys that clients know. Times in ms."""
+    core = _config(options)
+    master = (
+        str(parse_zk_address(options.master))
+        if options.master.startswith("zk://")
+        else (options.master)
+    )
+    return {
+        "access_control_allow_origin": None,
+        "checkpoint": core.checkpoint,
+        "decline_offer_duration": _ms(core.decline_offer_s),
+        "default_network_name": options.default_network_name,
+        "env_vars_prefix": options.env_vars_prefix,
+        "executor": "//cmd",
+        "failover_timeout": round(core.failover_timeout_s),
+        "features": ["task_killing"],
+        "framework_name": core.framework_name,
+        "ha": options.zk is not None,
+        "hostname": options.hostname,
+        "launch_token": core.launch_tokens,
+        "launch_token_refresh_interval": _ms(core.launch_token_refresh_s),
+        "leader_proxy_connection_timeout_ms": 5000,
+        "leader_proxy_read_timeout_ms": 10000,
+        "local_port_min": core.local_port_min,
+        "local_port_max": core.local_port_max,
+        "master": master,
+        "max_instances_per_offer": core.max_instances_per_offer,
+        "mesos_bridge_name": Rules().bridge_name,
+        "mesos_heartbeat_failure_threshold": 5,
+        "mesos_heartbeat_interval": 15000,
+        "mesos_leader_ui_url": options.mesos_leader_ui_url,
+        "mesos_role": options.mesos_role,
+        "mesos_user": options.mesos_user,
+        "min_revive_offers_interval": _ms(core.min_revive_offers_s),
+        "new_group_enforce_role": "off",
+        "offer_matching_timeout": 3000,
+        "on_elected_prepare_timeout": 180000,
+        "reconciliation_initial_delay": _ms(core.reconciliation_initial_delay_s),
+        "reconciliation_interval": _ms(core.reconciliation_interval_s),
+        "scale_apps_initial_delay": _ms(core.scale_apps_initial_delay_s),
+        "scale_apps_interval": _ms(core.scale_apps_interval_s),
+        "store_cache": True,
+        "task_launch_confirm_timeout": _ms(core.task_launch_confirm_timeout_s),
+        "task_launch_timeout": _ms(core.task_launch_timeout_s),
+        "task_lost_expunge_initial_delay": _ms(core.task_lost_expunge_initial_delay_s),
+        "task_lost_expunge_interval": _ms(core.task_lost_expunge_interval_s),
+        "task_reservation_timeout": 20000,
+        "webui_url": core.webui_url,
+        "maintenance_mode": False,
+    }
+
+
+def _zookeeper_settings(options: MarathonOptions) -> dict[str, Any]:
+    """Never with the password (behaviour 125)."""
+    return {
+        "zk": None if options.zk is None else str(parse_zk_address(options.zk)),
+        "zk_compression": False,
+        "zk_compression_threshold": 65536,
+        "zk_connection_timeout": 10000,
+        "zk_max_node_size": 1024000,
+        "zk_max_versions": MarathonConfig().max_versions,
+        "zk_session_timeout": _ms(options.zk_session_timeout_s),
+        "zk_timeout": 10000,
+    }
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

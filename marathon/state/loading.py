@@ -1,0 +1,247 @@
+"""What the terms before have stored, as far as it makes sense; the rest is set aside.
+
+A record that can't be read, or that contradicts itself or another, is its own loss: it stays in the
+store under its key, is named and shown (`Aside`), and everything else is led as ever. What load
+would set aside is not stored in the first place: `app_problem` is asked about every change, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from mezzo.ids import FrameworkId
+from mezzo.record import Corrupt, Record, decode, encode, replace
+from mezzo.units import shown
+
+from ..model import paths
+from ..model.app import App
+from ..model.deployment import Change, Deployment, Step
+from ..model.instance import Instance
+from ..views import Aside
+
+APP: Final = "app"
+VERSION: Final = "appversion"
+INSTANCE: Final = "instance"
+DEPLOYMENT: Final = "deployment"
+FRAMEWORK_KEY: Final = "framework/id"
+
+T = TypeVar("T")
+
+
+class StoredFramework(Record):
+    id: FrameworkId
+
+
+@dataclass(slots=True)
+class Loaded:
+    """instances, plans: in the order in which they were made. versions: by app, oldest first."""
+
+    framework_id: FrameworkId | None = None
+    apps: dict[str, App] = field(default_factory=dict)
+    versions: dict[str, dict[int, App]] = field(default_factory=dict)
+    instances: list[Instance] = field(default_factory=list)
+    plans: list[Deployment] = field(default_factory=list)
+    aside: dict[str, Aside] = field(default_factory=dict)  # by key
+
+
+def load(stored: Mapping[str, bytes]) -> Loaded:
+    """Never raises, whatever is stored."""
+    loaded = Loaded()
+    reader = _Reader(stored, loaded.aside)
+    for app in reader.all_of(APP, App, _app_record_problem):
+        loaded.apps[app.id] = app
+    versions = reader.all_of(VERSION, App, _version_record_problem)
+    for app in sorted(versions, key=lambda app: app.version_ms):
+        loaded.versions.setdefault(app.id, {})[app.version_ms] = app
+    for framework in reader.all_of("framework", StoredFramework, _framework_problem):
+        loaded.framework_id = framework.id
+    _load_plans(reader, loaded)
+    _load_instances(reader, loaded)
+    reader.set_aside_unknown_kinds()
+    return loaded
+
+
+def app_problem(app: App) -> str | None:
+    """Why an app could not be stored and read again; None if it can."""
+    try:
+        return _app_invariants(app) or (
+            None if decode(App, encode(app)) == app else "it does not read back as it was stored"
+        )
+    except (ValueError, Corrupt) as error:  # half a surrogate pair; what is out of its bounds
+        return str(error)
+
+
+class _Reader:
+    """Reads the records of one kind after the other."""
+
+    def __init__(self, stored: Mapping[str, bytes], aside: dict[str, Aside]) -> None:
+        self._stored = stored
+        self._aside = aside
+        self._kinds: list[str] = []
+
+    def all_of(
+        self, kind: str, record: type[T], problem: Callable[[str, T], str | None]
+    ) -> list[T]:
+        self._kinds.append(kind)
+        found: list[T] = []
+        for key, value in self._stored.items():
+            head, _, id_ = key.partition("/")
+            if head != kind:
+                continue
+            try:
+                each = decode(record, value)
+            except Corrupt as error:
+                self.set_aside(key, str(error))
+                continue
+            why = problem(id_, each)
+            if why is None:
+                found.append(each)
+            else:
+                self.set_aside(key, why)
+        return found
+
+    def set_aside(self, key: str, reason: str) -> None:
+        kind, _, id_ = key.partition("/")
+        size = len(self._stored.get(key, b""))
+        self._aside[key] = Aside(key, kind, _app_of(kind, id_), reason, size)
+
+    def set_aside_unknown_kinds(self) -> None:
+        for key in self._stored:
+            if key.partition("/")[0] not in self._kinds:
+                self.set_aside(key, "this version knows no records of this kind")
+
+
+def _app_of(kind: str, id_: str) -> str | None:
+    """The id of the app that a record belongs to, as far as its key tells."""
+    match kind:
+        case "app":
+            return id_
+        case "appversion":
+            return id_.rpartition("@")[0]
+    return None
+
+
+# ---------------------------------------------------------------------------------- the rules
+
+
+def _app_invariants(app: App) -> str | None:
+    if not app.id.startswith(paths.ROOT) or app.id == paths.ROOT:
+        return f"{shown(app.id)} is no id of an app"
+    if not app.networks:
+        return "it has no network"
+    return None
+
+
+def _app_record_problem(id_: str, app: App) -> str | None:
+    return _other(id_, app.id) or _app_invariants(app)
+
+
+def _version_record_problem(id_: str, app: App) -> str | None:
+    return _other(id_, f"{app.id}@{app.version_ms}") or _app_invariants(app)
+
+
+def _framework_problem(id_: str, framework: StoredFramework) -> str | None:
+    return _other(f"framework/{id_}", FRAMEWORK_KEY) or (None if framework.id else "it is empty")
+
+
+def _instance_problem(id_: str, instance: Instance) -> str | None:
+    if why := _other(id_, instance.id):
+        return why
+    if instance.id.rpartition(".instance-")[0] != paths.underscored(instance.app_id):
+        return f"its id is of another app than {shown(instance.app_id)}, which it names"
+    if len(instance.host_ports) != len(instance.container_ports):
+        return "it has another number of ports on its host than in its container"
+    return None
+
+
+def _plan_problem(id_: str, plan: Deployment) -> str | None:
+    if why := _other(id_, plan.id):
+        return why
+    app_ids = plan.app_ids
+    if len(app_ids) != len(set(app_ids)):
+        return "it changes an app twice"
+    for change in plan.changes:
+        for app in (change.original, change.target):
+            if app is not None and app.id != change.app_id:
+                return f"its change of {shown(change.app_id)} is one of {shown(app.id)}"
+            if app is not None and (why := _app_invariants(app)):
+                return f"{shown(app.id)}: {why}"
+    known = dict.fromkeys(app_ids)
+    for step in plan.steps:
+        for action in step.actions:
+            if action.app_id not in known:
+                return f"it acts on {shown(action.app_id)}, which it does not change"
+    return None
+
+
+def _other(by_key: str, by_value: str) -> str | None:
+    if by_key == by_value:
+        return None
+    return f"its key says {shown(by_key)}, the record {shown(by_value)}"
+
+
+def _load_plans(reader: _Reader, loaded: Loaded) -> None:
+    """Each without the changes that make no sense any more, if others are left.
+
+    The app of a change is there, or gone, as the plan says: both were stored in one transaction.
+    """
+    held: dict[str, None] = {}
+    plans = reader.all_of(DEPLOYMENT, Deployment, _plan_problem)
+    for plan in sorted(plans, key=lambda plan: (plan.version_ms, plan.id)):
+        wrong = {
+            change.app_id: why
+            for change in plan.changes
+            if (why := _change_problem(change, loaded, held)) is not None
+        }
+        if wrong and len(wrong) == len(plan.changes):
+            reasons = "; ".join(f"{shown(app_id)} {why}" for app_id, why in wrong.items())
+            reader.set_aside(f"{DEPLOYMENT}/{plan.id}", reasons[:_REASON_MAX])
+            continue
+        if wrong:
+            plan = _without(plan, wrong)
+        held |= dict.fromkeys(plan.app_ids)
+        loaded.plans.append(plan)
+
+
+_REASON_MAX: Final = 1000
+
+
+def _change_problem(change: Change, loaded: Loaded, held: Mapping[str, None]) -> str | None:
+    if change.app_id in held:
+        return "is changed by an older deployment"
+    if change.target is not None and change.app_id not in loaded.apps:
+        return "is not there"
+    if change.target is None and change.app_id in loaded.apps:
+        return "was deleted, but is there"
+    if change.target is not None and (
+        loaded.apps[change.app_id].version_ms != change.target.version_ms
+    ):
+        return "has another version by now"
+    return None
+
+
+def _without(plan: Deployment, app_ids: Mapping[str, object]) -> Deployment:
+    steps = tuple(
+        Step(tuple(action for action in step.actions if action.app_id not in app_ids))
+        for step in plan.steps
+    )
+    return replace(
+        plan,
+        steps=tuple(step for step in steps if step.actions),
+        changes=tuple(change for change in plan.changes if change.app_id not in app_ids),
+    )
+
+
+def _load_instances(reader: _Reader, loaded: Loaded) -> None:
+    """Those of an app that is not there (any more, or readable) need a sign that it ever was."""
+    known = {*loaded.apps, *loaded.versions}
+    known |= {app_id for plan in loaded.plans for app_id in plan.app_ids}
+    known |= {each.app_id for each in loaded.aside.values() if each.app_id is not None}
+    records = reader.all_of(INSTANCE, Instance, _instance_problem)
+    for record in sorted(records, key=lambda record: (record.staged_at, record.id)):
+        if record.app_id in known:
+            loaded.instances.append(record)
+        else:
+            reader.set_aside(f"{INSTANCE}/{record.id}", f"there is no app {shown(record.app_id)}")

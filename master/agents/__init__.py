@@ -1,0 +1,1 @@
+"""Agents: who is admitted, merged, pinged, drained, taken down, called unreachable."""

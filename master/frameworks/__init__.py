@@ -1,0 +1,1 @@
+"""Frameworks: how they subscribe, are away, fail over and end."""

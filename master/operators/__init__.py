@@ -1,0 +1,1 @@
+"""What operators ask and see: calls, event streams, EXPLAIN."""

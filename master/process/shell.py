@@ -1,0 +1,410 @@
+"""The master's process: election, store, core, gRPC server, and the gateway beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import socket
+import struct
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import assert_never
+
+import psutil
+
+from mezzo import MESOS_VERSION
+from mezzo.cluster.model import Address, FaultDomain, MasterInfo
+from mezzo.election.base import LeaderChanged
+from mezzo.election.detector import detector_for, election_for
+from mezzo.errors import BadConfig, BadRequest, Fenced, StoreUnavailable
+from mezzo.ids import ConnId, FrameworkId
+from mezzo.messages import agent as am
+from mezzo.messages import operator as om
+from mezzo.messages import scheduler as sm
+from mezzo.process.daemon import Sidecar, cli_command, restart
+from mezzo.process.log import Sparing, get_logger
+from mezzo.process.term import LeadershipLost, lead
+from mezzo.record import Record, encode
+from mezzo.runtime import Runtime
+from mezzo.store.base import StateStore
+from mezzo.store.open import open_store
+from mezzo.wire.grpc_server import MasterServer
+from mezzo.wire.link import grpc_target
+
+from ..allocator import AllocatorConfig
+from ..config import MasterConfig
+from ..core import MasterCore
+from ..effects import (
+    Answer,
+    CloseStream,
+    GiveUp,
+    MasterEffect,
+    NoteDenied,
+    NoteIgnored,
+    NoteSetAside,
+    Publish,
+    ToAgent,
+    ToFramework,
+    ToOperator,
+)
+from ..events import (
+    AgentSaid,
+    FrameworkSaid,
+    LaunchUnsent,
+    MasterEvent,
+    OperatorAsked,
+    OperatorJoined,
+    Started,
+    StreamClosed,
+    WhitelistChanged,
+)
+from ..state.role_names import check_role
+from . import whitelist
+from .timing import Series, TimedCore, TimedStore, completed
+
+# What clients of Mesos compare: the behaviour is that of this version.
+
+
+@dataclass(frozen=True, slots=True)
+class MasterOptions:
+    """The flags of `mezzo master`. Seconds end in `_s`; None leaves a feature off."""
+
+    ip: str = "127.0.0.1"  # to listen on
+    port: int = 5055  # gRPC
+    hostname: str = "127.0.0.1"  # as others reach this machine
+    zk: str | None = None  # zk://h1:p,h2:p/path; None: this master is the only one
+    work_dir: Path = Path(".mezzo/master")
+    gateway_port: int | None = 5050  # None: no gateway beside this master
+    http_allowed_hosts: tuple[str, ...] = ()  # that the gateway is asked by, besides this machine's
+    agent_ping_timeout_s: float = 15.0
+    max_agent_ping_timeouts: int = 5
+    agent_reregister_timeout_s: float = 600.0
+    agent_removal_interval_s: float | None = None
+    recovery_agent_removal_limit: float = 1.0
+    registry_gc_interval_s: float = 900.0
+    registry_max_agent_age_s: float = 14 * 86400.0
+    registry_max_agent_count: int = 102_400
+    lease_drift: float = 0.01
+    lease_margin_s: float = 5.0
+    require_agent_domain: bool = False
+    offer_timeout_s: float | None = 300.0
+    allocator: AllocatorConfig = field(default_factory=AllocatorConfig)
+    allocator_agent_recovery_factor: float = 0.8
+    allocator_recovery_timeout_s: float = 600.0
+    roles: tuple[str, ...] | None = None
+    whitelist: Path | None = None
+    domain: FaultDomain | None = None
+    max_operator_event_stream_subscribers: int = 1000
+    operator_event_buffer: int = 8192
+    zk_session_timeout_s: float = 10.0
+
+    def check(self) -> None:
+        """Raises BadConfig for what can't work, before anything is touched."""
+        for role in self.roles or ():
+            try:
+                check_role(role)
+            except BadRequest as error:
+                raise BadConfig(f"--roles: {error}") from error
+        if self.gateway_port is not None and self.gateway_port == self.port:
+            raise BadConfig(
+                f"--port and --gateway-port are both {self.port}: give each a port of its own"
+            )
+
+
+async def run_master(options: MasterOptions) -> int:
+    """Until cancelled. A lost term replaces the process by a fresh standby."""
+    options.check()  # a standby says so at once
+    if options.whitelist is not None:
+        await asyncio.to_thread(whitelist.read, options.whitelist)
+    await asyncio.to_thread(options.work_dir.mkdir, parents=True, exist_ok=True)
+    where = options.zk or f"solo:{(options.work_dir / 'master.lock').resolve()}"
+    follower = _Follower(where, options)
+    server = MasterServer(leader=lambda: follower.leader)
+    port = await server.start(options.ip, options.port)
+    info = master_info(options, port)
+    election = election_for(where, published(info), session_timeout_s=options.zk_session_timeout_s)
+    sidecar = _gateway(options, port)
+    try:
+        store = open_store(_store_url(options))
+        await lead(
+            election,
+            store,
+            lambda epoch, stored: _begin(options, info, server, store, epoch, stored),
+            name="master",
+        )
+    except (Fenced, LeadershipLost, StoreUnavailable) as error:
+        restart(str(error))
+    finally:
+        await asyncio.to_thread(follower.stop)
+        await server.stop()
+        if sidecar is not None:
+            await asyncio.to_thread(sidecar.stop)
+    return 0
+
+
+def _begin(
+    options: MasterOptions,
+    info: MasterInfo,
+    server: MasterServer,
+    store: StateStore,
+    epoch: int,
+    stored: Mapping[str, bytes],
+) -> Runtime[MasterEvent]:
+    config = MasterConfig(
+        info,
+        psutil.Process().create_time(),
+        agent_ping_timeout_s=options.agent_ping_timeout_s,
+        max_agent_ping_timeouts=options.max_agent_ping_timeouts,
+        agent_reregister_timeout_s=options.agent_reregister_timeout_s,
+        agent_removal_interval_s=options.agent_removal_interval_s,
+        recovery_agent_removal_limit=options.recovery_agent_removal_limit,
+        registry_gc_interval_s=options.registry_gc_interval_s,
+        registry_max_agent_age_s=options.registry_max_agent_age_s,
+        registry_max_agent_count=options.registry_max_agent_count,
+        lease_drift=options.lease_drift,
+        lease_margin_s=options.lease_margin_s,
+        require_agent_domain=options.require_agent_domain,
+        offer_timeout_s=options.offer_timeout_s,
+        allocator=options.allocator,
+        allocator_agent_recovery_factor=options.allocator_agent_recovery_factor,
+        allocator_recovery_timeout_s=options.allocator_recovery_timeout_s,
+        roles=options.roles,
+        max_operator_event_stream_subscribers=options.max_operator_event_stream_subscribers,
+        operator_event_buffer=options.operator_event_buffer,
+    )
+    core = MasterCore(config, epoch, stored, random.Random())
+    shell = MasterShell(core, server, store)
+    server.lead(shell, epoch)
+    shell.runtime.post(Started())
+    if options.whitelist is not None:
+        shell.follow_whitelist(options.whitelist)
+    return shell.runtime
+
+
+class MasterShell:
+    """Between the core and its server: a `grpc_server.Handler` that performs the effects."""
+
+    def __init__(self, core: MasterCore, server: MasterServer, store: StateStore) -> None:
+        self._runs, self._commits = Series(), Series()
+        self.runtime: Runtime[MasterEvent] = Runtime(
+            TimedCore(core, self._runs), TimedStore(store, self._commits), self.perform
+        )
+        self._server = server
+        self._log = get_logger("master")
+        self._sparing = Sparing(self._log)  # of lines that peers cause
+
+    # ---- what comes in
+
+    def follow_whitelist(self, path: Path) -> None:
+        """Raises BadConfig if it can't be read now."""
+        known = whitelist.read(path)
+        self.runtime.post(WhitelistChanged(known))
+        self._whitelist = asyncio.ensure_future(
+            whitelist.follow(path, known, lambda hosts: self.runtime.post(WhitelistChanged(hosts)))
+        )
+
+    def agent_said(self, conn: ConnId, messages: list[am.AgentMessage]) -> None:
+        for message in messages:
+            self.runtime.post(AgentSaid(conn, message))
+
+    def framework_said(self, conn: ConnId, framework_id: FrameworkId | None, call: sm.Call) -> None:
+        self.runtime.post(FrameworkSaid(conn, framework_id, call))
+
+    def operator_joined(self, conn: ConnId, resume: om.Resume | None) -> None:
+        self.runtime.post(OperatorJoined(conn, resume))
+
+    def operator_asked(self, request: int, call: om.OperatorCall) -> None:
+        self.runtime.post(OperatorAsked(request, call))
+
+    def closed(self, conn: ConnId) -> None:
+        self.runtime.post(StreamClosed(conn))
+
+    def unsent(self, conn: ConnId, message: Record, why: str) -> None:
+        """A launch that could not be sent ends its tasks. All else is repeated, asked for again or
+        of no importance: the line in the log is enough."""
+        if isinstance(message, (am.RunTask, am.RunGroup)):
+            self.runtime.post(LaunchUnsent(conn, message, why))
+
+    # ---- what goes out
+
+    def perform(self, effect: MasterEffect) -> None:
+        match effect:
+            case ToAgent(conn=conn, message=message):
+                self._server.send(conn, message)
+                self._log_to_agent(message)
+            case ToFramework(conn=conn, event=event):
+                self._server.send(conn, event)
+                self._log_to_framework(event)
+            case Publish(sequence=sequence, event=event):
+                self._server.publish(sequence, event)
+                self._log_published(event)
+            case ToOperator(conn=conn, sequence=sequence, event=event):
+                self._server.send_snapshot(conn, sequence, event)
+            case Answer(request=request, sequence=sequence, response=response):
+                if isinstance(response, om.Metrics):
+                    response = completed(response, self._runs, self._commits, self._server.unsent)
+                self._server.answer(request, sequence, response)
+            case CloseStream(conn=conn):
+                self._server.close(conn)
+            case NoteIgnored(reason=reason):
+                self._sparing.warning("agent.ignored", reason=reason)
+            case NoteDenied(peer=peer, what=what, reason=reason):
+                self._sparing.warning("message.denied", peer=peer, what=what, reason=reason)
+            case NoteSetAside(key=key, reason=reason):
+                self._log.error("record.set_aside", key=key, reason=reason)
+            case GiveUp(reason=reason):
+                self._log.error("term.given_up", reason=reason)
+                self.runtime.stop(LeadershipLost(reason))
+            case _:
+                raise AssertionError(f"the runtime performs {effect!r}")
+
+    def _log_to_agent(self, message: am.MasterMessage) -> None:
+        log = self._log
+        match message:
+            case am.AgentRegistered(agent_id=agent):
+                log.info("agent.registered", agent=agent)
+            case am.AgentReregistered(agent_id=agent):
+                log.info("agent.reregistered", agent=agent)
+            case am.RunTask(framework=framework, task=task):
+                log.info(
+                    "task.launched", task=task.task_id, framework=framework.id, agent=task.agent_id
+                )
+            case am.KillTask(framework_id=framework_id, task_id=task_id):
+                log.info("task.kill_sent", task=task_id, framework=framework_id)
+            case am.ShutdownFramework(framework_id=framework_id):
+                log.info("framework.shutdown_sent", framework=framework_id)
+            case am.ShutdownAgent(message=why):
+                log.warning("agent.refused", reason=why)
+            case am.RunGroup(framework=framework, tasks=tasks):
+                for task in tasks:
+                    log.info(
+                        "task.launched",
+                        task=task.task_id,
+                        framework=framework.id,
+                        agent=task.agent_id,
+                    )
+            case am.ApplyOperation(conversion=conversion, framework_id=framework_id):
+                log.info("operation.sent", type=type(conversion).__name__, framework=framework_id)
+            case am.DrainAgent() | am.ReactivateAgent() | am.ShutdownExecutor():
+                log.info("agent.told", message=type(message).__name__)
+            case (
+                am.Ping()
+                | am.UpdateAcknowledged()
+                | am.OperationAcknowledged()
+                | am.FrameworkMessage()
+            ):
+                pass
+            case _:
+                assert_never(message)
+
+    def _log_to_framework(self, event: sm.Event) -> None:
+        log = self._log
+        match event:
+            case sm.Subscribed(framework_id=framework):
+                log.info("framework.subscribed", framework=framework)
+            case sm.Update(status=status) if status.uuid is None:
+                log.info(
+                    "task.status_made",
+                    task=status.task_id,
+                    state=str(status.state),
+                    reason=str(status.reason),
+                )
+            case sm.Error(message=why):
+                log.warning("framework.refused", reason=why)
+            case sm.Rescind(offer_id=offer):
+                log.info("offer.rescinded", offer=offer)
+            case _:
+                log.debug("framework.event", type=type(event).__name__)
+
+    def _log_published(self, event: om.OperatorEvent) -> None:
+        match event:
+            case om.AgentRemoved(agent_id=agent):
+                self._log.warning("agent.removed", agent=agent)
+            case om.FrameworkRemoved(framework_info=info):
+                self._log.info("framework.removed", framework=info.id)
+            case _:
+                pass
+
+
+class _Follower:
+    """Where the leader is, for the hint that a standby gives."""
+
+    def __init__(self, where: str, options: MasterOptions) -> None:
+        self.leader: str | None = None
+        self._detector = detector_for(where, session_timeout_s=options.zk_session_timeout_s)
+        self._detector.start(self._changed)
+
+    def _changed(self, change: LeaderChanged) -> None:
+        self.leader = None if change.leader is None else grpc_target(change.leader)
+
+    def stop(self) -> None:
+        self._detector.stop()
+
+
+def _gateway(options: MasterOptions, port: int) -> Sidecar | None:
+    if options.gateway_port is None:
+        return None
+    master = options.zk or f"{_reachable_ip(options)}:{port}"
+    sidecar = Sidecar(
+        "gateway",
+        cli_command(
+            *("gateway", "--ip", options.ip, "--port", str(options.gateway_port)),
+            *("--http-allowed-hosts", ",".join((options.hostname, *options.http_allowed_hosts))),
+        ),
+        env={"MEZZO_GATEWAY_MASTER": master},  # an address may hold a password: not for `ps`
+    )
+    sidecar.start()
+    return sidecar
+
+
+def _store_url(options: MasterOptions) -> str:
+    if options.zk is not None:
+        # Beside, not below, the election's path: clients there take the least child's name as the
+        # leader's, whatever it is.
+        return f"{options.zk.rstrip('/')}-state/master"
+    return f"sqlite:{(options.work_dir / 'master.db').resolve()}"
+
+
+def _reachable_ip(options: MasterOptions) -> str:
+    """The address that others can connect to: that of the hostname when we listen everywhere."""
+    if options.ip not in ("0.0.0.0", "::"):
+        return options.ip
+    try:
+        return socket.gethostbyname(options.hostname)
+    except OSError as error:
+        raise BadConfig(
+            f"--hostname {options.hostname} has no address: name this machine as others reach it"
+        ) from error
+
+
+def master_info(options: MasterOptions, port: int) -> MasterInfo:
+    """What this master tells of itself. Its id is new with every process, as in Mesos."""
+    ip = _reachable_ip(options)
+    http_port = options.gateway_port or port
+    return MasterInfo(
+        id=str(uuid.uuid4()),
+        # Mesos' historic form: the four bytes in network order, read as a little-endian number.
+        ip=struct.unpack("<I", socket.inet_aton(ip))[0],
+        port=http_port,
+        pid=f"master@{ip}:{http_port}",
+        hostname=options.hostname,
+        version=MESOS_VERSION,
+        address=Address(http_port, options.hostname, ip),
+        domain=options.domain,
+        grpc_port=port,
+    )
+
+
+def published(info: MasterInfo) -> bytes:
+    """The content of the candidate's node: MasterInfo as JSON, read by Mesos' clients as well."""
+    plain = json.loads(encode(info))
+    if info.domain is not None:
+        region, zone = ({"name": name} for name in (info.domain.region, info.domain.zone))
+        plain["domain"] = {"fault_domain": {"region": region, "zone": zone}}
+    plain["capabilities"] = [
+        {"type": name} for name in ("AGENT_UPDATE", "AGENT_DRAINING", "QUOTA_V2")
+    ]
+    return json.dumps(plain).encode()

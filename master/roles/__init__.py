@@ -1,0 +1,1 @@
+"""Roles: their weights and quota."""

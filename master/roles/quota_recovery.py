@@ -1,0 +1,39 @@
+"""After a failover: who allocates too early could break guarantees, and waits for the agents."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Final
+
+from ..allocator import Quota
+from ..state.master_state import MasterState
+from ..state.step import Step
+
+TIMER_QUOTA_RECOVERY: Final = "quota recovery"
+
+
+def recover(state: MasterState, step: Step) -> None:
+    """A new leader that would allocate before most agents are back could not tell what is left for
+    the guarantees: it waits, if there are any quotas."""
+    for role, weight in state.weights.items():
+        state.allocator.set_weight(role, weight)
+    for role, config in state.quotas.items():
+        state.allocator.set_quota(role, Quota(config.guarantees, config.limits))
+    awaited = ceil(len(state.agents) * state.config.allocator_agent_recovery_factor)
+    if state.quotas and awaited:
+        state.agents_awaited = awaited
+        state.allocator.pause()
+        step.timer(TIMER_QUOTA_RECOVERY, state.config.allocator_recovery_timeout_s)
+
+
+def agents_came_back(state: MasterState, step: Step) -> None:
+    """Enough of them? Asked while allocation is paused."""
+    if len(state.agent_of) >= state.agents_awaited:
+        step.cancel(TIMER_QUOTA_RECOVERY)
+        recovery_over(state, step)
+
+
+def recovery_over(state: MasterState, step: Step) -> None:
+    """Enough, or long enough."""
+    state.agents_awaited = 0
+    state.allocator.resume()

@@ -1,0 +1,1 @@
+"""What the leading master knows, in memory: no rules, but for keeping it consistent."""

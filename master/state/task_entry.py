@@ -1,0 +1,83 @@
+"""A task and an executor, as the master knows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mezzo.cluster.model import (
+    ExecutorInfo,
+    Task,
+    TaskInfo,
+    TaskStatus,
+)
+from mezzo.cluster.states import TaskState
+from mezzo.ids import AgentId, FrameworkId, TaskId
+from mezzo.messages.agent import KillTask
+from mezzo.record import replace
+
+
+@dataclass(slots=True)
+class TaskEntry:
+    """One task. `state` is the latest and decides about resources; `forwarded` is what the
+    framework was told last."""
+
+    info: Task  # the unchanging part; its state and statuses are those at the beginning
+    state: TaskState
+    forwarded: TaskStatus | None = None
+    statuses: list[TaskStatus] = field(default_factory=list)  # one per run of a state, no data
+    pending_kill: KillTask | None = None  # to be sent (again) when the agent is back
+
+    @property
+    def holds_resources(self) -> bool:
+        return not self.state.terminal
+
+    def note(self, status: TaskStatus) -> None:
+        """Remember a status for the endpoints: one entry per consecutive state."""
+        bare = replace(status, data=None) if status.data is not None else status
+        if self.statuses and self.statuses[-1].state == status.state:
+            self.statuses[-1] = bare
+        else:
+            self.statuses.append(bare)
+
+    def view(self) -> Task:
+        return replace(
+            self.info,
+            state=self.state,
+            statuses=tuple(self.statuses),
+            status_update_state=self.forwarded.state if self.forwarded else None,
+            status_update_uuid=self.forwarded.uuid if self.forwarded else None,
+        )
+
+
+@dataclass(slots=True)
+class ExecutorEntry:
+    """One executor on one agent. Its resources are charged once, to the role of the offers on which
+    its first task was launched."""
+
+    info: ExecutorInfo  # with framework_id
+    agent_id: AgentId
+    role: str
+    seen: bool = False  # its agent or one of its tasks has told of it
+    launched: set[TaskId] = field(default_factory=set)  # until then: those that have not ended
+
+
+def task_of(info: TaskInfo, framework_id: FrameworkId, role: str, user: str | None) -> Task:
+    """The task that a launch makes."""
+    runner = info.command or (info.executor.command if info.executor else None)
+    return Task(
+        name=info.name,
+        task_id=info.task_id,
+        framework_id=framework_id,
+        agent_id=info.agent_id,
+        state=TaskState.STAGING,
+        executor_id=info.executor.executor_id if info.executor else None,
+        resources=info.resources,
+        labels=info.labels,
+        discovery=info.discovery,
+        container=info.container,
+        health_check=info.health_check,
+        kill_policy=info.kill_policy,
+        user=(runner.user if runner else None) or user,
+        role=role,
+        unique_lease=info.unique_lease,
+    )

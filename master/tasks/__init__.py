@@ -1,0 +1,1 @@
+"""Tasks and executors: their updates, kills, reconciliation, ends."""

@@ -1,0 +1,191 @@
+"""Executors: charged once per agent however many tasks they run; messages to and from them."""
+
+from __future__ import annotations
+
+from mezzo.cluster.model import ExecutorInfo, Task
+from mezzo.errors import BadRequest
+from mezzo.ids import ExecutorId, FrameworkId
+from mezzo.messages.agent import (
+    ExecutorExited,
+    ExecutorMessage,
+    FrameworkMessage,
+    ReregisterAgent,
+    ShutdownExecutor,
+    ShutdownFramework,
+)
+from mezzo.messages.scheduler import Failure, Message, Shutdown
+
+from .. import claims
+from ..state.agent_entry import AgentEntry, Standing
+from ..state.framework_entry import FrameworkEntry
+from ..state.master_state import MasterState
+from ..state.step import Step
+from ..state.task_entry import ExecutorEntry, TaskEntry
+
+# ---------------------------------------------------------------------------------- life
+
+
+def ids_on(framework: FrameworkEntry, agent: AgentEntry) -> tuple[ExecutorId, ...]:
+    """The framework's live executors there, as its offers tell them."""
+    return tuple(id_ for owner, id_ in agent.executors if owner == framework.id)
+
+
+def add(
+    framework: FrameworkEntry,
+    agent: AgentEntry,
+    info: ExecutorInfo,
+    role: str,
+    *,
+    seen: bool = False,
+) -> None:
+    """One that was not there. `info` names its framework; who calls this charges the resources."""
+    entry = ExecutorEntry(info, agent.id, role, seen)
+    agent.executors[(framework.id, info.executor_id)] = entry
+    framework.executors[(agent.id, info.executor_id)] = entry
+
+
+def launched(agent: AgentEntry, task: Task) -> None:
+    """One of its tasks is on the way to the agent."""
+    executor = agent.executors.get((task.framework_id, task.executor_id or ExecutorId("")))
+    if executor is not None and not executor.seen:
+        executor.launched.add(task.task_id)
+
+
+def _end(
+    state: MasterState,
+    step: Step,
+    agent: AgentEntry,
+    framework_id: FrameworkId,
+    executor_id: ExecutorId,
+) -> None:
+    entry = agent.executors.pop((framework_id, executor_id))
+    del state.frameworks[framework_id].executors[(agent.id, executor_id)]
+    # No error if the agent is not in the allocator: it is not back yet, or gone.
+    state.allocator.release((framework_id, entry.role), agent.id, entry.info.resources)
+    step.changed(agent.id, framework_id)
+
+
+def exited(state: MasterState, step: Step, agent: AgentEntry, message: ExecutorExited) -> None:
+    """What it takes is free; of its tasks the agent tells by itself."""
+    framework = state.frameworks.get(message.framework_id)
+    if framework is None:
+        return  # completed meanwhile
+    try:
+        claims.check_has_executor(agent, framework.id, message.executor_id)
+    except BadRequest as error:
+        what = f"the end of executor {message.executor_id} of framework {framework.id}"
+        claims.deny(step, agent, what, error)
+        return
+    _end(state, step, agent, framework.id, message.executor_id)
+    step.to_framework(framework, Failure(agent.id, message.executor_id, message.status))
+
+
+def seen(agent: AgentEntry, framework_id: FrameworkId, task: TaskEntry) -> None:
+    """A task's own update: so its executor runs, and will be told of when it ends."""
+    executor_id = task.info.executor_id
+    if executor_id is not None and (framework_id, executor_id) in agent.executors:
+        agent.executors[(framework_id, executor_id)].seen = True
+
+
+def task_over(state: MasterState, step: Step, agent: AgentEntry, task: TaskEntry) -> None:
+    """The last task of an executor that never started: the agent refused both."""
+    executor_id, framework_id = task.info.executor_id, task.info.framework_id
+    if executor_id is None:
+        return
+    executor = agent.executors.get((framework_id, executor_id))
+    if executor is None or executor.seen:
+        return
+    executor.launched.discard(task.info.task_id)
+    if not executor.launched:
+        _end(state, step, agent, framework_id, executor_id)
+
+
+def lose_on_agent(
+    state: MasterState, step: Step, agent: AgentEntry, only: FrameworkId | None
+) -> None:
+    """They went with their agent, or with the framework `only`."""
+    for framework_id, executor_id in list(agent.executors):
+        if only is None or framework_id == only:
+            _end(state, step, agent, framework_id, executor_id)
+
+
+# ---------------------------------------------------------------------------------- return
+
+
+def merge(
+    state: MasterState,
+    step: Step,
+    agent: AgentEntry,
+    message: ReregisterAgent,
+    holders: claims.Holders,
+    *,
+    fresh: bool,
+) -> None:
+    """The agent's report is the truth, except, on a stream that is not `fresh`, about what is on
+    its way. Of which role its executors are its tasks tell."""
+    reported: dict[tuple[FrameworkId, ExecutorId], None] = {}
+    roles = _roles(agent) if message.executors else {}
+    for info in message.executors:
+        framework = state.frameworks.get(info.framework_id or FrameworkId(""))
+        if framework is None:
+            # Completed meanwhile, or never known and without a task: nobody wants it.
+            agent.dismissed = True
+            step.to_agent(agent, ShutdownFramework(info.framework_id or FrameworkId("")))
+            continue
+        try:
+            claims.check_reported_executor(state, agent, info, reported, holders)
+        except BadRequest as error:
+            what = f"executor {info.executor_id} of framework {framework.id} in its report"
+            claims.deny(step, agent, what, error)
+            continue
+        key = (framework.id, info.executor_id)
+        reported[key] = None
+        if key in agent.executors:
+            agent.executors[key].seen = True
+            continue
+        role = roles.get(key) or next(iter(framework.info.all_roles), "*")
+        add(framework, agent, info, role, seen=True)
+        step.changed(agent.id, framework.id)
+        if agent.standing is not Standing.RECOVERED:
+            state.allocator.occupy((framework.id, role), agent.id, info.resources)
+    for key in [key for key in agent.executors if key not in reported]:
+        if fresh or agent.executors[key].seen:
+            _end(state, step, agent, *key)
+
+
+def _roles(agent: AgentEntry) -> dict[tuple[FrameworkId, ExecutorId | None], str]:
+    """Of executors, as the first of their tasks tells."""
+    roles: dict[tuple[FrameworkId, ExecutorId | None], str] = {}
+    for (owner, _), task in agent.tasks.items():
+        roles.setdefault((owner, task.info.executor_id), task.info.role)
+    return roles
+
+
+# ---------------------------------------------------------------------------------- words
+
+
+def said(state: MasterState, step: Step, agent: AgentEntry, message: ExecutorMessage) -> None:
+    framework = state.frameworks.get(message.framework_id)
+    if framework is None:
+        return  # completed meanwhile
+    try:
+        claims.check_has_executor(agent, framework.id, message.executor_id)
+    except BadRequest as error:
+        what = f"a message of executor {message.executor_id} to framework {framework.id}"
+        claims.deny(step, agent, what, error)
+        return
+    step.to_framework(framework, Message(agent.id, message.executor_id, message.data))
+
+
+def tell(state: MasterState, step: Step, framework: FrameworkEntry, call: Message) -> None:
+    """Best effort: lost if the agent is away."""
+    agent = state.agents.get(call.agent_id)
+    if agent is not None:
+        step.to_agent(agent, FrameworkMessage(framework.id, call.executor_id, call.data))
+
+
+def shutdown(state: MasterState, step: Step, framework: FrameworkEntry, call: Shutdown) -> None:
+    """Of one that is unknown nobody hears: it may just have ended."""
+    agent = state.agents.get(call.agent_id)
+    if agent is not None and (framework.id, call.executor_id) in agent.executors:
+        step.to_agent(agent, ShutdownExecutor(framework.id, call.executor_id))

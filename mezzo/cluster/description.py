@@ -1,0 +1,58 @@
+"""How much of a task the cluster keeps and shows.
+
+A master and each of its gateways hold what describes a task as long as it lives, and of a thousand
+ended ones of each framework. So one app whose labels are large, and whose tasks end again and
+again, would fill them all. What a program is started with (command, environment, data) has no part
+in it: agents alone keep that.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mezzo.cluster.model import Task, TaskInfo, TaskStatus
+from mezzo.cluster.states import TaskState
+from mezzo.record import encode, replace
+
+# What an app of a thousand ports takes, or labels that hold the files of a balancer.
+DESCRIPTION_MAX_BYTES: Final = 256 * 1024
+# Of each that has ended: of its description, and of the text and the data of each status.
+REMEMBERED_MAX_BYTES: Final = 4096
+
+
+def description_problem(info: TaskInfo) -> str | None:
+    """Why it is too large, if it is."""
+    size = _size(info) + len(info.name)
+    if size <= DESCRIPTION_MAX_BYTES:
+        return None
+    return (
+        f"name, labels, discovery, container and health check take {size} bytes, more than "
+        f"{DESCRIPTION_MAX_BYTES}: give it fewer or shorter labels, or fewer ports"
+    )
+
+
+def remembered(task: Task) -> Task:
+    """What is kept of one that has ended. All of it, unless that is large; of a lost one, which may
+    come back, all in any case."""
+    if task.state is TaskState.LOST:
+        return task
+    statuses = tuple(map(_remembered_status, task.statuses))
+    if statuses != task.statuses:
+        task = replace(task, statuses=statuses)
+    if _size(task) > REMEMBERED_MAX_BYTES:
+        task = replace(task, labels=(), discovery=None, container=None, health_check=None)
+    return task
+
+
+def _size(task: Task | TaskInfo) -> int:
+    if not (task.labels or task.discovery or task.container or task.health_check):
+        return 0
+    return len(encode((task.labels, task.discovery, task.container, task.health_check)))
+
+
+def _remembered_status(status: TaskStatus) -> TaskStatus:
+    if status.data is not None and len(status.data) > REMEMBERED_MAX_BYTES:
+        status = replace(status, data=None)
+    if status.message is not None and len(status.message) > REMEMBERED_MAX_BYTES:
+        status = replace(status, message=status.message[:REMEMBERED_MAX_BYTES])
+    return status

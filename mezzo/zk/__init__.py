@@ -1,0 +1,1 @@
+"""ZooKeeper: addresses, clients, and reading many nodes at once."""

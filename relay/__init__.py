@@ -1,0 +1,1 @@
+"""The relay: many agents' streams over one."""

@@ -1,0 +1,1 @@
+"""Who works with a cluster and expects it to keep its promises."""

@@ -1,0 +1,1 @@
+"""Masters, agents, Marathons and other frameworks in virtual time, in simulated processes."""

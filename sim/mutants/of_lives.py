@@ -1,0 +1,160 @@
+# ruff: noqa: ANN401
+"""Bugs in what agents say of ends, run and refuse, in who is a member, and what Marathon asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mezzo.agent import core
+from mezzo.agent.membership import Membership
+from mezzo.agent.resources import applying as agents_operations
+from mezzo.agent.state.agent_task import KillCause, verdict_of_exit
+from mezzo.agent.tasks import lifecycle
+from mezzo.agent.tasks.lifecycle import Lifecycle
+from mezzo.agent.tasks.sandbox_gc import Cleaner
+from mezzo.core import SetTimer
+from mezzo.errors import BadRequest
+from mezzo.marathon.deployments import deployer
+from mezzo.marathon.incoming_updates import Updates
+from mezzo.master.agents import pings, registration, unreachable
+from mezzo.master.effects import CloseStream
+from mezzo.record import replace
+
+from .mutant import mutant, never
+
+
+@mutant("agent", lifecycle, "verdict_of_exit")
+def too_little_memory_is_told_as_any_failure(original: Any) -> Any:
+    return lambda task, framework, ended: original(
+        task, framework, replace(ended, oom_killed=False)
+    )
+
+
+@mutant("agent", lifecycle, "verdict_of_exit")
+def a_drained_task_is_told_as_killed_by_its_framework(original: Any) -> Any:
+    def verdict(task: Any, framework: Any, ended: Any) -> Any:
+        if task.kill is not None and task.kill.cause is KillCause.DRAINING:
+            task = replace(task, kill=replace(task.kill, cause=KillCause.REQUESTED))
+        return original(task, framework, ended)
+
+    return verdict
+
+
+@mutant("agent", Lifecycle, "exited")
+def what_ran_unseen_is_not_told_to_have_run(original: Any) -> Any:
+    def exited(self: Any, event: Any, now: Any, out: Any) -> None:
+        task = self._live(event.container_id)
+        if task is not None:
+            self.end(task, verdict_of_exit(task, self._framework(task), event), now, out)
+
+    return exited
+
+
+@mutant("agent", core, "unknown_resources")
+def an_agent_launches_what_its_volumes_are_not_there_for(original: Any) -> Any:
+    return lambda info, total: False
+
+
+@mutant("agent", core, "unknown_resources")
+def an_agent_refuses_what_its_master_has_counted(original: Any) -> Any:
+    return lambda info, total: not info.resources <= total
+
+
+@mutant("agent", agents_operations, "new_folder")
+def an_agent_has_no_volumes_on_disks_of_their_own(original: Any) -> Any:
+    def new_folder(kind: Any, created_by: Any, work_dir: Any) -> Any:
+        if kind.disk.source is not None:
+            raise BadRequest("no")
+        return original(kind, created_by, work_dir)
+
+    return new_folder
+
+
+@mutant("agent", Membership, "_ask")
+def an_agent_asks_a_new_master_no_sooner_again_than_the_one_before(original: Any) -> Any:
+    def ask(self: Any, now: Any, out: Any) -> None:
+        self._ask_again_s = 60.0
+        original(self, now, out)
+
+    return ask
+
+
+@mutant("agent", Membership, "obeys")
+def an_agent_obeys_what_was_said_on_a_stream_that_is_over(original: Any) -> Any:
+    return lambda self, event, out: event.conn != self.conn or original(self, event, out)
+
+
+@mutant("agent", Cleaner, "removal_due")
+def a_sandbox_is_removed_while_it_is_being_removed(original: Any) -> Any:
+    def due(self: Any, container_id: Any, out: Any) -> None:
+        self._asked.clear()
+        original(self, container_id, out)
+
+    return due
+
+
+@mutant("master", pings, "_ping")
+def a_ping_that_is_not_answered_counts_twice(original: Any) -> Any:
+    def ping(state: Any, step: Any, agent: Any, made: Any) -> None:
+        original(state, step, agent, made)
+        agent.missed_pings += 1
+
+    return ping
+
+
+@mutant("master", unreachable, "replaced")
+def who_has_lost_its_memory_stays_a_member(original: Any) -> Any:
+    return never
+
+
+@mutant("master", registration, "_attach")
+def an_agent_keeps_the_stream_of_before(original: Any) -> Any:
+    def attach(state: Any, step: Any, agent: Any, conn: Any) -> None:
+        original(state, step, agent, conn)
+        step.effects = [each for each in step.effects if not isinstance(each, CloseStream)]
+
+    return attach
+
+
+@mutant("marathon", Updates, "_ask_again_in")
+def what_is_not_answered_is_asked_for_without_rest(original: Any) -> Any:
+    def again(self: Any, seconds: float) -> None:
+        original(self, 10.0)
+
+    return again
+
+
+@mutant("marathon", Updates, "kill_overdue")
+def who_does_not_come_up_is_looked_for_once(original: Any) -> Any:
+    def overdue(self: Any) -> None:
+        set_before = len(self._state.output.effects)
+        original(self)
+        effects = self._state.output.effects
+        effects[set_before:] = [e for e in effects[set_before:] if not isinstance(e, SetTimer)]
+
+    return overdue
+
+
+@mutant("marathon", Updates, "agent_lost")
+def what_runs_on_a_lost_agent_is_not_asked_for(original: Any) -> Any:
+    return never
+
+
+@mutant("marathon", Updates, "_on_unknown")
+def what_is_unknown_runs_on(original: Any) -> Any:
+    return never
+
+
+@mutant("marathon", deployer, "choose_surplus")
+def surplus_is_taken_from_any_group(original: Any) -> Any:
+    return lambda app, instances, count: original(replace(app, constraints=()), instances, count)
+
+
+@mutant("marathon", Updates, "_on_unknown")
+def what_runs_of_a_record_that_is_set_aside_is_killed(original: Any) -> Any:
+    def on_unknown(self: Any, conn: Any, status: Any, condition: Any) -> None:
+        aside, self._state.aside = self._state.aside, {}
+        original(self, conn, status, condition)
+        self._state.aside = aside
+
+    return on_unknown

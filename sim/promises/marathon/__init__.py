@@ -1,0 +1,1 @@
+"""Promise 11: what runs is what was asked of Marathon."""

@@ -1,0 +1,1 @@
+"""Promise 8 for operators: what they are told is so."""

@@ -1,0 +1,1 @@
+"""Scenario files and experiments: clusters of one's own, measured."""

@@ -1,0 +1,1 @@
+"""Virtual time and what is in it: network, disks, processes, elections."""
