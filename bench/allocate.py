@@ -51,8 +51,8 @@ from mezzo.master.config import MasterConfig
 from mezzo.master.core import MasterCore
 from mezzo.master.effects import ToFramework
 from mezzo.master.events import AgentSaid, FrameworkSaid, Started
-from mezzo.master.offers.offering import TIMER_ALLOCATE
 from mezzo.master.offers.refuse_seconds import REFUSE_S_MAX
+from mezzo.master.timers import AllocationDue
 from mezzo.messages.agent import RegisterAgent
 from mezzo.messages.scheduler import Accept, Offers, Subscribe, Subscribed
 from mezzo.runtime import GC_THRESHOLDS
@@ -268,7 +268,7 @@ def placements(agents: int, tasks_each: int) -> Case:
             ends = [time.perf_counter()]
             number = 0
             for _ in range(tasks_each):
-                placing.step(TimerFired(TIMER_ALLOCATE))
+                placing.step(TimerFired(AllocationDue()))
                 offers, placing.offers = placing.offers, []
                 assert len(offers) == agents
                 for offer in offers:

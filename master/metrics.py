@@ -28,8 +28,9 @@ from .state.framework_entry import FrameworkEntry
 from .state.master_state import MasterState
 from .state.step import Step
 from .state.task_entry import TaskEntry
+from .timers import AllocationDue, CycleDue
 
-RUN_TIMERS: Final = ("allocate", "cycle")  # the timers of offering.py that run an allocation
+RUN_TIMERS: Final = (AllocationDue, CycleDue)  # what runs an allocation
 
 _FROM_AGENTS: Final[Mapping[type[Record], str]] = {
     am.RegisterAgent: "messages_register_slave",
@@ -99,7 +100,7 @@ def observe(state: MasterState, event: MasterEvent, step: Step) -> None:
             step.count(_FROM_FRAMEWORKS[type(event.call)])
         else:
             step.count("dropped_messages")
-    elif type(event) is TimerFired and event.key in RUN_TIMERS:
+    elif type(event) is TimerFired and type(event.key) in RUN_TIMERS:
         step.count("allocation_runs")
     for effect in step.effects:
         if type(effect) is ToFramework:

@@ -9,8 +9,7 @@ from mezzo.messages.scheduler import Rescind
 from .state.agent_entry import AgentEntry
 from .state.master_state import MasterState
 from .state.step import Step
-
-TIMER_OFFER = "offer"  # ("offer", offer id)
+from .timers import OfferTimeout
 
 
 def remove(state: MasterState, step: Step, offer: Offer) -> None:
@@ -20,7 +19,7 @@ def remove(state: MasterState, step: Step, offer: Offer) -> None:
     del state.agents[offer.agent_id].offers[offer.id]
     step.changed(offer.agent_id, offer.framework_id)
     if state.config.offer_timeout_s is not None:
-        step.cancel((TIMER_OFFER, offer.id))
+        step.cancel(OfferTimeout(offer.id))
 
 
 def take_back(state: MasterState, step: Step, offer: Offer) -> None:

@@ -15,6 +15,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
+from mezzo.record import Record, encode
+
 
 @dataclass(frozen=True, slots=True)
 class Instant:
@@ -84,7 +86,6 @@ class TimerFired:
 
 Effect = TypeVar("Effect")
 Event_contra = TypeVar("Event_contra", contravariant=True)
-Effect_co = TypeVar("Effect_co", covariant=True)
 
 
 @dataclass(slots=True)
@@ -93,6 +94,42 @@ class Output(Generic[Effect]):
 
     writes: list[Write] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
+
+
+class Step(Output[Effect]):
+    """The output of one step under construction, with the words that all handlers use.
+
+    now: the moment of the whole step. bytes: of the values in `writes`.
+    """
+
+    __slots__ = ("bytes", "now")
+
+    def __init__(self, now: Instant) -> None:
+        super().__init__()
+        self.now = now
+        self.bytes = 0
+
+    def put(self, key: str, value: Record) -> None:
+        stored = encode(value)
+        self.bytes += len(stored)
+        self.writes.append(Put(key, stored))
+
+    def delete(self, key: str) -> None:
+        self.writes.append(Delete(key))
+
+    def do(self, effect: Effect) -> None:
+        self.effects.append(effect)
+
+    def timer(self, key: Record, after_s: float) -> None:
+        """`TimerFired(key)` comes `after_s` seconds from now; one that is set already moves."""
+        self.timer_at(key, self.now.mono_s + after_s)
+
+    def timer_at(self, key: Record, mono_s: float) -> None:
+        """As `timer`, at a moment of the monotonic clock."""
+        self.do(SetTimer(key, mono_s))  # type: ignore[arg-type] # each core's effects have it
+
+    def cancel(self, key: Record) -> None:
+        self.do(CancelTimer(key))  # type: ignore[arg-type] # as above
 
 
 class Core(Protocol[Event_contra]):

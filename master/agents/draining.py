@@ -28,10 +28,9 @@ from ..state.master_state import MasterState
 from ..state.records import AgentRecord
 from ..state.step import Step
 from ..tasks import status_updates
+from ..timers import DrainAskDue, DrainCheckDue
 from . import unreachable
 
-TIMER_CHECK = "drained"  # more agents may be drained than a step can store
-TIMER_ASK = "drain ask"  # ("drain ask", agent id)
 ASK_EVERY_S: Final = 5.0
 
 # ---------------------------------------------------------------------------------- calls
@@ -133,21 +132,21 @@ def check(state: MasterState, step: Step) -> None:
     """Called as a step ends: of those agents where something has ended, which are drained now?"""
     for agent_id in list(state.drain_checks):
         if step.full:
-            step.timer(TIMER_CHECK, 0.0)
+            step.timer(DrainCheckDue(), 0.0)
             return
         del state.drain_checks[agent_id]
         agent = state.agents.get(agent_id)
         if agent is None or not _is_empty(agent):
             continue
         if agent.dismissed:
-            step.timer((TIMER_ASK, agent.id), ASK_EVERY_S)
+            step.timer(DrainAskDue(agent.id), ASK_EVERY_S)
         else:
             _drained(state, step, agent)
 
 
-def ask(state: MasterState, step: Step, agent_id: AgentId) -> None:
+def ask(state: MasterState, step: Step, due: DrainAskDue) -> None:
     """What is over for us may still have its grace there: have the agent report once more."""
-    agent = state.agents.get(agent_id)
+    agent = state.agents.get(due.agent_id)
     if agent is not None and agent.dismissed and _is_empty(agent):
         step.to_agent(agent, am.Ping(connected=False))
 

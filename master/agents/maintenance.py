@@ -25,9 +25,9 @@ from ..offers import inverse_offers
 from ..state.machines import Machines, MaintenanceRecord, Planned, name_of
 from ..state.master_state import MasterState
 from ..state.step import Step
+from ..timers import ShutDownsDue
 from . import unreachable
 
-TIMER_DOWN = "machines down"  # agents of machines that are down are left to be shut down
 RECORD_MAX_BYTES: Final = 900_000  # ZooKeeper takes a megabyte
 
 # ---------------------------------------------------------------------------------- asking
@@ -147,7 +147,7 @@ def shut_down(state: MasterState, step: Step) -> None:
     ]
     for agent in doomed:
         if step.full:
-            step.timer(TIMER_DOWN, 0.0)
+            step.timer(ShutDownsDue(), 0.0)
             return
         why = f"the machine of agent {agent.info.hostname} is down for maintenance"
         # Mesos says LOST to every framework; to one that knows GONE this says more.

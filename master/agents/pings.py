@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from mezzo.errors import BadRequest
 from mezzo.messages.agent import Ping, Pong
 
+from .. import claims
 from ..state.agent_entry import AgentEntry
 from ..state.master_state import MasterState
 from ..state.step import Step
+from ..timers import PingsDue
 from . import unreachable
-
-TIMER_PINGS = "pings"
 
 
 def expect_answers(state: MasterState, step: Step, agent: AgentEntry) -> None:
@@ -23,9 +24,9 @@ def expect_answers(state: MasterState, step: Step, agent: AgentEntry) -> None:
 def _set_timer(state: MasterState, step: Step) -> None:
     next_s = state.pings.next_s
     if next_s is None:
-        step.cancel(TIMER_PINGS)
+        step.cancel(PingsDue())
     else:
-        step.timer(TIMER_PINGS, max(0.0, next_s - step.now.mono_s))
+        step.timer(PingsDue(), max(0.0, next_s - step.now.mono_s))
 
 
 def pings_due(state: MasterState, step: Step) -> None:
@@ -57,6 +58,15 @@ def _ping(state: MasterState, step: Step, agent: AgentEntry, made: dict[int, Pin
         ping = made[agent.heard] = Ping(True, state.pings.number, agent.heard)
     step.to_agent(agent, ping)
     state.pings.add(agent.id, step.now.mono_s, state.config.agent_ping_timeout_s)
+
+
+def pong(state: MasterState, step: Step, agent: AgentEntry, message: Pong) -> None:
+    try:
+        claims.check_pong(state, message)
+    except BadRequest as error:
+        claims.deny(step, agent, "a pong", error)
+    else:
+        answered(state, step, agent, message)
 
 
 def answered(state: MasterState, step: Step, agent: AgentEntry, pong: Pong) -> None:

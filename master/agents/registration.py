@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mezzo.cluster.model import AgentInfo
 from mezzo.cluster.states import Reason, TaskState
 from mezzo.errors import BadRequest
+from mezzo.handlers import Table, on, when
 from mezzo.ids import AgentId, ConnId, FrameworkId
 from mezzo.messages.agent import (
-    AgentMessage,
     AgentRegistered,
     AgentReregistered,
     DrainAgent,
     ExecutorExited,
     ExecutorMessage,
+    MemberMessage,
     OperationUpdate,
     Pong,
     RegisterAgent,
@@ -27,6 +30,7 @@ from mezzo.record import replace
 from .. import claims, registry, rescinding, views
 from ..allocator import AgentTerms
 from ..effects import CloseStream, NoteIgnored, ToAgent
+from ..events import AgentSaid
 from ..offers import inverse_offers
 from ..operations import pending_operations
 from ..state.agent_entry import AgentEntry, Standing, used_on
@@ -36,7 +40,8 @@ from ..tasks import executors, losing, reconciliation, status_updates
 from . import admission, merging_reports, pings, unreachable
 
 
-def said(state: MasterState, step: Step, conn: ConnId, message: AgentMessage) -> None:
+def said(state: MasterState, step: Step, event: AgentSaid) -> None:
+    conn, message = event.conn, event.message
     if isinstance(message, RegisterAgent):
         register(state, step, conn, message)
         return
@@ -44,25 +49,20 @@ def said(state: MasterState, step: Step, conn: ConnId, message: AgentMessage) ->
         reregister(state, step, conn, message)
         return
     agent = state.agents.get(state.agent_of.get(conn, AgentId("")))
-    if agent is None or agent.conn != conn:
-        return  # a removed agent, or an old stream: neither is listened to
-    if isinstance(message, Pong):
-        try:
-            claims.check_pong(state, message)
-        except BadRequest as error:
-            claims.deny(step, agent, "a pong", error)
-        else:
-            pings.answered(state, step, agent, message)
-    elif isinstance(message, StatusUpdate):
-        status_updates.update(state, step, agent, message)
-    elif isinstance(message, UnregisterAgent):
-        unreachable.leave(state, step, agent)
-    elif isinstance(message, OperationUpdate):
-        pending_operations.updated(state, step, agent, message)
-    elif isinstance(message, ExecutorMessage):
-        executors.said(state, step, agent, message)
-    elif isinstance(message, ExecutorExited):
-        executors.exited(state, step, agent, message)
+    if agent is not None and agent.conn == conn:
+        _MESSAGES.handle(state, step, agent, message)
+    # Else: a removed agent, or an old stream. Neither is listened to.
+
+
+_MESSAGES: Final = Table(
+    MemberMessage,
+    on(Pong, pings.pong),
+    on(StatusUpdate, status_updates.update),
+    on(OperationUpdate, pending_operations.updated),
+    on(ExecutorMessage, executors.said),
+    on(ExecutorExited, executors.exited),
+    when(UnregisterAgent, unreachable.leave),
+)
 
 
 def _place(info: AgentInfo) -> str:

@@ -9,8 +9,7 @@ from mezzo.ids import AgentId
 from .. import registry
 from ..state.master_state import MasterState
 from ..state.step import Step
-
-TIMER_GC = "gc"
+from ..timers import RegistryGcDue
 
 
 def collect_garbage(state: MasterState, step: Step) -> None:
@@ -22,7 +21,7 @@ def collect_garbage(state: MasterState, step: Step) -> None:
     lost = {entry.id: entry.since_s for entry in state.unreachable.values()}
     for agent_id in [*_too_many(state, step, lost), *_too_many(state, step, state.gone)]:
         if step.full:
-            step.timer(TIMER_GC, 0.0)
+            step.timer(RegistryGcDue(), 0.0)
             return
         step.delete(registry.agent_key(agent_id))
         state.gone.pop(agent_id, None)
@@ -30,7 +29,7 @@ def collect_garbage(state: MasterState, step: Step) -> None:
         for framework_id, task_id in entry.tasks if entry is not None else ():
             if framework_id in state.frameworks:
                 state.frameworks[framework_id].unreachable.pop(task_id, None)
-    step.timer(TIMER_GC, state.config.registry_gc_interval_s)
+    step.timer(RegistryGcDue(), state.config.registry_gc_interval_s)
 
 
 def _too_many(state: MasterState, step: Step, since_s: Mapping[AgentId, float]) -> list[AgentId]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from mezzo.cluster.states import Reason, TaskState
-from mezzo.core import SetTimer
 from mezzo.ids import FrameworkId, TaskId
 from mezzo.messages.agent import ShutdownAgent
 from mezzo.messages.operator import AgentRemoved
@@ -18,10 +17,7 @@ from ..state.agent_entry import AgentEntry, Removal, Standing, UnreachableAgent
 from ..state.master_state import MasterState
 from ..state.step import Step
 from ..tasks import losing, unique_leases
-from .registry_gc import TIMER_GC
-
-TIMER_REMOVALS = "removals"  # the next of the agents that are to be called unreachable
-TIMER_RECOVERY = "recovery"  # the recovered agents have had their time
+from ..timers import RecoveryOver, RegistryGcDue, RemovalsDue
 
 
 def recover(state: MasterState, step: Step) -> None:
@@ -31,8 +27,8 @@ def recover(state: MasterState, step: Step) -> None:
     for agent in state.agents.values():
         agent.heard_s = step.now.mono_s
     state.recovery_over_s = step.now.mono_s + state.config.agent_reregister_timeout_s
-    step.timer(TIMER_RECOVERY, state.config.agent_reregister_timeout_s)
-    step.timer(TIMER_GC, state.config.registry_gc_interval_s)
+    step.timer(RecoveryOver(), state.config.agent_reregister_timeout_s)
+    step.timer(RegistryGcDue(), state.config.registry_gc_interval_s)
 
 
 # ---------------------------------------------------------------------------------- unreachable
@@ -50,7 +46,7 @@ def unschedule(state: MasterState, step: Step, agent: AgentEntry) -> bool:
     if state.removals.pop(agent.id, None) is None:
         return False
     if not state.removals:
-        step.cancel(TIMER_REMOVALS)
+        step.cancel(RemovalsDue())
     return True
 
 
@@ -79,7 +75,7 @@ def remove_due(state: MasterState, step: Step) -> None:
         step.count("slave_unreachable_completed")
         _lose(state, step, agent, removal.why)
     if state.removals:
-        step.do(SetTimer(TIMER_REMOVALS, next_s))
+        step.timer_at(RemovalsDue(), next_s)
 
 
 def replaced(state: MasterState, step: Step, agent: AgentEntry) -> None:

@@ -14,6 +14,7 @@ from ..state.framework_entry import FrameworkEntry
 from ..state.master_state import MasterState
 from ..state.step import Step
 from ..tasks import losing
+from ..timers import AdmissionDue, FailoverTimeout
 
 
 def complete(state: MasterState, step: Step, framework: FrameworkEntry, why: str) -> None:
@@ -53,15 +54,9 @@ def complete(state: MasterState, step: Step, framework: FrameworkEntry, why: str
         oldest = next(iter(state.completed))
         del state.completed[oldest]
         step.delete(registry.framework_key(oldest))
-    step.cancel((TIMER_FAILOVER, framework.id))
+    step.cancel(FailoverTimeout(framework.id))
     step.publish(FrameworkUpdated(views.framework(state, framework)))  # as it is remembered
     step.publish(FrameworkRemoved(framework.info))
-
-
-TIMER_FAILOVER = "failover"  # ("failover", framework id)
-
-
-TIMER_ADMIT = "admit"  # ("admit", framework id)
 
 
 def withdraw(state: MasterState, step: Step, framework: FrameworkEntry) -> None:
@@ -70,4 +65,4 @@ def withdraw(state: MasterState, step: Step, framework: FrameworkEntry) -> None:
     state.allocator.deactivate_framework(framework.id)
     if framework.admission is not None:
         framework.admission = None
-        step.cancel((TIMER_ADMIT, framework.id))
+        step.cancel(AdmissionDue(framework.id))

@@ -15,11 +15,9 @@ from .. import registry, views
 from ..state.framework_entry import VIEWS_EVERY_S, FrameworkEntry
 from ..state.master_state import MasterState
 from ..state.step import Step
+from ..timers import DeadlinesDue, FailoverTimeout, HeartbeatDue
 from . import ending
-from .ending import TIMER_FAILOVER
 
-TIMER_HEARTBEAT = "heartbeat"
-TIMER_RESUME = "resume"
 # Most are back in a moment, some again and again: a deadline is stored after this time. Who leads
 # next before that gives the framework its whole time again.
 AWAY_UNSTORED_S = 5.0
@@ -71,7 +69,7 @@ def disconnected(state: MasterState, step: Step, framework: FrameworkEntry) -> N
     framework.conn = None
     ending.withdraw(state, step, framework)
     _start_deadline(step, framework, framework.info.failover_timeout)
-    step.timer((TIMER_FAILOVER, framework.id), min(AWAY_UNSTORED_S, _left_s(step, framework)))
+    step.timer(FailoverTimeout(framework.id), min(AWAY_UNSTORED_S, _left_s(step, framework)))
     show(state, step, framework)
     state.away.add(framework.id, framework.info.name)
     _give_up_surplus(state, step, framework.info.name)
@@ -117,7 +115,7 @@ def _left_s(step: Step, framework: FrameworkEntry) -> float:
 
 def _keep_deadline(step: Step, framework: FrameworkEntry) -> None:
     registry.keep_framework(step, framework)
-    step.timer((TIMER_FAILOVER, framework.id), _left_s(step, framework))
+    step.timer(FailoverTimeout(framework.id), _left_s(step, framework))
 
 
 def start_long_deadline(state: MasterState, step: Step, framework: FrameworkEntry) -> None:
@@ -137,7 +135,7 @@ def recover(state: MasterState, step: Step) -> None:
             lasts_s = max(framework.info.failover_timeout, least_s)
             left_s = step.now.left_s(framework.deadline_s - lasts_s, lasts_s)
             _start_deadline(step, framework, left_s)
-            step.timer((TIMER_FAILOVER, framework.id), _left_s(step, framework))
+            step.timer(FailoverTimeout(framework.id), _left_s(step, framework))
     resume_deadlines(state, step)
 
 
@@ -146,13 +144,13 @@ def resume_deadlines(state: MasterState, step: Step) -> None:
     missing = [f for f in state.frameworks.values() if f.conn is None and f.deadline_s is None]
     for framework in missing:
         if step.full:
-            step.timer(TIMER_RESUME, 0.0)
+            step.timer(DeadlinesDue(), 0.0)
             return
         start_long_deadline(state, step, framework)
 
 
-def failover_due(state: MasterState, step: Step, framework_id: FrameworkId) -> None:
-    framework = state.frameworks.get(framework_id)
+def failover_due(state: MasterState, step: Step, due: FailoverTimeout) -> None:
+    framework = state.frameworks.get(due.framework_id)
     if framework is None or framework.conn is not None:
         return
     if _left_s(step, framework) > 0:
@@ -164,4 +162,4 @@ def failover_due(state: MasterState, step: Step, framework_id: FrameworkId) -> N
 def heartbeat(state: MasterState, step: Step) -> None:
     for framework in state.frameworks.values():
         step.to_framework(framework, Heartbeat())
-    step.timer(TIMER_HEARTBEAT, state.config.heartbeat_s)
+    step.timer(HeartbeatDue(), state.config.heartbeat_s)

@@ -19,8 +19,10 @@ from mezzo.messages.scheduler import (
     Error,
     Heartbeat,
     Request,
+    Revive,
     Subscribe,
     Subscribed,
+    Suppress,
     UpdateFramework,
 )
 from mezzo.record import replace
@@ -34,6 +36,7 @@ from ..state.framework_entry import FrameworkEntry
 from ..state.master_state import MasterState
 from ..state.role_names import check_usable
 from ..state.step import Step
+from ..timers import AdmissionDue, FailoverTimeout
 from . import ending, failover
 
 # So often frameworks of one name are admitted in so many seconds; Mesos allocates once a second.
@@ -77,7 +80,7 @@ def subscribe(
     framework.constraints = call.offer_constraints
     framework.demand = ()
     registry.keep_framework(step, framework)
-    step.cancel((ending.TIMER_FAILOVER, framework.id))
+    step.cancel(FailoverTimeout(framework.id))
     step.to_framework(
         framework, Subscribed(framework.id, state.config.heartbeat_s, state.config.info)
     )
@@ -129,7 +132,7 @@ def _admit(state: MasterState, step: Step, framework: FrameworkEntry) -> None:
     now_s, name = step.now.mono_s, framework.info.name
     times = state.admissions.get(name, ())
     if len(times) == ADMISSIONS and now_s < times[0] + ADMISSIONS_S:
-        step.timer((ending.TIMER_ADMIT, framework.id), times[0] + ADMISSIONS_S - now_s)
+        step.timer(AdmissionDue(framework.id), times[0] + ADMISSIONS_S - now_s)
         return
     state.admissions.pop(name, None)  # the latest come last
     state.admissions[name] = (*times, now_s)[-ADMISSIONS:]
@@ -145,8 +148,8 @@ def _forget_admissions(state: MasterState, before_s: float) -> None:
             del state.admissions[name]
 
 
-def time_to_admit(state: MasterState, step: Step, framework_id: FrameworkId) -> None:
-    framework = state.frameworks.get(framework_id)
+def time_to_admit(state: MasterState, step: Step, due: AdmissionDue) -> None:
+    framework = state.frameworks.get(due.framework_id)
     if framework is not None and framework.admission is not None:
         _admit(state, step, framework)
 
@@ -197,9 +200,8 @@ def _are_its_own(step: Step, framework: FrameworkEntry, call: str, roles: tuple[
     return True
 
 
-def revive(
-    state: MasterState, step: Step, framework: FrameworkEntry, roles: tuple[str, ...]
-) -> None:
+def revive(state: MasterState, step: Step, framework: FrameworkEntry, call: Revive) -> None:
+    roles = call.roles
     if not _are_its_own(step, framework, "REVIVE", roles):
         return
     inverse_offers.revive(state, step, framework)
@@ -211,9 +213,8 @@ def revive(
         framework.admission = waiting._replace(suppressed=left)
 
 
-def suppress(
-    state: MasterState, step: Step, framework: FrameworkEntry, roles: tuple[str, ...]
-) -> None:
+def suppress(state: MasterState, step: Step, framework: FrameworkEntry, call: Suppress) -> None:
+    roles = call.roles
     if not _are_its_own(step, framework, "SUPPRESS", roles):
         return
     waiting = framework.admission

@@ -5,13 +5,13 @@ from __future__ import annotations
 from mezzo.cluster.model import Filters, Offer
 from mezzo.cluster.resources import Resources
 from mezzo.errors import BadRequest
-from mezzo.ids import OfferId
 from mezzo.messages.scheduler import Decline, Rescind
 
 from .. import claims, rescinding
 from ..state.framework_entry import FrameworkEntry
 from ..state.master_state import MasterState
 from ..state.step import Step
+from ..timers import OfferTimeout
 from . import inverse_offers
 from .refuse_seconds import refusal_s
 
@@ -23,11 +23,11 @@ def take_back_all(state: MasterState, step: Step, framework: FrameworkEntry) -> 
     inverse_offers.forget(state, step, framework)
 
 
-def timed_out(state: MasterState, step: Step, offer_id: OfferId) -> None:
+def timed_out(state: MasterState, step: Step, due: OfferTimeout) -> None:
     """A framework that hoards: the offer goes to others, and with it whatever else it is offered of
     that agent, for pieces that come back at different times may be of use to nobody. Silence is a
     refusal: without one who has nothing but offers would be the first to get it again."""
-    oldest = state.offers.get(offer_id)
+    oldest = state.offers.get(due.offer_id)
     if oldest is None:
         return
     pieces = rescinding.pieces_of(state, oldest.agent_id, oldest.framework_id, oldest.role)

@@ -27,9 +27,8 @@ from ..state.agent_entry import AgentEntry, InverseAnswer
 from ..state.framework_entry import FrameworkEntry
 from ..state.master_state import MasterState
 from ..state.step import Step
+from ..timers import InverseFilterOver
 from .refuse_seconds import refusal_s
-
-TIMER_INVERSE_OFFER = "inverse offer"  # ("inverse offer", (agent id, framework id))
 
 
 def settle(state: MasterState, step: Step) -> None:
@@ -117,11 +116,11 @@ def answer(
             step.now.mono_s + hide_s,
         )
         framework.inverse_answered[offer.agent_id] = None
-        step.timer((TIMER_INVERSE_OFFER, (offer.agent_id, framework.id)), hide_s)
+        step.timer(InverseFilterOver(offer.agent_id, framework.id), hide_s)
 
 
-def filter_over(state: MasterState, step: Step, pair: tuple[AgentId, FrameworkId]) -> None:
-    state.inverse_looks[pair] = None
+def filter_over(state: MasterState, _step: Step, due: InverseFilterOver) -> None:
+    state.inverse_looks[(due.agent_id, due.framework_id)] = None
 
 
 def revive(state: MasterState, step: Step, framework: FrameworkEntry) -> None:
@@ -131,7 +130,7 @@ def revive(state: MasterState, step: Step, framework: FrameworkEntry) -> None:
         if agent is not None and framework.id in agent.inverse_answers:
             last = agent.inverse_answers[framework.id]
             agent.inverse_answers[framework.id] = InverseAnswer(last.status)
-            step.cancel((TIMER_INVERSE_OFFER, (agent_id, framework.id)))
+            step.cancel(InverseFilterOver(agent_id, framework.id))
             state.inverse_looks[(agent_id, framework.id)] = None
     framework.inverse_answered.clear()
 
@@ -146,7 +145,7 @@ def ask_anew(state: MasterState, step: Step, agent: AgentEntry) -> None:
     """
     users = _users(state, agent)
     for framework_id in agent.inverse_answers:
-        step.cancel((TIMER_INVERSE_OFFER, (agent.id, framework_id)))
+        step.cancel(InverseFilterOver(agent.id, framework_id))
     agent.inverse_answers.clear()
     for framework_id in users:
         state.inverse_looks[(agent.id, framework_id)] = None

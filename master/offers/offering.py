@@ -5,19 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from mezzo.cluster.model import Offer
-from mezzo.core import CancelTimer, SetTimer
 from mezzo.ids import FrameworkId
 from mezzo.messages.scheduler import Offers
 
 from .. import rescinding
 from ..allocator import Grant, Withdraw
-from ..rescinding import TIMER_OFFER
 from ..state.master_state import MasterState
 from ..state.step import Step
 from ..tasks import executors
+from ..timers import AllocationDue, CycleDue, OfferTimeout
 
-TIMER_ALLOCATE = "allocate"
-TIMER_CYCLE = "cycle"  # a refusal runs out, or the allocator's patience
 # In one event: to encode that takes a few milliseconds, in which nobody else is served.
 OFFERS_MAX: Final = 500
 
@@ -33,11 +30,14 @@ def schedule_cycle(state: MasterState, step: Step) -> None:
     """
     if state.allocator.wants_cycle and not state.cycle_due:
         state.cycle_due = True
-        step.do(SetTimer(TIMER_ALLOCATE, max(step.now.mono_s, state.allocator.rests_until_s)))
+        step.timer_at(AllocationDue(), max(step.now.mono_s, state.allocator.rests_until_s))
     due_s = state.allocator.next_due_s
     if due_s != state.cycle_timer_s:
         state.cycle_timer_s = due_s
-        step.do(CancelTimer(TIMER_CYCLE) if due_s is None else SetTimer(TIMER_CYCLE, due_s))
+        if due_s is None:
+            step.cancel(CycleDue())
+        else:
+            step.timer_at(CycleDue(), due_s)
 
 
 def cycle_due(state: MasterState, step: Step) -> None:
@@ -89,7 +89,7 @@ def _make(state: MasterState, step: Step, grant: Grant) -> Offer:
     framework.offers[offer.id] = None
     step.changed(agent.id, framework.id)
     if state.config.offer_timeout_s is not None:
-        step.timer((TIMER_OFFER, offer.id), state.config.offer_timeout_s)
+        step.timer(OfferTimeout(offer.id), state.config.offer_timeout_s)
     return offer
 
 

@@ -12,6 +12,7 @@ from mezzo.record import Record
 from .. import loading, metrics, views
 from ..agents import draining, maintenance
 from ..effects import Answer
+from ..events import OperatorAsked
 from ..frameworks import ending
 from ..operations import operation_rules, pending_operations
 from ..roles import listing, quota_calls, weight_calls
@@ -20,15 +21,15 @@ from ..state.step import Step
 from . import explaining
 
 
-def asked(state: MasterState, step: Step, request: int, call: m.OperatorCall) -> None:
+def asked(state: MasterState, step: Step, event: OperatorAsked) -> None:
     """Every call is answered. Who is refused has changed nothing."""
     try:
-        answer = ANSWERS[type(call)](state, step, call)
+        answer = ANSWERS[type(event.call)](state, step, event.call)
     except Conflict as error:
         answer = m.Conflict(str(error))
     except BadRequest as error:
         answer = m.Refused(str(error))
-    step.do(Answer(request, state.sequence, answer))  # the number of what it has changed
+    step.do(Answer(event.request, state.sequence, answer))  # the number of what it has changed
 
 
 def _teardown(state: MasterState, step: Step, call: m.TeardownFramework) -> m.OperatorResponse:

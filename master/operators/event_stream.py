@@ -7,23 +7,19 @@ from mezzo.messages import operator as m
 
 from .. import views
 from ..effects import CloseStream, Publish, ToOperator
+from ..events import OperatorJoined
 from ..state.master_state import MasterState
 from ..state.step import Step
-
-TIMER_OPERATOR_HEARTBEAT = "operator heartbeat"
-
-
-TIMER_JOURNAL = "journal"
-
+from ..timers import HistoryDue, OperatorHeartbeatDue
 
 # Who lost its stream is mostly back in a moment: so long is noted what it misses.
 LISTEN_ON_S = 60.0
 
 
-def joined(state: MasterState, step: Step, conn: ConnId, resume: m.Resume | None) -> None:
+def joined(state: MasterState, step: Step, event: OperatorJoined) -> None:
     """The snapshot first, or what was missed since an earlier stream; what is published from now on
     follows it. Of too many streams the oldest ends."""
-    missed = _missed(state, resume)
+    conn, missed = event.conn, _missed(state, event.resume)
     if missed is None:
         everything = views.everything(state, with_offers=False)
         snapshot = m.OperatorSubscribed(everything, state.config.heartbeat_s)
@@ -31,11 +27,11 @@ def joined(state: MasterState, step: Step, conn: ConnId, resume: m.Resume | None
     else:
         at = state.sequence - len(missed)
         step.do(ToOperator(conn, at, m.OperatorHeartbeat()))  # repeats the number it has
-        for number, event in enumerate(missed, at + 1):
-            step.do(ToOperator(conn, number, event))
+        for number, news in enumerate(missed, at + 1):
+            step.do(ToOperator(conn, number, news))
     state.operators[conn] = None
     state.journal.open = True
-    step.cancel(TIMER_JOURNAL)
+    step.cancel(HistoryDue())
     while len(state.operators) > state.config.max_operator_event_stream_subscribers:
         oldest = next(iter(state.operators))
         del state.operators[oldest]
@@ -54,7 +50,7 @@ def left(state: MasterState, step: Step, conn: ConnId) -> None:
     if conn in state.operators:
         del state.operators[conn]
         if not state.operators:
-            step.timer(TIMER_JOURNAL, LISTEN_ON_S)
+            step.timer(HistoryDue(), LISTEN_ON_S)
 
 
 def close_journal(state: MasterState, step: Step) -> None:
@@ -78,4 +74,4 @@ def publish_views(state: MasterState, step: Step) -> None:
 def heartbeat(state: MasterState, step: Step) -> None:
     if state.operators:
         step.do(Publish(state.sequence, m.OperatorHeartbeat()))
-    step.timer(TIMER_OPERATOR_HEARTBEAT, state.config.heartbeat_s)
+    step.timer(OperatorHeartbeatDue(), state.config.heartbeat_s)

@@ -64,7 +64,7 @@ class TimedCore:
         self._runs = runs
 
     def step(self, event: MasterEvent, now: Instant) -> Output[MasterEffect]:
-        if type(event) is not TimerFired or event.key not in RUN_TIMERS:
+        if type(event) is not TimerFired or type(event.key) not in RUN_TIMERS:
             return self._core.step(event, now)
         started = self._runs.start()
         output = self._core.step(event, now)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import Final
 
 from ..allocator import Quota
 from ..state.master_state import MasterState
 from ..state.step import Step
-
-TIMER_QUOTA_RECOVERY: Final = "quota recovery"
+from ..timers import QuotaRecoveryOver
 
 
 def recover(state: MasterState, step: Step) -> None:
@@ -23,13 +21,13 @@ def recover(state: MasterState, step: Step) -> None:
     if state.quotas and awaited:
         state.agents_awaited = awaited
         state.allocator.pause()
-        step.timer(TIMER_QUOTA_RECOVERY, state.config.allocator_recovery_timeout_s)
+        step.timer(QuotaRecoveryOver(), state.config.allocator_recovery_timeout_s)
 
 
 def agents_came_back(state: MasterState, step: Step) -> None:
     """Enough of them? Asked while allocation is paused."""
     if len(state.agent_of) >= state.agents_awaited:
-        step.cancel(TIMER_QUOTA_RECOVERY)
+        step.cancel(QuotaRecoveryOver())
         recovery_over(state, step)
 
 

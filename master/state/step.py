@@ -2,62 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
+from mezzo import core
 from mezzo.cluster.model import (
     TaskStatus,
 )
 from mezzo.cluster.states import Reason, Source, TaskState
-from mezzo.core import CancelTimer, Delete, Instant, Output, Put, SetTimer
+from mezzo.core import Instant
 from mezzo.ids import AgentId, FrameworkId, TaskId
 from mezzo.messages.agent import MasterMessage
 from mezzo.messages.operator import OperatorEvent
 from mezzo.messages.scheduler import Event
-from mezzo.record import Record, encode
+from mezzo.record import Record
 
 from ..effects import MasterEffect, Publish, ToAgent, ToFramework
+from ..timers import ViewsDue
 from .agent_entry import AgentEntry
 from .framework_entry import VIEWS_EVERY_S, FrameworkEntry
 from .master_state import MasterState
 
-TIMER_VIEWS: Final = "views"
 
-
-class Step(Output[MasterEffect]):
-    """The output under construction, with the words that handlers use."""
-
-    __slots__ = ("_bytes", "now", "state")
+class Step(core.Step[MasterEffect]):
+    __slots__ = ("state",)
 
     def __init__(self, state: MasterState, now: Instant) -> None:
-        super().__init__()
+        super().__init__(now)
         self.state = state
-        self.now = now
-        self._bytes = 0  # of the values in `writes`
 
     @property
     def full(self) -> bool:
         """Is there so much to store that the rest of a long work has to wait for another step?"""
         config = self.state.config
-        return len(self.writes) >= config.step_writes or self._bytes >= config.step_bytes
+        return len(self.writes) >= config.step_writes or self.bytes >= config.step_bytes
 
     def put(self, key: str, value: Record) -> None:
-        stored = encode(value)
-        self._bytes += len(stored)
         self.state.set_aside.pop(key, None)  # it is replaced
-        self.writes.append(Put(key, stored))
+        super().put(key, value)
 
     def delete(self, key: str) -> None:
         self.state.set_aside.pop(key, None)
-        self.writes.append(Delete(key))
-
-    def do(self, effect: MasterEffect) -> None:
-        self.effects.append(effect)
-
-    def timer(self, key: Any, after_s: float) -> None:  # noqa: ANN401 - any hashable
-        self.effects.append(SetTimer(key, self.now.mono_s + after_s))
-
-    def cancel(self, key: Any) -> None:  # noqa: ANN401 - any hashable
-        self.effects.append(CancelTimer(key))
+        super().delete(key)
 
     def to_agent(self, agent: AgentEntry, message: MasterMessage) -> None:
         """Dropped if the agent has no stream: what matters is repeated when it re-registers."""
@@ -96,7 +79,7 @@ class Step(Output[MasterEffect]):
             state.changed_frameworks[framework_id] = None
         if not state.views_due:
             state.views_due = True
-            self.timer(TIMER_VIEWS, VIEWS_EVERY_S)
+            self.timer(ViewsDue(), VIEWS_EVERY_S)
 
     def status(
         self,

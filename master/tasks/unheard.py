@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from mezzo.cluster.states import Reason, TaskState
-from mezzo.ids import ConnId
 from mezzo.messages.agent import (
     RunGroup,
-    RunTask,
 )
 from mezzo.messages.operator import TaskUpdated
 from mezzo.messages.scheduler import Update
 
 from .. import metrics
+from ..events import LaunchUnsent
 from ..state.agent_entry import AgentEntry
 from ..state.master_state import MasterState
 from ..state.step import Step
@@ -28,19 +27,18 @@ def killed_before_it_came(
     _end(state, step, agent, entry, TaskState.KILLED, Reason.TASK_KILLED_DURING_LAUNCH, why)
 
 
-def launch_unsent(
-    state: MasterState, step: Step, conn: ConnId, launch: RunTask | RunGroup, why: str
-) -> None:
+def launch_unsent(state: MasterState, step: Step, event: LaunchUnsent) -> None:
     """No message can hold what was to be launched, so no agent ever will: that is the end of it. On
     a stream that is over it is one of those launches that never arrived."""
-    agent_id, framework_id = state.agent_of.get(conn), launch.framework.id
+    launch = event.message
+    agent_id, framework_id = state.agent_of.get(event.conn), launch.framework.id
     if agent_id is None or framework_id is None:
         return
     agent = state.agents[agent_id]
     for task in launch.tasks if isinstance(launch, RunGroup) else (launch.task,):
         entry = agent.tasks.get((framework_id, task.task_id))
         if entry is not None and entry.state is TaskState.STAGING:
-            told = f"the task could not be sent to its agent: {why}"
+            told = f"the task could not be sent to its agent: {event.why}"
             _end(state, step, agent, entry, TaskState.ERROR, Reason.TASK_INVALID, told)
 
 

@@ -94,16 +94,11 @@ class UnregisterAgent(Record):
     """The agent leaves for good (a clean, wanted end): no waiting for its return."""
 
 
-AgentMessage = (
-    RegisterAgent
-    | ReregisterAgent
-    | Pong
-    | StatusUpdate
-    | UnregisterAgent
-    | OperationUpdate
-    | ExecutorMessage
-    | ExecutorExited
+# What only an agent may say that is registered on the stream.
+MemberMessage = (
+    Pong | StatusUpdate | UnregisterAgent | OperationUpdate | ExecutorMessage | ExecutorExited
 )
+AgentMessage = RegisterAgent | ReregisterAgent | MemberMessage
 
 # ---------------------------------------------------------------------------------- master says
 

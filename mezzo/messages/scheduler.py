@@ -166,9 +166,9 @@ class Message(Record):
     data: bytes
 
 
-Call = (
-    Subscribe
-    | Teardown
+# All but SUBSCRIBE: of who is subscribed.
+SubscribedCall = (
+    Teardown
     | Accept
     | Decline
     | Revive
@@ -185,6 +185,7 @@ Call = (
     | Shutdown
     | Request
 )
+Call = Subscribe | SubscribedCall
 
 # ---------------------------------------------------------------------------------- events
 

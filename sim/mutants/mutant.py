@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+
+from mezzo.handlers import Row, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +31,28 @@ class Mutant:
                 "see where it has moved to"
             )
         plain, original = own[self.attribute], getattr(self.owner, self.attribute)
-        setattr(self.owner, self.attribute, self.make(original))
+        made = self.make(original)
+        setattr(self.owner, self.attribute, made)
+        rows = list(_rows_of(original))
+        for table, row in rows:
+            table.rows[row.kind] = Row(row.kind, made, told=row.told)
         try:
             yield
         finally:
             setattr(self.owner, self.attribute, plain)
+            for table, row in rows:
+                table.rows[row.kind] = row
+
+
+def _rows_of(handler: Any) -> Iterator[tuple[Table[Any], Row[Any]]]:  # noqa: ANN401
+    """Tables of handlers hold the function itself, whatever its module calls by that name."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("mezzo."):
+            for table in vars(module).values():
+                if isinstance(table, Table):
+                    yield from (
+                        (table, row) for row in table.rows.values() if row.written is handler
+                    )
 
 
 ALL: Final[dict[str, Mutant]] = {}

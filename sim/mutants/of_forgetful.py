@@ -8,11 +8,11 @@ from typing import Any
 from mezzo.agent.resending import Reliable
 from mezzo.core import SetTimer
 from mezzo.marathon.killing.killer import Killer
-from mezzo.master import core, rescinding
+from mezzo.master import rescinding
 from mezzo.master.agents import registration, unreachable
 from mezzo.master.effects import ToAgent
 from mezzo.master.frameworks import failover
-from mezzo.master.offers import offering
+from mezzo.master.offers import declining, offering
 from mezzo.master.state.step import Step
 from mezzo.master.tasks import killing
 from mezzo.messages.agent import KillTask
@@ -39,9 +39,9 @@ def who_has_an_offer_is_not_told_that_it_is_over(original: Any) -> Any:
     return lambda state, step, offer: rescinding.take_back(state, step, offer)
 
 
-@mutant("forgetful", core, "_KEYED_TIMERS")
+@mutant("forgetful", declining, "timed_out")
 def an_offer_never_times_out(original: Any) -> Any:
-    return {**original, rescinding.TIMER_OFFER: never}
+    return never
 
 
 @mutant("forgetful", offering, "_make")
@@ -56,13 +56,13 @@ def the_end_of_an_offer_goes_by_the_wall(original: Any) -> Any:
     return make
 
 
-@mutant("forgetful", core, "_KEYED_TIMERS")
+@mutant("forgetful", declining, "timed_out")
 def who_kept_an_offer_too_long_is_not_told(original: Any) -> Any:
-    def timed_out(state: Any, step: Any, offer_id: Any) -> None:
-        if offer_id in state.offers:
-            rescinding.take_back(state, step, state.offers[offer_id])
+    def timed_out(state: Any, step: Any, due: Any) -> None:
+        if due.offer_id in state.offers:
+            rescinding.take_back(state, step, state.offers[due.offer_id])
 
-    return {**original, rescinding.TIMER_OFFER: timed_out}
+    return timed_out
 
 
 @mutant("forgetful", registration, "reregister")

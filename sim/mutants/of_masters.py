@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from mezzo.master import registry, rescinding
+from mezzo.master import core, registry, rescinding
 from mezzo.master.agents import merging_reports, pings, registration, unreachable
-from mezzo.master.core import MasterCore
 from mezzo.master.frameworks import subscribing
 from mezzo.master.offers import accepting, declining, offering
 from mezzo.master.offers.launching import _Launcher
 from mezzo.master.tasks import killing, reconciliation, status_updates
 from mezzo.master.tasks import unique_leases as leases_of_the_master
+from mezzo.master.timers import CycleDue
 from mezzo.messages.agent import AgentReregistered, UpdateAcknowledged
 
 from .mutant import mutant, never
@@ -37,9 +37,7 @@ def what_was_declined_is_lost(original: Any) -> Any:
 def nothing_is_offered_as_time_goes_by(original: Any) -> Any:
     def schedule(state: Any, step: Any) -> None:
         original(state, step)
-        step.effects = [
-            each for each in step.effects if getattr(each, "key", None) != offering.TIMER_CYCLE
-        ]
+        step.effects = [each for each in step.effects if getattr(each, "key", None) != CycleDue()]
 
     return schedule
 
@@ -157,7 +155,7 @@ def kills_never_reach_the_agent(original: Any) -> Any:
     return never
 
 
-@mutant("master", MasterCore, "_closed")
+@mutant("master", core, "_stream_closed")
 def closed_streams_are_not_noticed(original: Any) -> Any:
     return never
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mezzo.master import claims, rescinding
+from mezzo.master import claims, core, rescinding
 from mezzo.master.agents import admission
-from mezzo.master.core import MasterCore
 from mezzo.master.frameworks import subscribing
 from mezzo.master.offers import accepting, declining
 from mezzo.master.offers.task_validation import TaskValidation
@@ -135,17 +134,18 @@ def a_removed_framework_may_come_back(original: Any) -> Any:
     return check
 
 
-@mutant("peers", MasterCore, "_framework_said")
+@mutant("peers", core, "_framework_said")
 def a_call_is_that_of_whom_it_names(original: Any) -> Any:
-    def said(self: Any, step: Any, conn: Any, named_id: Any, call: Any) -> None:
-        own = self.state.framework_of.get(conn)
-        if own is not None and named_id in self.state.frameworks:
-            self.state.framework_of[conn] = named_id
+    def said(state: Any, step: Any, event: Any) -> None:
+        conn, named_id = event.conn, event.framework_id
+        own = state.framework_of.get(conn)
+        if own is not None and named_id in state.frameworks:
+            state.framework_of[conn] = named_id
         try:
-            original(self, step, conn, named_id, call)
+            original(state, step, event)
         finally:
-            if own is not None and conn in self.state.framework_of:
-                self.state.framework_of[conn] = own
+            if own is not None and conn in state.framework_of:
+                state.framework_of[conn] = own
 
     return said
 

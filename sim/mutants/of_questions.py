@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from mezzo.master import core as master_core
 from mezzo.master.allocator import Allocator, demand
 from mezzo.master.allocator.demand import Wishes
 from mezzo.master.frameworks import subscribing
@@ -15,9 +14,9 @@ from mezzo.master.tasks import unheard
 from .mutant import mutant, never
 
 
-@mutant("questions", master_core, "_KEYED_TIMERS")
+@mutant("questions", inverse_offers, "filter_over")
 def who_has_answered_is_never_asked_to_leave_again(original: Any) -> Any:
-    return {**original, inverse_offers.TIMER_INVERSE_OFFER: never}
+    return never
 
 
 @mutant("questions", inverse_offers, "ask_anew")

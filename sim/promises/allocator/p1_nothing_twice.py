@@ -21,6 +21,16 @@ from mezzo.master.core import MasterCore
 from mezzo.master.effects import ToAgent, ToFramework
 from mezzo.master.events import AgentSaid, FrameworkSaid, StreamClosed
 from mezzo.master.state.agent_entry import AgentEntry, Standing
+from mezzo.master.timers import (
+    AllocationDue,
+    CycleDue,
+    HeartbeatDue,
+    OfferTimeout,
+    OperatorHeartbeatDue,
+    PingsDue,
+    RegistryGcDue,
+    ViewsDue,
+)
 from mezzo.messages.agent import AgentReregistered, Ping, Pong, ShutdownFramework
 from mezzo.messages.scheduler import (
     Accept,
@@ -46,7 +56,7 @@ from .sums import alone
 _PORTS: Final = ("PORTS", "M_PORTS")  # with the prefix that some Marathons give them
 _ALL_EVERY: Final = 500  # steps
 _UNTOLD: Final = frozenset({TaskState.STAGING, TaskState.UNREACHABLE})
-_QUIET_TIMERS: Final = frozenset({"heartbeat", "operator heartbeat", "views", "gc"})
+_QUIET_TIMERS: Final = (HeartbeatDue, OperatorHeartbeatDue, ViewsDue, RegistryGcDue)
 
 
 class _Seen:
@@ -144,12 +154,10 @@ def _touched(
             found[agent_id] = None
         case FrameworkSaid(call=Kill() | Reconcile() | Revive() | Suppress()):
             pass  # as above
-        case TimerFired(key=("ping" | "offer", _)):
-            pass  # what they do shows in their effects
-        case TimerFired(key=key) if key in _QUIET_TIMERS:
+        case TimerFired(key=key) if type(key) in _QUIET_TIMERS:
             return ()
-        case TimerFired(key="allocate" | "cycle" | "pings"):
-            pass
+        case TimerFired(key=OfferTimeout() | AllocationDue() | CycleDue() | PingsDue()):
+            pass  # what they do shows in their effects
         case _:
             return None
     for effect in output.effects:

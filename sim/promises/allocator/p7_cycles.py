@@ -12,14 +12,14 @@ from mezzo.master.allocator import Allocator
 from mezzo.master.allocator.quantities import measure
 from mezzo.master.core import MasterCore
 from mezzo.master.effects import ToFramework
-from mezzo.master.offers.offering import TIMER_ALLOCATE, TIMER_CYCLE
+from mezzo.master.timers import AllocationDue, CycleDue
 from mezzo.messages.scheduler import Offers, Rescind
 
 from ...daemons.masters import VirtualMaster
 from ...watch import Watch
 from ...world.watched import Broken
 
-_CYCLES: Final = (TIMER_ALLOCATE, TIMER_CYCLE)
+_CYCLES: Final = (AllocationDue, CycleDue)
 
 
 class _Before(NamedTuple):
@@ -37,7 +37,7 @@ class CyclesKeepQuota(Watch):
 
     def master_steps(self, master: VirtualMaster, event: Any) -> None:  # noqa: ANN401
         self._before = None
-        if type(event) is not TimerFired or event.key not in _CYCLES:
+        if type(event) is not TimerFired or type(event.key) not in _CYCLES:
             return
         core = master.core
         assert core is not None

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from mezzo.core import Output, TimerFired
 from mezzo.ids import AgentId, ConnId
-from mezzo.master.agents.pings import TIMER_PINGS
 from mezzo.master.core import MasterCore
 from mezzo.master.effects import CloseStream, Publish, ToAgent
 from mezzo.master.events import AgentSaid, StreamClosed
+from mezzo.master.timers import PingsDue
 from mezzo.messages import agent as m
 from mezzo.messages import operator as om
 
@@ -82,7 +82,7 @@ class MembersAreKnown(Watch):
             if agent_id is not None:
                 del term.conns[agent_id]
                 term.unanswered[agent_id] = None
-        elif kind is TimerFired and event.key == TIMER_PINGS:
+        elif kind is TimerFired and type(event.key) is PingsDue:
             wrong = _asks(term, output)
         for effect in output.effects:
             if type(effect) is Publish and type(effect.event) is om.AgentRemoved:

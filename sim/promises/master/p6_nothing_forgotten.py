@@ -17,7 +17,7 @@ from mezzo.ids import ConnId, FrameworkId, OfferId, TaskId
 from mezzo.master.core import MasterCore
 from mezzo.master.effects import ToAgent, ToFramework
 from mezzo.master.events import AgentSaid, FrameworkSaid, StreamClosed
-from mezzo.master.rescinding import TIMER_OFFER
+from mezzo.master.timers import OfferTimeout
 from mezzo.messages.agent import (
     AgentReregistered,
     KillTask,
@@ -206,10 +206,12 @@ def _used(event: Any) -> dict[OfferId, None]:  # noqa: ANN401
 
 def _look_at_timer(master: VirtualMaster, term: _Term, key: Hashable) -> None:
     """That of an offer goes with the offer: else there are ever more of them."""
-    if not isinstance(key, tuple) or key[0] != TIMER_OFFER or len(term.offers) < 5:
+    if not isinstance(key, OfferTimeout) or len(term.offers) < 5:
         return
     if master.process.awake_for_s < _LATE_S:
         return  # of what was due meanwhile some is over by now
     known: tuple[Container[object], ...] = (term.core.state.offers, *term.offers)
-    if not any(key[1] in offers for offers in known):
-        raise Broken(f"promise 6: {master.name} still has a timer of offer {key[1]}, long over")
+    if not any(key.offer_id in offers for offers in known):
+        raise Broken(
+            f"promise 6: {master.name} still has a timer of offer {key.offer_id}, long over"
+        )

@@ -25,6 +25,7 @@ from mezzo.master.core import MasterCore
 from mezzo.master.effects import CloseStream, ToFramework
 from mezzo.master.events import FrameworkSaid
 from mezzo.master.state.framework_entry import FrameworkEntry
+from mezzo.master.timers import HeartbeatDue
 from mezzo.messages.scheduler import Accept, Update
 
 from ...daemons.marathons import VirtualMarathon
@@ -62,7 +63,7 @@ class EveryNoIsExplained(Watch):
             core = master.core
             assert core is not None
             _launches_are_answered(core, event, event.call, output)
-        if isinstance(event, TimerFired) and event.key == "heartbeat":
+        if isinstance(event, TimerFired) and type(event.key) is HeartbeatDue:
             # Timers are effects: while a store is slow they are late, and nothing is wrong.
             _ask(master, self._places, late_s=math.inf)
 

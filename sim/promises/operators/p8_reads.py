@@ -22,12 +22,12 @@ from mezzo.master.core import MasterCore
 from mezzo.master.effects import Publish, ToAgent, ToFramework, ToOperator
 from mezzo.master.events import AgentSaid, FrameworkSaid, OperatorJoined, StreamClosed
 from mezzo.master.operators.calls import ANSWERS
-from mezzo.master.operators.event_stream import TIMER_JOURNAL
 from mezzo.master.state.agent_entry import AgentEntry, Standing
 from mezzo.master.state.framework_entry import FrameworkEntry
 from mezzo.master.state.machines import name_of
 from mezzo.master.state.master_state import MasterState
 from mezzo.master.state.step import Step
+from mezzo.master.timers import AllocationDue, CycleDue, HistoryDue
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
@@ -50,7 +50,7 @@ _ASKED: Final = 2  # frameworks and agents, of which it is asked why and why not
 _GATEWAY: Final = ConnId(1_000_000_001)  # no stream of the network has such a number
 _ROUNDING: Final = 1e-9
 _SCALARS: Final = ("cpus", "mem", "disk", "gpus")
-_RUNS: Final = ("allocate", "cycle")
+_RUNS: Final = (AllocationDue, CycleDue)
 # Mesos' names of what it counts.
 _CAME: Final[Mapping[type[Record], str]] = {
     am.RegisterAgent: "messages_register_slave",
@@ -166,9 +166,9 @@ def _note_event(term: _Term, event: Any) -> None:  # noqa: ANN401
             return  # its stream is over by now
         term.counters[_CALLED.get(type(event.call), "")] += 1
         term.of(framework_id)["calls"] += 1
-    elif kind is TimerFired and event.key in _RUNS:
+    elif kind is TimerFired and type(event.key) in _RUNS:
         term.counters["allocation_runs"] += 1
-    elif kind is TimerFired and event.key == TIMER_JOURNAL and term.away:
+    elif kind is TimerFired and event.key == HistoryDue() and term.away:
         term.returns_at = term.steps + _RETURNS_AFTER
 
 

@@ -11,6 +11,7 @@ from mezzo.ids import AgentId
 from mezzo.master import registry
 from mezzo.master.agents import draining
 from mezzo.master.state.records import AgentRecord
+from mezzo.master.timers import DrainAskDue
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.record import decode, replace
@@ -102,7 +103,7 @@ class DrainMachine(MasterMachine):
             assert agent.deactivated or agent.drain is None
             if is_draining and agent.connected and not (agent.tasks or agent.operations):
                 assert agent.dismissed
-                assert (draining.TIMER_ASK, agent.id) in self.world.timers
+                assert DrainAskDue(agent.id) in self.world.timers
 
     @invariant()
     def gone_is_for_ever(self) -> None:

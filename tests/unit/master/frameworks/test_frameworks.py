@@ -12,6 +12,7 @@ from mezzo.cluster.states import Reason, TaskState
 from mezzo.ids import FrameworkId
 from mezzo.master.effects import CloseStream, ToFramework
 from mezzo.master.events import FrameworkSaid
+from mezzo.master.timers import FailoverTimeout
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
@@ -285,7 +286,7 @@ def test_teardown_gives_its_resources_to_others(world: World) -> None:
     framework.say(sm.Teardown())
     assert sum(offer.resources.cpus for offer in other.offers.values()) == agent.info.resources.cpus
     assert agent.heard(am.ShutdownFramework) == [am.ShutdownFramework(framework.id)]
-    assert ("failover", framework.id) not in world.timers
+    assert FailoverTimeout(framework.id) not in world.timers
 
 
 def test_a_removed_framework_waits_for_no_agent(world: World) -> None:

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+from typing import Any, Final, get_args
+
 import pytest
 
 from mezzo.core import TimerFired
-from mezzo.master.core import _KEYED_TIMERS, _TIMERS
+from mezzo.ids import AgentId, FrameworkId, OfferId
 from mezzo.master.effects import ToAgent, ToFramework
+from mezzo.master.timers import AdmissionDue, MasterTimer, OfferTimeout
+from mezzo.record import Record
 
 from ..world import World
 
+_KINDS: Final[tuple[type[Any], ...]] = get_args(MasterTimer)
+_OF_SOMEBODY: Final = [kind for kind in _KINDS if kind.__struct_fields__]
 
-def told(world: World, name: str, subject: object) -> list[object]:
+
+def _due(kind: type[Any], agent: AgentId, framework: FrameworkId, offer: OfferId) -> Record:
+    subjects = {"agent_id": agent, "framework_id": framework, "offer_id": offer}
+    due: Record = kind(**{name: subjects[name] for name in kind.__struct_fields__})
+    return due
+
+
+def told(world: World, due: Record) -> list[object]:
     """Who is told of it, and what is stored."""
     writes = len(world.writes)
-    effects = world.step(TimerFired((name, subject)))
+    effects = world.step(TimerFired(due))
     return [e for e in effects if isinstance(e, ToAgent | ToFramework)] + world.writes[writes:]
 
 
-@pytest.mark.parametrize("name", sorted(_KEYED_TIMERS))
-def test_a_timer_of_somebody_who_is_gone_is_nobodys(name: str) -> None:
+@pytest.mark.parametrize("kind", _OF_SOMEBODY)
+def test_a_timer_of_somebody_who_is_gone_is_nobodys(kind: type[Record]) -> None:
     world = World()
     agent, framework = world.agent(), world.framework()
-    subjects = {"inverse offer": (agent.id, framework.id), "drain ask": agent.id}
     (offer,) = framework.offers
-    subject = subjects.get(name, offer if name == "offer" else framework.id)
+    due = _due(kind, agent.id, framework.id, offer)
     framework.decline()
     framework.disconnect()
     world.advance(61)
@@ -32,7 +44,7 @@ def test_a_timer_of_somebody_who_is_gone_is_nobodys(name: str) -> None:
     world.advance(100)
     assert framework.id not in world.core.state.frameworks
     assert agent.id not in world.core.state.agents
-    assert told(world, name, subject) == []
+    assert told(world, due) == []
 
 
 def test_who_left_while_it_waited_for_admission_is_not_admitted() -> None:
@@ -40,9 +52,9 @@ def test_who_left_while_it_waited_for_admission_is_not_admitted() -> None:
     framework = world.framework()
     for _ in range(3):
         framework.subscribe()
-    assert ("admit", framework.id) in world.timers
+    assert AdmissionDue(framework.id) in world.timers
     framework.disconnect()
-    assert told(world, "admit", framework.id) == []
+    assert told(world, AdmissionDue(framework.id)) == []
     world.agent()
     world.advance(10)
     assert world.core.state.offers == {}
@@ -51,24 +63,26 @@ def test_who_left_while_it_waited_for_admission_is_not_admitted() -> None:
     assert framework.offers
 
 
-@pytest.mark.parametrize("name", [n for n in sorted(_KEYED_TIMERS) if n != "offer"])
-def test_a_timer_that_is_not_due_for_somebody_who_is_there_changes_nothing(name: str) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in _OF_SOMEBODY if kind is not OfferTimeout])
+def test_a_timer_that_is_not_due_for_somebody_who_is_there_changes_nothing(
+    kind: type[Record],
+) -> None:
     world = World()
     agent, framework = world.agent(), world.framework()
-    subjects = {"inverse offer": (agent.id, framework.id), "drain ask": agent.id}
-    assert told(world, name, subjects.get(name, framework.id)) == []
+    (offer,) = framework.offers
+    assert told(world, _due(kind, agent.id, framework.id, offer)) == []
     assert framework.offers
     assert agent.conn is not None
 
 
-@pytest.mark.parametrize("name", sorted(map(str, _TIMERS)))
-def test_a_timer_that_comes_twice_does_not_stop_the_master(name: str) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in _KINDS if kind not in _OF_SOMEBODY])
+def test_a_timer_that_comes_twice_does_not_stop_the_master(kind: type[Record]) -> None:
     world = World()
     for _ in range(2):
-        world.step(TimerFired(name))
+        world.step(TimerFired(kind()))
     agent, framework = world.agent(), world.framework()
     for _ in range(2):
-        world.step(TimerFired(name))
+        world.step(TimerFired(kind()))
     world.advance(30)
     assert framework.conn is not None
     assert agent.conn is not None

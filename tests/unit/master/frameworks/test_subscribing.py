@@ -20,6 +20,7 @@ from mezzo.cluster.model import (
 from mezzo.cluster.resources import Resources
 from mezzo.cluster.states import TaskState
 from mezzo.ids import FrameworkId
+from mezzo.master.timers import AdmissionDue
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
 from mezzo.record import replace
@@ -272,21 +273,21 @@ def test_who_subscribes_over_and_over_costs_few_admissions_and_no_writes(world: 
 def test_a_crowd_of_one_name_is_admitted_one_after_the_other(world: World) -> None:
     world.agent()
     crowd = [world.framework("crowd", failover_timeout=0.0) for _ in range(6)]
-    waiting = [f for f in crowd if ("admit", f.id) in world.timers]
+    waiting = [f for f in crowd if AdmissionDue(f.id) in world.timers]
     assert waiting == crowd[3:]
     other = world.framework("other")
-    assert ("admit", other.id) not in world.timers
+    assert AdmissionDue(other.id) not in world.timers
     waiting[0].disconnect()
     waiting[1].say(sm.Teardown())
     world.advance(3.1)
-    assert not any(f for f in crowd if ("admit", f.id) in world.timers)
+    assert not any(f for f in crowd if AdmissionDue(f.id) in world.timers)
 
 
 def test_who_waits_for_admission_may_change_its_mind(world: World) -> None:
     framework = world.framework(capabilities=MULTI, roles=("a", "b"))
     for _ in range(3):
         framework.subscribe()
-    assert ("admit", framework.id) in world.timers
+    assert AdmissionDue(framework.id) in world.timers
     framework.say(sm.Suppress())
     framework.say(sm.Revive(("a", "b")))
     framework.say(sm.Suppress(("b",)))
@@ -321,7 +322,7 @@ def test_suppressing_and_reviving_count_for_the_roles_that_are_named_also_of_one
     framework = world.framework(capabilities=MULTI, roles=("a", "b"))
     for _ in range(3):
         framework.subscribe(*begins_with)
-    assert ("admit", framework.id) in world.timers
+    assert AdmissionDue(framework.id) in world.timers
     for call in calls:
         framework.say(call)
     for _ in range(20):

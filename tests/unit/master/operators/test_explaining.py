@@ -7,6 +7,7 @@ import pytest
 from mezzo.cluster.model import Capability
 from mezzo.cluster.resources import Resources
 from mezzo.master.operators.explaining import PAIRS_MAX
+from mezzo.master.timers import AdmissionDue
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
 from mezzo.record import replace
@@ -64,7 +65,7 @@ def test_who_waits_for_its_turn_is_explained_and_nobody_elses_answer_is_refused(
         hasty.subscribe()
     hasty.info = replace(hasty.info, roles=("a", "b"))
     hasty.subscribe()
-    assert ("admit", hasty.id) in world.timers
+    assert AdmissionDue(hasty.id) in world.timers
     answers = {(each.framework_name, each.role): each for each in ask(world)}
     assert set(answers) == {("spark", "*"), ("hasty", "a"), ("hasty", "b")}
     (why,) = answers["hasty", "b"].objections

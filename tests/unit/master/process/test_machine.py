@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from msgspec import structs
 
 from mezzo.cluster.model import CommandInfo, ExecutorInfo, Filters, Offer
 from mezzo.cluster.operations import Reserve, Unreserve
@@ -15,9 +16,17 @@ from mezzo.cluster.states import TaskState, may_move
 from mezzo.errors import BadRequest
 from mezzo.gateway.replica.cluster_replica import Replica, View
 from mezzo.ids import ExecutorId, FrameworkId
-from mezzo.master.agents import draining
 from mezzo.master.state.agent_entry import AgentEntry, Standing
 from mezzo.master.state.master_state import MasterState
+from mezzo.master.timers import (
+    AdmissionDue,
+    CycleDue,
+    DrainAskDue,
+    FailoverTimeout,
+    OfferTimeout,
+    PingsDue,
+    RemovalsDue,
+)
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
@@ -38,6 +47,9 @@ sizes = st.builds(
     st.integers(0, 1),
 )
 some = st.integers(0, 5)
+
+
+_OF_SOMEBODY: Final = (OfferTimeout, FailoverTimeout, AdmissionDue, DrainAskDue)
 
 
 class MasterMachine(RuleBasedStateMachine):
@@ -423,23 +435,22 @@ class MasterMachine(RuleBasedStateMachine):
     @invariant()
     def no_timer_is_left_behind(self) -> None:
         state = self.state
-        kinds = ("offer", "failover", "admit", draining.TIMER_ASK)
-        keyed: dict[str, set[Any]] = {name: set() for name in kinds}
+        keyed: dict[type, set[Any]] = {kind: set() for kind in _OF_SOMEBODY}
         for key in self.world.timers:
-            if isinstance(key, tuple):
-                keyed[key[0]].add(key[1])
-        assert keyed["offer"] == set(state.offers)
-        assert ("removals" in self.world.timers) == bool(state.removals)
+            if type(key) in keyed:
+                keyed[type(key)].add(next(iter(structs.astuple(key))))
+        assert keyed[OfferTimeout] == set(state.offers)
+        assert (RemovalsDue() in self.world.timers) == bool(state.removals)
         assert set(state.removals) <= set(state.agents)
         assert state.pings.agents == {
             a.id for a in state.agents.values() if a.standing is not Standing.RECOVERED
         }
-        assert state.pings.next_s is None or "pings" in self.world.timers
+        assert state.pings.next_s is None or PingsDue() in self.world.timers
         waiting = {f.id for f in state.frameworks.values() if f.admission is not None}
-        assert keyed["admit"] == waiting
+        assert keyed[AdmissionDue] == waiting
         away = {f.id for f in state.frameworks.values() if f.conn is None}
-        assert keyed["failover"] == set(state.away.oldest()) == away
-        assert ("cycle" in self.world.timers) == (state.allocator.next_due_s is not None)
+        assert keyed[FailoverTimeout] == set(state.away.oldest()) == away
+        assert (CycleDue() in self.world.timers) == (state.allocator.next_due_s is not None)
         assert not state.allocator.wants_cycle, "all that was due has been done"
 
     # ---- a replica of it all

@@ -1,0 +1,58 @@
+"""Which handler an event has: a table that type checkers and its own making hold complete.
+
+    _EVENTS = Table(Event, on(Started, started), on(AgentSaid, agents.said), ...)
+
+    _EVENTS.handle(state, step, event)
+
+A handler is a function of what `handle` is given, the event last: `(state, step, event)`. `on` lets
+no handler of another type pass; a type of the union without a row, or a row that is none of its
+types, is found when the table is made, which is when its module is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, TypeVarTuple, get_args
+
+E = TypeVar("E")
+Context = TypeVarTuple("Context")  # what comes before the event: state, step, ...
+
+
+class Row(Generic[*Context]):
+    """written: the handler as it stands in the table; handler: what is called."""
+
+    __slots__ = ("handler", "kind", "told", "written")
+
+    def __init__(self, kind: type[Any], written: Callable[..., None], *, told: bool) -> None:
+        self.kind = kind
+        self.written = written
+        self.told = told  # what has happened, not only that it has
+        self.handler: Callable[..., None] = written if told else _untold(written)
+
+
+def _untold(handler: Callable[..., None]) -> Callable[..., None]:
+    return lambda *args: handler(*args[:-1])
+
+
+def on(kind: type[E], handler: Callable[[*Context, E], None]) -> Row[*Context]:
+    return Row(kind, handler, told=True)
+
+
+def when(kind: type[Any], handler: Callable[[*Context], None]) -> Row[*Context]:
+    """For a handler that needs to know no more than that it happened."""
+    return Row(kind, handler, told=False)
+
+
+class Table(Generic[*Context]):
+    def __init__(self, union: object, *rows: Row[*Context]) -> None:
+        """`union`: the types that there are, as `A | B`, or one alone. Raises TypeError."""
+        kinds = get_args(union) or (union,)
+        self.rows = {row.kind: row for row in rows}
+        missing = [kind.__name__ for kind in kinds if kind not in self.rows]
+        foreign = [kind.__name__ for kind in self.rows if kind not in kinds]
+        if missing or foreign or len(self.rows) < len(rows):
+            raise TypeError(f"without a row: {missing}; of no such type: {foreign}; or twice")
+
+    def handle(self, *args: *tuple[*Context, Any]) -> None:
+        """`args`: what handlers are given, the event last."""
+        self.rows[type(args[-1])].handler(*args)
