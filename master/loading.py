@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Final, Literal
 
 from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, FrameworkId, check_user_id
 from mezzo.messages import operator as om
 from mezzo.messages.operator import QuotaConfig, WeightInfo
-from mezzo.record import Corrupt, Record, decode, encode
-from mezzo.units import json_depth_problem, shown
+from mezzo.record import Corrupt, Record, encode
+from mezzo.tables import Stored, Table
+from mezzo.units import shown
 
 from . import registry
 from .agents import maintenance
@@ -29,40 +31,33 @@ from .state.machines import Machines, MaintenanceRecord
 from .state.master_state import MasterState
 from .state.records import AgentRecord, FrameworkRecord
 from .state.step import Step
+from .tables import AGENTS, FRAMEWORKS, MAINTENANCE, QUOTAS, WEIGHTS
 
-_REASON_MAX: Final = 1000  # characters
 
-
-def load(state: MasterState, stored: Mapping[str, bytes]) -> None:
+def load(state: MasterState, values: Mapping[str, bytes]) -> None:
     """Fill the fresh state of a new leader. Agents and frameworks are known but not back yet."""
-    for key in sorted(stored):
+    stored = Stored(values)
+    stored.read(AGENTS, partial(_take_agent, state))
+    stored.read(FRAMEWORKS, partial(_take_framework, state))
+    stored.read(MAINTENANCE, partial(_take_maintenance, state))
+    stored.read(QUOTAS, partial(_take_quota, state))
+    stored.read(WEIGHTS, partial(_take_weight, state))
+    state.set_aside |= stored.aside
+    for key in stored.aside:
         kind, _, id_ = key.partition("/")
-        load_one = _LOADERS.get(kind)
-        if load_one is None:
-            continue  # of a newer version, or not ours
-        try:
-            if (problem := json_depth_problem(stored[key])) is not None:
-                raise Corrupt(f"its JSON {problem}")
-            load_one(state, id_, stored[key])
-        except (Corrupt, BadRequest) as error:
-            state.set_aside[key] = str(error)[:_REASON_MAX]
+        if kind == AGENTS.kind:
+            _remember_if_gone(state, AgentId(id_), values[key])
     # The oldest are forgotten first.
     by_end = sorted(state.completed.values(), key=lambda entry: entry.unregistered_s or 0.0)
     state.completed = {entry.id: entry for entry in by_end}
 
 
-def _load_agent(state: MasterState, id_: str, data: bytes) -> None:
-    agent_id = AgentId(id_)
+def _take_agent(state: MasterState, record: AgentRecord) -> None:
+    agent_id = AgentId(AGENTS.id_of(record))
     check_user_id("the agent id", agent_id)
-    try:
-        record = decode(AgentRecord, data)
-        _check_id(record.info.id, agent_id)
-        state.types.check(record.info.resources)
-        if record.drain is not None and not record.deactivated:
-            raise Corrupt("it drains and yet is active")
-    except (Corrupt, BadRequest):
-        _remember_if_gone(state, agent_id, data)
-        raise
+    state.types.check(record.info.resources)
+    if record.drain is not None and not record.deactivated:
+        raise Corrupt("it drains and yet is active")
     if record.condition == "GONE":
         state.gone[agent_id] = record.since_s or 0.0
     elif record.condition == "UNREACHABLE":
@@ -77,57 +72,49 @@ class _Gone(Record):
     condition: Literal["GONE"]
 
 
-def _remember_if_gone(state: MasterState, agent_id: AgentId, data: bytes) -> None:
-    with contextlib.suppress(Corrupt):
-        decode(_Gone, data)
+_GONE: Final = Table(AGENTS.kind, _Gone, lambda _: "")
+
+
+def _remember_if_gone(state: MasterState, agent_id: AgentId, value: bytes) -> None:
+    with contextlib.suppress(Corrupt, BadRequest):
+        check_user_id("the agent id", agent_id)
+        _GONE.decode(value)
         state.gone[agent_id] = math.inf  # the record is kept until an operator deletes it
 
 
-def _load_framework(state: MasterState, id_: str, data: bytes) -> None:
-    framework_id = FrameworkId(id_)
-    record = decode(FrameworkRecord, data)
-    _check_id(record.info.id, framework_id)
+def _take_framework(state: MasterState, record: FrameworkRecord) -> None:
+    framework_id = FrameworkId(FRAMEWORKS.id_of(record))
     subscribing.check_info(None, record.info)
+    live = record.unregistered_s is None
     entry = FrameworkEntry(
         framework_id,
         record.info,
-        recovered=record.unregistered_s is None,
+        recovered=live,
         of_before=True,
         deadline_s=record.deadline_s,
         registered_s=record.registered_s,
         unregistered_s=record.unregistered_s,
         stored=encode(record),
     )
-    live = record.unregistered_s is None
     (state.frameworks if live else state.completed)[framework_id] = entry
 
 
-def _load_weight(state: MasterState, role: str, data: bytes) -> None:
-    info = decode(WeightInfo, data)
-    _check_id(info.role, role)
+def _take_weight(state: MasterState, info: WeightInfo) -> None:
     weight_calls.check_weight(None, info)
-    state.weights[role] = info.weight
+    state.weights[info.role] = info.weight
 
 
-def _load_quota(state: MasterState, role: str, data: bytes) -> None:
-    config = decode(QuotaConfig, data)
-    _check_id(config.role, role)
+def _take_quota(state: MasterState, config: QuotaConfig) -> None:
     quota_calls.check_config(None, config)
-    state.quotas[role] = config
+    state.quotas[config.role] = config
 
 
-def _load_maintenance(state: MasterState, _: str, data: bytes) -> None:
-    record = decode(MaintenanceRecord, data)
+def _take_maintenance(state: MasterState, record: MaintenanceRecord) -> None:
     maintenance.check_schedule(record.schedule)
     machines = Machines(record)
     if len({*record.down}) != sum(each.down for each in machines.planned):
         raise Corrupt("a machine is down that is not in the schedule")
     state.machines = machines
-
-
-def _check_id(named: str | None, id_: str) -> None:
-    if named != id_:
-        raise Corrupt(f"it is that of {named!r}")
 
 
 # ---------------------------------------------------------------------------------- for operators
@@ -145,17 +132,8 @@ def delete(state: MasterState, step: Step, call: om.DeleteSetAside) -> om.Operat
         raise BadRequest(
             f"no record {shown(call.key)} is set aside: `mezzo quarantine list` names them"
         )
-    step.delete(call.key)
+    step.forget(call.key)
     kind, _, id_ = call.key.partition("/")
     if kind == "agent":
         state.gone.pop(AgentId(id_), None)
     return om.Done()
-
-
-_LOADERS: Final[Mapping[str, Callable[[MasterState, str, bytes], None]]] = {
-    "agent": _load_agent,
-    "framework": _load_framework,
-    "weight": _load_weight,
-    "quota": _load_quota,
-    "maintenance": _load_maintenance,
-}

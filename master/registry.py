@@ -6,16 +6,15 @@ from typing import Final
 
 from mezzo.cluster.model import AgentInfo, FrameworkInfo
 from mezzo.errors import BadRequest
-from mezzo.ids import AgentId, FrameworkId
-from mezzo.messages.operator import QuotaConfig, WeightInfo
+from mezzo.ids import AgentId
 from mezzo.record import encode
 from mezzo.units import SECONDS_MAX
 
 from .state.agent_entry import AgentEntry, Standing
 from .state.framework_entry import FrameworkEntry
-from .state.machines import MaintenanceRecord
 from .state.records import AgentRecord, FrameworkRecord
 from .state.step import Step
+from .tables import AGENTS, FRAMEWORKS
 
 INFO_MAX_BYTES: Final = 65_536
 
@@ -30,36 +29,8 @@ def check_info(what: str, info: FrameworkInfo | AgentInfo) -> None:
         )
 
 
-def agent_key(agent_id: AgentId) -> str:
-    return f"agent/{agent_id}"
-
-
-def framework_key(framework_id: FrameworkId) -> str:
-    return f"framework/{framework_id}"
-
-
-def weight_key(role: str) -> str:
-    return f"weight/{role}"
-
-
-def quota_key(role: str) -> str:
-    return f"quota/{role}"
-
-
-def keep_weight(step: Step, info: WeightInfo) -> None:
-    step.put(weight_key(info.role), info)
-
-
-def keep_quota(step: Step, config: QuotaConfig) -> None:
-    step.put(quota_key(config.role), config)
-
-
-def keep_maintenance(step: Step, record: MaintenanceRecord) -> None:
-    step.put("maintenance/machines", record)
-
-
 def keep_agent(step: Step, agent: AgentEntry) -> None:
-    step.put(agent_key(agent.id), record_of(agent))
+    step.put(AGENTS, record_of(agent))
 
 
 def record_of(agent: AgentEntry) -> AgentRecord:
@@ -102,4 +73,4 @@ def keep_framework(step: Step, framework: FrameworkEntry) -> None:
     )
     if (stored := encode(record)) != framework.stored:
         framework.stored = stored
-        step.put(framework_key(framework.id), record)
+        step.put(FRAMEWORKS, record)

@@ -15,7 +15,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from mezzo.record import Record, encode
+from mezzo.record import Record
+from mezzo.tables import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class TimerFired:
 
 Effect = TypeVar("Effect")
 Event_contra = TypeVar("Event_contra", contravariant=True)
+R = TypeVar("R")
 
 
 @dataclass(slots=True)
@@ -109,12 +111,16 @@ class Step(Output[Effect]):
         self.now = now
         self.bytes = 0
 
-    def put(self, key: str, value: Record) -> None:
-        stored = encode(value)
-        self.bytes += len(stored)
-        self.writes.append(Put(key, stored))
+    def put(self, table: Table[R], record: R) -> None:
+        value = table.encode(record)
+        self.bytes += len(value)
+        self.writes.append(Put(table.key(table.id_of(record)), value))
 
-    def delete(self, key: str) -> None:
+    def delete(self, table: Table[Any], id_: str) -> None:
+        self.forget(table.key(id_))
+
+    def forget(self, key: str) -> None:
+        """Delete what is stored under a key, whatever it is."""
         self.writes.append(Delete(key))
 
     def do(self, effect: Effect) -> None:

@@ -27,6 +27,7 @@ from ..state.agent_entry import AgentEntry, Standing
 from ..state.master_state import MasterState
 from ..state.records import AgentRecord
 from ..state.step import Step
+from ..tables import AGENTS
 from ..tasks import status_updates
 from ..timers import DrainAskDue, DrainCheckDue
 from . import unreachable
@@ -112,7 +113,7 @@ def _settle(
 ) -> om.OperatorResponse:
     """Make a change of an agent's record true: in the store, in the books, for the operators."""
     record = change(_record(state, agent_id))
-    step.put(registry.agent_key(agent_id), record)
+    step.put(AGENTS, record)
     agent = state.agents.get(agent_id)
     if agent is None:
         state.unreachable[agent_id] = replace(state.unreachable[agent_id], record=record)
@@ -169,7 +170,7 @@ def _drained(state: MasterState, step: Step, agent: AgentEntry) -> None:
 
 def _gone(state: MasterState, step: Step, agent_id: AgentId, record: AgentRecord) -> None:
     gone = replace(record, condition="GONE", since_s=step.now.wall_s)
-    step.put(registry.agent_key(agent_id), gone)
+    step.put(AGENTS, gone)
     state.gone[agent_id] = step.now.wall_s
     why = f"agent {record.info.hostname} was marked gone by an operator"
     new, reason = TaskState.GONE_BY_OPERATOR, Reason.AGENT_REMOVED_BY_OPERATOR

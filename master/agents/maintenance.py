@@ -20,11 +20,12 @@ from mezzo.errors import BadRequest
 from mezzo.messages import operator as m
 from mezzo.record import encode, replace
 
-from .. import registry, rescinding
+from .. import rescinding
 from ..offers import inverse_offers
 from ..state.machines import Machines, MaintenanceRecord, Planned, name_of
 from ..state.master_state import MasterState
 from ..state.step import Step
+from ..tables import AGENTS, MAINTENANCE
 from ..timers import ShutDownsDue
 from . import unreachable
 
@@ -123,7 +124,7 @@ def _replace(state: MasterState, step: Step, record: MaintenanceRecord) -> None:
     """Frameworks learn at once of what changed for the agents that they use or are offered."""
     before = state.machines
     state.machines = Machines(record)
-    registry.keep_maintenance(step, record)
+    step.put(MAINTENANCE, record)
     for agent in state.agents.values():
         hostname = agent.info.hostname
         if _absence(before.of(hostname)) != _absence(state.machines.of(hostname)):
@@ -156,7 +157,7 @@ def shut_down(state: MasterState, step: Step) -> None:
             # It may come back, and what operators did to it still holds then.
             unreachable.await_return(state, step, agent, ())
         else:
-            step.delete(registry.agent_key(agent.id))
+            step.delete(AGENTS, agent.id)
 
 
 # ---------------------------------------------------------------------------------- checks

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from mezzo.ids import AgentId
 
-from .. import registry
 from ..state.master_state import MasterState
 from ..state.step import Step
+from ..tables import AGENTS
 from ..timers import RegistryGcDue
 
 
@@ -23,7 +23,7 @@ def collect_garbage(state: MasterState, step: Step) -> None:
         if step.full:
             step.timer(RegistryGcDue(), 0.0)
             return
-        step.delete(registry.agent_key(agent_id))
+        step.delete(AGENTS, agent_id)
         state.gone.pop(agent_id, None)
         entry = state.unreachable.pop(agent_id, None)
         for framework_id, task_id in entry.tasks if entry is not None else ():

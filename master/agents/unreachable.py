@@ -16,6 +16,7 @@ from ..effects import CloseStream, GiveUp
 from ..state.agent_entry import AgentEntry, Removal, Standing, UnreachableAgent
 from ..state.master_state import MasterState
 from ..state.step import Step
+from ..tables import AGENTS
 from ..tasks import losing, unique_leases
 from ..timers import RecoveryOver, RegistryGcDue, RemovalsDue
 
@@ -122,7 +123,7 @@ def await_return(
 ) -> None:
     """Keep what is known of an agent that was removed and may come back; `waiting`: its tasks."""
     record = replace(registry.record_of(agent), condition="UNREACHABLE", since_s=step.now.wall_s)
-    step.put(registry.agent_key(agent.id), record)
+    step.put(AGENTS, record)
     state.unreachable[agent.id] = UnreachableAgent(agent.id, record, waiting, agent.stream)
 
 
@@ -131,7 +132,7 @@ def await_return(
 
 def leave(state: MasterState, step: Step, agent: AgentEntry) -> None:
     """The agent is gone for good, of its own will: nothing of it runs any more."""
-    step.delete(registry.agent_key(agent.id))
+    step.delete(AGENTS, agent.id)
     message = f"agent {agent.info.hostname} has left the cluster"
     _remove(state, step, agent, TaskState.GONE, Reason.AGENT_REMOVED, message)
 

@@ -13,6 +13,7 @@ from ..operations import pending_operations
 from ..state.framework_entry import FrameworkEntry
 from ..state.master_state import MasterState
 from ..state.step import Step
+from ..tables import FRAMEWORKS
 from ..tasks import losing
 from ..timers import AdmissionDue, FailoverTimeout
 
@@ -53,7 +54,7 @@ def complete(state: MasterState, step: Step, framework: FrameworkEntry, why: str
     while len(state.completed) > state.config.max_completed_frameworks:
         oldest = next(iter(state.completed))
         del state.completed[oldest]
-        step.delete(registry.framework_key(oldest))
+        step.delete(FRAMEWORKS, oldest)
     step.cancel(FailoverTimeout(framework.id))
     step.publish(FrameworkUpdated(views.framework(state, framework)))  # as it is remembered
     step.publish(FrameworkRemoved(framework.info))

@@ -400,7 +400,7 @@ def master_info(options: MasterOptions, port: int) -> MasterInfo:
 
 def published(info: MasterInfo) -> bytes:
     """The content of the candidate's node: MasterInfo as JSON, read by Mesos' clients as well."""
-    plain = json.loads(encode(info))
+    plain = {key: value for key, value in json.loads(encode(info)).items() if value is not None}
     if info.domain is not None:
         region, zone = ({"name": name} for name in (info.domain.region, info.domain.zone))
         plain["domain"] = {"fault_domain": {"region": region, "zone": zone}}

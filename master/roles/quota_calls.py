@@ -13,11 +13,12 @@ from mezzo.cluster.resources import Resources
 from mezzo.errors import BadRequest
 from mezzo.messages import operator as m
 
-from .. import registry, rescinding
+from .. import rescinding
 from ..allocator import Quota
 from ..state.master_state import MasterState
 from ..state.role_names import check_usable
 from ..state.step import Step
+from ..tables import QUOTAS
 from . import one_call
 
 
@@ -66,12 +67,12 @@ def _set_quota(state: MasterState, step: Step, config: m.QuotaConfig) -> None:
     role = config.role
     if config.guarantees or config.limits:
         state.quotas[role] = config
-        registry.keep_quota(step, config)
+        step.put(QUOTAS, config)
         # A tighter limit takes offers back in the next cycle.
         state.allocator.set_quota(role, Quota(config.guarantees, config.limits))
     elif role in state.quotas:
         del state.quotas[role]
-        step.delete(registry.quota_key(role))
+        step.delete(QUOTAS, role)
         state.allocator.set_quota(role, None)
 
 

@@ -8,11 +8,12 @@ from typing import Final
 from mezzo.errors import BadRequest
 from mezzo.messages import operator as m
 
-from .. import registry, rescinding
+from .. import rescinding
 from ..state.framework_entry import FrameworkEntry
 from ..state.master_state import MasterState
 from ..state.role_names import check_usable
 from ..state.step import Step
+from ..tables import WEIGHTS
 from . import one_call
 
 WEIGHT_MAX: Final = 1e9
@@ -33,7 +34,7 @@ def update_weights(state: MasterState, step: Step, call: m.UpdateWeights) -> m.O
     changed = [info for info in infos if state.weights.get(info.role) != info.weight]
     for info in changed:
         state.weights[info.role] = info.weight
-        registry.keep_weight(step, info)
+        step.put(WEIGHTS, info)
         state.allocator.set_weight(info.role, info.weight)
     names = [info.role for info in changed]
     if any(_is_in(framework, names) for framework in state.frameworks.values()):

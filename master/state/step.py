@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from mezzo import core
 from mezzo.cluster.model import (
     TaskStatus,
@@ -12,13 +14,15 @@ from mezzo.ids import AgentId, FrameworkId, TaskId
 from mezzo.messages.agent import MasterMessage
 from mezzo.messages.operator import OperatorEvent
 from mezzo.messages.scheduler import Event
-from mezzo.record import Record
+from mezzo.tables import Table
 
 from ..effects import MasterEffect, Publish, ToAgent, ToFramework
 from ..timers import ViewsDue
 from .agent_entry import AgentEntry
 from .framework_entry import VIEWS_EVERY_S, FrameworkEntry
 from .master_state import MasterState
+
+R = TypeVar("R")
 
 
 class Step(core.Step[MasterEffect]):
@@ -34,13 +38,13 @@ class Step(core.Step[MasterEffect]):
         config = self.state.config
         return len(self.writes) >= config.step_writes or self.bytes >= config.step_bytes
 
-    def put(self, key: str, value: Record) -> None:
-        self.state.set_aside.pop(key, None)  # it is replaced
-        super().put(key, value)
+    def put(self, table: Table[R], record: R) -> None:
+        self.state.set_aside.pop(table.key(table.id_of(record)), None)  # it is replaced
+        super().put(table, record)
 
-    def delete(self, key: str) -> None:
+    def forget(self, key: str) -> None:
         self.state.set_aside.pop(key, None)
-        super().delete(key)
+        super().forget(key)
 
     def to_agent(self, agent: AgentEntry, message: MasterMessage) -> None:
         """Dropped if the agent has no stream: what matters is repeated when it re-registers."""

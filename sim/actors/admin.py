@@ -15,7 +15,8 @@ from mezzo.cluster.amounts import Thousandths
 from mezzo.cluster.model import DrainState, MachineId, Unavailability
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.master.state.machines import MaintenanceRecord
-from mezzo.master.state.records import AgentRecord, FrameworkRecord
+from mezzo.master.state.records import AgentRecord
+from mezzo.master.tables import AGENTS, FRAMEWORKS, MAINTENANCE
 from mezzo.messages.operator import (
     DeactivateAgent,
     Done,
@@ -35,7 +36,6 @@ from mezzo.messages.operator import (
     UpdateWeights,
     WeightInfo,
 )
-from mezzo.record import decode
 
 from ..daemons.agents import VirtualAgent
 from ..daemons.frameworks import SHAPE, Kind, VirtualFramework
@@ -155,7 +155,7 @@ class Admin(Watch):
     def _records(self) -> list[tuple[AgentId, AgentRecord]]:
         """As the masters have stored them."""
         return [
-            (AgentId(key.removeprefix("agent/")), decode(AgentRecord, value))
+            (AgentId(key.removeprefix("agent/")), AGENTS.decode(value))
             for key, value in sorted(self._disk.data.items())
             if key.startswith("agent/")
         ]
@@ -248,7 +248,7 @@ class Admin(Watch):
 
     def _maintained(self) -> MaintenanceRecord:
         value = self._disk.data.get("maintenance/machines")
-        return MaintenanceRecord() if value is None else decode(MaintenanceRecord, value)
+        return MaintenanceRecord() if value is None else MAINTENANCE.decode(value)
 
     def _limit(self) -> None:
         if self._limited:
@@ -347,7 +347,7 @@ class Admin(Watch):
         for agent in self._agents:
             for container in agent.machine.running():
                 value = self._disk.data.get(f"framework/{container.spec.framework_id}")
-                if value is None or decode(FrameworkRecord, value).unregistered_s is not None:
+                if value is None or FRAMEWORKS.decode(value).unregistered_s is not None:
                     return f"{container.spec.task_id} runs on, its framework was removed"
         return ""
 

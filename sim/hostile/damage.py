@@ -17,6 +17,7 @@ from mezzo.marathon.events import Started as MarathonStarted
 from mezzo.marathon.model.instance import Instance
 from mezzo.master.effects import NoteSetAside
 from mezzo.master.events import Started
+from mezzo.master.tables import QUOTAS, WEIGHTS
 from mezzo.messages.operator import DeleteSetAside, QuotaConfig, WeightInfo
 from mezzo.record import encode
 
@@ -101,8 +102,8 @@ class Damage(Watch):
             return f"instance/{_LOST}", encode(lost)
         frameworks = [key for key in sorted(data) if key.startswith("framework/")]
         values = {
-            "weight/nobody": encode(WeightInfo(2.0, "others")),
-            "quota/nobody": encode(QuotaConfig("others", {}, {"cpus": 1000})),
+            "weight/nobody": WEIGHTS.encode(WeightInfo(2.0, "others")),
+            "quota/nobody": QUOTAS.encode(QuotaConfig("others", {}, {"cpus": 1000})),
         }
         if frameworks:
             values["framework/nobody-0000"] = data[rng.choice(frameworks)]

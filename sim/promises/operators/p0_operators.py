@@ -16,7 +16,7 @@ from mezzo.core import Output, Put
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.master.effects import ToFramework
 from mezzo.master.events import Started
-from mezzo.master.state.records import AgentRecord
+from mezzo.master.tables import AGENTS
 from mezzo.messages.agent import (
     AgentRegistered,
     AgentReregistered,
@@ -25,7 +25,6 @@ from mezzo.messages.agent import (
     ShutdownFramework,
 )
 from mezzo.messages.scheduler import Offers
-from mezzo.record import decode
 
 from ...actors.admin import Admin
 from ...daemons.agents import VirtualAgent
@@ -79,7 +78,7 @@ class OperatorsAreObeyed(Watch):
             raise Broken(f"operators: {offer.hostname} is down, but {offer.id} offers it")
 
     def _stored(self, agent_id: AgentId, value: bytes) -> None:
-        record = decode(AgentRecord, value)
+        record = AGENTS.decode(value)
         drained = record.drain is not None and record.drain.state is DrainState.DRAINED
         agent = self._agents.get(record.info.hostname)
         if agent is None:

@@ -20,9 +20,9 @@ from mezzo.master.events import OperatorAsked
 from mezzo.master.state.agent_entry import AgentEntry
 from mezzo.master.state.master_state import MasterState
 from mezzo.master.state.records import AgentRecord
+from mezzo.master.tables import AGENTS
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
-from mezzo.record import decode
 
 from ...daemons.masters import VirtualMaster
 from ...watch import Watch
@@ -230,7 +230,7 @@ def _stored(output: Output[Any], agent_id: AgentId) -> AgentRecord | None:
     found = None
     for write in output.writes:
         if isinstance(write, Put) and write.key == f"agent/{agent_id}":
-            found = decode(AgentRecord, write.value)
+            found = AGENTS.decode(write.value)
     return found
 
 

@@ -13,12 +13,12 @@ from mezzo.cluster.model import FaultDomain, FrameworkInfo, TaskStatus
 from mezzo.core import Put
 from mezzo.frameworks.sdk import Resources, TaskState, framework_info
 from mezzo.ids import AgentId, FrameworkId, TaskId
-from mezzo.master.registry import framework_key
 from mezzo.master.state.records import FrameworkRecord
+from mezzo.master.tables import FRAMEWORKS
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
-from mezzo.record import decode, replace
+from mezzo.record import replace
 from mezzo.store.sqlite import SqliteStore
 from mezzo.wire import scheduler as scheduler_wire
 from mezzo.wire.clients import OperatorClient
@@ -31,7 +31,7 @@ __all__ = ["cluster"]
 def stored_framework(master: MasterProcess, framework_id: FrameworkId) -> FrameworkRecord:
     store = SqliteStore(master.work_dir / "master.db")
     try:
-        return decode(FrameworkRecord, store.load()[framework_key(framework_id)])
+        return FRAMEWORKS.decode(store.load()[FRAMEWORKS.key(framework_id)])
     finally:
         store.close()
 

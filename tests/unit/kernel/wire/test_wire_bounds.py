@@ -20,7 +20,6 @@ from mezzo.cluster.model import (
     CommandInfo,
     EnvironmentVariable,
     ExecutorInfo,
-    Filters,
     FrameworkInfo,
     HealthCheck,
     HealthCheckType,
@@ -37,6 +36,7 @@ from mezzo.cluster.resources import Kind, Resources
 from mezzo.cluster.states import TaskState
 from mezzo.errors import BadRequest, Unencodable
 from mezzo.ids import AgentId, ExecutorId, FrameworkId, OfferId, TaskId
+from mezzo.master.offers.refuse_seconds import refusal_s
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
 from mezzo.record import Record, replace
@@ -250,11 +250,15 @@ def test_a_refusal_that_is_no_number_counts_as_mesos_counts_it() -> None:
         (math.nan, 5.0),
         (-math.inf, 5.0),
         (math.inf, 365 * 86400.0),
-        (-1.0, -1.0),
+        (-1.0, 5.0),
+        (7.5, 7.5),
     ]:
         call = scheduler_wire.call_to_wire(sm.Decline(()), None)
         call.decline.filters.refuse_seconds = asked
-        assert scheduler_wire.call_from_wire(call)[1] == sm.Decline((), Filters(counts))
+        read = scheduler_wire.call_from_wire(call)[1]
+        assert isinstance(read, sm.Decline)
+        assert math.isfinite(read.filters.refuse_seconds)
+        assert refusal_s(read.filters) == counts
 
 
 @given(st.integers(0, units.SECONDS_MAX * 10**9))

@@ -20,10 +20,11 @@ from mezzo.cluster.states import Reason, TaskState
 from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
 from mezzo.master.events import AgentSaid
 from mezzo.master.registry import AgentRecord
+from mezzo.master.tables import AGENTS
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
-from mezzo.record import decode, encode, replace
+from mezzo.record import replace
 
 from ..world import BIG, SMALL, Agent, World, task
 
@@ -31,7 +32,7 @@ S = TaskState
 
 
 def record(world: World, agent: Agent) -> AgentRecord:
-    return decode(AgentRecord, world.stored[f"agent/{agent.id}"])
+    return AGENTS.decode(world.stored[f"agent/{agent.id}"])
 
 
 # ---- admission
@@ -134,7 +135,7 @@ def test_reregistering_needs_an_id_and_a_stream_of_its_own(world: World) -> None
 def test_an_agent_marked_gone_is_refused_for_ever(world: World) -> None:
     agent = world.agent()
     gone = replace(record(world, agent), condition="GONE", since_s=1.0)
-    world.stored[f"agent/{agent.id}"] = encode(gone)
+    world.stored[f"agent/{agent.id}"] = AGENTS.encode(gone)
     world.restart()
     agent.reregister()
     assert "marked gone" in agent.heard(am.ShutdownAgent)[0].message

@@ -11,10 +11,11 @@ from mezzo.ids import AgentId
 from mezzo.master import registry
 from mezzo.master.agents import draining
 from mezzo.master.state.records import AgentRecord
+from mezzo.master.tables import AGENTS
 from mezzo.master.timers import DrainAskDue
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
-from mezzo.record import decode, replace
+from mezzo.record import replace
 
 from ..process.test_machine import MasterMachine, some
 from ..world import Agent
@@ -35,7 +36,7 @@ class DrainMachine(MasterMachine):
         return known[number % len(known)] if known else None
 
     def record(self, agent: Agent) -> AgentRecord:
-        return decode(AgentRecord, self.world.stored[f"agent/{agent.id}"])
+        return AGENTS.decode(self.world.stored[f"agent/{agent.id}"])
 
     @rule(number=some)
     def agent_becomes_unreachable(self, number: int) -> None:
@@ -82,12 +83,12 @@ class DrainMachine(MasterMachine):
     @invariant()
     def what_operators_did_is_stored(self) -> None:
         for agent in self.state.agents.values():
-            stored = decode(AgentRecord, self.world.stored[f"agent/{agent.id}"])
+            stored = AGENTS.decode(self.world.stored[f"agent/{agent.id}"])
             # What operations make of its resources the agent itself keeps.
             known = replace(registry.record_of(agent), info=stored.info)
             assert stored == known
         for lost in self.state.unreachable.values():
-            assert decode(AgentRecord, self.world.stored[f"agent/{lost.id}"]) == lost.record
+            assert AGENTS.decode(self.world.stored[f"agent/{lost.id}"]) == lost.record
 
     @invariant()
     def only_active_agents_are_offered(self) -> None:

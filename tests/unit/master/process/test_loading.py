@@ -205,7 +205,8 @@ def test_an_agent_that_is_gone_stays_so_whatever_else_its_record_says() -> None:
     agent = world.agent()
     world.ask(om.MarkAgentGone(agent.id))
     key = f"agent/{agent.id}"
-    world.stored[key] = encode(json.loads(world.stored[key]) | {"boot_id": 5})
+    version, plain = json.loads(world.stored[key])
+    world.stored[key] = encode((version, plain | {"boot_id": 5}))
     world.restart()
     assert key in world.set_aside
     agent.reregister()
@@ -232,7 +233,9 @@ def test_an_agent_of_odd_resources_is_set_aside_alone(odd: Any, place: tuple[str
     world = World(stored=stored())
     (agent_id, *_) = world.core.state.agents
     key = f"agent/{agent_id}"
-    plain = json.loads(stored()[key])
+    version, plain = json.loads(stored()[key])
     if place == ("info", "attributes"):
         plain["info"]["attributes"] = [{"name": "a", "text": "b"}]
-    check_that_it_hurts_nobody_else(key, json.dumps(_changed(plain, place, odd)).encode())
+    check_that_it_hurts_nobody_else(
+        key, json.dumps([version, _changed(plain, place, odd)]).encode()
+    )
