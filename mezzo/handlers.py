@@ -15,44 +15,45 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar, TypeVarTuple, get_args
 
 E = TypeVar("E")
+R_co = TypeVar("R_co", covariant=True)  # what handlers return: most nothing
 Context = TypeVarTuple("Context")  # what comes before the event: state, step, ...
 
 
-class Row(Generic[*Context]):
+class Row(Generic[R_co, *Context]):
     """written: the handler as it stands in the table; handler: what is called."""
 
     __slots__ = ("handler", "kind", "told", "written")
 
-    def __init__(self, kind: type[Any], written: Callable[..., None], *, told: bool) -> None:
+    def __init__(self, kind: type[Any], written: Callable[..., R_co], *, told: bool) -> None:
         self.kind = kind
         self.written = written
         self.told = told  # what has happened, not only that it has
-        self.handler: Callable[..., None] = written if told else _untold(written)
+        self.handler: Callable[..., R_co] = written if told else _untold(written)
 
 
-def _untold(handler: Callable[..., None]) -> Callable[..., None]:
+def _untold(handler: Callable[..., R_co]) -> Callable[..., R_co]:
     return lambda *args: handler(*args[:-1])
 
 
-def on(kind: type[E], handler: Callable[[*Context, E], None]) -> Row[*Context]:
+def on(kind: type[E], handler: Callable[[*Context, E], R_co]) -> Row[R_co, *Context]:
     return Row(kind, handler, told=True)
 
 
-def when(kind: type[Any], handler: Callable[[*Context], None]) -> Row[*Context]:
+def when(kind: type[Any], handler: Callable[[*Context], R_co]) -> Row[R_co, *Context]:
     """For a handler that needs to know no more than that it happened."""
     return Row(kind, handler, told=False)
 
 
-class Table(Generic[*Context]):
-    def __init__(self, union: object, *rows: Row[*Context]) -> None:
-        """`union`: the types that there are, as `A | B`, or one alone. Raises TypeError."""
-        kinds = get_args(union) or (union,)
+class Table(Generic[R_co, *Context]):
+    def __init__(self, union: object, *rows: Row[R_co, *Context]) -> None:
+        """`union`: the types that there are: `A | B`, a tuple, or one alone. Raises TypeError."""
+        kinds = union if isinstance(union, tuple) else get_args(union) or (union,)
         self.rows = {row.kind: row for row in rows}
         missing = [kind.__name__ for kind in kinds if kind not in self.rows]
         foreign = [kind.__name__ for kind in self.rows if kind not in kinds]
         if missing or foreign or len(self.rows) < len(rows):
             raise TypeError(f"without a row: {missing}; of no such type: {foreign}; or twice")
 
-    def handle(self, *args: *tuple[*Context, Any]) -> None:
+    def handle(self, *args: *tuple[*Context, Any]) -> R_co:
         """`args`: what handlers are given, the event last."""
-        self.rows[type(args[-1])].handler(*args)
+        return self.rows[type(args[-1])].handler(*args)

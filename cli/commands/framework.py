@@ -51,10 +51,10 @@ def list_(gateway: str, output: str) -> None:
 @master_option
 def teardown(framework: str, yes: bool, master: str) -> None:
     """End FRAMEWORK (name or id): its tasks are killed, and its id can't be used again."""
-    from mezzo.messages.operator import TeardownFramework
+    from mezzo.messages.operator import Teardown
 
     found = framework_id(master, framework)
     if not yes:
         confirm(f"all tasks of framework {framework} ({found}) will be killed; go on?")
-    order(master, TeardownFramework(found))
+    order(master, Teardown(found))
     echo(f"framework {found} is torn down")

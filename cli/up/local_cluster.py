@@ -240,12 +240,12 @@ class LocalCluster:
         others = [each["id"] for each in self._state()["frameworks"] if each["name"] != "marathon"]
         if not others:
             return
-        from mezzo.messages.operator import TeardownFramework
+        from mezzo.messages.operator import Teardown
         from mezzo.wire.clients import OperatorClient
 
         client = OperatorClient(self.plan.master)
         for framework_id in others:
-            client.call(TeardownFramework(FrameworkId(framework_id)))
+            client.call(Teardown(FrameworkId(framework_id)))
         client.close()
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 from mezzo.errors import BadRequest, Conflict
+from mezzo.handlers import Row, Table, on, when
 from mezzo.messages import operator as m
-from mezzo.record import Record
 
 from .. import loading, metrics, views
 from ..agents import draining, maintenance
@@ -24,7 +24,7 @@ from . import explaining
 def asked(state: MasterState, step: Step, event: OperatorAsked) -> None:
     """Every call is answered. Who is refused has changed nothing."""
     try:
-        answer = ANSWERS[type(event.call)](state, step, event.call)
+        answer = ANSWERS.handle(state, step, event.call)
     except Conflict as error:
         answer = m.Conflict(str(error))
     except BadRequest as error:
@@ -32,7 +32,7 @@ def asked(state: MasterState, step: Step, event: OperatorAsked) -> None:
     step.do(Answer(event.request, state.sequence, answer))  # the number of what it has changed
 
 
-def _teardown(state: MasterState, step: Step, call: m.TeardownFramework) -> m.OperatorResponse:
+def _teardown(state: MasterState, step: Step, call: m.Teardown) -> m.OperatorResponse:
     framework = state.frameworks.get(call.framework_id)
     if framework is None:
         raise BadRequest(f"framework {call.framework_id} is not known: name a live one")
@@ -40,49 +40,48 @@ def _teardown(state: MasterState, step: Step, call: m.TeardownFramework) -> m.Op
     return m.Done()
 
 
-Reader = Callable[[MasterState], m.OperatorResponse]
-Answerer = Callable[[MasterState, Step, Any], m.OperatorResponse]
+def _read(
+    kind: type[m.OperatorCall], read: Callable[[MasterState], m.OperatorResponse]
+) -> Row[m.OperatorResponse, MasterState, Step]:
+    """For a call without a body that changes nothing."""
+    return when(kind, lambda state, _step: read(state))
 
 
-def _reading(read: Reader) -> Answerer:
-    """Of a call without a body that changes nothing."""
-    return lambda state, _step, _call: read(state)
-
-
-ANSWERS: Final[Mapping[type[Record], Answerer]] = {
-    m.GetState: _reading(views.everything),
-    m.GetAgents: _reading(views.agents),
-    m.GetFrameworks: _reading(views.frameworks),
-    m.GetTasks: _reading(views.tasks),
-    m.GetExecutors: _reading(views.executors),
-    m.GetOffers: _reading(views.offers),
-    m.GetMaster: _reading(views.master),
-    m.GetMetrics: metrics.view,
-    m.GetRoles: _reading(listing.view),
-    m.GetWeights: _reading(weight_calls.weights),
-    m.GetQuota: _reading(quota_calls.quotas),
-    m.UpdateWeights: weight_calls.update_weights,
-    m.UpdateQuota: quota_calls.update_quota,
-    m.SetQuota: quota_calls.set_quota,
-    m.RemoveQuota: quota_calls.remove_quota,
-    m.TeardownFramework: _teardown,
-    m.DrainAgent: draining.drain,
-    m.DeactivateAgent: draining.deactivate,
-    m.ReactivateAgent: draining.reactivate,
-    m.MarkAgentGone: draining.mark_gone,
-    m.GetOperations: _reading(pending_operations.view),
-    m.ReserveResources: operation_rules.reserve,
-    m.UnreserveResources: operation_rules.unreserve,
-    m.CreateVolumes: operation_rules.create,
-    m.DestroyVolumes: operation_rules.destroy,
-    m.GrowVolume: operation_rules.grow,
-    m.ShrinkVolume: operation_rules.shrink,
-    m.GetMaintenanceSchedule: maintenance.schedule,
-    m.GetMaintenanceStatus: maintenance.status,
-    m.UpdateMaintenanceSchedule: maintenance.update_schedule,
-    m.StartMaintenance: maintenance.start,
-    m.StopMaintenance: maintenance.stop,
-    m.Explain: explaining.explain,
-    m.GetSetAside: _reading(loading.set_aside),
-    m.DeleteSetAside: loading.delete,
-}
+ANSWERS: Final[Table[m.OperatorResponse, MasterState, Step]] = Table(
+    tuple(m.CALLS.values()),
+    _read(m.GetState, views.everything),
+    _read(m.GetAgents, views.agents),
+    _read(m.GetFrameworks, views.frameworks),
+    _read(m.GetTasks, views.tasks),
+    _read(m.GetExecutors, views.executors),
+    _read(m.GetOffers, views.offers),
+    _read(m.GetMaster, views.master),
+    on(m.GetMetrics, metrics.view),
+    _read(m.GetRoles, listing.view),
+    _read(m.GetWeights, weight_calls.weights),
+    _read(m.GetQuota, quota_calls.quotas),
+    on(m.UpdateWeights, weight_calls.update_weights),
+    on(m.UpdateQuota, quota_calls.update_quota),
+    on(m.SetQuota, quota_calls.set_quota),
+    on(m.RemoveQuota, quota_calls.remove_quota),
+    on(m.Teardown, _teardown),
+    on(m.DrainAgent, draining.drain),
+    on(m.DeactivateAgent, draining.deactivate),
+    on(m.ReactivateAgent, draining.reactivate),
+    on(m.MarkAgentGone, draining.mark_gone),
+    _read(m.GetOperations, pending_operations.view),
+    on(m.ReserveResources, operation_rules.reserve),
+    on(m.UnreserveResources, operation_rules.unreserve),
+    on(m.CreateVolumes, operation_rules.create),
+    on(m.DestroyVolumes, operation_rules.destroy),
+    on(m.GrowVolume, operation_rules.grow),
+    on(m.ShrinkVolume, operation_rules.shrink),
+    on(m.GetMaintenanceSchedule, maintenance.schedule),
+    on(m.GetMaintenanceStatus, maintenance.status),
+    on(m.UpdateMaintenanceSchedule, maintenance.update_schedule),
+    on(m.StartMaintenance, maintenance.start),
+    on(m.StopMaintenance, maintenance.stop),
+    on(m.Explain, explaining.explain),
+    _read(m.GetSetAside, loading.set_aside),
+    on(m.DeleteSetAside, loading.delete),
+)

@@ -6,6 +6,10 @@ a sequence number that only grows: who applies them all has a replica.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
 from msgspec import field
 
 from mezzo.cluster.amounts import Thousandths
@@ -57,7 +61,11 @@ class MaintenanceSchedule(Record):
     windows: tuple[MaintenanceWindow, ...] = ()
 
 
-# ---------------------------------------------------------------------------------- views
+# ---------------------------------------------------------------------------------- answers
+
+
+class OperatorResponse(Record):
+    """The base of all answers."""
 
 
 class AgentView(Record):
@@ -104,13 +112,13 @@ class FrameworkView(Record):
     offer_constraints: OfferConstraints | None = None
 
 
-class Tasks(Record):
+class Tasks(OperatorResponse):
     tasks: tuple[Task, ...] = ()
     completed_tasks: tuple[Task, ...] = ()
     unreachable_tasks: tuple[Task, ...] = ()
 
 
-class Frameworks(Record):
+class Frameworks(OperatorResponse):
     frameworks: tuple[FrameworkView, ...] = ()
     completed_frameworks: tuple[FrameworkView, ...] = ()
 
@@ -123,7 +131,7 @@ class UnreachableAgentView(Record):
     deactivated: bool = False
 
 
-class Agents(Record):
+class Agents(OperatorResponse):
     """`unreachable_agents` are in the answer to GET_AGENTS only."""
 
     agents: tuple[AgentView, ...] = ()
@@ -136,243 +144,17 @@ class ExecutorView(Record):
     agent_id: AgentId
 
 
-class Executors(Record):
+class Executors(OperatorResponse):
     executors: tuple[ExecutorView, ...] = ()
 
 
-class State(Record):
+class State(OperatorResponse):
     """Everything, as Mesos `Response.GetState`."""
 
     get_tasks: Tasks = Tasks()
     get_frameworks: Frameworks = Frameworks()
     get_agents: Agents = Agents()
     get_executors: Executors = Executors()
-
-
-# ---------------------------------------------------------------------------------- calls
-
-
-class GetState(Record):
-    pass
-
-
-class GetAgents(Record):
-    pass
-
-
-class GetFrameworks(Record):
-    pass
-
-
-class GetTasks(Record):
-    pass
-
-
-class GetMaster(Record):
-    pass
-
-
-class TeardownFramework(Record):
-    """Operator's TEARDOWN: as if the framework had sent it."""
-
-    framework_id: FrameworkId
-
-
-class GetExecutors(Record):
-    pass
-
-
-class GetOperations(Record):
-    pass
-
-
-class GetOffers(Record):
-    """Ours: all outstanding offers and inverse offers."""
-
-
-class GetMetrics(Record):
-    pass
-
-
-class GetRoles(Record):
-    pass
-
-
-class GetWeights(Record):
-    pass
-
-
-class UpdateWeights(Record):
-    """All or none. A weight is above 0."""
-
-    weight_infos: tuple[WeightInfo, ...]
-
-
-class GetQuota(Record):
-    pass
-
-
-class UpdateQuota(Record):
-    """All or none. `force`: also below what is consumed already."""
-
-    quota_configs: tuple[QuotaConfig, ...]
-    force: bool = False
-
-
-class QuotaRequest(Record):
-    """The old form: guarantees only, which are the limits as well."""
-
-    role: str | None = None
-    guarantee: Resources = Resources()
-    force: bool = False
-
-
-class SetQuota(Record):
-    quota_request: QuotaRequest
-
-
-class RemoveQuota(Record):
-    role: str
-
-
-class ReserveResources(Record):
-    agent_id: AgentId
-    resources: Resources
-    source: Resources = Resources()
-
-
-class UnreserveResources(Record):
-    agent_id: AgentId
-    resources: Resources
-
-
-class CreateVolumes(Record):
-    agent_id: AgentId
-    volumes: Resources
-
-
-class DestroyVolumes(Record):
-    agent_id: AgentId
-    volumes: Resources
-
-
-class GrowVolume(Record):
-    volume: Resources
-    addition: Resources
-    agent_id: AgentId | None = None
-
-
-class ShrinkVolume(Record):
-    volume: Resources
-    subtract: Thousandths  # MiB
-    agent_id: AgentId | None = None
-
-
-class GetMaintenanceSchedule(Record):
-    pass
-
-
-class GetMaintenanceStatus(Record):
-    pass
-
-
-class UpdateMaintenanceSchedule(Record):
-    schedule: MaintenanceSchedule
-
-
-class StartMaintenance(Record):
-    machines: tuple[MachineId, ...]
-
-
-class StopMaintenance(Record):
-    machines: tuple[MachineId, ...]
-
-
-class DrainAgent(Record):
-    agent_id: AgentId
-    max_grace_period: Seconds | None = None
-    mark_gone: bool = False
-
-
-class DeactivateAgent(Record):
-    agent_id: AgentId
-
-
-class ReactivateAgent(Record):
-    agent_id: AgentId
-
-
-class MarkAgentGone(Record):
-    """It can't be undone."""
-
-    agent_id: AgentId
-
-
-class Resume(Record):
-    """With a subscription: go on after this event of an earlier stream, if it is still known."""
-
-    epoch: Serial
-    sequence: Serial
-
-
-class Explain(Record):
-    """Ours: why was this framework (not) offered that agent? What is left out means all.
-
-    `agent` is a hostname or an id, `framework` a name or an id.
-    """
-
-    framework: str | None = None
-    role: str | None = None
-    agent: str | None = None
-
-
-class GetSetAside(Record):
-    """Ours: the stored records that could not be read when this master was elected."""
-
-
-class DeleteSetAside(Record):
-    """Ours: forget one of them for ever."""
-
-    key: str
-
-
-OperatorCall = (
-    GetState
-    | GetAgents
-    | GetFrameworks
-    | GetTasks
-    | GetMaster
-    | TeardownFramework
-    | GetExecutors
-    | GetOperations
-    | GetOffers
-    | GetMetrics
-    | GetRoles
-    | GetWeights
-    | UpdateWeights
-    | GetQuota
-    | UpdateQuota
-    | SetQuota
-    | RemoveQuota
-    | ReserveResources
-    | UnreserveResources
-    | CreateVolumes
-    | DestroyVolumes
-    | GrowVolume
-    | ShrinkVolume
-    | GetMaintenanceSchedule
-    | GetMaintenanceStatus
-    | UpdateMaintenanceSchedule
-    | StartMaintenance
-    | StopMaintenance
-    | DrainAgent
-    | DeactivateAgent
-    | ReactivateAgent
-    | MarkAgentGone
-    | Explain
-    | GetSetAside
-    | DeleteSetAside
-)
 
 
 class SetAsideRecord(Record):
@@ -382,11 +164,11 @@ class SetAsideRecord(Record):
     reason: str
 
 
-class SetAside(Record):
+class SetAside(OperatorResponse):
     records: tuple[SetAsideRecord, ...] = ()
 
 
-class Master(Record):
+class Master(OperatorResponse):
     """Answer to GetMaster. Times are seconds since 1970."""
 
     master_info: MasterInfo
@@ -394,11 +176,11 @@ class Master(Record):
     elected_time: WallSeconds | None = None
 
 
-class Operations(Record):
+class Operations(OperatorResponse):
     operations: tuple[OperationRecord, ...] = ()
 
 
-class OutstandingOffers(Record):
+class OutstandingOffers(OperatorResponse):
     offers: tuple[Offer, ...] = ()
     inverse_offers: tuple[InverseOffer, ...] = ()
 
@@ -408,7 +190,7 @@ class Metric(Record):
     value: Finite | None = None
 
 
-class Metrics(Record):
+class Metrics(OperatorResponse):
     metrics: tuple[Metric, ...] = ()
 
 
@@ -428,11 +210,11 @@ class RoleView(Record):
     share: Finite = 0.0  # the dominant one, before the weight
 
 
-class Roles(Record):
+class Roles(OperatorResponse):
     roles: tuple[RoleView, ...] = ()
 
 
-class Weights(Record):
+class Weights(OperatorResponse):
     weight_infos: tuple[WeightInfo, ...] = ()
 
 
@@ -440,13 +222,13 @@ class QuotaStatus(Record):
     configs: tuple[QuotaConfig, ...] = ()
 
 
-class Quotas(Record):
+class Quotas(OperatorResponse):
     """Answer to GetQuota."""
 
     status: QuotaStatus
 
 
-class Maintenance(Record):
+class Maintenance(OperatorResponse):
     """Answer to GetMaintenanceSchedule."""
 
     schedule: MaintenanceSchedule
@@ -470,7 +252,7 @@ class MaintenanceState(Record):
     down_machines: tuple[MachineId, ...] = ()
 
 
-class MaintenanceStatus(Record):
+class MaintenanceStatus(OperatorResponse):
     """Answer to GetMaintenanceStatus."""
 
     status: MaintenanceState
@@ -502,49 +284,236 @@ class Explanation(Record):
     counters: dict[str, Serial] = field(default_factory=dict)
 
 
-class Explanations(Record):
+class Explanations(OperatorResponse):
     explanations: tuple[Explanation, ...] = ()
 
 
-class Done(Record):
+class Done(OperatorResponse):
     """A write was carried out."""
 
 
-class Refused(Record):
+class Refused(OperatorResponse):
     """A call was refused and nothing was changed."""
 
     message: str
 
 
-class Conflict(Record):
+class Conflict(OperatorResponse):
     """As Refused, for want of free resources (Mesos: 409). It may go later."""
 
     message: str
 
 
-OperatorResponse = (
-    State
-    | Agents
-    | Frameworks
-    | Tasks
-    | Master
-    | Executors
-    | Operations
-    | OutstandingOffers
-    | Metrics
-    | Roles
-    | Weights
-    | Quotas
-    | Maintenance
-    | MaintenanceStatus
-    | Explanations
-    | Done
-    | Refused
-    | Conflict
-    | SetAside
-)
+# ---------------------------------------------------------------------------------- calls
+
+
+class OperatorCall(Record):
+    """The base of all calls. Their names on the wire are those of their classes: GetAgents is
+    GET_AGENTS. `answer`: what one that is not refused gets."""
+
+    answer: ClassVar[type[OperatorResponse]] = Done
+
+
+class QuotaRequest(Record):
+    """The old form: guarantees only, which are the limits as well."""
+
+    role: str | None = None
+    guarantee: Resources = Resources()
+    force: bool = False
+
+
+class GetState(OperatorCall):
+    answer = State
+
+
+class GetAgents(OperatorCall):
+    answer = Agents
+
+
+class GetFrameworks(OperatorCall):
+    answer = Frameworks
+
+
+class GetTasks(OperatorCall):
+    answer = Tasks
+
+
+class GetMaster(OperatorCall):
+    answer = Master
+
+
+class Teardown(OperatorCall):
+    """Operator's TEARDOWN: as if the framework had sent it."""
+
+    framework_id: FrameworkId
+
+
+class GetExecutors(OperatorCall):
+    answer = Executors
+
+
+class GetOperations(OperatorCall):
+    answer = Operations
+
+
+class GetOffers(OperatorCall):
+    """Ours: all outstanding offers and inverse offers."""
+
+    answer = OutstandingOffers
+
+
+class GetMetrics(OperatorCall):
+    answer = Metrics
+
+
+class GetRoles(OperatorCall):
+    answer = Roles
+
+
+class GetWeights(OperatorCall):
+    answer = Weights
+
+
+class UpdateWeights(OperatorCall):
+    """All or none. A weight is above 0."""
+
+    weight_infos: tuple[WeightInfo, ...]
+
+
+class GetQuota(OperatorCall):
+    answer = Quotas
+
+
+class UpdateQuota(OperatorCall):
+    """All or none. `force`: also below what is consumed already."""
+
+    quota_configs: tuple[QuotaConfig, ...]
+    force: bool = False
+
+
+class SetQuota(OperatorCall):
+    quota_request: QuotaRequest
+
+
+class RemoveQuota(OperatorCall):
+    role: str
+
+
+class ReserveResources(OperatorCall):
+    agent_id: AgentId
+    resources: Resources
+    source: Resources = Resources()
+
+
+class UnreserveResources(OperatorCall):
+    agent_id: AgentId
+    resources: Resources
+
+
+class CreateVolumes(OperatorCall):
+    agent_id: AgentId
+    volumes: Resources
+
+
+class DestroyVolumes(OperatorCall):
+    agent_id: AgentId
+    volumes: Resources
+
+
+class GrowVolume(OperatorCall):
+    volume: Resources
+    addition: Resources
+    agent_id: AgentId | None = None
+
+
+class ShrinkVolume(OperatorCall):
+    volume: Resources
+    subtract: Thousandths  # MiB
+    agent_id: AgentId | None = None
+
+
+class GetMaintenanceSchedule(OperatorCall):
+    answer = Maintenance
+
+
+class GetMaintenanceStatus(OperatorCall):
+    answer = MaintenanceStatus
+
+
+class UpdateMaintenanceSchedule(OperatorCall):
+    schedule: MaintenanceSchedule
+
+
+class StartMaintenance(OperatorCall):
+    machines: tuple[MachineId, ...]
+
+
+class StopMaintenance(OperatorCall):
+    machines: tuple[MachineId, ...]
+
+
+class DrainAgent(OperatorCall):
+    agent_id: AgentId
+    max_grace_period: Seconds | None = None
+    mark_gone: bool = False
+
+
+class DeactivateAgent(OperatorCall):
+    agent_id: AgentId
+
+
+class ReactivateAgent(OperatorCall):
+    agent_id: AgentId
+
+
+class MarkAgentGone(OperatorCall):
+    """It can't be undone."""
+
+    agent_id: AgentId
+
+
+class Explain(OperatorCall):
+    """Ours: why was this framework (not) offered that agent? What is left out means all.
+
+    `agent` is a hostname or an id, `framework` a name or an id.
+    """
+
+    answer = Explanations
+
+    framework: str | None = None
+    role: str | None = None
+    agent: str | None = None
+
+
+class GetSetAside(OperatorCall):
+    """Ours: the stored records that could not be read when this master was elected."""
+
+    answer = SetAside
+
+
+class DeleteSetAside(OperatorCall):
+    """Ours: forget one of them for ever."""
+
+    key: str
+
+
+def wire_name(kind: type[Record]) -> str:
+    """GetAgents: GET_AGENTS."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).upper()
+
+
+CALLS: Final[Mapping[str, type[OperatorCall]]] = {
+    wire_name(kind): kind for kind in OperatorCall.__subclasses__()
+}
 
 # ---------------------------------------------------------------------------------- events
+
+
+class Resume(Record):
+    """With a subscription: go on after this event of an earlier stream, if it is still known."""
+
+    epoch: Serial
+    sequence: Serial
 
 
 class OperatorSubscribed(Record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from google.protobuf.message import Message
@@ -14,60 +15,9 @@ from mezzo.wire.v1 import operator_pb2 as pb
 from .batches import Refused, reraise
 from .values import CONVERTER
 
-_CALLS: Final[dict[str, type[Record]]] = {
-    "GET_STATE": m.GetState,
-    "GET_AGENTS": m.GetAgents,
-    "GET_FRAMEWORKS": m.GetFrameworks,
-    "GET_EXECUTORS": m.GetExecutors,
-    "GET_OPERATIONS": m.GetOperations,
-    "GET_TASKS": m.GetTasks,
-    "GET_OFFERS": m.GetOffers,
-    "GET_MASTER": m.GetMaster,
-    "GET_METRICS": m.GetMetrics,
-    "GET_ROLES": m.GetRoles,
-    "GET_WEIGHTS": m.GetWeights,
-    "UPDATE_WEIGHTS": m.UpdateWeights,
-    "GET_QUOTA": m.GetQuota,
-    "UPDATE_QUOTA": m.UpdateQuota,
-    "SET_QUOTA": m.SetQuota,
-    "REMOVE_QUOTA": m.RemoveQuota,
-    "RESERVE_RESOURCES": m.ReserveResources,
-    "UNRESERVE_RESOURCES": m.UnreserveResources,
-    "CREATE_VOLUMES": m.CreateVolumes,
-    "DESTROY_VOLUMES": m.DestroyVolumes,
-    "GROW_VOLUME": m.GrowVolume,
-    "SHRINK_VOLUME": m.ShrinkVolume,
-    "GET_MAINTENANCE_SCHEDULE": m.GetMaintenanceSchedule,
-    "GET_MAINTENANCE_STATUS": m.GetMaintenanceStatus,
-    "UPDATE_MAINTENANCE_SCHEDULE": m.UpdateMaintenanceSchedule,
-    "START_MAINTENANCE": m.StartMaintenance,
-    "STOP_MAINTENANCE": m.StopMaintenance,
-    "DRAIN_AGENT": m.DrainAgent,
-    "DEACTIVATE_AGENT": m.DeactivateAgent,
-    "REACTIVATE_AGENT": m.ReactivateAgent,
-    "MARK_AGENT_GONE": m.MarkAgentGone,
-    "TEARDOWN": m.TeardownFramework,
-    "EXPLAIN": m.Explain,
-    "GET_SET_ASIDE": m.GetSetAside,
-    "DELETE_SET_ASIDE": m.DeleteSetAside,
-}
-_RESPONSES: Final[dict[str, type[Record]]] = {
-    "GET_STATE": m.State,
-    "GET_AGENTS": m.Agents,
-    "GET_FRAMEWORKS": m.Frameworks,
-    "GET_EXECUTORS": m.Executors,
-    "GET_OPERATIONS": m.Operations,
-    "GET_TASKS": m.Tasks,
-    "GET_OFFERS": m.OutstandingOffers,
-    "GET_MASTER": m.Master,
-    "GET_METRICS": m.Metrics,
-    "GET_ROLES": m.Roles,
-    "GET_WEIGHTS": m.Weights,
-    "GET_QUOTA": m.Quotas,
-    "GET_MAINTENANCE_SCHEDULE": m.Maintenance,
-    "GET_MAINTENANCE_STATUS": m.MaintenanceStatus,
-    "EXPLAIN": m.Explanations,
-    "GET_SET_ASIDE": m.SetAside,
+# An answer that has a body has the name of its call.
+_RESPONSES: Final = {
+    name: kind.answer for name, kind in m.CALLS.items() if kind.answer is not m.Done
 }
 _EVENTS: Final[dict[str, type[Record]]] = {
     "SUBSCRIBED": m.OperatorSubscribed,
@@ -81,13 +31,27 @@ _EVENTS: Final[dict[str, type[Record]]] = {
     "FRAMEWORK_REMOVED": m.FrameworkRemoved,
     "HEARTBEAT": m.OperatorHeartbeat,
 }
-_CALL_NAMES: Final = {kind: name for name, kind in _CALLS.items()}
+_CALL_NAMES: Final = {kind: name for name, kind in m.CALLS.items()}
 _RESPONSE_NAMES: Final = {kind: name for name, kind in _RESPONSES.items()}
 _EVENT_NAMES: Final = {kind: name for name, kind in _EVENTS.items()}
 
 
 def _has_body(kind: type[Record]) -> bool:
     return bool(kind.__struct_fields__)
+
+
+def _check(message: type[Message], named: Mapping[str, type[Record]]) -> None:
+    """Does operator.proto know each by its name, with a field for its body? Raises TypeError."""
+    types = message.DESCRIPTOR.enum_types_by_name["Type"].values_by_name
+    fields = message.DESCRIPTOR.fields_by_name
+    for name, kind in named.items():
+        if name not in types or (_has_body(kind) and name.lower() not in fields):
+            raise TypeError(f"operator.proto lacks {message.DESCRIPTOR.name}.{name} or its body")
+
+
+_check(pb.Call, m.CALLS)
+_check(pb.Response, _RESPONSES)
+_check(pb.Event, _EVENTS)
 
 
 def call_to_wire(call: m.OperatorCall) -> pb.Call:
@@ -115,15 +79,15 @@ def resume_from_wire(message: pb.Call) -> m.Resume | None:
 def call_from_wire(message: pb.Call) -> m.OperatorCall:
     """Raises BadRequest for a call that this master does not serve, or that lacks its body."""
     name = pb.Call.Type.Name(message.type)
-    kind = _CALLS.get(name)
+    kind = m.CALLS.get(name)
     if kind is None:
         raise BadRequest(f"operator call {name} is not one that this master answers")
     if not _has_body(kind):
-        return kind()  # type: ignore[return-value]
+        return kind()
     field = name.lower()
     if not message.HasField(field) and kind is not m.Explain:  # without a body: everything
         raise BadRequest(f"{name} lacks its body: fill the field {field}")
-    return CONVERTER.read(kind, getattr(message, field))  # type: ignore[return-value]
+    return CONVERTER.read(kind, getattr(message, field))
 
 
 def response_to_wire(
@@ -162,7 +126,7 @@ def response_from_wire(message: pb.Response) -> tuple[int, m.OperatorResponse]:
     kind = _RESPONSES.get(name)
     if kind is None:
         raise BadRequest(f"answer {name} of a master is not one that this version knows")
-    return message.sequence, CONVERTER.read(kind, getattr(message, name.lower()))  # type: ignore[return-value]
+    return message.sequence, CONVERTER.read(kind, getattr(message, name.lower()))
 
 
 def event_to_wire(

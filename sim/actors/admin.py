@@ -30,7 +30,7 @@ from mezzo.messages.operator import (
     ReactivateAgent,
     StartMaintenance,
     StopMaintenance,
-    TeardownFramework,
+    Teardown,
     UpdateMaintenanceSchedule,
     UpdateQuota,
     UpdateWeights,
@@ -279,7 +279,7 @@ class Admin(Watch):
         if known := [id_ for id_ in ids if id_ is not None]:
             id_ = self._world.rng.choice(known)
             self.torn[id_] = None
-            self._ask(TeardownFramework(id_), f"framework {id_}")
+            self._ask(Teardown(id_), f"framework {id_}")
 
     # ---- taking it back
 

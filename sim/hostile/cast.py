@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from mezzo.ids import FrameworkId
-from mezzo.messages.operator import TeardownFramework
+from mezzo.messages.operator import Teardown
 
 from ..daemons.marathons import VirtualMarathon
 from ..daemons.master_link import Server
@@ -136,7 +136,7 @@ class Cast:
                 continue
             for id_ in self.framework_ids:
                 if id_ not in used and id_ in core.state.frameworks:
-                    master.ask(TeardownFramework(id_))
+                    master.ask(Teardown(id_))
         self._world.after(_TEAR_DOWN_S, self._tear_down)
 
 

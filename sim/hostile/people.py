@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import orjson
 
@@ -48,7 +48,7 @@ _WEIGHTS: Final = (0.0, 0.5, 1.0, 3.0, 1e9 - 1, 1e9)
 _AMOUNTS: Final = (0, 1, 1000, 5000, -1)
 # What an operator may do to others is their right, and would hurt: who is meant, nobody is.
 _HURT: Final = (om.UpdateMaintenanceSchedule, om.SetQuota)
-_CALLS: Final = tuple(each for each in get_args(om.OperatorCall) if each not in _HURT)
+_CALLS: Final = tuple(each for each in om.CALLS.values() if each not in _HURT)
 
 
 class OddApps(Watch):
@@ -228,7 +228,7 @@ class Meddlers:
             om.UnreserveResources(agent_id, much),
             om.ReserveResources(AgentId("nobody"), much),
             om.Explain(rng.choice((None, "nobody")), None, rng.choice((None, hostname, "nobody"))),
-            om.TeardownFramework(FrameworkId("nobody")),
+            om.Teardown(FrameworkId("nobody")),
             om.DeleteSetAside("agent/nobody"),
         )
         return rng.choice(calls)

@@ -111,7 +111,7 @@ class _Questions:
         state, step = self._state, Step(self._state, self._now)
         asked = self._meant(call)
         try:
-            told = ANSWERS[om.Explain](state, step, call)
+            told = ANSWERS.handle(state, step, call)
         except BadRequest as error:
             self._refused(call, str(error), asked)
             return

@@ -265,7 +265,7 @@ class _Look:
     def _read(self, call: Any) -> Any:  # noqa: ANN401 - its response
         """As an operator is answered; a read changes nothing."""
         step = Step(self._state, self._now)
-        answer = ANSWERS[type(call)](self._state, step, call)
+        answer = ANSWERS.handle(self._state, step, call)
         if step.writes or step.effects:
             raise Broken(f"promise 8: {call} changes something")
         return answer

@@ -434,7 +434,7 @@ def _move(state: MasterState, machines: tuple[MachineId, ...], *, down: bool) ->
 # ---------------------------------------------------------------------------------- the rest
 
 
-def _teardown(state: MasterState, call: om.TeardownFramework) -> Judged:
+def _teardown(state: MasterState, call: om.Teardown) -> Judged:
     known = call.framework_id in state.frameworks
 
     def check(output: Output[Any]) -> str:
@@ -482,7 +482,7 @@ _JUDGES: Final[Mapping[type, Callable[[MasterState, Any], Judged]]] = {
     om.UpdateMaintenanceSchedule: _schedule,
     om.StartMaintenance: _start,
     om.StopMaintenance: _stop,
-    om.TeardownFramework: _teardown,
+    om.Teardown: _teardown,
     om.DeleteSetAside: _delete_aside,
     om.Explain: _explain,
 }

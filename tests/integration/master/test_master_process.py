@@ -219,7 +219,7 @@ def test_operators_follow_from_a_snapshot_on(cluster: Cluster) -> None:
         scheduler = Recorder()
         cluster.driver(scheduler, master.target)
         framework_id = scheduler.until("registered")
-        answer_at, answer = client.call(om.TeardownFramework(framework_id))
+        answer_at, answer = client.call(om.Teardown(framework_id))
         assert answer == om.Done()
         seen = {}
         while not isinstance(event := next(events), tuple) or not isinstance(

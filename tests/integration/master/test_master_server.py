@@ -419,7 +419,7 @@ def test_a_refusal_is_an_invalid_argument() -> None:
 
 def test_a_refusal_that_repeats_much_of_what_was_sent_still_arrives() -> None:
     async def test(f: Fixture) -> None:
-        call = operator_wire.call_to_wire(om.TeardownFramework(FrameworkId("f" * 1_000_000)))
+        call = operator_wire.call_to_wire(om.Teardown(FrameworkId("f" * 1_000_000)))
         asking = asyncio.ensure_future(f.operators.Call(call))
         request, asked = await f.handler.next()
         f.server.answer(request, 3, om.Refused(f"framework {asked.framework_id} is not known"))

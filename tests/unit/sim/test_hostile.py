@@ -20,7 +20,7 @@ from mezzo.sim.hostile.wild import Wild
 from mezzo.sim.world.moments import KINDS
 from mezzo.sim.world.watched import Broken
 
-KINDS_OF_MESSAGES = (*get_args(sm.Call), *get_args(am.AgentMessage), *get_args(om.OperatorCall))
+KINDS_OF_MESSAGES = (*get_args(sm.Call), *get_args(am.AgentMessage), *om.CALLS.values())
 
 
 def wild(seed: int) -> Wild:

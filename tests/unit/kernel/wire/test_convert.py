@@ -60,9 +60,9 @@ def body_of(record: Record) -> Any:
         entry = scheduler_wire.call_to_wire(record, None)
     elif isinstance(record, get_args(sm.Event)):
         entry = scheduler_wire.event_to_wire(record, 1)
-    elif isinstance(record, get_args(om.OperatorCall)):
+    elif isinstance(record, om.OperatorCall):
         entry = operator_wire.call_to_wire(record)
-    elif isinstance(record, get_args(om.OperatorResponse)):
+    elif isinstance(record, om.OperatorResponse):
         entry = operator_wire.response_to_wire(record, 1)
     else:
         entry = operator_wire.event_to_wire(record, 1, 1)
@@ -90,7 +90,7 @@ UNIONS: tuple[Any, ...] = (
     om.OperatorResponse,
     om.OperatorEvent,
 )
-ALL = [kind for union in UNIONS for kind in get_args(union)]
+ALL = [kind for union in UNIONS for kind in get_args(union) or union.__subclasses__()]
 # An answer that travels as a status, and calls, answers and events that are their type alone.
 WITHOUT_BODY = {om.Refused, om.Conflict, om.Done, om.OperatorHeartbeat, sm.Teardown, sm.Heartbeat}
 CONVERTED = [kind for kind in ALL if kind.__struct_fields__ and kind not in WITHOUT_BODY]
@@ -195,7 +195,7 @@ def bodies() -> dict[type[Record], type[Message]]:
             (agent_pb2.MasterMessage, agent_wire._MASTER),
             (scheduler_pb2.Call, scheduler_wire._CALLS),
             (scheduler_pb2.Event, scheduler_wire._EVENTS),
-            (operator_pb2.Call, operator_wire._CALLS),
+            (operator_pb2.Call, om.CALLS),
             (operator_pb2.Response, operator_wire._RESPONSES),
             (operator_pb2.Event, operator_wire._EVENTS),
         )

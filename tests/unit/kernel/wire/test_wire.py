@@ -58,7 +58,10 @@ def values(kind: type[Record]) -> st.SearchStrategy[Any]:
 
 
 def kinds(union: Any, *without: type[Record]) -> list[type[Record]]:
-    return [kind for kind in get_args(union) if kind not in without]
+    """Of a union, or of a base of many."""
+    found = [kind for kind in get_args(union) or union.__subclasses__() if kind not in without]
+    assert found
+    return found
 
 
 # ---- round trips

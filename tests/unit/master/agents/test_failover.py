@@ -198,7 +198,7 @@ def test_a_framework_removed_before_the_failover_is_shut_down_when_its_agent_is_
     agent, framework = world.agent(), world.framework()
     framework.launch("t1")
     world.restart()
-    assert world.ask(om.TeardownFramework(framework.id)) == om.Done()
+    assert world.ask(om.Teardown(framework.id)) == om.Done()
     agent.reregister()
     assert agent.heard(am.ShutdownFramework) == [am.ShutdownFramework(framework.id)]
     world.framework()

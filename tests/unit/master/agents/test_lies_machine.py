@@ -381,7 +381,7 @@ class LiesMachine(MasterMachine):
                     om.UpdateQuota((om.QuotaConfig(role, {"cpus": amount}, {"cpus": 1000}),)),
                     om.RemoveQuota(role),
                     om.UpdateWeights((om.WeightInfo(float(amount), role),) * (1 + number % 2)),
-                    om.TeardownFramework(FrameworkId("x")),
+                    om.Teardown(FrameworkId("x")),
                     om.Explain(agent=agent_id, role=role),
                 ]
             )
@@ -399,7 +399,7 @@ class LiesMachine(MasterMachine):
             self.liar_agent.say(am.UnregisterAgent())
             self.liar_agent = None
         for phantom in self.phantoms:
-            self.world.ask(om.TeardownFramework(phantom))
+            self.world.ask(om.Teardown(phantom))
         super().teardown()
 
 

@@ -307,10 +307,10 @@ def test_an_operator_can_tear_a_framework_down(world: World) -> None:
     agent = world.agent()
     framework = world.framework()
     framework.launch("t1")
-    assert world.ask(om.TeardownFramework(framework.id)) == om.Done()
+    assert world.ask(om.Teardown(framework.id)) == om.Done()
     assert framework.conn is None
     assert agent.heard(am.ShutdownFramework)
-    again = world.ask(om.TeardownFramework(framework.id))
+    again = world.ask(om.Teardown(framework.id))
     assert isinstance(again, om.Refused)
     assert framework.id in again.message
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import typing
-
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -21,7 +19,6 @@ from mezzo.cluster.resources import Resources
 from mezzo.cluster.states import TaskState
 from mezzo.gateway.replica.cluster_replica import Replica
 from mezzo.ids import ConnId, ExecutorId
-from mezzo.master.operators.calls import ANSWERS
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
 from mezzo.record import replace
@@ -106,7 +103,7 @@ def test_the_answer_to_a_write_carries_the_number_of_its_events(world: World) ->
     """Whoever waits until its replica has come so far reads its own write."""
     world.operator()
     framework = world.framework()
-    world.ask(om.TeardownFramework(framework.id))
+    world.ask(om.Teardown(framework.id))
     (at,) = [n for n, event in world.published if isinstance(event, om.FrameworkRemoved)]
     assert max(world.answers.values(), key=lambda answer: answer[0]) == (at, om.Done())
 
@@ -140,11 +137,6 @@ def test_the_master_tells_of_itself(world: World) -> None:
 
 
 # ---------------------------------------------------------------------------------- answers
-
-
-def test_every_call_is_answered() -> None:
-    """None of the API's calls falls through."""
-    assert set(ANSWERS) == set(typing.get_args(om.OperatorCall))
 
 
 def test_executors_and_offers_are_listed(world: World) -> None:

@@ -162,7 +162,7 @@ class MasterMachine(RuleBasedStateMachine):
         if framework is not None:
             self.frameworks.remove(framework)
             if by_operator:
-                assert self.world.ask(om.TeardownFramework(framework.id)) == om.Done()
+                assert self.world.ask(om.Teardown(framework.id)) == om.Done()
             else:
                 framework.say(sm.Teardown())
 
