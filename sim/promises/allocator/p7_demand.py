@@ -27,6 +27,7 @@ from mezzo.messages import scheduler as sm
 from ...daemons.masters import VirtualMaster
 from ...watch import Watch
 from ...world.watched import Broken
+from ..terms import Terms
 
 _FEW: Final = 6  # of more units, or shapes, the sum could be made in too many ways
 Amounts = dict[str, int]  # by name, in thousandths; of what is counted, a thousand each
@@ -82,38 +83,30 @@ class _Term:
 
 class NoMoreThanIsWanted(Watch):
     def __init__(self) -> None:
-        self._terms: dict[str, _Term] = {}
+        self._terms = Terms(_Term)
 
     def master_steps(self, master: VirtualMaster, event: Any) -> None:  # noqa: ANN401
         if type(event) is FrameworkSaid and isinstance(event.call, sm.Accept):
-            term = self._term(master)
+            term = self._terms.of(master)
             if term.wishes:
                 found = [term.core.state.offers.get(id_) for id_ in event.call.offer_ids]
                 term.used = [offer for offer in found if offer is not None]
 
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
         if type(event) is FrameworkSaid:
-            term = self._term(master)
+            term = self._terms.of(master)
             _said(term, event, output)
             term.used = []
-        elif (known := self._terms.get(master.name)) is None or not known.wishes:
+        elif (known := self._terms.latest(master)) is None or not known.wishes:
             return
         else:
-            term = self._term(master)
+            term = self._terms.of(master)
         for effect in output.effects if term.wishes else ():
             if type(effect) is ToFramework and isinstance(effect.event, sm.Offers):
                 for offer in effect.event.offers:
                     wishes = term.wishes.get((offer.framework_id, offer.role))
                     if wishes is not None and (wrong := _offered(term.core.state, wishes, offer)):
                         raise Broken(f"promise 7: {master.name} offers {offer}: {wrong}")
-
-    def _term(self, master: VirtualMaster) -> _Term:
-        core = master.core
-        assert core is not None
-        term = self._terms.get(master.name)
-        if term is None or term.core is not core:
-            term = self._terms[master.name] = _Term(core)
-        return term
 
 
 def _said(term: _Term, event: FrameworkSaid, output: Output[Any]) -> None:

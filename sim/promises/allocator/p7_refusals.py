@@ -33,6 +33,7 @@ from mezzo.messages.scheduler import (
 from ...daemons.masters import VirtualMaster
 from ...watch import Watch
 from ...world.watched import Broken
+from ..terms import Terms
 
 _DEFAULT_S: Final = 5.0
 _LEAST_S: Final = 1.0  # who uses nothing is not asked again at once, whatever it says
@@ -66,16 +67,12 @@ class _Term:
 
 class RefusalsHold(Watch):
     def __init__(self) -> None:
-        self._terms: dict[str, _Term] = {}
+        self._terms = Terms(_Term)
 
     def master_steps(self, master: VirtualMaster, event: Any) -> None:  # noqa: ANN401
-        core = master.core
-        assert core is not None
-        term = self._terms.get(master.name)
-        if term is None or term.core is not core:
-            term = self._terms[master.name] = _Term(core)
+        term = self._terms.of(master)
         term.given_back, term.left = [], None
-        state, kind = core.state, type(event)
+        state, kind = term.core.state, type(event)
         if kind is FrameworkSaid:
             call = event.call
             if type(call) is Decline or (type(call) is Accept and not call.operations):
@@ -95,7 +92,7 @@ class RefusalsHold(Watch):
             _may_be_another(state, term, event.message)
 
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
-        term, now_s = self._terms[master.name], master.process.now().mono_s
+        term, now_s = self._terms.of(master), master.process.now().mono_s
         if type(event) is FrameworkSaid:
             self._called(term, event, output, now_s)
         elif term.left is not None:

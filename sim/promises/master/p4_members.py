@@ -22,6 +22,7 @@ from mezzo.messages import operator as om
 from ...daemons.masters import VirtualMaster
 from ...watch import Watch
 from ...world.watched import Broken
+from ..terms import Terms
 
 _WELCOMES: Final = (m.AgentRegistered, m.AgentReregistered)
 
@@ -60,18 +61,14 @@ class _Term:
 
 class MembersAreKnown(Watch):
     def __init__(self) -> None:
-        self._terms: dict[str, _Term] = {}
+        self._terms = Terms(_Term)
 
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
-        core = master.core
-        assert core is not None
-        term = self._terms.get(master.name)
-        if term is None or term.core is not core:
-            term = self._terms[master.name] = _Term(core)
+        term = self._terms.of(master)
         kind, wrong = type(event), ""
         if kind is AgentSaid:
             message = type(event.message)
-            if message is m.Pong and event.message.number <= core.state.pings.number:
+            if message is m.Pong and event.message.number <= term.core.state.pings.number:
                 agent_id = term.agent_at.get(event.conn)
                 if agent_id is not None:
                     term.unanswered[agent_id] = 0
@@ -87,7 +84,7 @@ class MembersAreKnown(Watch):
         for effect in output.effects:
             if type(effect) is Publish and type(effect.event) is om.AgentRemoved:
                 term.went(effect.event.agent_id)
-        term.leaving = tuple(core.state.removals)
+        term.leaving = tuple(term.core.state.removals)
         if wrong:
             raise Broken(f"promise 4: {master.name}: {wrong}")
 

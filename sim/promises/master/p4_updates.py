@@ -24,6 +24,7 @@ from mezzo.record import replace
 from ...daemons.masters import VirtualMaster
 from ...watch import Watch
 from ...world.watched import Broken
+from ..terms import Terms
 
 Key = tuple[FrameworkId, TaskId]
 _LOST: Final = (TaskState.UNREACHABLE, TaskState.LOST)
@@ -44,20 +45,16 @@ _UUID_BYTES: Final = 16
 
 class UpdatesArePassedOn(Watch):
     def __init__(self) -> None:
-        self._terms: dict[str, _Term] = {}
+        self._terms = Terms(_Term)
 
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
-        core = master.core
-        assert core is not None
-        term = self._terms.get(master.name)
-        if term is None or term.core is not core:
-            term = self._terms[master.name] = _Term(core)
+        term = self._terms.of(master)
         message = event.message if type(event) is AgentSaid else None
         update = message if type(message) is am.StatusUpdate else None
         if type(message) is am.ReregisterAgent:
             for task in message.tasks:
                 key = (task.framework_id, task.task_id)
-                framework = core.state.frameworks.get(key[0])
+                framework = term.core.state.frameworks.get(key[0])
                 again = key in term.brought
                 # A later report brings another state alone, as an update of its own tells more.
                 term.brought[key] = () if again else task.statuses
@@ -67,7 +64,7 @@ class UpdatesArePassedOn(Watch):
                     term.told.pop(key, None)
         for effect in output.effects:
             if type(effect) is ToFramework and type(effect.event) is sm.Update:
-                framework_id = core.state.framework_of.get(effect.conn)
+                framework_id = term.core.state.framework_of.get(effect.conn)
                 if framework_id is not None:
                     _hears(term, framework_id, effect.event.status, update, master.name)
             elif type(effect) is Publish and type(effect.event) is om.TaskUpdated:

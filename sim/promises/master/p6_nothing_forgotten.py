@@ -40,6 +40,7 @@ from ...daemons.masters import VirtualMaster
 from ...watch import Watch
 from ...world.watched import Broken
 from ...world.world import World
+from ..terms import Terms
 
 _LATE_S: Final = 5.0  # a leader that was stopped, or waits for its store, is behind by so much
 _LOOK_EVERY: Final = 20  # steps
@@ -63,18 +64,10 @@ class NothingIsForgotten(Watch):
     def __init__(self, world: World, offer_timeout_s: float) -> None:
         self._world = world
         self._offer_timeout_s = offer_timeout_s
-        self._terms: dict[str, _Term] = {}
-
-    def _term(self, master: VirtualMaster) -> _Term:
-        core = master.core
-        assert core is not None
-        term = self._terms.get(master.name)
-        if term is None or term.core is not core:
-            term = self._terms[master.name] = _Term(core)
-        return term
+        self._terms = Terms(_Term)
 
     def master_steps(self, master: VirtualMaster, event: Any) -> None:  # noqa: ANN401
-        term = self._term(master)
+        term = self._terms.of(master)
         term.awaited = None
         if isinstance(event, TimerFired):
             _look_at_timer(master, term, event.key)
@@ -95,7 +88,7 @@ class NothingIsForgotten(Watch):
                 term.kills[(framework.id, event.call.task_id)] = None
 
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
-        term = self._term(master)
+        term = self._terms.of(master)
         used = _used(event)
         for effect in output.effects:
             if not isinstance(effect, ToFramework):

@@ -29,6 +29,7 @@ from ...daemons.masters import VirtualMaster
 from ...watch import Watch
 from ...world.watched import Broken
 from ..allocator.p7_refusals import lasts_s
+from ..terms import Terms
 
 _Answers: Final = (sm.AcceptInverseOffers, sm.DeclineInverseOffers)
 _LOOK_EVERY: Final = 4  # of steps that do nothing
@@ -63,11 +64,11 @@ class _Term:
 
 class AbsencesAreAnnounced(Watch):
     def __init__(self) -> None:
-        self._terms: dict[str, _Term] = {}
+        self._terms = Terms(_Term)
 
     def master_steps(self, master: VirtualMaster, event: Any) -> None:  # noqa: ANN401
         if type(event) is FrameworkSaid and isinstance(event.call, _Answers):
-            term = self._term(master)
+            term = self._terms.of(master)
             if _is_heard(term.core, event):
                 told = term.told.get(event.conn, {})
                 term.said = [told[id_] for id_ in event.call.inverse_offer_ids if id_ in told]
@@ -77,10 +78,10 @@ class AbsencesAreAnnounced(Watch):
         assert core is not None
         state = core.state
         schedule = state.machines.record.schedule
-        known = self._terms.get(master.name)
+        known = self._terms.latest(master)
         if not (schedule.windows or state.inverse_offers or (known is not None and known.busy)):
             return
-        term = self._term(master)
+        term = self._terms.of(master)
         if schedule is not term.schedule:
             _plan(term, state, schedule)
         now_s = master.process.now().mono_s
@@ -95,14 +96,6 @@ class AbsencesAreAnnounced(Watch):
             late_s = _LATE_S if master.process.awake_for_s > _LATE_S else float("inf")
             if wrong := _look(term, now_s - late_s):
                 raise Broken(f"promise 8: {master.name}: {wrong}")
-
-    def _term(self, master: VirtualMaster) -> _Term:
-        core = master.core
-        assert core is not None
-        term = self._terms.get(master.name)
-        if term is None or term.core is not core:
-            term = self._terms[master.name] = _Term(core)
-        return term
 
     def _called(self, term: _Term, event: FrameworkSaid, output: Output[Any], now_s: float) -> None:
         conn, call = event.conn, event.call

@@ -37,6 +37,7 @@ from ...daemons.masters import VirtualMaster
 from ...watch import Watch
 from ...world.watched import Broken
 from ..allocator.sums import by_firmness, consumed, nonzero, of_role, reserved, scalars, taken
+from ..terms import Terms
 from . import tally
 
 _LOOK_EVERY: Final = 600  # steps of a master
@@ -121,18 +122,14 @@ class _Term:
 
 class ReadsAreTrue(Watch):
     def __init__(self) -> None:
-        self._terms: dict[str, _Term] = {}
+        self._terms = Terms(_Term)
 
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
-        core = master.core
-        assert core is not None
-        term = self._terms.get(master.name)
-        if term is None or term.core is not core:
-            term = self._terms[master.name] = _Term(core)
+        term = self._terms.of(master)
         term.steps += 1
         _note_event(term, event)
         if term.tally is not None:
-            term.tally.note(core.state, event, output)
+            term.tally.note(term.core.state, event, output)
         if term.away and type(event) is OperatorJoined and event.conn == _GATEWAY:
             _look_at_a_return(master, term, output)
         for effect in output.effects:
@@ -145,7 +142,7 @@ class ReadsAreTrue(Watch):
                 term.leave()
                 master.process.post(StreamClosed(_GATEWAY))
             elif term.published:  # its stream breaks, and it has missed few events, or none
-                at = max(0, core.state.sequence - (term.steps // _LOOK_EVERY - 1) % _MISSED)
+                at = max(0, term.core.state.sequence - (term.steps // _LOOK_EVERY - 1) % _MISSED)
                 resume = om.Resume(master.process.epoch, at)
                 master.process.post(OperatorJoined(_GATEWAY, resume))
         elif term.steps == term.returns_at:
