@@ -21,11 +21,10 @@ from mezzo.record import Corrupt, Record, encode
 from mezzo.tables import Stored, Table
 from mezzo.units import shown
 
-from . import registry
 from .agents import maintenance
 from .frameworks import subscribing
 from .roles import quota_calls, weight_calls
-from .state.agent_entry import UnreachableAgent
+from .state.agent_entry import AgentEntry, Standing, UnreachableAgent
 from .state.framework_entry import FrameworkEntry
 from .state.machines import Machines, MaintenanceRecord
 from .state.master_state import MasterState
@@ -63,7 +62,7 @@ def _take_agent(state: MasterState, record: AgentRecord) -> None:
     elif record.condition == "UNREACHABLE":
         state.unreachable[agent_id] = UnreachableAgent(agent_id, record)
     else:
-        state.admit(registry.entry_of(agent_id, record))
+        state.admit(AgentEntry(agent_id, record, Standing.RECOVERED))
 
 
 class _Gone(Record):

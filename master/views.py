@@ -26,17 +26,17 @@ def agent(state: MasterState, entry: AgentEntry) -> AgentView:
     return AgentView(
         entry.info,
         entry.active,
-        entry.version,
+        entry.record.version,
         entry.info.pid,
-        registered_time=entry.registered_s,
+        registered_time=entry.record.registered_s,
         reregistered_time=entry.reregistered_s,
         total_resources=entry.info.resources,
         allocated_resources=Resources.total(used_on(entry).values()),
         offered_resources=Resources.total(state.offers[i].resources for i in entry.offers),
-        capabilities=entry.capabilities,
-        deactivated=entry.deactivated,
+        capabilities=entry.record.capabilities,
+        deactivated=entry.record.deactivated,
         drain_info=entry.drain,
-        estimated_drain_start_time=entry.drain_start_s,
+        estimated_drain_start_time=entry.record.drain_start_s,
     )
 
 

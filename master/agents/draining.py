@@ -22,7 +22,7 @@ from mezzo.messages import operator as om
 from mezzo.messages.scheduler import Update
 from mezzo.record import replace
 
-from .. import metrics, registry, rescinding, views
+from .. import metrics, rescinding, views
 from ..state.agent_entry import AgentEntry, Standing
 from ..state.master_state import MasterState
 from ..state.records import AgentRecord
@@ -100,7 +100,7 @@ def _record(state: MasterState, agent_id: AgentId) -> AgentRecord:
     """What is kept of an agent that could come back. Raises BadRequest for another one."""
     agent, lost = state.agents.get(agent_id), state.unreachable.get(agent_id)
     if agent is not None:
-        return registry.record_of(agent)
+        return agent.record
     if lost is not None:
         return lost.record
     if agent_id in state.gone:
@@ -118,10 +118,8 @@ def _settle(
     if agent is None:
         state.unreachable[agent_id] = replace(state.unreachable[agent_id], record=record)
         return om.Done()
-    agent.deactivated = record.deactivated
-    agent.drain = record.drain
-    agent.drain_start_s = record.drain_start_s
-    if agent.deactivated:
+    agent.record = record
+    if record.deactivated:
         rescinding.rescind_all_of_agent(state, step, agent)
     if agent.standing is not Standing.RECOVERED:
         state.allocator.set_agent_active(agent_id, agent.active)
@@ -162,7 +160,7 @@ def _is_empty(agent: AgentEntry) -> bool:
 def _drained(state: MasterState, step: Step, agent: AgentEntry) -> None:
     assert agent.drain is not None
     if agent.drain.config.mark_gone:
-        _gone(state, step, agent.id, registry.record_of(agent))
+        _gone(state, step, agent.id, agent.record)
         return
     info = DrainInfo(DrainState.DRAINED, agent.drain.config)
     _settle(state, step, agent.id, lambda record: replace(record, drain=info))

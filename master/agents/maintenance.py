@@ -153,7 +153,7 @@ def shut_down(state: MasterState, step: Step) -> None:
         why = f"the machine of agent {agent.info.hostname} is down for maintenance"
         # Mesos says LOST to every framework; to one that knows GONE this says more.
         unreachable.shut_down(state, step, agent, TaskState.GONE, Reason.AGENT_REMOVED, why)
-        if agent.deactivated:
+        if agent.record.deactivated:
             # It may come back, and what operators did to it still holds then.
             unreachable.await_return(state, step, agent, ())
         else:

@@ -27,7 +27,7 @@ from mezzo.messages.agent import (
 from mezzo.messages.operator import AgentAdded, AgentUpdated
 from mezzo.record import replace
 
-from .. import claims, registry, rescinding, views
+from .. import claims, rescinding, views
 from ..allocator import AgentTerms
 from ..effects import CloseStream, NoteIgnored, ToAgent
 from ..events import AgentSaid
@@ -35,7 +35,9 @@ from ..offers import inverse_offers
 from ..operations import pending_operations
 from ..state.agent_entry import AgentEntry, Standing, used_on
 from ..state.master_state import MasterState
+from ..state.records import AgentRecord
 from ..state.step import Step
+from ..tables import AGENTS
 from ..tasks import executors, losing, reconciliation, status_updates
 from . import admission, merging_reports, pings, unreachable
 
@@ -111,21 +113,19 @@ def register(state: MasterState, step: Step, conn: ConnId, message: RegisterAgen
         else:
             unreachable.leave(state, step, other)  # most likely it never heard its id
     agent_id = state.new_agent_id()
-    agent = AgentEntry(
-        agent_id,
+    record = AgentRecord(
         replace(message.info, id=agent_id),
         message.version,
         message.boot_id,
-        Standing.CONNECTED,
-        conn,
-        message.capabilities,
-        registered_s=step.now.wall_s,
-        stream=conn,
-        heard_s=step.now.mono_s,
+        step.now.wall_s,
+        capabilities=message.capabilities,
+    )
+    agent = AgentEntry(
+        agent_id, record, Standing.CONNECTED, conn, stream=conn, heard_s=step.now.mono_s
     )
     state.admit(agent)
     state.agent_of[conn] = agent_id
-    registry.keep_agent(step, agent)
+    step.put(AGENTS, record)
     state.allocator.add_agent(agent_id, _terms(agent), {})
     step.to_agent(agent, AgentRegistered(agent_id))
     pings.expect_answers(state, step, agent)
@@ -190,21 +190,13 @@ def _readmit(
     """One that was unreachable, or that left, or that an earlier store had: admitted again under
     its id, with the tasks that waited for it."""
     lost = state.unreachable.pop(agent_id, None)
-    before = lost.record if lost is not None else None
-    agent = AgentEntry(
-        agent_id,
-        message.info,
-        message.version,
-        message.boot_id,
-        Standing.RECOVERED,
-        capabilities=message.capabilities,
-        registered_s=step.now.wall_s,
-        deactivated=before is not None and before.deactivated,
-        drain=before.drain if before is not None else None,
-        drain_start_s=before.drain_start_s if before is not None else None,
-    )
+    record = AgentRecord(message.info, message.version, message.boot_id, step.now.wall_s)
+    if lost is not None:
+        record = replace(lost.record, registered_s=step.now.wall_s)
+        record = replace(record, condition="ADMITTED", since_s=None)
+    agent = AgentEntry(agent_id, _as_it_says(record, message), Standing.RECOVERED)
     state.admit(agent)
-    registry.keep_agent(step, agent)
+    step.put(AGENTS, agent.record)
     for framework_id, task_id in lost.tasks if lost is not None else ():
         framework = state.frameworks.get(framework_id)
         if framework is not None and task_id in framework.unreachable:
@@ -218,17 +210,28 @@ def _accept_change(
 ) -> None:
     """It may be back with other resources or attributes, after a reboot, or as a newer program:
     what it says now is true."""
-    said = (message.info, message.boot_id, message.version, message.capabilities)
-    if said == (agent.info, agent.boot_id, agent.version, agent.capabilities):
+    said = _as_it_says(agent.record, message)
+    if said == agent.record:
         return
     rescinding.rescind_all_of_agent(state, step, agent)
     before = _terms(agent)
     state.dismiss(agent)
-    agent.info, agent.boot_id, agent.version, agent.capabilities = said
+    agent.record = said
     state.admit(agent)
     if agent.standing is not Standing.RECOVERED and _terms(agent) != before:
         state.allocator.update_agent(agent.id, _terms(agent))
-    registry.keep_agent(step, agent)
+    step.put(AGENTS, said)
+
+
+def _as_it_says(record: AgentRecord, message: ReregisterAgent) -> AgentRecord:
+    """What is known of an agent, with what it says of itself."""
+    return replace(
+        record,
+        info=message.info,
+        version=message.version,
+        boot_id=message.boot_id,
+        capabilities=message.capabilities,
+    )
 
 
 def _came_late(state: MasterState, agent_id: AgentId, conn: ConnId) -> bool:

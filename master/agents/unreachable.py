@@ -11,7 +11,7 @@ from mezzo.messages.operator import AgentRemoved
 from mezzo.messages.scheduler import Failure
 from mezzo.record import replace
 
-from .. import registry, rescinding
+from .. import rescinding
 from ..effects import CloseStream, GiveUp
 from ..state.agent_entry import AgentEntry, Removal, Standing, UnreachableAgent
 from ..state.master_state import MasterState
@@ -122,7 +122,7 @@ def await_return(
     waiting: tuple[tuple[FrameworkId, TaskId], ...],
 ) -> None:
     """Keep what is known of an agent that was removed and may come back; `waiting`: its tasks."""
-    record = replace(registry.record_of(agent), condition="UNREACHABLE", since_s=step.now.wall_s)
+    record = replace(agent.record, condition="UNREACHABLE", since_s=step.now.wall_s)
     step.put(AGENTS, record)
     state.unreachable[agent.id] = UnreachableAgent(agent.id, record, waiting, agent.stream)
 

@@ -166,7 +166,7 @@ def _check(agent: AgentEntry, conversion: Conversion) -> Exchange:
     if any(len(kind.reservations) > 1 for kind, _ in change.after.items()):
         needed.append(AgentCapability.RESERVATION_REFINEMENT)
     for capability in needed:
-        if capability not in agent.capabilities:
+        if capability not in agent.record.capabilities:
             raise BadRequest(f"agent {agent.id} lacks the capability {capability}: upgrade it")
     if isinstance(conversion, Create):
         # Also those of volumes that are in use, and so in no offer.

@@ -58,7 +58,7 @@ def start(
     key = None if framework is None else (framework.id, role)
     state.allocator.convert(key, agent.id, change.before, change.after)
     total = agent.info.resources - change.before + change.after
-    agent.info = replace(agent.info, resources=total)
+    agent.record = replace(agent.record, info=replace(agent.info, resources=total))
     record = OperationRecord(
         state.ids.uuid_bytes(),
         conversion,

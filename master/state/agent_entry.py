@@ -8,7 +8,6 @@ from typing import Final
 
 from mezzo.cluster.model import (
     Address,
-    AgentCapability,
     AgentInfo,
     DrainInfo,
     Url,
@@ -46,16 +45,14 @@ AGENT_PATH: Final = "/slave(1)"  # how Mesos calls an agent's process in URLs
 
 @dataclass(slots=True)
 class AgentEntry:
+    """record: all that is stored of it. A durable fact is a field of that, and nowhere else."""
+
     id: AgentId
-    info: AgentInfo
-    version: str
-    boot_id: str
+    record: AgentRecord
     standing: Standing
     conn: ConnId | None = None
-    capabilities: tuple[AgentCapability, ...] = ()
     missed_pings: int = 0
-    registered_s: float | None = None  # wall
-    reregistered_s: float | None = None
+    reregistered_s: float | None = None  # wall
     tasks: dict[tuple[FrameworkId, TaskId], TaskEntry] = field(default_factory=dict)
     executors: dict[tuple[FrameworkId, ExecutorId], ExecutorEntry] = field(default_factory=dict)
     # By uuid: those that are pending, and those whose outcome is not acknowledged.
@@ -69,10 +66,16 @@ class AgentEntry:
     dismissed: bool = False
     heard: int = 0  # the newest ping whose pong arrived
     heard_s: float = 0.0  # mono; when the last pong or registration arrived
-    deactivated: bool = False  # not offered, by an operator's wish or while it drains
-    drain: DrainInfo | None = None
-    drain_start_s: float | None = None  # wall
     inverse_answers: dict[FrameworkId, InverseAnswer] = field(default_factory=dict)
+
+    @property
+    def info(self) -> AgentInfo:
+        """With what operations have made of its resources."""
+        return self.record.info
+
+    @property
+    def drain(self) -> DrainInfo | None:
+        return self.record.drain
 
     @property
     def connected(self) -> bool:
@@ -81,7 +84,7 @@ class AgentEntry:
     @property
     def active(self) -> bool:
         """May it be offered?"""
-        return self.connected and not self.deactivated
+        return self.connected and not self.record.deactivated
 
     @property
     def place(self) -> tuple[str, int]:

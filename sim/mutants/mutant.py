@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from mezzo.handlers import Row, Table
@@ -46,13 +47,14 @@ class Mutant:
 
 def _rows_of(handler: Any) -> Iterator[tuple[Table[Any], Row[Any]]]:  # noqa: ANN401
     """Tables of handlers hold the function itself, whatever its module calls by that name."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith("mezzo."):
-            for table in vars(module).values():
-                if isinstance(table, Table):
-                    yield from (
-                        (table, row) for row in table.rows.values() if row.written is handler
-                    )
+    for table in _tables(len(sys.modules)):
+        yield from ((table, row) for row in table.rows.values() if row.written is handler)
+
+
+@lru_cache(maxsize=1)
+def _tables(_modules: int) -> list[Table[Any]]:
+    ours = [module for name, module in sys.modules.items() if name.startswith("mezzo.")]
+    return [each for module in ours for each in vars(module).values() if isinstance(each, Table)]
 
 
 ALL: Final[dict[str, Mutant]] = {}

@@ -19,6 +19,7 @@ from mezzo.master.frameworks import subscribing
 from mezzo.master.operators import calls
 from mezzo.master.roles import quota_calls
 from mezzo.record import Corrupt
+from mezzo.tables import Stored
 from mezzo.units import INT64_MAX
 from mezzo.wire import scheduler as wire_of_schedulers
 
@@ -117,9 +118,16 @@ def a_framework_may_be_anything(original: Any) -> Any:
     return never
 
 
-@mutant("doors", loading, "_check_id")
+@mutant("doors", Stored, "read")
 def a_record_under_the_name_of_another_is_loaded(original: Any) -> Any:
-    return never
+    def read(self: Any, table: Any, take: Any) -> None:
+        for key in self._of_kind.get(table.kind, ()):
+            try:
+                take(table.decode(self._values[key]))
+            except (Corrupt, BadRequest) as error:
+                self.set_aside(key, str(error))
+
+    return read
 
 
 @mutant("doors", loading_of_marathon, "_load_instances")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mezzo import core
 from mezzo.agent.resending import Reliable
 from mezzo.core import SetTimer
 from mezzo.marathon.killing.killer import Killer
@@ -103,11 +104,13 @@ def what_a_framework_had_been_offered_is_kept_for_it(original: Any) -> Any:
     return disconnected
 
 
-@mutant("forgetful", Step, "timer")
+@mutant("forgetful", core.Step, "timer")
 def timers_of_the_master_go_by_the_wall(original: Any) -> Any:
     def timer(self: Any, key: Any, after_s: float) -> None:
-        at_s = self.now.mono_s if after_s == 0.0 else self.now.wall_s
-        self.effects.append(SetTimer(key, at_s + after_s))
+        if isinstance(self, Step) and after_s:
+            self.timer_at(key, self.now.wall_s + after_s)
+        else:
+            original(self, key, after_s)
 
     return timer
 

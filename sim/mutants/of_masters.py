@@ -10,6 +10,8 @@ from mezzo.master.agents import merging_reports, pings, registration, unreachabl
 from mezzo.master.frameworks import subscribing
 from mezzo.master.offers import accepting, declining, offering
 from mezzo.master.offers.launching import _Launcher
+from mezzo.master.state.step import Step
+from mezzo.master.tables import AGENTS
 from mezzo.master.tasks import killing, reconciliation, status_updates
 from mezzo.master.tasks import unique_leases as leases_of_the_master
 from mezzo.master.timers import CycleDue
@@ -98,9 +100,13 @@ def leases_are_not_waited_for(original: Any) -> Any:
     return lambda state, agent: agent.heard_s
 
 
-@mutant("master", registry, "keep_agent")
+@mutant("master", Step, "put")
 def an_agent_is_admitted_but_not_stored(original: Any) -> Any:
-    return never
+    def put(self: Any, table: Any, record: Any) -> None:
+        if table is not AGENTS or record.condition != "ADMITTED":
+            original(self, table, record)
+
+    return put
 
 
 @mutant("master", registry, "keep_framework")

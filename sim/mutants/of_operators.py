@@ -6,12 +6,15 @@ from __future__ import annotations
 from typing import Any
 
 from mezzo.agent.core import AgentCore
-from mezzo.master import registry
 from mezzo.master.agents import admission, draining, maintenance, merging_reports, registration
 from mezzo.master.allocator.quota import Quotas
 from mezzo.master.frameworks import ending
 from mezzo.master.state.agent_entry import AgentEntry
+from mezzo.master.state.step import Step
+from mezzo.master.tables import MAINTENANCE, QUOTAS, WEIGHTS
 from mezzo.messages.agent import DrainAgent, ReactivateAgent, ShutdownFramework
+from mezzo.record import replace
+from mezzo.tables import Table
 
 from .mutant import mutant, never
 
@@ -45,14 +48,12 @@ def what_is_done_to_an_agent_is_not_stored(original: Any) -> Any:
     return settle
 
 
-@mutant("operators", registry, "record_of")
+@mutant("operators", registration, "_as_it_says")
 def what_is_done_to_an_agent_is_not_kept_with_it(original: Any) -> Any:
-    def record_of(agent: Any) -> Any:
-        return original(agent).__class__(
-            agent.info, agent.version, agent.boot_id, agent.registered_s or 0.0
-        )
+    def says(record: Any, message: Any) -> Any:
+        return replace(original(record, message), deactivated=False, drain=None, drain_start_s=None)
 
-    return record_of
+    return says
 
 
 @mutant("operators", draining, "_is_empty")
@@ -116,9 +117,9 @@ def agents_of_machines_that_go_down_stay(original: Any) -> Any:
     return never
 
 
-@mutant("operators", registry, "keep_maintenance")
+@mutant("operators", Step, "put")
 def maintenance_is_not_stored(original: Any) -> Any:
-    return never
+    return _all_but(MAINTENANCE, original)
 
 
 @mutant("operators", ending, "complete")
@@ -154,16 +155,24 @@ def limits_limit_nothing(original: Any) -> Any:
     return lambda self, top: {}
 
 
-@mutant("operators", registry, "keep_quota")
+@mutant("operators", Step, "put")
 def a_quota_is_not_stored(original: Any) -> Any:
-    return never
+    return _all_but(QUOTAS, original)
 
 
-@mutant("operators", registry, "keep_weight")
+@mutant("operators", Step, "put")
 def a_weight_is_not_stored(original: Any) -> Any:
-    return never
+    return _all_but(WEIGHTS, original)
 
 
 @mutant("operators", AgentCore, "_shutdown_framework")
 def an_agent_keeps_what_a_removed_framework_has(original: Any) -> Any:
     return never
+
+
+def _all_but(left_out: Table[Any], original: Any) -> Any:
+    def put(self: Any, table: Any, record: Any) -> None:
+        if table is not left_out:
+            original(self, table, record)
+
+    return put

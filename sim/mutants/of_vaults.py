@@ -13,7 +13,7 @@ from mezzo.agent.tasks.sandbox_gc import Cleaner
 from mezzo.cluster.amounts import Items, Ranges
 from mezzo.master import claims
 from mezzo.master.allocator import agent_books as books
-from mezzo.master.offers import launching
+from mezzo.master.offers import launching, task_validation
 from mezzo.master.operations import operation_rules
 from mezzo.master.roles import quota_calls
 
@@ -56,12 +56,12 @@ def whatever_is_shared_may_grow(original: Any) -> Any:
     return one_volume
 
 
-@mutant("vaults", launching, "_check_not_mixed")
+@mutant("vaults", task_validation, "_check_not_mixed")
 def a_task_may_mix_what_is_revocable_with_what_is_not(original: Any) -> Any:
     return never
 
 
-@mutant("vaults", launching, "_exclusive")
+@mutant("vaults", launching, "exclusive")
 def what_is_shared_is_taken_from_the_next(original: Any) -> Any:
     return lambda resources: resources
 

@@ -194,8 +194,8 @@ def _check(core: MasterCore, agent: AgentEntry, seen: _Seen, *, honest: bool) ->
     state = core.state
     for offer_id in agent.offers:
         framework = state.frameworks[state.offers[offer_id].framework_id]
-        if not agent.connected or agent.deactivated or framework.conn is None:
-            is_ = "deactivated" if agent.deactivated else agent.standing
+        if not agent.connected or agent.record.deactivated or framework.conn is None:
+            is_ = "deactivated" if agent.record.deactivated else agent.standing
             raise Broken(
                 f"promise 1: {offer_id} promises what nobody can use: {agent.id} is {is_}, "
                 f"{framework.info.name} has stream {framework.conn}"

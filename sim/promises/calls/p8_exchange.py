@@ -122,7 +122,7 @@ def _each(resources: Resources, change: Any) -> Resources:  # noqa: ANN401 - Kin
 
 
 def agent_can(agent: AgentEntry, operation: Any, change: Exchange) -> bool:  # noqa: ANN401
-    can = agent.capabilities
+    can = agent.record.capabilities
     resizes = isinstance(operation, (GrowVolume, ShrinkVolume))
     refined = any(len(kind.reservations) > 1 for kind, _ in change.after.items())
     return (

@@ -14,7 +14,6 @@ from mezzo.cluster.resources import Resources
 from mezzo.core import Put, Write
 from mezzo.marathon.core import MarathonCore
 from mezzo.marathon.state.loading import load as load_marathon
-from mezzo.master import registry
 from mezzo.master.core import MasterCore
 from mezzo.master.loading import load as load_master
 from mezzo.master.state.master_state import MasterState
@@ -96,7 +95,7 @@ def _of_marathon(stored: Mapping[str, bytes]) -> _Picture:
 
 def _master_state(state: MasterState) -> _Picture:
     return {
-        "agents": {a.id: _bare(registry.record_of(a)) for a in state.agents.values()},
+        "agents": {a.id: _bare(a.record) for a in state.agents.values()},
         "unreachable agents": {a.id: _bare(a.record) for a in state.unreachable.values()},
         "gone agents": state.gone,
         "frameworks": {f.id: f.stored for f in state.frameworks.values()},

@@ -179,7 +179,7 @@ class NobodySpeaksForOthers(Watch):
                 if key[0] in honest
             },
             "agents": {
-                agent.id: (agent.standing, agent.info, agent.deactivated) for agent in agents
+                agent.id: (agent.standing, agent.info, agent.record.deactivated) for agent in agents
             },
             "frameworks": {
                 framework.id: (framework.conn, framework.info) for framework in frameworks

@@ -341,7 +341,12 @@ class _Look:
         self._same(f"the stream of {id_}", state.agent_of.get(entry.conn or ConnId(0)) == id_, here)
         shown = (view.agent_info, view.active, view.deactivated, view.drain_info)
         drains = entry.drain is not None
-        expected = (entry.info, here and not entry.deactivated, entry.deactivated, entry.drain)
+        expected = (
+            entry.info,
+            here and not entry.record.deactivated,
+            entry.record.deactivated,
+            entry.drain,
+        )
         self._same(f"agent {id_}", shown, expected)
         self._same(f"whether {id_} drains", view.estimated_drain_start_time is not None, drains)
         if drains and not view.deactivated:
@@ -493,7 +498,9 @@ class _Look:
     def _metrics(self) -> None:
         term, state = self._term, self._state
         found = {metric.name: metric.value for metric in self._read(om.GetMetrics()).metrics}
-        active = sum(agent.conn is not None and not agent.deactivated for agent in self._back)
+        active = sum(
+            agent.conn is not None and not agent.record.deactivated for agent in self._back
+        )
         connected = sum(agent.conn is not None for agent in self._back)
         here, known = len(state.framework_of), len(state.frameworks)
         expected: dict[str, float] = {

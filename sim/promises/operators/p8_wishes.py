@@ -238,7 +238,7 @@ def _is_off(state: MasterState, output: Output[Any], agent_id: AgentId) -> str:
     record, agent = _stored(output, agent_id), state.agents.get(agent_id)
     if record is None or not record.deactivated:
         return f"it is stored as {record}"
-    if agent is not None and (not agent.deactivated or agent.offers):
+    if agent is not None and (not agent.record.deactivated or agent.offers):
         return f"it is offered on: {agent.offers}"
     return ""
 
@@ -258,7 +258,7 @@ def _reactivate(state: MasterState, call: om.ReactivateAgent) -> Judged:
         stored = _stored(output, call.agent_id)
         if stored is None or stored.deactivated or stored.drain or stored.drain_start_s:
             return f"it is stored as {stored}"
-        if agent is not None and (agent.deactivated or agent.drain is not None):
+        if agent is not None and (agent.record.deactivated or agent.drain is not None):
             return "it is not offered"
         return "" if _tells(output, conn, am.ReactivateAgent()) else "its agent is not told"
 

@@ -49,6 +49,12 @@ def test_a_planted_bug_is_found(planted: str) -> None:
     assert find.seed is not None, f"{planted} survived {find.tried} seeds"
 
 
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_a_bug_can_still_be_planted_where_the_code_is_now(name: str) -> None:
+    with ALL[name].planted():
+        pass
+
+
 def test_a_planted_bug_is_gone_after_the_hunt() -> None:
     before = AgentState.has_ended
     with ALL["an agent forgets what has ended"].planted():

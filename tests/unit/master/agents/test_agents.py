@@ -19,7 +19,7 @@ from mezzo.cluster.resources import Kind, Resources
 from mezzo.cluster.states import Reason, TaskState
 from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
 from mezzo.master.events import AgentSaid
-from mezzo.master.registry import AgentRecord
+from mezzo.master.state.records import AgentRecord
 from mezzo.master.tables import AGENTS
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om

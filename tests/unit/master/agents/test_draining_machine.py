@@ -8,7 +8,6 @@ from hypothesis.stateful import invariant, rule
 
 from mezzo.cluster.model import DrainConfig, DrainState
 from mezzo.ids import AgentId
-from mezzo.master import registry
 from mezzo.master.agents import draining
 from mezzo.master.state.records import AgentRecord
 from mezzo.master.tables import AGENTS
@@ -85,7 +84,7 @@ class DrainMachine(MasterMachine):
         for agent in self.state.agents.values():
             stored = AGENTS.decode(self.world.stored[f"agent/{agent.id}"])
             # What operations make of its resources the agent itself keeps.
-            known = replace(registry.record_of(agent), info=stored.info)
+            known = replace(agent.record, info=stored.info)
             assert stored == known
         for lost in self.state.unreachable.values():
             assert AGENTS.decode(self.world.stored[f"agent/{lost.id}"]) == lost.record
@@ -101,7 +100,7 @@ class DrainMachine(MasterMachine):
         it does not: it will be asked."""
         for agent in self.state.agents.values():
             is_draining = agent.drain is not None and agent.drain.state is DrainState.DRAINING
-            assert agent.deactivated or agent.drain is None
+            assert agent.record.deactivated or agent.drain is None
             if is_draining and agent.connected and not (agent.tasks or agent.operations):
                 assert agent.dismissed
                 assert DrainAskDue(agent.id) in self.world.timers

@@ -11,6 +11,7 @@ from hypothesis.stateful import rule
 
 from mezzo.cluster.amounts import Items
 from mezzo.cluster.model import (
+    AgentInfo,
     Capability,
     CommandInfo,
     ExecutorInfo,
@@ -148,7 +149,7 @@ class LiesMachine(MasterMachine):
             mine = {k: v for k, v in a.tasks.items() if k[0] != framework}
             out[a.id] = (
                 *(a.info if framework is None else a.info.hostname, a.standing, a.conn, a.stream),
-                *(a.version, a.boot_id, a.deactivated, a.drain, a.heard, a.missed_pings),
+                *(replace(a.record, info=AgentInfo("")), a.heard, a.missed_pings),
                 {k: (e.state, e.forwarded, e.pending_kill) for k, e in mine.items()},
                 [k for k in a.executors if k[0] != framework],
                 {u: r for u, r in a.operations.items() if r.framework_id != framework},
