@@ -17,7 +17,8 @@ from uuid import uuid4
 
 import uvloop
 
-from mezzo.cluster.model import AgentInfo, FrameworkInfo, Task, TaskInfo, TaskStatus
+from mezzo.cluster.description import task_of
+from mezzo.cluster.model import AgentInfo, FrameworkInfo, Task, TaskStatus
 from mezzo.cluster.resources import Resources
 from mezzo.cluster.states import Source, TaskState
 from mezzo.core import Delete, Put, Write
@@ -152,7 +153,7 @@ class ThinAgent:
         assert framework.id is not None
         key = (framework.id, info.task_id)
         self._frameworks[framework.id] = framework
-        self._tasks[key] = _task_of(info, framework.id, message.role)
+        self._tasks[key] = task_of(info, framework.id, message.role)
         fleet.disk.keep(
             Put(f"task/{_name(key)}", encode(info)), lambda: self._started(key, info.agent_id)
         )
@@ -184,18 +185,6 @@ class ThinAgent:
 
 def _name(key: tuple[FrameworkId, TaskId]) -> str:
     return f"{key[0]}:{key[1]}"
-
-
-def _task_of(info: TaskInfo, framework_id: FrameworkId, role: str) -> Task:
-    return Task(
-        info.name,
-        info.task_id,
-        framework_id,
-        info.agent_id,
-        TaskState.STAGING,
-        resources=info.resources,
-        role=role,
-    )
 
 
 class Fleet:

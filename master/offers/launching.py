@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mezzo.cluster.description import task_of
 from mezzo.cluster.model import ExecutorInfo, TaskInfo, TaskStatus
 from mezzo.cluster.operations import Launch, LaunchGroup
 from mezzo.cluster.resources import Resources
@@ -17,7 +18,7 @@ from ..state.agent_entry import AgentEntry
 from ..state.framework_entry import FrameworkEntry
 from ..state.master_state import MasterState
 from ..state.step import Step
-from ..state.task_entry import TaskEntry, task_of
+from ..state.task_entry import TaskEntry
 from ..tasks import executors
 from .task_validation import TaskValidation, exclusive
 

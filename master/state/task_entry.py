@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from mezzo.cluster.model import (
     ExecutorInfo,
     Task,
-    TaskInfo,
     TaskStatus,
 )
 from mezzo.cluster.states import TaskState
-from mezzo.ids import AgentId, FrameworkId, TaskId
+from mezzo.ids import AgentId, TaskId
 from mezzo.messages.agent import KillTask
 from mezzo.record import replace
 
@@ -59,25 +58,3 @@ class ExecutorEntry:
     role: str
     seen: bool = False  # its agent or one of its tasks has told of it
     launched: set[TaskId] = field(default_factory=set)  # until then: those that have not ended
-
-
-def task_of(info: TaskInfo, framework_id: FrameworkId, role: str, user: str | None) -> Task:
-    """The task that a launch makes."""
-    runner = info.command or (info.executor.command if info.executor else None)
-    return Task(
-        name=info.name,
-        task_id=info.task_id,
-        framework_id=framework_id,
-        agent_id=info.agent_id,
-        state=TaskState.STAGING,
-        executor_id=info.executor.executor_id if info.executor else None,
-        resources=info.resources,
-        labels=info.labels,
-        discovery=info.discovery,
-        container=info.container,
-        health_check=info.health_check,
-        kill_policy=info.kill_policy,
-        user=(runner.user if runner else None) or user,
-        role=role,
-        unique_lease=info.unique_lease,
-    )

@@ -8,16 +8,36 @@ in it: agents alone keep that.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Final
 
 from mezzo.cluster.model import Task, TaskInfo, TaskStatus
 from mezzo.cluster.states import TaskState
+from mezzo.ids import FrameworkId
 from mezzo.record import encode, replace
 
 # What an app of a thousand ports takes, or labels that hold the files of a balancer.
 DESCRIPTION_MAX_BYTES: Final = 256 * 1024
 # Of each that has ended: of its description, and of the text and the data of each status.
 REMEMBERED_MAX_BYTES: Final = 4096
+
+
+# What a task keeps of how its framework describes it: the fields that both have.
+_KEPT: Final = tuple(name for name in Task.__struct_fields__ if name in TaskInfo.__struct_fields__)
+_kept_of: Final = attrgetter(*_KEPT)
+
+
+def task_of(info: TaskInfo, framework_id: FrameworkId, role: str, user: str | None = None) -> Task:
+    """The task that a launch makes. user: whom it runs as if it does not say."""
+    runner = info.command or (info.executor.command if info.executor else None)
+    return Task(
+        **dict(zip(_KEPT, _kept_of(info), strict=True)),
+        framework_id=framework_id,
+        state=TaskState.STAGING,
+        executor_id=info.executor.executor_id if info.executor else None,
+        user=(runner.user if runner else None) or user,
+        role=role,
+    )
 
 
 def description_problem(info: TaskInfo) -> str | None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mezzo.cluster.description import task_of
 from mezzo.cluster.model import AgentInfo, FrameworkInfo, Task, TaskInfo, TaskStatus
 from mezzo.cluster.states import Reason, Source, TaskState
 from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
@@ -171,7 +172,9 @@ class LightAgent:
         key = (framework_id, launch.task.task_id)
         if key in self._tasks:
             return
-        task = self._tasks[key] = _Task(_task_of(framework_id, launch), launch.framework)
+        task = self._tasks[key] = _Task(
+            task_of(launch.task, framework_id, launch.role), launch.framework
+        )
         self._world.after(self._rng.uniform(*_START_S), self._started, key, task, launch.task)
 
     def _started(self, key: _Key, task: _Task, launch: TaskInfo) -> None:
@@ -241,19 +244,6 @@ class LightAgent:
                 agent_id=self._id,
             )
             self._say(StatusUpdate(key[0], status, TaskState.DROPPED))
-
-
-def _task_of(framework_id: FrameworkId, launch: RunTask) -> Task:
-    task = launch.task
-    return Task(
-        name=task.name,
-        task_id=task.task_id,
-        framework_id=framework_id,
-        agent_id=task.agent_id,
-        state=TaskState.STAGING,
-        resources=task.resources,
-        role=launch.role,
-    )
 
 
 def _lifetime_s(task: TaskInfo) -> float | None:

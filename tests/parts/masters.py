@@ -17,6 +17,7 @@ from uuid import uuid4
 import pytest
 
 from mezzo.cluster.conversions import convert
+from mezzo.cluster.description import task_of
 from mezzo.cluster.model import AgentCapability, AgentInfo, MasterInfo, Task
 from mezzo.cluster.operations import OperationRecord, OperationState, OperationStatus
 from mezzo.cluster.states import Source
@@ -255,11 +256,7 @@ class TalkingAgent:
         assert framework.id is not None
         key = (framework.id, task.task_id)
         self.frameworks[framework.id] = framework
-        self.tasks[key] = Task(
-            *(task.name, task.task_id, framework.id, task.agent_id, TaskState.STAGING),
-            resources=task.resources,
-            role=role,
-        )
+        self.tasks[key] = task_of(task, framework.id, role)
         self._update(key, TaskState.RUNNING)
         if self.finishes_at_once:
             self._update(key, TaskState.FINISHED)

@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable
 from typing import Any, TypeVar
 
 from mezzo.cluster.conversions import convert, exchange
+from mezzo.cluster.description import task_of
 from mezzo.cluster.model import (
     AgentCapability,
     AgentInfo,
@@ -230,13 +231,7 @@ class Agent:
         self.frameworks[framework.id] = framework
         if task.executor is not None:
             self.executors[(framework.id, task.executor.executor_id)] = task.executor
-        self.tasks[(framework.id, task.task_id)] = Task(
-            *(task.name, task.task_id, framework.id, self.id, TaskState.STAGING),
-            resources=task.resources,
-            role=order.role,
-            executor_id=task.executor.executor_id if task.executor is not None else None,
-            unique_lease=task.unique_lease,
-        )
+        self.tasks[(framework.id, task.task_id)] = task_of(task, framework.id, order.role)
 
     def heard(self, kind: type[R]) -> list[R]:
         """What it was told of one kind since it was asked last."""
