@@ -43,6 +43,7 @@ from mezzo.units import shown
 from . import container as c
 from . import effects as do
 from . import events as e
+from . import timers as t
 from .config import AgentConfig
 from .membership import Membership
 from .resources.applying import Operations
@@ -368,22 +369,22 @@ class AgentCore:
 
     def _timer_fired(self, event: TimerFired, now: Instant, out: Out) -> None:
         match event.key:
-            case e.UpdateOverdue(framework_id, task_id):
+            case t.UpdateOverdue(framework_id, task_id):
                 if (task := self._state.tasks.get((framework_id, task_id))) is not None:
                     self._updates.repeat(task, now, out)
-            case e.OperationOverdue(uuid):
+            case t.OperationOverdue(uuid):
                 self._operations.repeat(uuid, now, out)
-            case e.LeaseDue(container_id):
+            case t.LeaseDue(container_id):
                 self._life.lease_due(container_id, now, out)
-            case e.HealthDue(container_id):
+            case t.HealthDue(container_id):
                 self._life.health_due(container_id, out)
-            case e.OutOfTime(container_id):
+            case t.OutOfTime(container_id):
                 self._life.out_of_time(container_id, now, out)
-            case e.RemovalDue(container_id):
+            case t.RemovalDue(container_id):
                 self._cleaner.removal_due(container_id, out)
-            case e.DiskDue():
+            case t.DiskDue():
                 self._cleaner.disk_due(out)
-            case e.AskAgain():
+            case t.AskAgain():
                 self._membership.ask_again(now, out)
-            case e.PingOverdue():
+            case t.PingOverdue():
                 self._membership.ping_overdue(now, out)

@@ -1,4 +1,4 @@
-"""What happens to an agent's core, its timers included."""
+"""What happens to an agent's core."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from mezzo.messages.agent import MasterMessage
 from mezzo.record import Record
 
 from .container import RuntimeEvent
-
-# ---------------------------------------------------------------------------------- events
 
 
 class Started(Record):
@@ -98,52 +96,3 @@ AgentEvent = (
     | ShutdownRequested
     | TimerFired
 )
-
-# ---------------------------------------------------------------------------------- timers
-
-
-class PingOverdue(Record):
-    """Key of the timer that a ping of the master sets back."""
-
-
-class AskAgain(Record):
-    """Key: the master has not answered our registration."""
-
-
-class UpdateOverdue(Record):
-    """Key: nobody has acknowledged the update in flight."""
-
-    framework_id: FrameworkId
-    task_id: TaskId
-
-
-class OperationOverdue(Record):
-    """Key: nobody has acknowledged how this operation went."""
-
-    uuid: bytes
-
-
-class HealthDue(Record):
-    container_id: ContainerId
-
-
-class LeaseDue(Record):
-    """Key: look whether the lease of a unique task is about to be over."""
-
-    container_id: ContainerId
-
-
-class OutOfTime(Record):
-    """Key: the task's max_completion_time is over."""
-
-    container_id: ContainerId
-
-
-class RemovalDue(Record):
-    """Key: of an ended container, or later of its sandbox."""
-
-    container_id: ContainerId
-
-
-class DiskDue(Record):
-    """Key: look how full the disk is."""

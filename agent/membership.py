@@ -17,11 +17,12 @@ from mezzo.record import replace
 
 from .config import AgentConfig
 from .effects import CloseMaster, Send
-from .events import AskAgain, MasterDown, MasterSaid, MasterUp, PingOverdue
+from .events import MasterDown, MasterSaid, MasterUp
 from .resources.applying import Operations
 from .state.agent_state import AgentState, Identity, Out
 from .tasks.outgoing_updates import Updates
 from .tasks.unique_leases import Leases
+from .timers import AskAgain, PingOverdue
 
 ASK_AGAIN_MIN_S: Final = 5.0
 ASK_AGAIN_MAX_S: Final = 60.0

@@ -14,8 +14,8 @@ from mezzo.ids import ConnId
 from mezzo.messages.agent import AgentMessage
 
 from .effects import Send
-from .events import OperationOverdue, UpdateOverdue
 from .state.agent_state import Out
+from .timers import OperationOverdue, UpdateOverdue
 
 RETRY_MIN_S: Final = 10.0
 RETRY_MAX_S: Final = 600.0

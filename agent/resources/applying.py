@@ -21,10 +21,11 @@ from mezzo.record import replace
 
 from ..config import AgentConfig
 from ..effects import MakeVolume, RemoveVolume
-from ..events import OperationOverdue, VolumeMade, VolumeRemoved
+from ..events import VolumeMade, VolumeRemoved
 from ..resending import Reliable
 from ..state.agent_state import AgentState, Converted, Out
 from ..state.volumes import VolumeFolder, new_folder, volumes_in
+from ..timers import OperationOverdue
 
 
 class Operations:

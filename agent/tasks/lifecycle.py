@@ -28,7 +28,7 @@ from ..container import (
     LaunchFailed,
 )
 from ..effects import KillContainer, LaunchContainer, ProbeHealth
-from ..events import HealthDue, HealthObserved, LeaseDue, OutOfTime
+from ..events import HealthObserved
 from ..health.rules import judge
 from ..state.agent_state import AgentState, Out
 from ..state.agent_task import (
@@ -41,6 +41,7 @@ from ..state.agent_task import (
     verdict_of_kill,
 )
 from ..state.volumes import mounts_of
+from ..timers import HealthDue, LeaseDue, OutOfTime
 from .container_spec import kind_of, probe_address, spec_of
 from .kill_grace import grace_of
 from .outgoing_updates import Updates

@@ -11,10 +11,10 @@ from mezzo.core import Instant
 from mezzo.ids import ConnId
 from mezzo.messages.agent import StatusUpdate
 
-from ..events import UpdateOverdue
 from ..resending import Reliable
 from ..state.agent_state import Out
 from ..state.agent_task import AgentTask, TaskKey
+from ..timers import UpdateOverdue
 
 
 class Updates:

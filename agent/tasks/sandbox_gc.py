@@ -14,9 +14,10 @@ from mezzo.record import replace
 from ..config import AgentConfig
 from ..container import ContainerRemoved, Kind
 from ..effects import MeasureDisk, RemoveContainer, RemoveSandbox
-from ..events import DiskDue, DiskMeasured, RemovalDue, SandboxFound, SandboxRemoved
+from ..events import DiskMeasured, SandboxFound, SandboxRemoved
 from ..state.agent_state import AgentState, Out, Remains
 from ..state.agent_task import AgentTask
+from ..timers import DiskDue, RemovalDue
 from .container_spec import kind_of, sandbox_path
 
 

@@ -28,7 +28,6 @@ from mezzo.agent.effects import (
     Send,
 )
 from mezzo.agent.events import (
-    AskAgain,
     HealthObserved,
     MasterDown,
     MasterSaid,
@@ -36,6 +35,7 @@ from mezzo.agent.events import (
     SandboxRemoved,
 )
 from mezzo.agent.state.agent_task import AgentTask
+from mezzo.agent.timers import AskAgain
 from mezzo.agent.views import AgentView
 from mezzo.cluster.model import IpAddress, NetworkInfo, TaskInfo, TaskStatus
 from mezzo.cluster.resources import Kind, Resources

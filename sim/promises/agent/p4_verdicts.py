@@ -15,8 +15,9 @@ from typing import Any, Final, NamedTuple
 from mezzo.agent import container as c
 from mezzo.agent.core import AgentCore
 from mezzo.agent.effects import KillContainer, LaunchContainer, RecoverContainers
-from mezzo.agent.events import HealthObserved, LeaseDue, MasterSaid, OutOfTime
+from mezzo.agent.events import HealthObserved, MasterSaid
 from mezzo.agent.state.agent_task import AgentTask, KillCause
+from mezzo.agent.timers import LeaseDue, OutOfTime
 from mezzo.cluster.model import Capability, FrameworkInfo, TaskStatus
 from mezzo.cluster.states import Reason, Source, TaskState
 from mezzo.core import Output, Put, TimerFired

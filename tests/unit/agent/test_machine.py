@@ -22,6 +22,7 @@ from mezzo.agent import effects as do
 from mezzo.agent import events as e
 from mezzo.agent.container import ContainerAbsent, ContainerExited, ContainerStarted
 from mezzo.agent.core import AgentCore
+from mezzo.agent.timers import AskAgain, OperationOverdue, UpdateOverdue
 from mezzo.cluster.model import TaskStatus
 from mezzo.cluster.operations import OperationState, OperationStatus, Reserve
 from mezzo.cluster.resources import Kind, Reservation, Resources
@@ -240,7 +241,7 @@ class AgentMachine(RuleBasedStateMachine):
         due = sorted(
             (at_s, str(key), key)
             for key, at_s in self.timers.items()
-            if isinstance(key, e.UpdateOverdue | e.OperationOverdue | e.AskAgain)
+            if isinstance(key, UpdateOverdue | OperationOverdue | AskAgain)
         )
         if due:
             at_s, _, key = due[index % len(due)]

@@ -8,6 +8,7 @@ from mezzo.agent import effects as do
 from mezzo.agent import events as e
 from mezzo.agent.container import ContainerExited
 from mezzo.agent.membership import ASK_AGAIN_MAX_S, ASK_AGAIN_MIN_S, CAPABILITIES
+from mezzo.agent.timers import AskAgain, PingOverdue
 from mezzo.cluster.model import FrameworkInfo
 from mezzo.cluster.states import Reason, TaskState
 from mezzo.core import CancelTimer, TimerFired
@@ -51,7 +52,7 @@ def test_a_registration_that_is_not_answered_is_repeated_less_and_less_often() -
     times = []
     start_s = world.now_s
     for _ in range(6):
-        (at_s,) = [at for key, at in world.timers.items() if key == e.AskAgain()]
+        (at_s,) = [at for key, at in world.timers.items() if key == AskAgain()]
         world.wait(at_s + 999_000.0 - world.now_s)
         times.append(world.now_s - start_s)
         assert len([m for m in world.sent() if isinstance(m, am.RegisterAgent)]) <= 1
@@ -68,7 +69,7 @@ def test_on_a_new_stream_a_registration_is_repeated_as_soon_as_on_the_first() ->
             world.wait(ASK_AGAIN_MIN_S)
             world.hear(am.Ping(connected=True))
     world.connect()
-    assert world.timers[e.AskAgain()] == world.now_s - 999_000.0 + ASK_AGAIN_MIN_S
+    assert world.timers[AskAgain()] == world.now_s - 999_000.0 + ASK_AGAIN_MIN_S
 
 
 def test_a_second_answer_to_a_repeated_registration_changes_nothing() -> None:
@@ -147,7 +148,7 @@ def test_a_timer_that_was_overtaken_by_a_sign_of_life_closes_nothing(news: str) 
     else:
         world.step(e.MasterDown(world.conn))
         world.connect()
-    world.step(TimerFired(e.PingOverdue()))
+    world.step(TimerFired(PingOverdue()))
     assert world.of(do.CloseMaster) == []
     world.wait(74)
     assert world.of(do.CloseMaster) == []

@@ -15,6 +15,7 @@ from mezzo.agent.process.options import AgentOptions
 from mezzo.agent.process.shell import check_comeback
 from mezzo.agent.resources.detect import check_reconfiguration
 from mezzo.agent.state.agent_state import APPLIED_MAX, AgentState
+from mezzo.agent.timers import OperationOverdue
 from mezzo.agent.views import AgentView
 from mezzo.cluster.operations import (
     Conversion,
@@ -161,7 +162,7 @@ def test_resources_that_a_task_uses_are_not_taken_from_it(world: World) -> None:
 def test_an_operation_with_an_id_is_told_until_it_is_acknowledged(world: World) -> None:
     status = order(world, Reserve(of("cpus", 1), id="o1"))
     assert status.uuid is not None
-    key = next(key for key in world.timers if isinstance(key, e.OperationOverdue))
+    key = next(key for key in world.timers if isinstance(key, OperationOverdue))
     gaps = []
     for _ in range(3):
         before_s = world.now_s
@@ -187,7 +188,7 @@ def test_an_operation_with_an_id_is_told_until_it_is_acknowledged(world: World) 
 
 def test_an_operation_without_an_id_is_told_once_and_not_kept(world: World) -> None:
     order(world, Reserve(of("cpus", 1)))
-    assert not any(isinstance(key, e.OperationOverdue) for key in world.timers)
+    assert not any(isinstance(key, OperationOverdue) for key in world.timers)
     assert comes_back(world).operations == ()
 
 

@@ -11,6 +11,7 @@ from mezzo.agent import events as e
 from mezzo.agent.container import ContainerAbsent, ContainerExited, ContainerStarted, Kind
 from mezzo.agent.state.agent_state import AgentState
 from mezzo.agent.tasks.unique_leases import Leases
+from mezzo.agent.timers import LeaseDue
 from mezzo.cluster.model import KillPolicy, TaskInfo
 from mezzo.cluster.states import Reason, Source, TaskState
 from mezzo.core import Instant, TimerFired
@@ -207,8 +208,8 @@ def test_a_launch_that_comes_when_its_lease_is_over_is_dropped(world: World) -> 
 def test_a_lease_that_fires_for_an_ended_task_does_nothing(world: World) -> None:
     cid = world.start(unique())
     world.step(ContainerExited(cid, exit_code=0))
-    assert e.LeaseDue(cid) not in world.timers
-    world.step(TimerFired(e.LeaseDue(cid)))
+    assert LeaseDue(cid) not in world.timers
+    world.step(TimerFired(LeaseDue(cid)))
     assert world.effects == []
 
 

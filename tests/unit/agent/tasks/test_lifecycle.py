@@ -14,6 +14,7 @@ from mezzo.agent.container import (
     Kind,
     LaunchFailed,
 )
+from mezzo.agent.timers import OutOfTime
 from mezzo.cluster.model import (
     ExecutorInfo,
     FrameworkInfo,
@@ -298,8 +299,8 @@ def test_max_completion_time_counts_from_the_start_across_a_crash(world: World) 
 def test_a_time_limit_that_fires_for_an_ended_task_does_nothing(world: World) -> None:
     cid = world.start(process_task(max_completion_time=100))
     world.step(ContainerExited(cid, exit_code=0))
-    assert e.OutOfTime(cid) not in world.timers
-    world.step(TimerFired(e.OutOfTime(cid)))
+    assert OutOfTime(cid) not in world.timers
+    world.step(TimerFired(OutOfTime(cid)))
     assert world.effects == []
 
 
@@ -338,7 +339,7 @@ def test_no_clock_that_was_set_makes_a_limit_longer(world: World, years: int) ->
     cid = world.start(replace(process_task("t1"), max_completion_time=50.0))
     again = world.crash(now_s=world.now_s + years * 365 * 86400.0).register()
     again.step(ContainerStarted(cid))
-    left_s = again.timers[e.OutOfTime(cid)] - (again.now_s - 999_000.0)
+    left_s = again.timers[OutOfTime(cid)] - (again.now_s - 999_000.0)
     assert -1e-3 <= left_s <= 50.0 + 1e-3
 
 

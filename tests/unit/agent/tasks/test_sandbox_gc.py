@@ -7,6 +7,7 @@ import pytest
 from mezzo.agent import effects as do
 from mezzo.agent import events as e
 from mezzo.agent.container import ContainerExited, ContainerRemoved, Kind, LaunchFailed
+from mezzo.agent.timers import DiskDue, PingOverdue, RemovalDue
 from mezzo.core import TimerFired
 from mezzo.ids import ContainerId, TaskId
 from mezzo.messages import agent as am
@@ -25,8 +26,8 @@ def test_the_container_goes_soon_and_the_sandbox_much_later() -> None:
     world.acknowledge_all()
     world.hear(am.Ping(connected=True))
     world.now_s += REMOVE_S - 1
-    world.timers.pop(e.PingOverdue())
-    world.timers.pop(e.DiskDue())
+    world.timers.pop(PingOverdue())
+    world.timers.pop(DiskDue())
     assert world.wait(0.5) == []
     assert world.wait(0.5) == [do.RemoveContainer(cid, Kind.DOCKER, sandbox)]
     world.step(ContainerRemoved(cid))
@@ -109,16 +110,16 @@ def test_a_full_disk_takes_the_container_first() -> None:
 
 def test_the_disk_is_looked_at_every_minute_as_long_as_there_is_something_to_remove() -> None:
     world = World().register()
-    assert e.DiskDue() not in world.timers
+    assert DiskDue() not in world.timers
     cid = ended(world, "t1")
     for _ in range(3):
-        assert world.timers[e.DiskDue()] == pytest.approx(world.now_s - 999_000.0 + 60)
+        assert world.timers[DiskDue()] == pytest.approx(world.now_s - 999_000.0 + 60)
         world.now_s += 60
-        del world.timers[e.DiskDue()]
-        assert world.step(TimerFired(e.DiskDue())) == [do.MeasureDisk()]
+        del world.timers[DiskDue()]
+        assert world.step(TimerFired(DiskDue())) == [do.MeasureDisk()]
         world.step(e.DiskMeasured(0.1))
     world.step(e.SandboxRemoved(cid))
-    assert world.step(TimerFired(e.DiskDue())) == []
+    assert world.step(TimerFired(DiskDue())) == []
 
 
 def test_a_sandbox_that_could_not_be_removed_is_tried_again_by_the_next_life() -> None:
@@ -144,5 +145,5 @@ def test_a_sandbox_that_nobody_knows_is_adopted_and_removed_in_its_time() -> Non
     assert f"remains/{running}" not in world.disk
     world = world.crash()
     world.now_s += GC_S - 100
-    world.timers = {k: v for k, v in world.timers.items() if isinstance(k, e.RemovalDue)}
+    world.timers = {k: v for k, v in world.timers.items() if isinstance(k, RemovalDue)}
     assert do.RemoveSandbox(ContainerId("c0"), path) in world.wait(0)

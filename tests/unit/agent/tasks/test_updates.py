@@ -9,6 +9,7 @@ from mezzo.agent import events as e
 from mezzo.agent.container import ContainerExited, ContainerStarted
 from mezzo.agent.state.agent_state import ENDED_MAX, AgentState
 from mezzo.agent.state.agent_task import AgentTask
+from mezzo.agent.timers import UpdateOverdue
 from mezzo.cluster.states import TaskState
 from mezzo.core import Output, TimerFired
 from mezzo.ids import FrameworkId, TaskId
@@ -51,7 +52,7 @@ def test_an_update_repeats_after_10_20_40_seconds_up_to_10_minutes_with_one_uuid
     (first,) = world.updates()
     at_s = [world.now_s]
     for _ in range(8):
-        key = e.UpdateOverdue(F1, TaskId("t1"))
+        key = UpdateOverdue(F1, TaskId("t1"))
         world.now_s = world.timers.pop(key) + 999_000.0
         world.step(TimerFired(key))
         assert world.updates() == [first]
@@ -66,7 +67,7 @@ def test_an_update_comes_again_at_once_after_a_new_registration() -> None:
     world.run()
     (first,) = world.updates()
     world.step(e.MasterDown(world.conn))
-    assert e.UpdateOverdue(F1, TaskId("t1")) not in world.timers
+    assert UpdateOverdue(F1, TaskId("t1")) not in world.timers
     world.connect()
     assert world.updates() == []  # not before the master has agreed
     world.hear(am.AgentReregistered(world.core.view().tasks[0].info.agent_id))
@@ -118,14 +119,14 @@ def test_the_acknowledgement_of_the_last_update_forgets_the_task() -> None:
     assert world.state() is None
     kinds = {key.split("/")[0] for key in world.disk}
     assert kinds == {"agent", "ended", "remains"}
-    assert not any(isinstance(key, e.UpdateOverdue) for key in world.timers)
+    assert not any(isinstance(key, UpdateOverdue) for key in world.timers)
 
 
 def test_a_timer_on_its_way_when_its_update_was_settled_repeats_nothing() -> None:
     world = World().register()
     world.start()
     world.step(e.MasterDown(world.conn))
-    world.step(TimerFired(e.UpdateOverdue(F1, TaskId("t1"))))
+    world.step(TimerFired(UpdateOverdue(F1, TaskId("t1"))))
     assert world.effects == []
 
 
