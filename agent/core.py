@@ -48,13 +48,14 @@ from .config import AgentConfig
 from .membership import Membership
 from .resources.applying import Operations
 from .state.agent_state import AgentState, Out
-from .state.agent_task import AgentTask, KillCause, Verdict, not_launched, not_running
+from .state.agent_task import AgentTask, KillCause
 from .tasks.container_spec import refusal, unknown_resources, wrong_ids
 from .tasks.kill_grace import grace_when_drained
 from .tasks.lifecycle import Lifecycle
 from .tasks.outgoing_updates import Updates
 from .tasks.sandbox_gc import Cleaner
 from .tasks.unique_leases import Leases
+from .tasks.verdicts import Verdict, not_launched, not_running
 from .views import AgentView
 
 

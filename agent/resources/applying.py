@@ -3,10 +3,15 @@
 An operation is judged once, and remembered by its uuid: done again it would convert twice. Of one
 with an id the framework is told until it acknowledges; of another the master alone, once, for the
 agent's total in its next registration says the same.
+
+A volume on the agent's own disk, or on a PATH disk, gets a folder with a name that no other has
+ever had: so the data of a destroyed one may be removed in the background while the next one of the
+same id is in use. On a MOUNT disk a volume is the root of that disk (Mesos).
 """
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable
 
 from mezzo.cluster.amounts import Value
@@ -24,7 +29,7 @@ from ..effects import MakeVolume, RemoveVolume
 from ..events import VolumeMade, VolumeRemoved
 from ..resending import Reliable
 from ..state.agent_state import AgentState, Converted, Out
-from ..state.volumes import VolumeFolder, new_folder, volumes_in
+from ..state.volumes import VolumeFolder, volumes_in
 from ..timers import OperationOverdue
 
 
@@ -189,3 +194,33 @@ def used_by(parts: Iterable[Resources]) -> Resources:
 
 def _update(operation: OperationRecord) -> OperationUpdate:
     return OperationUpdate(operation, operation.latest_status)
+
+
+def new_folder(kind: Kind, created_by: bytes, work_dir: str) -> VolumeFolder:
+    """For a volume that an operation of this uuid creates, as `mezzo.cluster.conversions`
+    has judged.
+
+    Raises BadRequest if it would not stay in its place.
+    """
+    disk = kind.disk
+    assert disk is not None
+    assert disk.persistence_id is not None
+    assert disk.container_path is not None
+    _check_container_path(disk.container_path)
+    source = disk.source
+    root = source.root if source is not None else None
+    if source is not None and root is None:
+        raise BadRequest(f"disk.source has no root: the agent's {source.type} disk needs one")
+    base = posixpath.join(work_dir, root or "")
+    if source is not None and source.type == "MOUNT":
+        return VolumeFolder(base, kind.role, disk.persistence_id, own_disk=True)
+    # A role's parts are divided by slashes and hold no blanks.
+    parts = ("volumes", "roles", kind.role.replace("/", " "), disk.persistence_id, created_by.hex())
+    return VolumeFolder(posixpath.join(base, *parts), kind.role, disk.persistence_id)
+
+
+def _check_container_path(path: str) -> None:
+    if ".." in path.split("/") or any(ord(ch) < 32 for ch in path):
+        raise BadRequest(
+            f"disk.volume.container_path {path!r} holds '..' or a control character: remove it"
+        )

@@ -22,11 +22,12 @@ from mezzo.ids import AgentId, ContainerId, FrameworkId, TaskId, check_user_id
 from ..config import AgentConfig
 from ..container import SANDBOX_IN_IMAGE, ContainerSpec, Kind, Mount, container_name
 from ..state.agent_task import AgentTask
-from ..state.volumes import volume_key
+from ..state.volumes import VolumeFolder, VolumeKey, volume_key, volumes_in
 
 LOCALHOST: Final = "127.0.0.1"
 ANY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})
 PORT_MAX: Final = 65535
+_SET_ASIDE: Final = "(whose record is set aside)"  # no path: those are absolute
 _NO_PATH: Final = re.compile(r"[\x00-\x20\x7f]")  # it would end the line, or begin another
 OWN_NETWORK: Final = (DockerNetwork.BRIDGE, DockerNetwork.USER)
 
@@ -169,6 +170,18 @@ def sandbox_path(
     return posixpath.join(
         *(config.work_dir, "slaves", agent_id, "frameworks", framework_id),
         *("executors", task_id, "runs", container_id),
+    )
+
+
+def mounts_of(resources: Resources, folders: dict[VolumeKey, VolumeFolder]) -> tuple[Mount, ...]:
+    """What a task with these resources sees, all of whose volumes are there.
+
+    Of one whose record is set aside there is no folder, so the launch is refused by whoever looks.
+    """
+    return tuple(
+        Mount(folders[key].path if key in folders else _SET_ASIDE, kind.disk.container_path)
+        for key, kind in volumes_in(resources).items()
+        if kind.disk is not None and kind.disk.container_path is not None
     )
 
 

@@ -31,22 +31,14 @@ from ..effects import KillContainer, LaunchContainer, ProbeHealth
 from ..events import HealthObserved
 from ..health.rules import judge
 from ..state.agent_state import AgentState, Out
-from ..state.agent_task import (
-    AgentTask,
-    Kill,
-    KillCause,
-    Verdict,
-    killing_of,
-    verdict_of_exit,
-    verdict_of_kill,
-)
-from ..state.volumes import mounts_of
+from ..state.agent_task import AgentTask, Kill, KillCause
 from ..timers import HealthDue, LeaseDue, OutOfTime
-from .container_spec import kind_of, probe_address, spec_of
+from .container_spec import kind_of, mounts_of, probe_address, spec_of
 from .kill_grace import grace_of
 from .outgoing_updates import Updates
 from .sandbox_gc import Cleaner
 from .unique_leases import Leases
+from .verdicts import Verdict, killing_of, verdict_of_exit, verdict_of_kill
 
 _MESSAGE_MAX: Final = 4096  # characters; what a program or an engine says may have no end
 _INTERVAL_MIN_S: Final = 0.05  # between two health checks, whatever is asked for

@@ -10,10 +10,9 @@ from mezzo.agent.container import Kind
 from mezzo.agent.core import AgentCore
 from mezzo.agent.effects import LaunchContainer, RecoverContainers, RemoveContainer, RenewLease
 from mezzo.agent.membership import Membership
-from mezzo.agent.state import agent_task
 from mezzo.agent.state.agent_state import AgentState
 from mezzo.agent.state.agent_task import AgentTask, KillCause
-from mezzo.agent.tasks import lifecycle
+from mezzo.agent.tasks import lifecycle, verdicts
 from mezzo.agent.tasks.lifecycle import Lifecycle
 from mezzo.agent.tasks.outgoing_updates import Updates
 from mezzo.agent.tasks.unique_leases import Leases
@@ -263,7 +262,7 @@ def one_of_two_health_checks_is_never_made(original: Any) -> Any:
     return due
 
 
-@mutant("agent", agent_task, "verdict_of_kill")
+@mutant("agent", verdicts, "verdict_of_kill")
 def an_end_for_ill_health_is_told_as_any_other(original: Any) -> Any:
     def verdict(*args: Any) -> Any:
         return replace(original(*args), healthy=None)

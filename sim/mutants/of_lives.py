@@ -8,10 +8,11 @@ from typing import Any
 from mezzo.agent import core
 from mezzo.agent.membership import Membership
 from mezzo.agent.resources import applying as agents_operations
-from mezzo.agent.state.agent_task import KillCause, verdict_of_exit
+from mezzo.agent.state.agent_task import KillCause
 from mezzo.agent.tasks import lifecycle
 from mezzo.agent.tasks.lifecycle import Lifecycle
 from mezzo.agent.tasks.sandbox_gc import Cleaner
+from mezzo.agent.tasks.verdicts import verdict_of_exit
 from mezzo.core import SetTimer
 from mezzo.errors import BadRequest
 from mezzo.marathon.deployments import deployer
