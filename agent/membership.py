@@ -2,6 +2,7 @@
 
     no stream --MasterUp--> asking --(Re)registered--> registered --MasterDown--> no stream
 
+It registers on every new stream; once the master has agreed, updates may go their way.
 Spec: Mesos' agent life cycle.
 """
 
@@ -10,18 +11,24 @@ from __future__ import annotations
 from typing import Final
 
 from mezzo.cluster.model import AgentCapability
-from mezzo.core import CancelTimer, Instant, SetTimer
-from mezzo.ids import AgentId, ConnId
-from mezzo.messages.agent import Ping, Pong, RegisterAgent, ReregisterAgent
+from mezzo.messages.agent import (
+    AgentRegistered,
+    AgentReregistered,
+    Ping,
+    Pong,
+    RegisterAgent,
+    ReregisterAgent,
+)
 from mezzo.record import replace
 
-from .config import AgentConfig
-from .effects import CloseMaster, Send
+from . import resending
+from .effects import CloseMaster
 from .events import MasterDown, MasterSaid, MasterUp
-from .resources.applying import Operations
-from .state.agent_state import AgentState, Identity, Out
-from .tasks.outgoing_updates import Updates
-from .tasks.unique_leases import Leases
+from .resources import applying
+from .state.agent_state import AgentState
+from .state.checkpoint import Identity
+from .state.step import Step
+from .tasks import launches, outgoing_updates, unique_leases
 from .timers import AskAgain, PingOverdue
 
 ASK_AGAIN_MIN_S: Final = 5.0
@@ -35,147 +42,147 @@ CAPABILITIES: Final = (
     AgentCapability.AGENT_DRAINING,
 )
 
-_PING: Final = PingOverdue()
-_ASK: Final = AskAgain()
+
+def recall(state: AgentState, step: Step) -> bool:
+    """Take over what an earlier life was registered as. True if the machine was rebooted."""
+    known = state.checkpoint.identity
+    if known is None:
+        return False
+    info = replace(state.config.info, id=known.agent_id)
+    if (known.info, known.boot_id) != (info, state.boot_id):
+        identity = Identity(known.agent_id, info, state.boot_id)
+        state.checkpoint.set_identity(step, identity)
+    return known.boot_id != state.boot_id
 
 
-class Membership:
-    """Registers on every new stream; once the master has agreed, updates may go their way."""
+# ---- the stream
 
-    def __init__(
-        self,
-        config: AgentConfig,
-        state: AgentState,
-        updates: Updates,
-        operations: Operations,
-        leases: Leases,
-    ) -> None:
-        self._config = config
-        self._state = state
-        self._updates = updates
-        self._operations = operations
-        self._leases = leases
-        self._boot_id = ""
-        self._ask_again_s = ASK_AGAIN_MIN_S
-        self._ping_due = 0.0  # mono_s
-        self.conn: ConnId | None = None
-        self.registered = False
 
-    def recall(self, boot_id: str, out: Out) -> bool:
-        """Take over what an earlier life was registered as. True if the machine was rebooted."""
-        self._boot_id = boot_id
-        known = self._state.identity
-        if known is None:
-            return False
-        info = replace(self._config.info, id=known.agent_id)
-        if (known.info, known.boot_id) != (info, boot_id):
-            self._state.set_identity(Identity(known.agent_id, info, boot_id), out)
-        return known.boot_id != boot_id
+def up(state: AgentState, step: Step, event: MasterUp) -> None:
+    state.conn = event.conn
+    unique_leases.new_stream(state)
+    state.ask_again_s = ASK_AGAIN_MIN_S
+    _expect_ping(state, step)
+    _ask(state, step)
 
-    # ---- the stream
 
-    def up(self, event: MasterUp, now: Instant, out: Out) -> None:
-        self.conn = event.conn
-        self._leases.new_stream()
-        self._ask_again_s = ASK_AGAIN_MIN_S
-        self._expect_ping(now, out)
-        self._ask(now, out)
+def down(state: AgentState, step: Step, event: MasterDown) -> None:
+    if event.conn == state.conn:
+        _detach(state, step)
 
-    def down(self, event: MasterDown, now: Instant, out: Out) -> None:
-        if event.conn == self.conn:
-            self._detach(out)
 
-    def obeys(self, event: MasterSaid, out: Out) -> bool:
-        """False for what is of an old stream or of a deposed master. Newer epochs are stored."""
-        if event.conn != self.conn:
-            return False
-        if event.epoch < self._state.epoch:
-            reason = (
-                f"its epoch {event.epoch} is older than {self._state.epoch}, which this agent has "
-                "obeyed: that master is deposed, or has lost its state"
-            )
-            out.effects.append(CloseMaster(event.conn, reason))
-            self._detach(out)
-            return False
-        if event.epoch > self._state.epoch:
-            self._state.set_epoch(event.epoch, out)
-        return True
+def obeys(state: AgentState, step: Step, event: MasterSaid) -> bool:
+    """False for what is of an old stream or of a deposed master. Newer epochs are stored."""
+    if event.conn != state.conn:
+        return False
+    obeyed = state.checkpoint.epoch
+    if event.epoch < obeyed:
+        reason = (
+            f"its epoch {event.epoch} is older than {obeyed}, which this agent has obeyed: that "
+            "master is deposed, or has lost its state"
+        )
+        step.do(CloseMaster(event.conn, reason))
+        _detach(state, step)
+        return False
+    if event.epoch > obeyed:
+        state.checkpoint.set_epoch(step, event.epoch)
+    return True
 
-    def _detach(self, out: Out) -> None:
-        self.conn = None
-        self._close_way(out)
-        out.effects += [CancelTimer(_PING), CancelTimer(_ASK)]
 
-    def _close_way(self, out: Out) -> None:
-        self.registered = False
-        self._updates.disconnect(out)
-        self._operations.disconnect(out)
+def _detach(state: AgentState, step: Step) -> None:
+    state.conn = None
+    _close_way(state, step)
+    step.cancel(PingOverdue())
+    step.cancel(AskAgain())
 
-    # ---- registration
 
-    def registered_as(self, agent_id: AgentId, now: Instant, out: Out) -> None:
-        if self._state.identity is None:  # else it answers a repeated question
-            info = replace(self._config.info, id=agent_id)
-            self._state.set_identity(Identity(agent_id, info, self._boot_id), out)
-            self.welcomed_back(now, out)
+def _close_way(state: AgentState, step: Step) -> None:
+    state.registered = False
+    resending.disconnect(state.updates, step)
+    resending.disconnect(state.outcomes, step)
 
-    def welcomed_back(self, now: Instant, out: Out) -> None:
-        assert self.conn is not None
-        self.registered = True
-        out.effects.append(CancelTimer(_ASK))
-        self._leases.registered(out)
-        self._updates.connect(self.conn, self._state.tasks.values(), now, out)
-        self._operations.connect(self.conn, now, out)
 
-    def _ask(self, now: Instant, out: Out) -> None:
-        """Say who we are, again and again until the master agrees."""
-        assert self.conn is not None
-        config, state = self._config, self._state
-        message: RegisterAgent | ReregisterAgent
-        if state.identity is None:
-            message = RegisterAgent(config.info, config.version, self._boot_id, CAPABILITIES)
-        else:
-            message = ReregisterAgent(
-                replace(state.identity.info, resources=self._operations.total),
-                config.version,
-                self._boot_id,
-                tasks=tuple(task.shown() for task in state.tasks.values()),
-                frameworks=tuple(state.frameworks.values()),
-                operations=tuple(state.operations.values()),
-                capabilities=CAPABILITIES,
-            )
-        self._leases.asked(now)
-        out.effects.append(Send(self.conn, message))
-        out.effects.append(SetTimer(_ASK, now.mono_s + self._ask_again_s))
-        self._ask_again_s = min(self._ask_again_s * 2, ASK_AGAIN_MAX_S)
+# ---- registration
 
-    # ---- pings
 
-    def pinged(self, ping: Ping, now: Instant, out: Out) -> None:
-        assert self.conn is not None
-        out.effects.append(Send(self.conn, Pong(ping.number)))
-        self._leases.pinged(ping, now, out)
-        self._expect_ping(now, out)
-        if self.registered and not ping.connected:
-            # The master has lost sight of us: what it sends is not for us until it agrees again.
-            self._close_way(out)
-            self._ask_again_s = ASK_AGAIN_MIN_S
-            self._ask(now, out)
+def registered(state: AgentState, step: Step, message: AgentRegistered) -> None:
+    if state.checkpoint.identity is None:  # else it answers a repeated question
+        info = replace(state.config.info, id=message.agent_id)
+        identity = Identity(message.agent_id, info, state.boot_id)
+        state.checkpoint.set_identity(step, identity)
+        _welcomed(state, step)
 
-    def _expect_ping(self, now: Instant, out: Out) -> None:
-        self._ping_due = now.mono_s + self._config.ping_timeout_s
-        out.effects.append(SetTimer(_PING, self._ping_due))
 
-    def ping_overdue(self, now: Instant, out: Out) -> None:
-        if self.conn is None:
-            return  # the stream ended while the timer was on its way
-        if now.mono_s < self._ping_due:
-            out.effects.append(SetTimer(_PING, self._ping_due))  # a ping came, or another stream
-        else:
-            reason = f"no ping for {self._config.ping_timeout_s:g} s"
-            out.effects.append(CloseMaster(self.conn, reason))
-            self._detach(out)
+def reregistered(state: AgentState, step: Step, message: AgentReregistered) -> None:
+    state.drain = None  # it is said again
+    _welcomed(state, step)
+    for known in message.reconcile:
+        launches.reconcile(state, step, known)
 
-    def ask_again(self, now: Instant, out: Out) -> None:
-        if self.conn is not None and not self.registered:
-            self._ask(now, out)
+
+def _welcomed(state: AgentState, step: Step) -> None:
+    assert state.conn is not None
+    state.registered = True
+    step.cancel(AskAgain())
+    unique_leases.registered(state, step)
+    outgoing_updates.connect(state, step, state.conn)
+    applying.connect(state, step, state.conn)
+
+
+def _ask(state: AgentState, step: Step) -> None:
+    """Say who we are, again and again until the master agrees."""
+    assert state.conn is not None
+    config, checkpoint = state.config, state.checkpoint
+    message: RegisterAgent | ReregisterAgent
+    if checkpoint.identity is None:
+        message = RegisterAgent(config.info, config.version, state.boot_id, CAPABILITIES)
+    else:
+        message = ReregisterAgent(
+            replace(checkpoint.identity.info, resources=state.total),
+            config.version,
+            state.boot_id,
+            tasks=tuple(task.shown() for task in checkpoint.tasks.values()),
+            frameworks=tuple(checkpoint.frameworks.values()),
+            operations=tuple(checkpoint.operations.values()),
+            capabilities=CAPABILITIES,
+        )
+    unique_leases.asked(state, step)
+    step.send(state.conn, message)
+    step.timer(AskAgain(), state.ask_again_s)
+    state.ask_again_s = min(state.ask_again_s * 2, ASK_AGAIN_MAX_S)
+
+
+def ask_again(state: AgentState, step: Step) -> None:
+    if state.conn is not None and not state.registered:
+        _ask(state, step)
+
+
+# ---- pings
+
+
+def pinged(state: AgentState, step: Step, ping: Ping) -> None:
+    assert state.conn is not None
+    step.send(state.conn, Pong(ping.number))
+    unique_leases.pinged(state, step, ping)
+    _expect_ping(state, step)
+    if state.registered and not ping.connected:
+        # The master has lost sight of us: what it sends is not for us until it agrees again.
+        _close_way(state, step)
+        state.ask_again_s = ASK_AGAIN_MIN_S
+        _ask(state, step)
+
+
+def _expect_ping(state: AgentState, step: Step) -> None:
+    state.ping_due_s = step.now.mono_s + state.config.ping_timeout_s
+    step.timer_at(PingOverdue(), state.ping_due_s)
+
+
+def ping_overdue(state: AgentState, step: Step) -> None:
+    if state.conn is None:
+        return  # the stream ended while the timer was on its way
+    if step.now.mono_s < state.ping_due_s:
+        step.timer_at(PingOverdue(), state.ping_due_s)  # a ping came, or another stream
+    else:
+        reason = f"no ping for {state.config.ping_timeout_s:g} s"
+        step.do(CloseMaster(state.conn, reason))
+        _detach(state, step)

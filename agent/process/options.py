@@ -34,7 +34,7 @@ class AgentOptions:
     docker_publish_ip: where published ports listen; as a default everywhere, but on 127.0.0.1 if
     that is all that `ip` is.
     docker_cfs: cpus of Docker tasks are a limit, not only a weight.
-    gc_delay_s: how long sandboxes are kept; the fuller the disk, the shorter (`Cleaner`).
+    gc_delay_s: how long sandboxes are kept; the fuller the disk, the shorter (sandbox_gc.py).
     gc_disk_headroom: part of the disk that is kept free of them. output_max_mib: of each output of
     a process task so much is kept; 0: all. forget_set_aside: delete the
     stored records that can't be read, which are kept otherwise.

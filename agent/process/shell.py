@@ -48,7 +48,8 @@ from ..resources.detect import boot_id, check_reconfiguration, engine_has, engin
 from ..sandbox.beneath import GivenUp
 from ..sandbox.folder import remove_sandbox
 from ..sandbox.volume_folders import make_volume, remove_volume
-from ..state.agent_state import AgentState
+from ..state.checkpoint import Checkpoint
+from ..state.loading import load
 from ..tasks.container_spec import kind_of
 from ..views import AgentView
 from .effect_log import log_effect
@@ -95,7 +96,7 @@ class AgentShell:
         self._exit: do.Exit | None = None
         detector = detector_for(options.master)  # what can't work is told before anything runs
         config = options.core_config()
-        check_comeback(AgentState(stored), config, options)
+        check_comeback(load(stored), config, options)
         self._owner = owner_of(options.work_dir)
         self._ending = threading.Event()
         self._cgroups = cgroups_for(options.launcher, self._owner)
@@ -133,7 +134,10 @@ class AgentShell:
                 )
 
                 return DockerRuntime(
-                    self._post, self._crash, self._docker_settings(), self._core.knows
+                    self._post,
+                    self._crash,
+                    self._docker_settings(),
+                    self._core.state.checkpoint.knows,
                 )
             case Kind.PROCESS:
                 root = self._options.work_dir.resolve() / "run"
@@ -143,7 +147,7 @@ class AgentShell:
                     self._crash,
                     root,
                     env,
-                    self._core.knows,
+                    self._core.state.checkpoint.knows,
                     self._cgroups,
                     self._options.output_max_mib << 20,
                 )
@@ -320,7 +324,7 @@ class AgentShell:
                 self._crash(error)
                 return
             for found in job.result():
-                if not self._core.knows_sandbox(found.container_id):
+                if not self._core.state.checkpoint.knows_sandbox(found.container_id):
                     self._log.warning("sandbox.unknown", path=found.sandbox, action="adopted")
                     self._post(found)
 
@@ -364,18 +368,18 @@ def sandboxes_in(work_dir: Path) -> list[e.SandboxFound]:
 
 def forget_set_aside(store: StateStore, stored: Mapping[str, bytes]) -> Mapping[str, bytes]:
     """Delete the records that can't be read; those that are left. Raises Corrupt, StoreError."""
-    aside = AgentState(stored).aside
+    aside = load(stored).aside
     for key, why in aside.items():
         get_logger("agent").warning("record.deleted", key=key, error=why)
     store.commit([Delete(key) for key in aside])
     return {key: value for key, value in stored.items() if key not in aside}
 
 
-def check_comeback(known: AgentState, config: AgentConfig, options: AgentOptions) -> None:
+def check_comeback(known: Checkpoint, config: AgentConfig, options: AgentOptions) -> None:
     """May what is known from earlier lives go on with these flags? Raises BadConfig."""
     if known.identity is not None:
         check_reconfiguration(known.identity.info, config.info, options.reconfiguration_policy)
-    needed = [kind_of(task.info) for task in known.tasks.values() if task.live]
+    needed = [kind_of(task.info) for task in known.live_tasks()]
     needed += [left.kind for left in known.remains.values() if not left.container_removed]
     for kind in needed:
         if kind not in config.containerizers:

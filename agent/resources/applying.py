@@ -18,168 +18,119 @@ from mezzo.cluster.amounts import Value
 from mezzo.cluster.conversions import convert
 from mezzo.cluster.operations import OperationRecord, OperationState, OperationStatus
 from mezzo.cluster.resources import Kind, Resources
-from mezzo.core import Instant
 from mezzo.errors import BadRequest
-from mezzo.ids import ConnId, FrameworkId, IdSource
+from mezzo.ids import ConnId, FrameworkId
 from mezzo.messages.agent import ApplyOperation, OperationAcknowledged, OperationUpdate
 from mezzo.record import replace
 
-from ..config import AgentConfig
+from .. import resending
 from ..effects import MakeVolume, RemoveVolume
 from ..events import VolumeMade, VolumeRemoved
-from ..resending import Reliable
-from ..state.agent_state import AgentState, Converted, Out
+from ..state.agent_state import AgentState
+from ..state.checkpoint import Converted
+from ..state.step import Step
 from ..state.volumes import VolumeFolder, volumes_in
 from ..timers import OperationOverdue
 
+# ---- to the master
 
-class Operations:
-    def __init__(self, config: AgentConfig, state: AgentState, ids: IdSource) -> None:
-        self._config = config
-        self._state = state
-        self._ids = ids
-        self._reliable = Reliable[bytes](OperationOverdue)
 
-    @property
-    def total(self) -> Resources:
-        return self._state.total(self._config.info.resources)
+def connect(state: AgentState, step: Step, conn: ConnId) -> None:
+    """Registered: everything that is unacknowledged goes out at once."""
+    resending.connect(state.outcomes, step, conn)
+    for operation in state.checkpoint.operations.values():
+        _tell(state, step, operation)
 
-    # ---- to the master
 
-    def connect(self, conn: ConnId, now: Instant, out: Out) -> None:
-        """Registered: everything that is unacknowledged goes out at once."""
-        self._reliable.connect(conn, out)
-        for operation in self._state.operations.values():
-            self._tell(operation, now, out)
+def _tell(state: AgentState, step: Step, operation: OperationRecord) -> None:
+    resending.push(state.outcomes, step, operation.uuid, _update(operation))
 
-    def disconnect(self, out: Out) -> None:
-        self._reliable.disconnect(out)
 
-    def _tell(self, operation: OperationRecord, now: Instant, out: Out) -> None:
-        self._reliable.push(operation.uuid, _update(operation), now, out)
+def overdue(state: AgentState, step: Step, due: OperationOverdue) -> None:
+    operation = state.checkpoint.operations.get(due.uuid)
+    if operation is not None:
+        resending.repeat(state.outcomes, step, due.uuid, _update(operation))
 
-    def repeat(self, uuid: bytes, now: Instant, out: Out) -> None:
-        if (operation := self._state.operations.get(uuid)) is not None:
-            self._reliable.repeat(uuid, _update(operation), now, out)
 
-    def acknowledged(self, message: OperationAcknowledged, out: Out) -> None:
-        operation = self._state.operations.get(message.uuid)
-        if operation is not None and operation.latest_status.uuid == message.status_uuid:
-            self._forget(operation, out)
+def acknowledged(state: AgentState, step: Step, message: OperationAcknowledged) -> None:
+    operation = state.checkpoint.operations.get(message.uuid)
+    if operation is not None and operation.latest_status.uuid == message.status_uuid:
+        _forget(state, step, operation)
 
-    def framework_removed(self, framework_id: FrameworkId, out: Out) -> None:
-        """Nobody is left who would acknowledge."""
-        for operation in list(self._state.operations.values()):
-            if operation.framework_id == framework_id:
-                self._forget(operation, out)
 
-    def _forget(self, operation: OperationRecord, out: Out) -> None:
-        self._reliable.settled(operation.uuid, out)
-        self._state.forget_operation(operation.uuid, out)
+def framework_removed(state: AgentState, step: Step, framework_id: FrameworkId) -> None:
+    """Nobody is left who would acknowledge."""
+    for operation in list(state.checkpoint.operations.values()):
+        if operation.framework_id == framework_id:
+            _forget(state, step, operation)
 
-    # ---- doing them
 
-    def apply(self, message: ApplyOperation, now: Instant, out: Out) -> None:
-        if self._state.has_applied(message.uuid):
-            return  # a repeated one
-        self._state.remember_applied(message.uuid, out)
-        before = self.total
-        problem: str | None = None
-        try:
-            total = convert(before, message.conversion)
-            self._refuse_what_is_in_use(total)
-            created, destroyed = self._folders(before, total, message.uuid)
-        except BadRequest as error:
-            problem = str(error)
-        else:
-            self._state.set_converted(Converted(self._config.info.resources, total), out)
-            self._change_folders(created, destroyed, out)
-        status = OperationStatus(
-            state=OperationState.FINISHED if problem is None else OperationState.ERROR,
-            operation_id=message.conversion.id,
-            message=problem,
-            agent_id=self._state.identity.agent_id if self._state.identity is not None else None,
-            converted_resources=total - total.common(before) if problem is None else Resources(),
+def _forget(state: AgentState, step: Step, operation: OperationRecord) -> None:
+    resending.settled(state.outcomes, step, operation.uuid)
+    state.checkpoint.forget_operation(step, operation.uuid)
+
+
+def _update(operation: OperationRecord) -> OperationUpdate:
+    return OperationUpdate(operation, operation.latest_status)
+
+
+# ---- doing them
+
+
+def apply(state: AgentState, step: Step, message: ApplyOperation) -> None:
+    checkpoint = state.checkpoint
+    if checkpoint.has_applied(message.uuid):
+        return  # a repeated one
+    checkpoint.remember_applied(step, message.uuid)
+    before = state.total
+    problem: str | None = None
+    try:
+        total = convert(before, message.conversion)
+        _refuse_what_is_in_use(state, total)
+        created, destroyed = _folders(state, before, total, message.uuid)
+    except BadRequest as error:
+        problem = str(error)
+    else:
+        checkpoint.set_converted(step, Converted(state.config.info.resources, total))
+        _change_folders(state, step, created, destroyed)
+    status = OperationStatus(
+        state=OperationState.FINISHED if problem is None else OperationState.ERROR,
+        operation_id=message.conversion.id,
+        message=problem,
+        agent_id=checkpoint.identity.agent_id if checkpoint.identity is not None else None,
+        converted_resources=total - total.common(before) if problem is None else Resources(),
+    )
+    _report(state, step, message, status)
+
+
+def _report(
+    state: AgentState, step: Step, message: ApplyOperation, status: OperationStatus
+) -> None:
+    wanted = message.conversion.id is not None
+    if wanted:
+        status = replace(status, uuid=state.ids.uuid_bytes())
+    operation = OperationRecord(
+        uuid=message.uuid,
+        info=message.conversion,
+        latest_status=status,
+        framework_id=message.framework_id,
+        agent_id=status.agent_id,
+        statuses=(status,),
+    )
+    if wanted:
+        state.checkpoint.put_operation(step, operation)
+        _tell(state, step, operation)
+    else:
+        resending.once(state.outcomes, step, _update(operation))
+
+
+def _refuse_what_is_in_use(state: AgentState, total: Resources) -> None:
+    """The master sees to that; but what a task has is not taken from it by any mistake."""
+    used = used_by(task.info.resources for task in state.checkpoint.live_tasks())
+    if not used <= total:
+        raise BadRequest(
+            "tasks on this agent use what the operation would take away: end them first"
         )
-        self._report(message, status, now, out)
-
-    def _report(
-        self, message: ApplyOperation, status: OperationStatus, now: Instant, out: Out
-    ) -> None:
-        wanted = message.conversion.id is not None
-        if wanted:
-            status = replace(status, uuid=self._ids.uuid_bytes())
-        operation = OperationRecord(
-            uuid=message.uuid,
-            info=message.conversion,
-            latest_status=status,
-            framework_id=message.framework_id,
-            agent_id=status.agent_id,
-            statuses=(status,),
-        )
-        if wanted:
-            self._state.put_operation(operation, out)
-            self._tell(operation, now, out)
-        else:
-            self._reliable.once(_update(operation), out)
-
-    def _refuse_what_is_in_use(self, total: Resources) -> None:
-        """The master sees to that; but what a task has is not taken from it by any mistake."""
-        used = used_by(task.info.resources for task in self._state.tasks.values() if task.live)
-        if not used <= total:
-            raise BadRequest(
-                "tasks on this agent use what the operation would take away: end them first"
-            )
-
-    # ---- the folders of volumes
-
-    def _folders(
-        self, before: Resources, total: Resources, uuid: bytes
-    ) -> tuple[list[VolumeFolder], list[VolumeFolder]]:
-        """Of the created and of the destroyed volumes. Raises BadRequest."""
-        old, new = volumes_in(before), volumes_in(total)
-        known = self._state.volumes()
-        created = [
-            new_folder(kind, uuid, self._config.work_dir)
-            for key, kind in new.items()
-            if key not in old
-        ]
-        for folder in created:
-            if folder.path in self._state.folders:
-                raise BadRequest(
-                    f"the last volume on the disk {folder.path} is still being removed: try again "
-                    "in a moment"
-                )
-        # Of one whose record is set aside the data stays: nobody knows any more where it is.
-        return created, [known[key] for key in old if key not in new and key in known]
-
-    def _change_folders(
-        self, created: list[VolumeFolder], destroyed: list[VolumeFolder], out: Out
-    ) -> None:
-        for folder in created:
-            self._state.put_folder(folder, out)
-            out.effects.append(MakeVolume(folder.path))
-        for folder in destroyed:
-            self._state.put_folder(replace(folder, doomed=True), out)
-            out.effects.append(RemoveVolume(folder.path, not folder.own_disk))
-
-    def started(self, out: Out) -> None:
-        """Go on with what an earlier life has not seen the end of."""
-        for folder in self._state.folders.values():
-            if folder.doomed:
-                out.effects.append(RemoveVolume(folder.path, not folder.own_disk))
-            elif not folder.made:
-                out.effects.append(MakeVolume(folder.path))
-
-    def volume_made(self, event: VolumeMade, now: Instant, out: Out) -> None:
-        folder = self._state.folders.get(event.path)
-        if folder is not None and not folder.made:
-            self._state.put_folder(replace(folder, made=True), out)
-
-    def volume_removed(self, event: VolumeRemoved, now: Instant, out: Out) -> None:
-        folder = self._state.folders.get(event.path)
-        if folder is not None and folder.doomed:
-            self._state.forget_folder(event.path, out)
 
 
 def used_by(parts: Iterable[Resources]) -> Resources:
@@ -192,8 +143,26 @@ def used_by(parts: Iterable[Resources]) -> Resources:
     return used + Resources(shared)
 
 
-def _update(operation: OperationRecord) -> OperationUpdate:
-    return OperationUpdate(operation, operation.latest_status)
+# ---- the folders of volumes
+
+
+def _folders(
+    state: AgentState, before: Resources, total: Resources, uuid: bytes
+) -> tuple[list[VolumeFolder], list[VolumeFolder]]:
+    """Of the created and of the destroyed volumes. Raises BadRequest."""
+    old, new = volumes_in(before), volumes_in(total)
+    known = state.checkpoint.volumes()
+    created = [
+        new_folder(kind, uuid, state.config.work_dir) for key, kind in new.items() if key not in old
+    ]
+    for folder in created:
+        if folder.path in state.checkpoint.folders:
+            raise BadRequest(
+                f"the last volume on the disk {folder.path} is still being removed: try again "
+                "in a moment"
+            )
+    # Of one whose record is set aside the data stays: nobody knows any more where it is.
+    return created, [known[key] for key in old if key not in new and key in known]
 
 
 def new_folder(kind: Kind, created_by: bytes, work_dir: str) -> VolumeFolder:
@@ -224,3 +193,35 @@ def _check_container_path(path: str) -> None:
         raise BadRequest(
             f"disk.volume.container_path {path!r} holds '..' or a control character: remove it"
         )
+
+
+def _change_folders(
+    state: AgentState, step: Step, created: list[VolumeFolder], destroyed: list[VolumeFolder]
+) -> None:
+    for folder in created:
+        state.checkpoint.put_folder(step, folder)
+        step.do(MakeVolume(folder.path))
+    for folder in destroyed:
+        state.checkpoint.put_folder(step, replace(folder, doomed=True))
+        step.do(RemoveVolume(folder.path, not folder.own_disk))
+
+
+def started(state: AgentState, step: Step) -> None:
+    """Go on with what an earlier life has not seen the end of."""
+    for folder in state.checkpoint.folders.values():
+        if folder.doomed:
+            step.do(RemoveVolume(folder.path, not folder.own_disk))
+        elif not folder.made:
+            step.do(MakeVolume(folder.path))
+
+
+def volume_made(state: AgentState, step: Step, event: VolumeMade) -> None:
+    folder = state.checkpoint.folders.get(event.path)
+    if folder is not None and not folder.made:
+        state.checkpoint.put_folder(step, replace(folder, made=True))
+
+
+def volume_removed(state: AgentState, step: Step, event: VolumeRemoved) -> None:
+    folder = state.checkpoint.folders.get(event.path)
+    if folder is not None and folder.doomed:
+        state.checkpoint.forget_folder(step, event.path)

@@ -1,1 +1,1 @@
-"""All that an agent keeps durably."""
+"""What the agent knows: the checkpoint, which outlives it, and what is of this life."""

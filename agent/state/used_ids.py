@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 from mezzo.ids import FrameworkId, TaskId
@@ -25,11 +25,10 @@ class Applied(Record):
 class Ring(Generic[K]):
     """The last `size` keys. Each has a slot in the store, which it takes over from the oldest."""
 
-    def __init__(self, size: int, numbered: Iterable[tuple[int, K]]) -> None:
-        entries = sorted(numbered, key=lambda entry: entry[0])
+    def __init__(self, size: int) -> None:
         self._size = size
-        self._keys: dict[K, None] = {key: None for _, key in entries}
-        self._count = entries[-1][0] + 1 if entries else 0
+        self._keys: dict[K, int] = {}  # -> its number, the oldest first
+        self._count = 0
 
     def __contains__(self, key: K) -> bool:
         return key in self._keys
@@ -39,7 +38,15 @@ class Ring(Generic[K]):
         number = self._count
         self._count += 1
         self._keys.pop(key, None)  # so that it moves to the end
-        self._keys[key] = None
+        self._keys[key] = number
         if len(self._keys) > self._size:
             del self._keys[next(iter(self._keys))]
         return number % self._size, number
+
+    def recall(self, number: int, key: K) -> None:
+        """One that the store has, in any order: `sort` follows."""
+        self._keys[key] = min(number, self._keys.get(key, number))
+        self._count = max(self._count, number + 1)
+
+    def sort(self) -> None:
+        self._keys = dict(sorted(self._keys.items(), key=lambda entry: entry[1]))

@@ -5,46 +5,58 @@ The queues themselves are in the tasks (`AgentTask.pending`) and so in the store
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from mezzo.core import Instant
 from mezzo.ids import ConnId
-from mezzo.messages.agent import StatusUpdate
+from mezzo.messages.agent import StatusUpdate, UpdateAcknowledged
+from mezzo.record import replace
 
-from ..resending import Reliable
-from ..state.agent_state import Out
-from ..state.agent_task import AgentTask, TaskKey
+from .. import resending
+from ..state.agent_state import AgentState
+from ..state.agent_task import AgentTask
+from ..state.step import Step
 from ..timers import UpdateOverdue
 
 
-class Updates:
-    """Sends the head of each task's queue while a master has us registered, else waits."""
+def connect(state: AgentState, step: Step, conn: ConnId) -> None:
+    """Registered: everything that is unacknowledged goes out at once."""
+    resending.connect(state.updates, step, conn)
+    for task in state.checkpoint.tasks.values():
+        push(state, step, task)
 
-    def __init__(self) -> None:
-        self._reliable = Reliable[TaskKey](lambda key: UpdateOverdue(*key))
 
-    def connect(self, conn: ConnId, tasks: Iterable[AgentTask], now: Instant, out: Out) -> None:
-        """Registered: everything that is unacknowledged goes out at once."""
-        self._reliable.connect(conn, out)
-        for task in tasks:
-            self.push(task, now, out)
+def push(state: AgentState, step: Step, task: AgentTask) -> None:
+    """Send the head of its queue unless it is in flight already; without a master it waits."""
+    if task.pending:
+        resending.push(state.updates, step, task.key, _head(task))
 
-    def disconnect(self, out: Out) -> None:
-        self._reliable.disconnect(out)
 
-    def push(self, task: AgentTask, now: Instant, out: Out) -> None:
-        """Send the head unless it is in flight already."""
-        if task.pending:
-            self._reliable.push(task.key, _head(task), now, out)
+def overdue(state: AgentState, step: Step, due: UpdateOverdue) -> None:
+    task = state.checkpoint.tasks.get((due.framework_id, due.task_id))
+    if task is not None and task.pending:
+        resending.repeat(state.updates, step, task.key, _head(task))
 
-    def repeat(self, task: AgentTask, now: Instant, out: Out) -> None:
-        """Its timer fired: no acknowledgement has come."""
-        if task.pending:
-            self._reliable.repeat(task.key, _head(task), now, out)
 
-    def settled(self, key: TaskKey, out: Out) -> None:
-        """The head was acknowledged, or nobody is left to be told."""
-        self._reliable.settled(key, out)
+def acknowledged(state: AgentState, step: Step, message: UpdateAcknowledged) -> None:
+    task = state.checkpoint.tasks.get((message.framework_id, message.task_id))
+    if task is None or not task.pending or task.pending[0].uuid != message.uuid:
+        return  # a late or repeated one
+    settled(state, step, task)
+    if task.pending[0].state.terminal:
+        state.checkpoint.forget_task(step, task)
+        return
+    task = replace(task, pending=task.pending[1:])
+    state.checkpoint.put_task(step, task)
+    push(state, step, task)
+
+
+def settled(state: AgentState, step: Step, task: AgentTask) -> None:
+    """The head was acknowledged, or nobody is left to be told."""
+    resending.settled(state.updates, step, task.key)
+
+
+def forget_unheard(state: AgentState, step: Step, task: AgentTask) -> None:
+    """Nobody is left who would acknowledge: drop an ended task with its updates."""
+    settled(state, step, task)
+    state.checkpoint.forget_task(step, task)
 
 
 def _head(task: AgentTask) -> StatusUpdate:

@@ -11,6 +11,8 @@ The proof is stored, in the machine's uptime, which outlives the agent and which
 after a restart the task goes on as long as that lease allows, and is over if there is no such
 proof. While the agent is dead the keepers of process tasks watch the lease (`RenewLease`). A Docker
 engine watches nothing: a unique Docker task runs on until its agent, or its machine, is back.
+
+All times are monotonic, if no unit says otherwise.
 """
 
 from __future__ import annotations
@@ -19,97 +21,108 @@ from collections.abc import Iterable
 from typing import Final
 
 from mezzo.cluster.model import TaskInfo
-from mezzo.core import Instant
 from mezzo.messages.agent import Ping
 
 from ..effects import RenewLease
-from ..state.agent_state import AgentState, Out, Proof
+from ..state.agent_state import AgentState
+from ..state.checkpoint import Proof
+from ..state.step import Step
 from .container_spec import kind_of
 from .kill_grace import grace_within_lease
 
 PONGS_MAX: Final = 100  # that are remembered; a master that answers needs two
+_TICK_S: Final = 0.001  # two clocks may differ by what a float rounds
 
 
-class Leases:
-    """All times are monotonic seconds, if no unit says otherwise."""
+def recall(state: AgentState, step: Step, up_s: float | None) -> None:
+    """Take over what an earlier life has stored. `up_s`: see `Started`."""
+    if up_s is None:
+        return
+    booted_s = state.heard.booted_s = step.now.mono_s - up_s
+    proof = state.checkpoint.proof
+    if proof is not None and proof.boot_id == state.boot_id:
+        state.heard.proven_s = booted_s + proof.up_s
 
-    def __init__(self, state: AgentState) -> None:
-        self._state = state
-        self._boot_id = ""
-        self._booted: float | None = None
-        self._asked: float | None = None
-        self._pongs: dict[int, float] = {}  # of this stream: number -> when it was sent
-        self._proven: float | None = None
 
-    def recall(self, boot_id: str, up_s: float | None, now: Instant) -> None:
-        """Take over what an earlier life has stored. `up_s`: see `Started`."""
-        self._boot_id = boot_id
-        if up_s is None:
-            return
-        self._booted = now.mono_s - up_s
-        proof = self._state.proof
-        if proof is not None and proof.boot_id == boot_id:
-            self._proven = self._booted + proof.up_s
+# ---- what the master hears
 
-    # ---- what the master hears
 
-    def new_stream(self) -> None:
-        """Another master may be at its end, which counts its pings anew."""
-        self._asked = None
-        self._pongs.clear()
+def new_stream(state: AgentState) -> None:
+    """Another master may be at its end, which counts its pings anew."""
+    state.heard.asked_s = None
+    state.heard.pongs_s.clear()
 
-    def asked(self, now: Instant) -> None:
-        """A registration was sent. Of all on one stream nobody knows which is answered, not even
-        when one has been: the first."""
-        if self._asked is None:
-            self._asked = now.mono_s
 
-    def registered(self, out: Out) -> None:
-        """The master has agreed to what was `asked`."""
-        if self._asked is not None:
-            self._prove(self._asked, out)
+def asked(state: AgentState, step: Step) -> None:
+    """A registration was sent. Of all on one stream nobody knows which is answered, not even when
+    one has been: the first."""
+    if state.heard.asked_s is None:
+        state.heard.asked_s = step.now.mono_s
 
-    def pinged(self, ping: Ping, now: Instant, out: Out) -> None:
-        """Its answer leaves now. A master that thinks us gone renews nothing."""
-        if ping.number:  # else it does not count them
-            self._pongs.setdefault(ping.number, now.mono_s)  # of repeated ones the first
-        if len(self._pongs) > PONGS_MAX:
-            del self._pongs[next(iter(self._pongs))]
-        heard = self._pongs.get(ping.heard)
-        if heard is not None and ping.connected:
-            self._prove(heard, out)
 
-    def _prove(self, at: float, out: Out) -> None:
-        if self._proven is None or at > self._proven:
-            self._proven = at
-            unique = [
-                task.info
-                for task in self._state.tasks.values()
-                if task.live and task.info.unique_lease is not None
-            ]
-            self._pass_on(unique, out)
+def registered(state: AgentState, step: Step) -> None:
+    """The master has agreed to what was `asked`."""
+    if state.heard.asked_s is not None:
+        _prove(state, step, state.heard.asked_s)
 
-    def _pass_on(self, unique: Iterable[TaskInfo], out: Out) -> None:
-        """To later lives, and to keepers."""
-        kinds = dict.fromkeys(kind_of(info) for info in unique)
-        if not kinds or self._proven is None or self._booted is None:
-            return
-        proof = Proof(self._boot_id, self._proven - self._booted)
-        if proof != self._state.proof:
-            self._state.set_proof(proof, out)
-        out.effects += [RenewLease(kind, proof.up_s) for kind in kinds]
 
-    # ---- what a task may do
+def pinged(state: AgentState, step: Step, ping: Ping) -> None:
+    """Its answer leaves now. A master that thinks us gone renews nothing."""
+    pongs_s = state.heard.pongs_s
+    if ping.number:  # else it does not count them
+        pongs_s.setdefault(ping.number, step.now.mono_s)  # of repeated ones the first
+    if len(pongs_s) > PONGS_MAX:
+        del pongs_s[next(iter(pongs_s))]
+    heard_s = pongs_s.get(ping.heard)
+    if heard_s is not None and ping.connected:
+        _prove(state, step, heard_s)
 
-    def begin(self, info: TaskInfo, out: Out) -> None:
-        """A unique task is about to be launched."""
-        self._pass_on((info,), out)
 
-    def over_at(self, info: TaskInfo) -> float:
-        """When nothing of it may run any more: the SIGKILL. Without a proof: at once."""
-        assert info.unique_lease is not None
-        return float("-inf") if self._proven is None else self._proven + info.unique_lease
+def _prove(state: AgentState, step: Step, at_s: float) -> None:
+    if state.heard.proven_s is None or at_s > state.heard.proven_s:
+        state.heard.proven_s = at_s
+        live = state.checkpoint.live_tasks()
+        unique = [task.info for task in live if task.info.unique_lease is not None]
+        _pass_on(state, step, unique)
 
-    def kill_at(self, info: TaskInfo) -> float:
-        """When it is asked to end: the SIGTERM, with as much grace as a quarter of the lease."""
-        return self.over_at(info) - grace_within_lease(info)
+
+def _pass_on(state: AgentState, step: Step, unique: Iterable[TaskInfo]) -> None:
+    """To later lives, and to keepers."""
+    heard = state.heard
+    kinds = dict.fromkeys(kind_of(info) for info in unique)
+    if not kinds or heard.proven_s is None or heard.booted_s is None:
+        return
+    proof = Proof(state.boot_id, heard.proven_s - heard.booted_s)
+    if proof != state.checkpoint.proof:
+        state.checkpoint.set_proof(step, proof)
+    for kind in kinds:
+        step.do(RenewLease(kind, proof.up_s))
+
+
+# ---- what a task may do
+
+
+def begin(state: AgentState, step: Step, info: TaskInfo) -> None:
+    """A unique task is about to be launched."""
+    _pass_on(state, step, (info,))
+
+
+def over_at(state: AgentState, info: TaskInfo) -> float:
+    """When nothing of it may run any more: the SIGKILL. Without a proof: at once."""
+    assert info.unique_lease is not None
+    proven_s = state.heard.proven_s
+    return float("-inf") if proven_s is None else proven_s + info.unique_lease
+
+
+def kill_at(state: AgentState, info: TaskInfo) -> float:
+    """When it is asked to end: the SIGTERM, with as much grace as a quarter of the lease."""
+    return over_at(state, info) - grace_within_lease(info)
+
+
+def ends(state: AgentState, step: Step, info: TaskInfo) -> bool:
+    """Is it time to kill it?"""
+    return step.now.mono_s + _TICK_S >= kill_at(state, info)
+
+
+def left_s(state: AgentState, step: Step, info: TaskInfo) -> float:
+    return max(0.0, over_at(state, info) - step.now.mono_s)

@@ -45,7 +45,7 @@ from mezzo.agent.events import (
     VolumeMade,
     VolumeRemoved,
 )
-from mezzo.agent.state.agent_state import Identity
+from mezzo.agent.state.checkpoint import Identity
 from mezzo.cluster.model import AgentInfo, Attribute, FaultDomain
 from mezzo.cluster.resources import Resources
 from mezzo.core import CancelTimer, Output, SetTimer
@@ -185,7 +185,7 @@ class VirtualAgent:
         """As the shell does at each start; of what a core knows it hears nothing."""
         assert self.core is not None
         for cid, (spec, made_s) in self.sandboxes.items():
-            if self.tidiness is not None and not self.core.knows_sandbox(cid):
+            if self.tidiness is not None and not self.core.state.checkpoint.knows_sandbox(cid):
                 found = SandboxFound(cid, spec.framework_id, spec.task_id, spec.sandbox, made_s)
                 self.process.post(found)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mezzo.agent.resources.applying import Operations
-from mezzo.agent.state.agent_state import AgentState
+from mezzo.agent.resources import applying
+from mezzo.agent.state.checkpoint import Checkpoint
 from mezzo.master import claims
 from mezzo.master.allocator import quantities, role_views
 from mezzo.master.offers import accepting
@@ -15,31 +15,31 @@ from mezzo.master.operations import operation_rules, pending_operations
 from .mutant import mutant, never
 
 
-@mutant("conversions", Operations, "_tell")
+@mutant("conversions", applying, "_tell")
 def an_outcome_is_told_once_and_forgotten(original: Any) -> Any:
-    def tell(self: Any, operation: Any, now: Any, out: Any) -> None:
-        original(self, operation, now, out)
-        self._forget(operation, out)
+    def tell(state: Any, step: Any, operation: Any) -> None:
+        original(state, step, operation)
+        applying._forget(state, step, operation)
 
     return tell
 
 
-@mutant("conversions", Operations, "repeat")
+@mutant("conversions", applying, "overdue")
 def an_outcome_is_not_repeated(original: Any) -> Any:
     return never
 
 
-@mutant("conversions", AgentState, "has_applied")
+@mutant("conversions", Checkpoint, "has_applied")
 def an_operation_that_comes_twice_is_done_twice(original: Any) -> Any:
     return lambda self, uuid: False
 
 
-@mutant("conversions", AgentState, "set_converted")
+@mutant("conversions", Checkpoint, "set_converted")
 def what_an_operation_made_is_not_stored(original: Any) -> Any:
-    def set_converted(self: Any, converted: Any, out: Any) -> None:
-        known = len(out.writes)
-        original(self, converted, out)
-        del out.writes[known:]
+    def set_converted(self: Any, step: Any, converted: Any) -> None:
+        known = len(step.writes)
+        original(self, step, converted)
+        del step.writes[known:]
 
     return set_converted
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from mezzo import core
-from mezzo.agent.resending import Reliable
+from mezzo.agent import resending
 from mezzo.core import SetTimer
 from mezzo.marathon.killing.killer import Killer
 from mezzo.master import rescinding
@@ -118,9 +118,9 @@ def timers_of_the_master_go_by_the_wall(original: Any) -> Any:
 # ---------------------------------------------------------------------------------- all
 
 
-@mutant("forgetful", Reliable, "disconnect")
+@mutant("forgetful", resending, "disconnect")
 def what_was_under_way_when_a_stream_broke_counts_as_told(original: Any) -> Any:
-    def disconnect(self: Any, out: Any) -> None:
-        self._conn = None
+    def disconnect(told: Any, step: Any) -> None:
+        told.conn = None
 
     return disconnect

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from mezzo import core
-from mezzo.agent.state.agent_state import AgentState
+from mezzo.agent.state.checkpoint import Checkpoint
 from mezzo.marathon.core import MarathonCore
 from mezzo.marathon.effects import Ready
 from mezzo.marathon.killing.killer import Killer
@@ -165,11 +165,11 @@ def guarantees_come_last(original: Any) -> Any:
 # ---- memory, streams, portions
 
 
-@mutant("ledgers", AgentState, "forget_remains")
+@mutant("ledgers", Checkpoint, "forget_remains")
 def an_agent_forgets_to_store_what_it_has_removed(original: Any) -> Any:
-    def forget(self: Any, container_id: Any, out: Any) -> None:
-        original(self, container_id, out)
-        out.writes.pop()
+    def forget(self: Any, step: Any, container_id: Any) -> None:
+        original(self, step, container_id)
+        step.writes.pop()
 
     return forget
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from mezzo.agent import core
-from mezzo.agent.membership import Membership
-from mezzo.agent.resources import applying as agents_operations
+from mezzo.agent import membership
+from mezzo.agent.resources import applying
 from mezzo.agent.state.agent_task import KillCause
-from mezzo.agent.tasks import lifecycle
-from mezzo.agent.tasks.lifecycle import Lifecycle
-from mezzo.agent.tasks.sandbox_gc import Cleaner
+from mezzo.agent.tasks import launches, lifecycle, sandbox_gc
 from mezzo.agent.tasks.verdicts import verdict_of_exit
 from mezzo.core import SetTimer
 from mezzo.errors import BadRequest
@@ -41,27 +38,28 @@ def a_drained_task_is_told_as_killed_by_its_framework(original: Any) -> Any:
     return verdict
 
 
-@mutant("agent", Lifecycle, "exited")
+@mutant("agent", lifecycle, "exited")
 def what_ran_unseen_is_not_told_to_have_run(original: Any) -> Any:
-    def exited(self: Any, event: Any, now: Any, out: Any) -> None:
-        task = self._live(event.container_id)
+    def exited(state: Any, step: Any, event: Any) -> None:
+        task = state.checkpoint.live_task_of(event.container_id)
         if task is not None:
-            self.end(task, verdict_of_exit(task, self._framework(task), event), now, out)
+            framework = state.checkpoint.framework_of(task)
+            lifecycle.end(state, step, task, verdict_of_exit(task, framework, event))
 
     return exited
 
 
-@mutant("agent", core, "unknown_resources")
+@mutant("agent", launches, "unknown_resources")
 def an_agent_launches_what_its_volumes_are_not_there_for(original: Any) -> Any:
     return lambda info, total: False
 
 
-@mutant("agent", core, "unknown_resources")
+@mutant("agent", launches, "unknown_resources")
 def an_agent_refuses_what_its_master_has_counted(original: Any) -> Any:
     return lambda info, total: not info.resources <= total
 
 
-@mutant("agent", agents_operations, "new_folder")
+@mutant("agent", applying, "new_folder")
 def an_agent_has_no_volumes_on_disks_of_their_own(original: Any) -> Any:
     def new_folder(kind: Any, created_by: Any, work_dir: Any) -> Any:
         if kind.disk.source is not None:
@@ -71,27 +69,27 @@ def an_agent_has_no_volumes_on_disks_of_their_own(original: Any) -> Any:
     return new_folder
 
 
-@mutant("agent", Membership, "_ask")
+@mutant("agent", membership, "_ask")
 def an_agent_asks_a_new_master_no_sooner_again_than_the_one_before(original: Any) -> Any:
-    def ask(self: Any, now: Any, out: Any) -> None:
-        self._ask_again_s = 60.0
-        original(self, now, out)
+    def ask(state: Any, step: Any) -> None:
+        state.ask_again_s = 60.0
+        original(state, step)
 
     return ask
 
 
-@mutant("agent", Membership, "obeys")
+@mutant("agent", membership, "obeys")
 def an_agent_obeys_what_was_said_on_a_stream_that_is_over(original: Any) -> Any:
-    return lambda self, event, out: event.conn != self.conn or original(self, event, out)
+    return lambda state, step, event: event.conn != state.conn or original(state, step, event)
 
 
-@mutant("agent", Cleaner, "removal_due")
+@mutant("agent", sandbox_gc, "_remove")
 def a_sandbox_is_removed_while_it_is_being_removed(original: Any) -> Any:
-    def due(self: Any, container_id: Any, out: Any) -> None:
-        self._asked.clear()
-        original(self, container_id, out)
+    def remove(state: Any, step: Any, container_id: Any) -> None:
+        state.removals_asked.clear()
+        original(state, step, container_id)
 
-    return due
+    return remove
 
 
 @mutant("master", pings, "_ping")

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mezzo.agent.core import AgentCore
+from mezzo.agent import core as agents_core
+from mezzo.agent import leaving
+from mezzo.agent.tasks import task_kills
 from mezzo.master.agents import admission, draining, maintenance, merging_reports, registration
 from mezzo.master.allocator.quota import Quotas
 from mezzo.master.frameworks import ending
@@ -78,19 +80,19 @@ def who_was_away_does_not_hear_that_it_drains(original: Any) -> Any:
     return _without(DrainAgent, original)
 
 
-@mutant("operators", AgentCore, "_master_said")
+@mutant("operators", agents_core, "_master_said")
 def an_agent_does_not_hear_that_it_may_work_again(original: Any) -> Any:
-    def said(self: Any, event: Any, now: Any, out: Any) -> None:
+    def said(state: Any, step: Any, event: Any) -> None:
         if not isinstance(event.message, ReactivateAgent):
-            original(self, event, now, out)
+            original(state, step, event)
 
     return said
 
 
-@mutant("operators", AgentCore, "_drain_agent")
+@mutant("operators", leaving, "drain")
 def a_draining_agent_kills_nothing(original: Any) -> Any:
-    def drain(self: Any, config: Any, now: Any, out: Any) -> None:
-        self._drain = config
+    def drain(state: Any, step: Any, message: Any) -> None:
+        state.drain = message.config
 
     return drain
 
@@ -165,7 +167,7 @@ def a_weight_is_not_stored(original: Any) -> Any:
     return _all_but(WEIGHTS, original)
 
 
-@mutant("operators", AgentCore, "_shutdown_framework")
+@mutant("operators", task_kills, "shutdown_framework")
 def an_agent_keeps_what_a_removed_framework_has(original: Any) -> Any:
     return never
 

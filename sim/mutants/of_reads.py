@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from mezzo.agent.state.agent_task import AgentTask
-from mezzo.agent.tasks.outgoing_updates import Updates
+from mezzo.agent.tasks import outgoing_updates
 from mezzo.master import metrics, views
 from mezzo.master.allocator import role_views as views_of_roles
 from mezzo.master.allocator.filters import Filters
@@ -144,6 +144,6 @@ def an_agent_reports_no_update_as_told(original: Any) -> Any:
     return lambda self: replace(original(self), status_update_uuid=None)
 
 
-@mutant("reads", Updates, "repeat")
+@mutant("reads", outgoing_updates, "overdue")
 def an_update_is_told_once(original: Any) -> Any:
     return never

@@ -6,10 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 import mezzo.cluster.conversions
-from mezzo.agent.resources.applying import Operations
+from mezzo.agent.resources import applying
 from mezzo.agent.state.agent_task import KillCause
-from mezzo.agent.tasks.lifecycle import Lifecycle
-from mezzo.agent.tasks.sandbox_gc import Cleaner
+from mezzo.agent.tasks import sandbox_gc, task_kills
 from mezzo.cluster.amounts import Items, Ranges
 from mezzo.master import claims
 from mezzo.master.allocator import agent_books as books
@@ -90,22 +89,22 @@ def a_limit_may_be_below_what_is_in_use(original: Any) -> Any:
     return never
 
 
-@mutant("vaults", Operations, "started")
+@mutant("vaults", applying, "started")
 def a_folder_that_was_to_be_made_is_forgotten_with_a_crash(original: Any) -> Any:
     return never
 
 
-@mutant("vaults", Lifecycle, "want_dead")
+@mutant("vaults", task_kills, "want_dead")
 def who_does_not_checkpoint_keeps_its_tasks(original: Any) -> Any:
-    def want_dead(self: Any, task: Any, cause: Any, *more: Any, **named: Any) -> Any:
+    def want_dead(state: Any, step: Any, task: Any, cause: Any, **named: Any) -> Any:
         if cause is KillCause.NOT_CHECKPOINTED:
             return task
-        return original(self, task, cause, *more, **named)
+        return original(state, step, task, cause, **named)
 
     return want_dead
 
 
-@mutant("vaults", Cleaner, "found")
+@mutant("vaults", sandbox_gc, "found")
 def what_an_earlier_life_has_left_stays(original: Any) -> Any:
     return never
 

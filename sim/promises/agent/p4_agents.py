@@ -341,7 +341,7 @@ class _Step:
         told = [s for s in self._sent(m.StatusUpdate) if s.status.task_id == info.task_id]
         if key in before:
             return f"{key} is there already, and launched again" if launched or told else ""
-        if self._life.core.has_forgotten(*key):
+        if self._life.core.state.checkpoint.has_forgotten(*key):
             return f"{key} has ended, and is launched again" if launched or told else ""
         task = self._task(key)
         if not launched:
@@ -519,7 +519,9 @@ class _Step:
                 return "it drains on, whatever the master says"
             asked = [(each.framework_id, each.task_id) for each in self._event.message.reconcile]
             for key in asked:
-                if self._task(key) is None and not self._life.core.has_forgotten(*key):
+                if self._task(key) is None and not self._life.core.state.checkpoint.has_forgotten(
+                    *key
+                ):
                     return f"it is asked for {key}, and says nothing"
         elif not self._sent(m.StatusUpdate) and self._life.sent:
             return ""  # it was registered before

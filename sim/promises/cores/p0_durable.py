@@ -67,7 +67,7 @@ class WhatWasSeenIsDurable(Watch):
     ) -> None:
         core = agent.core
         assert core is not None
-        if core.has_forgotten(framework_id, task_id):
+        if core.state.checkpoint.has_forgotten(framework_id, task_id):
             return  # acknowledged, while this was waiting for an earlier commit
         if f"task/{framework_id}/{task_id}" not in agent.process.disk.data:
             raise Broken(f"durability: {agent.name} {does} {task_id}, which is not stored")

@@ -11,7 +11,7 @@ from collections.abc import Container, Hashable, Mapping
 from typing import Any, Final
 
 from mezzo.agent.core import AgentCore
-from mezzo.agent.state.agent_state import AgentState
+from mezzo.agent.state.checkpoint import Checkpoint
 from mezzo.marathon.core import MarathonCore
 from mezzo.marathon.incoming_updates import Updates
 from mezzo.marathon.placement.backoff import Backoffs
@@ -45,8 +45,8 @@ REMEMBERS: Final[Mapping[tuple[type, str], str]] = {
     (FrameworkEntry, "inverse_answered"): "its next REVIVE",
     (Journal, "_events"): "the last operator_event_buffer",
     (Filters, "_due"): "a refusal's time, or that there are too many of them: see p7_ledgers",
-    (AgentState, "_ended"): "the last ENDED_MAX",
-    (AgentState, "_applied"): "the last APPLIED_MAX",
+    (Checkpoint, "ended"): "the last ENDED_MAX",
+    (Checkpoint, "applied"): "the last APPLIED_MAX",
     (Backoffs, "_delays"): "what it sweeps",
     (Launcher, "_delay_timers"): "the timer",
     (Updates, "_unanswered"): "the next reconciliation",
@@ -123,13 +123,13 @@ def _of_master(core: MasterCore) -> _Here:
 
 
 def _of_agent(core: AgentCore) -> _Here:
-    state = core._state
-    here: _Here = dict.fromkeys(state.tasks, "task")
-    here |= dict.fromkeys((key[0] for key in state.tasks), "framework")
-    here |= dict.fromkeys((task.container_id for task in state.tasks.values()), "container")
-    here |= dict.fromkeys(state.remains, "container")
-    here |= dict.fromkeys(state.operations, "operation")
-    here |= dict.fromkeys(state.folders, "folder")
+    checkpoint = core.state.checkpoint
+    here: _Here = dict.fromkeys(checkpoint.tasks, "task")
+    here |= dict.fromkeys((key[0] for key in checkpoint.tasks), "framework")
+    here |= dict.fromkeys((task.container_id for task in checkpoint.tasks.values()), "container")
+    here |= dict.fromkeys(checkpoint.remains, "container")
+    here |= dict.fromkeys(checkpoint.operations, "operation")
+    here |= dict.fromkeys(checkpoint.folders, "folder")
     return here
 
 

@@ -127,13 +127,15 @@ def _over(state: MasterState, framework_id: FrameworkId, task_id: Any) -> bool: 
 
 
 def look_at_agent(core: AgentCore) -> None:
-    state = core._state
+    checkpoint = core.state.checkpoint
     containers = {
-        task.container_id: key for key, task in state.tasks.items() if task.container_id is not None
+        task.container_id: key
+        for key, task in checkpoint.tasks.items()
+        if task.container_id is not None
     }
-    _same("which task a container is of", state._by_container, containers)
-    known = {key[0] for key in state.tasks}
-    _same("frameworks without a task", set(state.frameworks) - known, set())
+    _same("which task a container is of", checkpoint.by_container, containers)
+    known = {key[0] for key in checkpoint.tasks}
+    _same("frameworks without a task", set(checkpoint.frameworks) - known, set())
 
 
 # ---------------------------------------------------------------------------------- Marathons

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 
 from mezzo.agent.core import AgentCore
-from mezzo.agent.state.agent_state import AgentState
+from mezzo.agent.state.checkpoint import Checkpoint
+from mezzo.agent.state.loading import load as load_agent
 from mezzo.cluster.resources import Resources
 from mezzo.core import Put, Write
 from mezzo.marathon.core import MarathonCore
@@ -46,7 +48,7 @@ class Stored:
         self._same(_master_state(core.state), _master_state(anew))
 
     def look_at_agent(self, core: AgentCore) -> None:
-        self._same(_agent_state(core._state), _agent_state(AgentState(self._stored)))
+        self._same(_checkpoint(core.state.checkpoint), _checkpoint(load_agent(self._stored)))
 
     def look_at_marathon(self, core: MarathonCore) -> None:
         aside = core._state.aside
@@ -63,11 +65,11 @@ class Stored:
                 )
 
 
-def _agent_state(state: AgentState) -> _Picture:
-    ended, applied = state._ended, state._applied
-    return vars(state) | {
-        "_ended": (list(ended._keys), ended._count),
-        "_applied": (list(applied._keys), applied._count),
+def _checkpoint(checkpoint: Checkpoint) -> _Picture:
+    ended, applied = checkpoint.ended, checkpoint.applied
+    return {each.name: getattr(checkpoint, each.name) for each in fields(checkpoint)} | {
+        "ended": (list(ended._keys), ended._count),
+        "applied": (list(applied._keys), applied._count),
     }
 
 

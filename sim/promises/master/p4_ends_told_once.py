@@ -76,7 +76,7 @@ class EndsAreToldOnce(Watch):
                 self._forgotten(agent, event, write.key)
         if isinstance(event, MasterSaid) and isinstance(event.message, UpdateAcknowledged):
             key = (event.message.framework_id, event.message.task_id)
-            if core.has_forgotten(*key):
+            if core.state.checkpoint.has_forgotten(*key):
                 entry = (self._world.now_s, core, key)
                 self._settled.setdefault(agent.name, []).append(entry)
         for effect in output.effects:

@@ -14,7 +14,7 @@ from typing import Any
 
 from mezzo.agent.core import AgentCore
 from mezzo.agent.events import MasterSaid
-from mezzo.agent.state.agent_state import Converted
+from mezzo.agent.state.checkpoint import Converted
 from mezzo.cluster.resources import Disk, Kind, Resources
 from mezzo.core import Delete, Output, Put
 from mezzo.messages.agent import ApplyOperation, OperationAcknowledged, ShutdownFramework

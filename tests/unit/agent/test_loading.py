@@ -130,7 +130,7 @@ def test_a_task_whose_record_is_damaged_is_nobodys_and_the_others_are_found_agai
     assert why
     assert shown_state(world.core.view())["set_aside"] == [{"key": key, "why": why}]
     assert world.disk["task/F1/t1"] == b"garbage"
-    assert not world.core.knows(cid)  # so what runs of it is ended
+    assert not world.core.state.checkpoint.knows(cid)  # so what runs of it is ended
 
 
 def test_a_volume_whose_record_is_damaged_is_given_to_no_task() -> None:

@@ -14,7 +14,9 @@ from mezzo.agent.containerizer.docker.body import DockerSettings, create_body
 from mezzo.agent.process.options import AgentOptions
 from mezzo.agent.process.shell import check_comeback
 from mezzo.agent.resources.detect import check_reconfiguration
-from mezzo.agent.state.agent_state import APPLIED_MAX, AgentState
+from mezzo.agent.state.checkpoint import APPLIED_MAX, Checkpoint
+from mezzo.agent.state.loading import load
+from mezzo.agent.state.step import Step
 from mezzo.agent.timers import OperationOverdue
 from mezzo.agent.views import AgentView
 from mezzo.cluster.operations import (
@@ -29,7 +31,7 @@ from mezzo.cluster.operations import (
 )
 from mezzo.cluster.resources import Disk, DiskSource, Kind, Reservation, Resources
 from mezzo.cluster.states import Reason, TaskState
-from mezzo.core import Output, TimerFired
+from mezzo.core import Instant, TimerFired
 from mezzo.errors import BadConfig
 from mezzo.ids import FrameworkId
 from mezzo.messages import agent as am
@@ -134,13 +136,13 @@ def test_a_repeated_operation_is_done_once(world: World) -> None:
 
 def test_only_the_last_operations_are_remembered_also_by_the_store() -> None:
     disk: dict[str, bytes] = {}
-    state = AgentState(disk)
+    checkpoint = Checkpoint()
     uuids = [number.to_bytes(16, "big") for number in range(APPLIED_MAX + 3)]
     for uuid in uuids:
-        out: Output[do.AgentEffect] = Output()
-        state.remember_applied(uuid, out)
-        apply(disk, out.writes)
-    for known in (state, AgentState(disk)):
+        step = Step(Instant(0.0, 0.0))
+        checkpoint.remember_applied(step, uuid)
+        apply(disk, step.writes)
+    for known in (checkpoint, load(disk)):
         assert [known.has_applied(u) for u in uuids] == [False] * 3 + [True] * APPLIED_MAX
 
 
@@ -400,7 +402,7 @@ def test_fewer_resources_than_are_reserved_keep_the_agent_from_starting(world: W
     for policy in ("equal", "additive"):
         options = AgentOptions("127.0.0.1:1", reconfiguration_policy=policy)
         with pytest.raises(BadConfig, match="resources must be the same"):
-            check_comeback(AgentState(world.disk), fewer, options)
+            check_comeback(load(world.disk), fewer, options)
 
 
 def test_people_see_all_that_the_agent_has(world: World) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 import pytest
 from click.testing import CliRunner
 
-from mezzo.agent.state.agent_state import AgentState
+from mezzo.agent.state.checkpoint import Checkpoint
 from mezzo.sim.mutants import ALL, Mutant, hunt
 from mezzo.sim.mutants.__main__ import main
 
@@ -56,15 +56,15 @@ def test_a_bug_can_still_be_planted_where_the_code_is_now(name: str) -> None:
 
 
 def test_a_planted_bug_is_gone_after_the_hunt() -> None:
-    before = AgentState.has_ended
+    before = Checkpoint.has_ended
     with ALL["an agent forgets what has ended"].planted():
-        assert AgentState.has_ended is not before
-    assert AgentState.has_ended is before
+        assert Checkpoint.has_ended is not before
+    assert Checkpoint.has_ended is before
 
 
 def test_a_mutant_whose_code_has_moved_says_so() -> None:
-    lost = Mutant("lost", "agent", AgentState, "no_such_method", lambda original: original)
-    says = r"'lost': AgentState has no no_such_method"
+    lost = Mutant("lost", "agent", Checkpoint, "no_such_method", lambda original: original)
+    says = r"'lost': Checkpoint has no no_such_method"
     with pytest.raises(AttributeError, match=says), lost.planted():
         pass
 

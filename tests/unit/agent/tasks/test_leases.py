@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,15 +12,17 @@ from mezzo.agent import effects as do
 from mezzo.agent import events as e
 from mezzo.agent.container import ContainerAbsent, ContainerExited, ContainerStarted, Kind
 from mezzo.agent.state.agent_state import AgentState
-from mezzo.agent.tasks.unique_leases import Leases
+from mezzo.agent.state.loading import load
+from mezzo.agent.state.step import Step
+from mezzo.agent.tasks import unique_leases
 from mezzo.agent.timers import LeaseDue
 from mezzo.cluster.model import KillPolicy, TaskInfo
 from mezzo.cluster.states import Reason, Source, TaskState
 from mezzo.core import Instant, TimerFired
-from mezzo.ids import ContainerId, TaskId
+from mezzo.ids import ContainerId, IdSource, TaskId
 from mezzo.messages import agent as am
 
-from ..fakes import F1, FRAMEWORK, S1, World, docker_task, process_task
+from ..fakes import CONFIG, F1, FRAMEWORK, S1, World, docker_task, process_task
 
 S = TaskState
 LEASE_S = 60.0
@@ -262,10 +266,13 @@ def test_without_a_clock_that_outlives_the_agent_a_lease_ends_with_it() -> None:
 def test_a_proof_is_of_the_machines_clock_which_is_not_that_of_the_process(world: World) -> None:
     world.run(unique())
     proven_s = world.now_s - 990_000.0  # seconds since the boot
-    leases = Leases(AgentState(world.disk))
-    leases.recall("boot1", proven_s + 20, Instant(wall_s=5.0, mono_s=7.0))
-    assert leases.over_at(unique()) == 7.0 - 20 + LEASE_S
-    assert Leases(AgentState({})).over_at(unique()) == float("-inf")
+    step = Step(Instant(wall_s=5.0, mono_s=7.0))
+    state = AgentState(CONFIG, IdSource(random.Random(1)), load(world.disk), "boot1")
+    unique_leases.recall(state, step, proven_s + 20)
+    assert unique_leases.over_at(state, unique()) == 7.0 - 20 + LEASE_S
+    state = AgentState(CONFIG, IdSource(random.Random(1)), load({}), "boot1")
+    unique_leases.recall(state, step, proven_s + 20)
+    assert unique_leases.over_at(state, unique()) == float("-inf")
 
 
 def test_keepers_are_told_before_the_launch_and_of_every_renewal(world: World) -> None:

@@ -138,8 +138,10 @@ def test_a_sandbox_that_nobody_knows_is_adopted_and_removed_in_its_time() -> Non
     path = "/w/slaves/S0/frameworks/F0/executors/t0/runs/c0"
     stranger = e.SandboxFound(ContainerId("c0"), F1, TaskId("t0"), path, world.now_s - 100)
     world.step(stranger)
-    assert world.core.knows_sandbox(ContainerId("c0"))
-    assert not world.core.knows(ContainerId("c0"))  # so whatever runs of it is ended all the same
+    assert world.core.state.checkpoint.knows_sandbox(ContainerId("c0"))
+    assert not world.core.state.checkpoint.knows(
+        ContainerId("c0")
+    )  # so whatever runs of it is ended all the same
     mine = f"/w/slaves/S1/frameworks/F1/executors/t1/runs/{running}"
     world.step(e.SandboxFound(running, F1, TaskId("t1"), mine, 0))
     assert f"remains/{running}" not in world.disk

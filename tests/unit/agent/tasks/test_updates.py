@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 
-from mezzo.agent import effects as do
 from mezzo.agent import events as e
 from mezzo.agent.container import ContainerExited, ContainerStarted
-from mezzo.agent.state.agent_state import ENDED_MAX, AgentState
 from mezzo.agent.state.agent_task import AgentTask
+from mezzo.agent.state.checkpoint import ENDED_MAX, Checkpoint
+from mezzo.agent.state.loading import load
+from mezzo.agent.state.step import Step
 from mezzo.agent.timers import UpdateOverdue
 from mezzo.cluster.states import TaskState
-from mezzo.core import Output, TimerFired
+from mezzo.core import Instant, TimerFired
 from mezzo.ids import FrameworkId, TaskId
 from mezzo.messages import agent as am
 
@@ -132,16 +133,16 @@ def test_a_timer_on_its_way_when_its_update_was_settled_repeats_nothing() -> Non
 
 def test_only_the_last_ended_task_ids_are_remembered_also_by_the_store() -> None:
     disk: dict[str, bytes] = {}
-    state = AgentState(disk)
+    checkpoint = Checkpoint()
     ids = [TaskId(f"t{number}") for number in range(ENDED_MAX + 5)]
     for task_id in ids:
         task = AgentTask(F1, process_task(task_id))
-        out: Output[do.AgentEffect] = Output()
-        state.put_task(task, out)
-        state.forget_task(task, out)
-        apply(disk, out.writes)
+        step = Step(Instant(0.0, 0.0))
+        checkpoint.put_task(step, task)
+        checkpoint.forget_task(step, task)
+        apply(disk, step.writes)
     assert len(disk) == ENDED_MAX
-    for known in (state, AgentState(disk)):
+    for known in (checkpoint, load(disk)):
         remembered = [known.has_ended((F1, task_id)) for task_id in ids]
         assert remembered == [False] * 5 + [True] * ENDED_MAX
         assert not known.has_ended((FrameworkId("F2"), ids[-1]))

@@ -3,6 +3,7 @@ task is out of reach while it may still run."""
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from typing import Any
 
@@ -10,11 +11,16 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from mezzo.agent.state.agent_state import AgentState, Out
-from mezzo.agent.tasks.unique_leases import Leases
+from mezzo.agent.config import AgentConfig
+from mezzo.agent.container import Kind
+from mezzo.agent.state.agent_state import AgentState
+from mezzo.agent.state.checkpoint import Checkpoint
+from mezzo.agent.state.step import Step
+from mezzo.agent.tasks import unique_leases
 from mezzo.cluster.model import AgentInfo, TaskInfo
 from mezzo.cluster.states import TaskState
 from mezzo.core import Instant
+from mezzo.ids import IdSource
 from mezzo.master.events import AgentSaid
 from mezzo.messages import agent as am
 
@@ -51,11 +57,13 @@ class LeasedAgent(Agent):
     """Its clock has a pace of its own. `runs`: the unique task, perhaps."""
 
     def __init__(self, world: World, pace: float) -> None:
-        super().__init__(world, AgentInfo("host", resources=BIG))
+        info = AgentInfo("host", resources=BIG)
+        super().__init__(world, info)
         self.pace = pace
         self.come, self.go = Way(world), Way(world)
-        self.leases = Leases(AgentState({}))
-        self.leases.recall("boot-1", 1000.0, self.clock)
+        config = AgentConfig(info, "1.11.0", "127.0.0.1", "/w", (Kind.PROCESS,))
+        self.state = AgentState(config, IdSource(random.Random(1)), Checkpoint(), "boot-1")
+        unique_leases.recall(self.state, self.step(), 1000.0)
         self.runs: TaskInfo | None = None
 
     @property
@@ -63,14 +71,17 @@ class LeasedAgent(Agent):
         mono_s = 5000 + self.world.now.mono_s * self.pace
         return Instant(mono_s, mono_s)
 
+    def step(self) -> Step:
+        return Step(self.clock)
+
     def connect(self) -> None:
         """What is on its way on the old stream is lost."""
         self.disconnect()
         self.come.sent.clear()
         self.go.sent.clear()
         super().connect()
-        self.leases.new_stream()
-        self.leases.asked(self.clock)
+        unique_leases.new_stream(self.state)
+        unique_leases.asked(self.state, self.step())
 
     def say(self, message: am.AgentMessage) -> None:
         self.go.put((self.conn, message))
@@ -86,7 +97,7 @@ class LeasedAgent(Agent):
         for conn, message in self.go.take():
             if conn == self.conn:
                 self.world.feed(AgentSaid(conn, message))
-        over_s = self.leases.over_at(self.runs) if self.runs is not None else 0.0
+        over_s = unique_leases.over_at(self.state, self.runs) if self.runs is not None else 0.0
         if self.clock.mono_s >= over_s + KILL_S:
             self.runs = None
 
@@ -94,11 +105,13 @@ class LeasedAgent(Agent):
         match message:
             case am.Ping(number=number):
                 self.say(am.Pong(number))
-                self.leases.pinged(message, self.clock, Out())
+                unique_leases.pinged(self.state, self.step(), message)
             case am.AgentRegistered() | am.AgentReregistered():
                 super().receive(message)
-                self.leases.registered(Out())
-            case am.RunTask(task=info) if self.clock.mono_s < self.leases.over_at(info):
+                unique_leases.registered(self.state, self.step())
+            case am.RunTask(task=info) if self.clock.mono_s < unique_leases.over_at(
+                self.state, info
+            ):
                 super().receive(message)
                 self.runs = info
             case _:

@@ -1,0 +1,230 @@
+"""All that an agent keeps durably, in memory; each change also writes itself into the store.
+
+agent/identity            who we are, on which boot
+agent/epoch               the newest epoch of a master that we have obeyed
+agent/resources           what conversions have made of our resources
+agent/proof               when a master has last heard of us: of leases
+framework/<id>            of every framework that has tasks here
+task/<framework>/<task>   AgentTask: from before its launch until its last acknowledgement
+ended/<slot>              a ring of the last ended task ids: none of them runs again
+remains/<container>       ended containers and sandboxes that are still to be removed
+operation/<uuid>          conversions whose outcome is not acknowledged
+applied/<slot>            a ring of the last conversions: none of them is done again
+volume/<path>             VolumeFolder: from before it is made until it is removed
+
+loading.py reads it again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from mezzo.cluster.model import AgentInfo, FrameworkInfo
+from mezzo.cluster.operations import OperationRecord
+from mezzo.cluster.resources import Resources
+from mezzo.core import Put
+from mezzo.ids import AgentId, ContainerId, FrameworkId, TaskId
+from mezzo.record import Record, encode
+
+from ..container import Kind
+from .agent_task import AgentTask, TaskKey
+from .step import Step
+from .used_ids import Applied, Ended, Ring
+from .volumes import VolumeFolder, VolumeKey
+
+ENDED_MAX: Final = 10_000
+APPLIED_MAX: Final = 1_000
+
+
+class Identity(Record):
+    agent_id: AgentId
+    info: AgentInfo  # with id, as the flags describe it
+    boot_id: str
+
+
+class Converted(Record):
+    """`total` is what the agent had in all when its flags gave it `given`."""
+
+    given: Resources
+    total: Resources
+
+
+class Proof(Record):
+    """A master has heard of the agent when this boot of its machine was `up_s` seconds old."""
+
+    boot_id: str
+    up_s: float
+
+
+class Remains(Record):
+    """Of an ended container. ended_s: wall time."""
+
+    container_id: ContainerId
+    kind: Kind
+    framework_id: FrameworkId
+    task_id: TaskId
+    sandbox: str
+    ended_s: float
+    container_removed: bool = False
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """Changes go through the methods, which append the writes to the step's output."""
+
+    aside: dict[str, str] = field(default_factory=dict)  # key -> why it can't be read
+    identity: Identity | None = None
+    epoch: int = 0
+    converted: Converted | None = None
+    proof: Proof | None = None
+    frameworks: dict[FrameworkId, FrameworkInfo] = field(default_factory=dict)
+    tasks: dict[TaskKey, AgentTask] = field(default_factory=dict)
+    by_container: dict[ContainerId, TaskKey] = field(default_factory=dict)
+    remains: dict[ContainerId, Remains] = field(default_factory=dict)
+    operations: dict[bytes, OperationRecord] = field(default_factory=dict)
+    folders: dict[str, VolumeFolder] = field(default_factory=dict)
+    ended: Ring[TaskKey] = field(default_factory=lambda: Ring(ENDED_MAX))
+    applied: Ring[bytes] = field(default_factory=lambda: Ring(APPLIED_MAX))
+
+    # ---- reading
+
+    def task_of(self, container_id: ContainerId) -> AgentTask | None:
+        key = self.by_container.get(container_id)
+        return None if key is None else self.tasks[key]
+
+    def live_task_of(self, container_id: ContainerId) -> AgentTask | None:
+        """None also if the task is over: late and repeated reports are no news."""
+        task = self.task_of(container_id)
+        return task if task is not None and task.live else None
+
+    def live_tasks(self) -> list[AgentTask]:
+        return [task for task in self.tasks.values() if task.live]
+
+    def framework_of(self, task: AgentTask) -> FrameworkInfo | None:
+        """None if nothing of it was ever launched here."""
+        return self.frameworks.get(task.framework_id)
+
+    def has_ended(self, key: TaskKey) -> bool:
+        """True for the last `ENDED_MAX` tasks that ended and were forgotten.
+
+        And for one whose record is set aside: it has been launched.
+        """
+        return self.is_settled(key) or task_key(key) in self.aside
+
+    def is_settled(self, key: TaskKey) -> bool:
+        """True for those of them whose end was acknowledged, not only set aside."""
+        return key in self.ended
+
+    def has_forgotten(self, framework_id: FrameworkId, task_id: TaskId) -> bool:
+        """True if the task's end was acknowledged: it must never be heard of again."""
+        key = (framework_id, task_id)
+        return key not in self.tasks and self.has_ended(key)
+
+    def knows(self, container_id: ContainerId) -> bool:
+        """Is it a task's, or of one that ended and is still to be removed? Others are nobody's."""
+        remains = self.remains.get(container_id)
+        to_be_removed = remains is not None and not remains.container_removed
+        return to_be_removed or self.task_of(container_id) is not None
+
+    def knows_sandbox(self, container_id: ContainerId) -> bool:
+        """As `knows`, of what is kept for longer."""
+        return self.task_of(container_id) is not None or container_id in self.remains
+
+    def has_applied(self, uuid: bytes) -> bool:
+        """True for the last `APPLIED_MAX` conversions, done or refused."""
+        return uuid in self.applied
+
+    def total(self, given: Resources) -> Resources:
+        """All that the agent has whose flags give it `given`: with its reservations and volumes.
+
+        `given` contains what the flags once gave: `check_reconfiguration` sees to that.
+        """
+        converted = self.converted
+        return given if converted is None else converted.total + (given - converted.given)
+
+    def volumes(self) -> dict[VolumeKey, VolumeFolder]:
+        """The folders of all volumes that are not destroyed."""
+        return {folder.key: folder for folder in self.folders.values() if not folder.doomed}
+
+    # ---- changing
+
+    def set_identity(self, step: Step, identity: Identity) -> None:
+        self.identity = identity
+        step.put("agent/identity", identity)
+
+    def set_epoch(self, step: Step, epoch: int) -> None:
+        self.epoch = epoch
+        step.writes.append(Put("agent/epoch", encode(epoch)))
+
+    def set_converted(self, step: Step, converted: Converted) -> None:
+        self.converted = converted
+        step.put("agent/resources", converted)
+
+    def set_proof(self, step: Step, proof: Proof) -> None:
+        self.proof = proof
+        step.put("agent/proof", proof)
+
+    def put_framework(self, step: Step, framework_id: FrameworkId, info: FrameworkInfo) -> None:
+        if self.frameworks.get(framework_id) != info:
+            self.frameworks[framework_id] = info
+            step.put(f"framework/{framework_id}", info)
+
+    def put_task(self, step: Step, task: AgentTask) -> None:
+        self.aside.pop(task_key(task.key), None)  # which it replaces
+        self.keep(task)
+        step.put(task_key(task.key), task)
+
+    def forget_task(self, step: Step, task: AgentTask) -> None:
+        """Drop the task for good, and its framework with its last task."""
+        del self.tasks[task.key]
+        if task.container_id is not None:
+            del self.by_container[task.container_id]
+        step.delete(task_key(task.key))
+        slot, number = self.ended.add(task.key)
+        step.put(f"ended/{slot:05}", Ended(number, *task.key))
+        if not any(key[0] == task.framework_id for key in self.tasks):
+            self.frameworks.pop(task.framework_id, None)
+            step.delete(f"framework/{task.framework_id}")
+
+    def put_remains(self, step: Step, remains: Remains) -> None:
+        self.remains[remains.container_id] = remains
+        step.put(f"remains/{remains.container_id}", remains)
+
+    def forget_remains(self, step: Step, container_id: ContainerId) -> None:
+        del self.remains[container_id]
+        step.delete(f"remains/{container_id}")
+
+    def remember_applied(self, step: Step, uuid: bytes) -> None:
+        slot, number = self.applied.add(uuid)
+        step.put(f"applied/{slot:05}", Applied(number, uuid))
+
+    def put_operation(self, step: Step, operation: OperationRecord) -> None:
+        self.operations[operation.uuid] = operation
+        step.put(operation_key(operation.uuid), operation)
+
+    def forget_operation(self, step: Step, uuid: bytes) -> None:
+        del self.operations[uuid]
+        step.delete(operation_key(uuid))
+
+    def put_folder(self, step: Step, folder: VolumeFolder) -> None:
+        self.folders[folder.path] = folder
+        step.put(f"volume/{folder.path}", folder)
+
+    def forget_folder(self, step: Step, path: str) -> None:
+        del self.folders[path]
+        step.delete(f"volume/{path}")
+
+    def keep(self, task: AgentTask) -> None:
+        """In memory alone: it is what the store has."""
+        self.tasks[task.key] = task
+        if task.container_id is not None:
+            self.by_container[task.container_id] = task.key
+
+
+def task_key(key: TaskKey) -> str:
+    return f"task/{key[0]}/{key[1]}"
+
+
+def operation_key(uuid_bytes: bytes) -> str:
+    return f"operation/{uuid_bytes.hex()}"

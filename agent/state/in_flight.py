@@ -1,0 +1,26 @@
+"""What a master was told and has not acknowledged. Rules: resending.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from mezzo.ids import ConnId
+
+from ..timers import OperationOverdue, UpdateOverdue
+
+K = TypeVar("K")
+
+
+@dataclass(slots=True)
+class InFlight(Generic[K]):
+    """What there is to tell lies in the store; here is only what this life has told of it.
+
+    overdue: the timer of a key. conn: the stream on which a master has us registered.
+    retry_s: by key, seconds until the message is repeated.
+    """
+
+    overdue: Callable[[K], UpdateOverdue | OperationOverdue]
+    conn: ConnId | None = None
+    retry_s: dict[K, float] = field(default_factory=dict)
