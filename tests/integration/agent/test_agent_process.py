@@ -387,7 +387,7 @@ def test_what_a_keeper_may_not_kill_is_left_and_all_else_killed() -> None:
     assert program.stdout is not None
     program.stdout.readline()
     try:
-        as_nobody = "import os; from mezzo.agent.containerizer import shim; os.setuid(65534)"
+        as_nobody = "import os; from mezzo.agent.containerizer.native import shim; os.setuid(65534)"
         code = f"{as_nobody}; shim.kill_session({program.pid})"
         subprocess.run([sys.executable, "-c", code], check=True)
         assert program.wait(30) == -signal.SIGKILL
