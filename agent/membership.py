@@ -26,7 +26,7 @@ from .effects import CloseMaster
 from .events import MasterDown, MasterSaid, MasterUp
 from .resources import applying
 from .state.agent_state import AgentState
-from .state.checkpoint import Identity
+from .state.facts import Identity
 from .state.step import Step
 from .tasks import launches, outgoing_updates, unique_leases
 from .timers import AskAgain, PingOverdue

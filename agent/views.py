@@ -10,7 +10,7 @@ from mezzo.record import Record
 from .config import AgentConfig
 from .state.agent_state import AgentState
 from .state.agent_task import AgentTask
-from .state.checkpoint import Remains
+from .state.facts import Remains
 
 
 class AgentView(Record):

@@ -27,7 +27,7 @@ from .. import resending
 from ..effects import MakeVolume, RemoveVolume
 from ..events import VolumeMade, VolumeRemoved
 from ..state.agent_state import AgentState
-from ..state.checkpoint import Converted
+from ..state.facts import Converted
 from ..state.step import Step
 from ..state.volumes import VolumeFolder, volumes_in
 from ..timers import OperationOverdue

@@ -1,72 +1,33 @@
-"""All that an agent keeps durably, in memory; each change also writes itself into the store.
-
-agent/identity            who we are, on which boot
-agent/epoch               the newest epoch of a master that we have obeyed
-agent/resources           what conversions have made of our resources
-agent/proof               when a master has last heard of us: of leases
-framework/<id>            of every framework that has tasks here
-task/<framework>/<task>   AgentTask: from before its launch until its last acknowledgement
-ended/<slot>              a ring of the last ended task ids: none of them runs again
-remains/<container>       ended containers and sandboxes that are still to be removed
-operation/<uuid>          conversions whose outcome is not acknowledged
-applied/<slot>            a ring of the last conversions: none of them is done again
-volume/<path>             VolumeFolder: from before it is made until it is removed
-
-loading.py reads it again.
-"""
+"""All that an agent keeps durably, in memory; each change also writes itself into the store, in the
+tables of tables.py. loading.py reads it again."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
 
-from mezzo.cluster.model import AgentInfo, FrameworkInfo
+from mezzo.cluster.model import FrameworkInfo
 from mezzo.cluster.operations import OperationRecord
 from mezzo.cluster.resources import Resources
-from mezzo.core import Put
-from mezzo.ids import AgentId, ContainerId, FrameworkId, TaskId
-from mezzo.record import Record, encode
+from mezzo.ids import ContainerId, FrameworkId, TaskId
 
-from ..container import Kind
 from .agent_task import AgentTask, TaskKey
+from .facts import Converted, Identity, Proof, Remains
 from .step import Step
-from .used_ids import Applied, Ended, Ring
+from .tables import (
+    APPLIED,
+    ENDED,
+    EPOCH,
+    FRAMEWORKS,
+    IDENTITY,
+    OPERATIONS,
+    PROOF,
+    REMAINS,
+    RESOURCES,
+    TASKS,
+    VOLUMES,
+)
+from .used_ids import APPLIED_MAX, ENDED_MAX, Applied, Ended, Ring
 from .volumes import VolumeFolder, VolumeKey
-
-ENDED_MAX: Final = 10_000
-APPLIED_MAX: Final = 1_000
-
-
-class Identity(Record):
-    agent_id: AgentId
-    info: AgentInfo  # with id, as the flags describe it
-    boot_id: str
-
-
-class Converted(Record):
-    """`total` is what the agent had in all when its flags gave it `given`."""
-
-    given: Resources
-    total: Resources
-
-
-class Proof(Record):
-    """A master has heard of the agent when this boot of its machine was `up_s` seconds old."""
-
-    boot_id: str
-    up_s: float
-
-
-class Remains(Record):
-    """Of an ended container. ended_s: wall time."""
-
-    container_id: ContainerId
-    kind: Kind
-    framework_id: FrameworkId
-    task_id: TaskId
-    sandbox: str
-    ended_s: float
-    container_removed: bool = False
 
 
 @dataclass(slots=True)
@@ -110,7 +71,7 @@ class Checkpoint:
 
         And for one whose record is set aside: it has been launched.
         """
-        return self.is_settled(key) or task_key(key) in self.aside
+        return self.is_settled(key) or TASKS.key("/".join(key)) in self.aside
 
     def is_settled(self, key: TaskKey) -> bool:
         """True for those of them whose end was acknowledged, not only set aside."""
@@ -151,80 +112,70 @@ class Checkpoint:
 
     def set_identity(self, step: Step, identity: Identity) -> None:
         self.identity = identity
-        step.put("agent/identity", identity)
+        step.put(IDENTITY, identity)
 
     def set_epoch(self, step: Step, epoch: int) -> None:
         self.epoch = epoch
-        step.writes.append(Put("agent/epoch", encode(epoch)))
+        step.put(EPOCH, epoch)
 
     def set_converted(self, step: Step, converted: Converted) -> None:
         self.converted = converted
-        step.put("agent/resources", converted)
+        step.put(RESOURCES, converted)
 
     def set_proof(self, step: Step, proof: Proof) -> None:
         self.proof = proof
-        step.put("agent/proof", proof)
+        step.put(PROOF, proof)
 
     def put_framework(self, step: Step, framework_id: FrameworkId, info: FrameworkInfo) -> None:
         if self.frameworks.get(framework_id) != info:
             self.frameworks[framework_id] = info
-            step.put(f"framework/{framework_id}", info)
+            step.put(FRAMEWORKS, info)
 
     def put_task(self, step: Step, task: AgentTask) -> None:
-        self.aside.pop(task_key(task.key), None)  # which it replaces
+        self.aside.pop(TASKS.key(TASKS.id_of(task)), None)  # which it replaces
         self.keep(task)
-        step.put(task_key(task.key), task)
+        step.put(TASKS, task)
 
     def forget_task(self, step: Step, task: AgentTask) -> None:
         """Drop the task for good, and its framework with its last task."""
         del self.tasks[task.key]
         if task.container_id is not None:
             del self.by_container[task.container_id]
-        step.delete(task_key(task.key))
-        slot, number = self.ended.add(task.key)
-        step.put(f"ended/{slot:05}", Ended(number, *task.key))
+        step.delete(TASKS, TASKS.id_of(task))
+        step.put(ENDED, Ended(self.ended.add(task.key), *task.key))
         if not any(key[0] == task.framework_id for key in self.tasks):
             self.frameworks.pop(task.framework_id, None)
-            step.delete(f"framework/{task.framework_id}")
+            step.delete(FRAMEWORKS, task.framework_id)
 
     def put_remains(self, step: Step, remains: Remains) -> None:
         self.remains[remains.container_id] = remains
-        step.put(f"remains/{remains.container_id}", remains)
+        step.put(REMAINS, remains)
 
     def forget_remains(self, step: Step, container_id: ContainerId) -> None:
         del self.remains[container_id]
-        step.delete(f"remains/{container_id}")
+        step.delete(REMAINS, container_id)
 
     def remember_applied(self, step: Step, uuid: bytes) -> None:
-        slot, number = self.applied.add(uuid)
-        step.put(f"applied/{slot:05}", Applied(number, uuid))
+        step.put(APPLIED, Applied(self.applied.add(uuid), uuid))
 
     def put_operation(self, step: Step, operation: OperationRecord) -> None:
         self.operations[operation.uuid] = operation
-        step.put(operation_key(operation.uuid), operation)
+        step.put(OPERATIONS, operation)
 
     def forget_operation(self, step: Step, uuid: bytes) -> None:
         del self.operations[uuid]
-        step.delete(operation_key(uuid))
+        step.delete(OPERATIONS, uuid.hex())
 
     def put_folder(self, step: Step, folder: VolumeFolder) -> None:
         self.folders[folder.path] = folder
-        step.put(f"volume/{folder.path}", folder)
+        step.put(VOLUMES, folder)
 
     def forget_folder(self, step: Step, path: str) -> None:
         del self.folders[path]
-        step.delete(f"volume/{path}")
+        step.delete(VOLUMES, path)
 
     def keep(self, task: AgentTask) -> None:
         """In memory alone: it is what the store has."""
         self.tasks[task.key] = task
         if task.container_id is not None:
             self.by_container[task.container_id] = task.key
-
-
-def task_key(key: TaskKey) -> str:
-    return f"task/{key[0]}/{key[1]}"
-
-
-def operation_key(uuid_bytes: bytes) -> str:
-    return f"operation/{uuid_bytes.hex()}"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from mezzo.ids import FrameworkId, TaskId
 from mezzo.record import Record
 
 K = TypeVar("K", bound=Hashable)
+
+ENDED_MAX: Final = 10_000
+APPLIED_MAX: Final = 1_000
 
 
 class Ended(Record):
@@ -23,7 +26,7 @@ class Applied(Record):
 
 
 class Ring(Generic[K]):
-    """The last `size` keys. Each has a slot in the store, which it takes over from the oldest."""
+    """The last `size` keys."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -33,15 +36,15 @@ class Ring(Generic[K]):
     def __contains__(self, key: K) -> bool:
         return key in self._keys
 
-    def add(self, key: K) -> tuple[int, int]:
-        """The new entry's slot and number."""
+    def add(self, key: K) -> int:
+        """The new entry's number."""
         number = self._count
         self._count += 1
         self._keys.pop(key, None)  # so that it moves to the end
         self._keys[key] = number
         if len(self._keys) > self._size:
             del self._keys[next(iter(self._keys))]
-        return number % self._size, number
+        return number
 
     def recall(self, number: int, key: K) -> None:
         """One that the store has, in any order: `sort` follows."""

@@ -15,7 +15,7 @@ from ..effects import MeasureDisk, RemoveContainer, RemoveSandbox
 from ..events import DiskMeasured, SandboxFound, SandboxRemoved
 from ..state.agent_state import AgentState
 from ..state.agent_task import AgentTask
-from ..state.checkpoint import Remains
+from ..state.facts import Remains
 from ..state.step import Step
 from ..timers import DiskDue, RemovalDue
 from .container_spec import kind_of, sandbox_path

@@ -25,7 +25,7 @@ from mezzo.messages.agent import Ping
 
 from ..effects import RenewLease
 from ..state.agent_state import AgentState
-from ..state.checkpoint import Proof
+from ..state.facts import Proof
 from ..state.step import Step
 from .container_spec import kind_of
 from .kill_grace import grace_within_lease

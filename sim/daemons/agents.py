@@ -45,7 +45,7 @@ from mezzo.agent.events import (
     VolumeMade,
     VolumeRemoved,
 )
-from mezzo.agent.state.checkpoint import Identity
+from mezzo.agent.state.tables import IDENTITY
 from mezzo.cluster.model import AgentInfo, Attribute, FaultDomain
 from mezzo.cluster.resources import Resources
 from mezzo.core import CancelTimer, Output, SetTimer
@@ -59,7 +59,7 @@ from mezzo.messages.agent import (
     StatusUpdate,
     UpdateAcknowledged,
 )
-from mezzo.record import decode, replace
+from mezzo.record import replace
 
 from ..world.disk import Disk
 from ..world.network import AT_ONCE_S, Network
@@ -166,8 +166,8 @@ class VirtualAgent:
     @property
     def id(self) -> AgentId | None:
         """As it is stored; None: it was never admitted."""
-        value = self.process.disk.data.get("agent/identity")
-        return None if value is None else decode(Identity, value).agent_id
+        value = self.process.disk.data.get("identity/agent")
+        return None if value is None else IDENTITY.decode(value).agent_id
 
     def start(self) -> None:
         self.process.start(Started(f"boot-{self._boot}", up_s=self._up_s()))

@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from mezzo.agent.state.agent_task import AgentTask
+from mezzo.agent.state.tables import TASKS
 from mezzo.cluster.resources import Resources
-from mezzo.record import decode
 
 from ..daemons.agents import VirtualAgent
 from ..daemons.candidate import Candidate
@@ -334,7 +333,7 @@ class Faults:
         if down := [each for each in self._victims.agents if not each.process.up]:
             agent = self._world.rng.choice([agent, *down])
         stored = [v for k, v in agent.process.disk.data.items() if k.startswith("task/")]
-        tasks = [decode(AgentTask, value) for value in stored]
+        tasks = [TASKS.decode(value) for value in stored]
         noted = {task.container_id for task in tasks if task.started_s is not None}
         running = [c.spec.container_id for c in agent.machine.running()]
         if candidates := [container_id for container_id in running if container_id in noted]:

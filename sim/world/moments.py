@@ -18,7 +18,20 @@ from .network import Network
 from .world import World
 
 _WRITES: Final = (
-    *("agent", "framework", "task", "ended", "remains", "operation", "applied", "volume"),
+    *(
+        "agent",
+        "identity",
+        "obeyed",
+        "resources",
+        "proof",
+        "framework",
+        "task",
+        "ended",
+        "remains",
+        "operation",
+        "applied",
+        "volume",
+    ),
     *("instance", "app", "deployment", "version", "quota", "weight", "maintenance"),
 )
 _EFFECTS: Final = (

@@ -409,7 +409,7 @@ class _Step:
         task = self._task((message.framework_id, message.task_id))
         if task is None or not task.live:
             # It may be the first word of a new leader.
-            writes = [each for each in self._output.writes if each.key != "agent/epoch"]
+            writes = [each for each in self._output.writes if each.key != "obeyed/agent"]
             return f"it does {writes}" if writes else ""
         policy = message.kill_policy
         grace_s = None if policy is None else policy.grace_period

@@ -16,11 +16,11 @@ from mezzo.agent.core import AgentCore
 from mezzo.agent.effects import KillContainer, LaunchContainer, ProbeHealth
 from mezzo.agent.events import HealthObserved
 from mezzo.agent.state.agent_task import AgentTask, KillCause
+from mezzo.agent.state.tables import TASKS
 from mezzo.cluster.model import HealthCheck
 from mezzo.cluster.states import Reason, TaskState
 from mezzo.core import Output, Put
 from mezzo.ids import ContainerId
-from mezzo.record import decode
 
 from ...daemons.agents import VirtualAgent
 from ...watch import Watch
@@ -124,7 +124,7 @@ class AgentsAskHowTasksAre(Watch):
         kills = patient.failures >= check.consecutive_failures
         if not kills:
             patient.due_s = self._world.now_s + max(check.interval_seconds, 0.0)
-        told = [s for w in puts for s in decode(AgentTask, w.value).pending]
+        told = [s for w in puts for s in TASKS.decode(w.value).pending]
         news = [s for s in told if s.state is TaskState.RUNNING and s.message == event.message]
         if (len(puts) > 0) is not tells:
             return f"of {patient.key}, which said {event}, is told: {tells}; it does {puts}"
@@ -165,7 +165,7 @@ def _ended(patient: _Patient, output: Output[Any]) -> str:
     last = None
     for write in output.writes:
         if type(write) is Put and write.key == patient.key:
-            last = decode(AgentTask, write.value)
+            last = TASKS.decode(write.value)
     if last is None or last.live:
         return ""
     end, ill = last.statuses[-1], patient.cause is KillCause.UNHEALTHY
@@ -179,7 +179,7 @@ def _stored(agent: VirtualAgent) -> dict[ContainerId, _Patient]:
     patients: dict[ContainerId, _Patient] = {}
     for key, value in agent.process.disk.data.items():
         if key.startswith("task/") and (b"health_check" in value):
-            _note(patients, key, decode(AgentTask, value))
+            _note(patients, key, TASKS.decode(value))
     return patients
 
 
@@ -188,7 +188,7 @@ def _admit(
 ) -> None:
     for write in output.writes:
         if type(write) is Put and write.key.startswith("task/") and b"health_check" in write.value:
-            task = decode(AgentTask, write.value)
+            task = TASKS.decode(write.value)
             if task.container_id == container_id:
                 _note(patients, write.key, task)
 
@@ -206,4 +206,4 @@ def _note(patients: dict[ContainerId, _Patient], key: str, task: AgentTask) -> N
 def _of(write: Put, patients: dict[ContainerId, _Patient]) -> AgentTask | None:
     if not any(patient.key == write.key for patient in patients.values()):
         return None
-    return decode(AgentTask, write.value)
+    return TASKS.decode(write.value)

@@ -17,13 +17,13 @@ from mezzo.agent.core import AgentCore
 from mezzo.agent.effects import KillContainer, LaunchContainer, RecoverContainers
 from mezzo.agent.events import HealthObserved, MasterSaid
 from mezzo.agent.state.agent_task import AgentTask, KillCause
+from mezzo.agent.state.tables import FRAMEWORKS, TASKS
 from mezzo.agent.timers import LeaseDue, OutOfTime
-from mezzo.cluster.model import Capability, FrameworkInfo, TaskStatus
+from mezzo.cluster.model import Capability, TaskStatus
 from mezzo.cluster.states import Reason, Source, TaskState
 from mezzo.core import Output, Put, TimerFired
 from mezzo.ids import ContainerId, FrameworkId, TaskId
 from mezzo.messages import agent as m
-from mezzo.record import decode
 
 from ...daemons.agents import VirtualAgent
 from ...watch import Watch
@@ -113,7 +113,7 @@ class EndsAreToldAsTheyWere(Watch):
         if mine and after is None:
             forgets = before.kill is not None and before.kill.cause is KillCause.FRAMEWORK_REMOVED
             return "" if forgets else f"{key} is forgotten, and its framework is there"
-        now = before if after is None else decode(AgentTask, after)
+        now = before if after is None else TASKS.decode(after)
         told = now.pending[len(before.pending) :]
         if before.kill is None and type(event) is not c.LaunchFailed:
             first = not _has_run(before) and type(event) is not c.ContainerLost
@@ -133,7 +133,7 @@ class EndsAreToldAsTheyWere(Watch):
 
     def _before(self, stored: dict[str, bytes], container_id: ContainerId) -> AgentTask | None:
         value = stored.get(self._keys.get(container_id, ""))
-        task = None if value is None else decode(AgentTask, value)
+        task = None if value is None else TASKS.decode(value)
         return task if task is not None and task.container_id == container_id else None
 
     # ---- why it is to end
@@ -200,7 +200,7 @@ def _verdict(agent: VirtualAgent, task: AgentTask, event: Any) -> _End:  # noqa:
 def _of_kill(agent: VirtualAgent, task: AgentTask, cause: KillCause) -> _End:
     known = agent.process.disk.data.get(f"framework/{task.framework_id}")
     aware = known is not None and (
-        Capability.PARTITION_AWARE in decode(FrameworkInfo, known).capabilities
+        Capability.PARTITION_AWARE in FRAMEWORKS.decode(known).capabilities
     )
     ran = _has_run(task)
     match cause:

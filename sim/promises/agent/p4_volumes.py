@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mezzo.agent.effects import LaunchContainer, MakeVolume, RemoveVolume
-from mezzo.agent.state.volumes import VolumeFolder
-from mezzo.record import decode
+from mezzo.agent.state.tables import VOLUMES
 
 from ...daemons.agents import VirtualAgent
 from ...watch import Watch
@@ -46,7 +45,7 @@ class VolumesAreThere(Watch):
         for agent in self._agents:
             for key, value in agent.process.disk.data.items() if agent.process.up else ():
                 if key.startswith("volume/"):
-                    folder = decode(VolumeFolder, value)
+                    folder = VOLUMES.decode(value)
                     if folder.doomed or not folder.made:
                         return f"{agent.name} is not done with the volume {folder}"
         return ""

@@ -14,12 +14,12 @@ from typing import Any
 
 from mezzo.agent.core import AgentCore
 from mezzo.agent.events import MasterSaid
-from mezzo.agent.state.checkpoint import Converted
+from mezzo.agent.state.facts import Converted
+from mezzo.agent.state.tables import RESOURCES
 from mezzo.cluster.resources import Disk, Kind, Resources
 from mezzo.core import Delete, Output, Put
 from mezzo.messages.agent import ApplyOperation, OperationAcknowledged, ShutdownFramework
 from mezzo.messages.scheduler import AcknowledgeOperationStatus
-from mezzo.record import decode
 
 from ...daemons.agents import VirtualAgent
 from ...daemons.frameworks import VirtualFramework
@@ -52,8 +52,8 @@ class OperationsAreToldOnce(Watch):
                 )
                 if not acknowledged and not isinstance(message, ShutdownFramework):
                     raise Broken(f"promise 4: {agent.name} forgets {write.key}, nobody knows of it")
-            elif isinstance(write, Put) and write.key == "agent/resources":
-                self._converted(agent, decode(Converted, write.value))
+            elif isinstance(write, Put) and write.key == "resources/agent":
+                self._converted(agent, RESOURCES.decode(write.value))
 
     def _apply(self, agent: VirtualAgent, message: ApplyOperation, output: Output[Any]) -> None:
         core = agent.core
@@ -62,7 +62,7 @@ class OperationsAreToldOnce(Watch):
             raise Broken(f"promise 4: {agent.name} does {message.conversion} once more")
         if output.writes:
             self._applied[message.uuid] = core
-            done = any(write.key == "agent/resources" for write in output.writes)
+            done = any(write.key == "resources/agent" for write in output.writes)
             if not done and _can_do(core, message.conversion):
                 raise Broken(f"promise 4: {agent.name} refuses {message.conversion}")
 

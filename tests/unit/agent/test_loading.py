@@ -35,7 +35,7 @@ AGENT = replace(CONFIG, info=replace(CONFIG.info, resources=GIVEN))
 OWN = Reservation("DYNAMIC", "ads", "me")
 DISK = Resources({Kind("disk", (OWN,)): 100_000})
 VOLUME = Resources({Kind("disk", (OWN,), Disk(None, "data", "me", "data")): 100_000})
-VITAL = ("agent/identity", "agent/epoch", "agent/resources")
+VITAL = ("identity/agent", "obeyed/agent", "resources/agent")
 
 
 def full_world() -> World:
@@ -63,7 +63,7 @@ def disk_of_all() -> dict[str, bytes]:
 
 def test_there_is_a_record_of_each_kind() -> None:
     assert {
-        "agent",
+        *("identity", "obeyed", "resources", "proof"),
         *("framework", "task", "ended", "remains", "operation", "applied", "volume"),
     } == {key.partition("/")[0] for key in disk_of_all()}
     assert set(VITAL) < set(disk_of_all())

@@ -72,14 +72,14 @@ def test_the_same_proof_is_stored_once_for_all_who_begin_on_it(world: World) -> 
     ping(world, 1, 0)
     ping(world, 2, 1)
     world.run(unique("t1"))
-    stored = world.disk["agent/proof"]
-    del world.disk["agent/proof"]
+    stored = world.disk["proof/agent"]
+    del world.disk["proof/agent"]
     world.run(unique("t2"))
-    assert "agent/proof" not in world.disk
+    assert "proof/agent" not in world.disk
     world.wait(5)
     ping(world, 3, 2)
     ping(world, 4, 3)
-    assert world.disk["agent/proof"] != stored
+    assert world.disk["proof/agent"] != stored
 
 
 def test_other_tasks_run_on_without_a_master(world: World) -> None:
@@ -87,7 +87,7 @@ def test_other_tasks_run_on_without_a_master(world: World) -> None:
     world.step(e.MasterDown(world.conn))
     assert kills(world.wait(86400)) == []
     assert not [effect for effect in world.effects if isinstance(effect, do.RenewLease)]
-    assert "agent/proof" not in world.disk
+    assert "proof/agent" not in world.disk
 
 
 def test_a_lease_counts_from_the_sending_of_the_newest_pong_that_is_known_to_be_heard(

@@ -119,7 +119,7 @@ def test_the_acknowledgement_of_the_last_update_forgets_the_task() -> None:
     world.acknowledge_all()
     assert world.state() is None
     kinds = {key.split("/")[0] for key in world.disk}
-    assert kinds == {"agent", "ended", "remains"}
+    assert kinds == {"identity", "obeyed", "ended", "remains"}
     assert not any(isinstance(key, UpdateOverdue) for key in world.timers)
 
 
