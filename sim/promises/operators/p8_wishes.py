@@ -219,10 +219,10 @@ def _remove_quota(state: MasterState, call: om.RemoveQuota) -> Judged:
 # ---------------------------------------------------------------------------------- agents
 
 
-def _record(state: MasterState, agent_id: AgentId) -> Any:  # noqa: ANN401 - entry or record
+def _record(state: MasterState, agent_id: AgentId) -> AgentRecord | None:
     """Of one that is here or may come back."""
-    lost = state.unreachable.get(agent_id)
-    return state.agents.get(agent_id) or (None if lost is None else lost.record)
+    known = state.agents.get(agent_id) or state.unreachable.get(agent_id)
+    return None if known is None else known.record
 
 
 def _stored(output: Output[Any], agent_id: AgentId) -> AgentRecord | None:
