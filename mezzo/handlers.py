@@ -4,9 +4,10 @@
 
     _EVENTS.handle(state, step, event)
 
-A handler is a function of what `handle` is given, the event last: `(state, step, event)`. `on` lets
-no handler of another type pass; a type of the union without a row, or a row that is none of its
-types, is found when the table is made, which is when its module is imported.
+A handler is a function of what `handle` is given, the event last: `(state, step, event)`; all those
+of a table return the same, most of them nothing. `on` lets no handler of another type pass; a type
+of the union without a row, or a row that is none of its types, is found when the table is made,
+which is when its module is imported.
 """
 
 from __future__ import annotations

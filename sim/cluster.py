@@ -574,7 +574,7 @@ class Cluster(Watch):
         for entry in state.agents.values():
             if not entry.connected:
                 return f"{entry.info.hostname} is away"
-        framework_id = marathon.core.framework_id
+        framework_id = marathon.core.state.framework_id
         framework = None if framework_id is None else state.frameworks.get(framework_id)
         if framework is None or framework.conn is None or framework.admission is not None:
             return "Marathon is not subscribed"

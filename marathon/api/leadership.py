@@ -16,7 +16,7 @@ from mezzo.process.log import get_logger
 from ..commands import AlreadyExists, Command, Locked, NotFound, NotValid, Result, Stale, TooMany
 from ..effects import Publish
 from ..events import ApiRequest
-from ..state.term_state import DATA_ERRORS
+from ..state.faults import DATA_ERRORS
 from .app_definition import Rules
 from .event_stream import EventHub
 from .metrics import Metrics

@@ -1,6 +1,7 @@
 """Health of instances (section 10): what probes mean, and when one is to be killed.
 
-The probes themselves are made elsewhere: by the agents, or by `checker`.
+The probes themselves are made elsewhere: by the agents, or by `probe`. What they have said is kept
+in memory only: a new leader knows nothing until the next one.
 """
 
 from __future__ import annotations
@@ -10,128 +11,131 @@ from mezzo.cluster.states import TaskState
 
 from ..effects import StartHealthCheck
 from ..events import HealthResult
-from ..killing.killer import Killer
+from ..killing import killer
 from ..model import timestamps
 from ..model.app import HealthCheck
 from ..model.instance import CheckState, Condition, Live
-from ..placement.backoff import Backoffs
-from ..state.term_state import State
+from ..placement import backoff
+from ..state import instance_changes
+from ..state.marathon_state import MarathonState
+from ..state.step import Step
 
 
-class Health:
-    """Keeps the results, in memory only: a new leader knows nothing until the next probe."""
+def start_checks(step: Step, live: Live) -> None:
+    """The instance runs: have Marathon's own checks of it made from now on."""
+    if live.checking or live.doomed:
+        return
+    for index, check in enumerate(live.app.health_checks):
+        if check.protocol.by_agent:
+            continue
+        address = _address(live, check)
+        if address is None:
+            continue
+        live.checking = True
+        host, port = address
+        step.do(StartHealthCheck(live.id, index, check, host, port, live.record.app_id))
 
-    def __init__(self, state: State, killer: Killer, backoffs: Backoffs) -> None:
-        self._state = state
-        self._killer = killer
-        self._backoffs = backoffs
 
-    def start_checks(self, live: Live) -> None:
-        """The instance runs: have Marathon's own checks of it made from now on."""
-        if live.checking or live.doomed:
-            return
-        for index, check in enumerate(live.app.health_checks):
-            if check.protocol.by_agent:
-                continue
-            address = _address(live, check)
-            if address is None:
-                continue
-            live.checking = True
-            host, port = address
-            app_id = live.record.app_id
-            self._state.do(StartHealthCheck(live.id, index, check, host, port, app_id))
+def agent_said(state: MarathonState, step: Step, live: Live, status: TaskStatus) -> None:
+    """The agent's own check came with a status update."""
+    if status.healthy is None:
+        return
+    for index, check in enumerate(live.app.health_checks):
+        if check.protocol.by_agent:
+            _observe(state, step, live, index, status.healthy, status.message)
 
-    def agent_said(self, live: Live, status: TaskStatus) -> None:
-        """The agent's own check came with a status update."""
-        if status.healthy is None:
-            return
-        for index, check in enumerate(live.app.health_checks):
-            if check.protocol.by_agent:
-                self._observe(live, index, status.healthy, status.message)
 
-    def on_result(self, result: HealthResult) -> None:
-        live = self._state.by_id.get(result.instance_id)
-        if live is None or not live.checking or result.alive is None:
-            return
-        self._observe(live, result.index, result.alive, result.cause)
+def probed(state: MarathonState, step: Step, result: HealthResult) -> None:
+    live = state.by_id.get(result.instance_id)
+    if live is None or not live.checking or result.alive is None:
+        return
+    _observe(state, step, live, result.index, result.alive, result.cause)
 
-    def _observe(self, live: Live, index: int, alive: bool, cause: str | None) -> None:
-        check, seen = live.app.health_checks[index], live.checks[index]
-        before = live.healthy
-        now_s = self._state.now.wall_s
-        if alive:
-            seen.alive = True
-            seen.consecutive_failures = 0
-            seen.first_success = seen.first_success or now_s
-            seen.last_success = now_s
-            seen.cause = None
-        else:
-            self._failed(live, check, seen, cause)
-        self._state.changed(live)
-        if live.healthy is not before:
-            self._publish_change(live)
-        limit = check.max_consecutive_failures
-        # The agent kills by itself what its own checks find dead.
-        if limit and seen.consecutive_failures >= limit and not check.protocol.by_agent:
-            self._kill(live, cause)
 
-    def _failed(self, live: Live, check: HealthCheck, seen: CheckState, cause: str | None) -> None:
-        now_s = self._state.now.wall_s
-        started = live.started_at or live.record.staged_at
-        if seen.first_success is None and self._state.now.is_within_s(started, check.grace_s):
-            return  # it may still be coming up
-        seen.alive = False
-        seen.consecutive_failures += 1
-        seen.last_failure = now_s
-        seen.cause = cause
-        self._state.publish(
-            "failed_health_check_event",
-            appId=live.record.app_id,
-            taskId=live.record.task_id,
-            instanceId=live.id,
-            healthCheck=check,
-        )
+def _observe(
+    state: MarathonState, step: Step, live: Live, index: int, alive: bool, cause: str | None
+) -> None:
+    check, seen = live.app.health_checks[index], live.checks[index]
+    before = live.healthy
+    now_s = step.now.wall_s
+    if alive:
+        seen.alive = True
+        seen.consecutive_failures = 0
+        seen.first_success = seen.first_success or now_s
+        seen.last_success = now_s
+        seen.cause = None
+    else:
+        _failed(step, live, check, seen, cause)
+    state.changed(live)
+    if live.healthy is not before:
+        _publish_change(step, live)
+    limit = check.max_consecutive_failures
+    # The agent kills by itself what its own checks find dead.
+    if limit and seen.consecutive_failures >= limit and not check.protocol.by_agent:
+        _kill(state, step, live, cause)
 
-    def _publish_change(self, live: Live) -> None:
-        record = live.record
-        version = timestamps.format_ms(record.version_ms)
-        self._state.publish(
-            "health_status_changed_event",
-            appId=record.app_id,
-            instanceId=record.id,
-            taskId=record.id,
-            version=version,
-            alive=live.healthy is True,
-        )
-        healthy = {} if live.healthy is None else {"healthy": live.healthy}
-        self._state.publish(
-            "instance_health_changed_event",
-            instanceId=record.id,
-            runSpecId=record.app_id,
-            **healthy,
-            runSpecVersion=version,
-        )
 
-    def _kill(self, live: Live, cause: str | None) -> None:
-        if live.doomed or live.condition is not Condition.RUNNING:
-            return
-        record = live.record
-        self._state.publish(
-            "unhealthy_instance_kill_event",
-            appId=record.app_id,
-            taskId=record.task_id,
-            instanceId=record.id,
-            version=timestamps.format_ms(record.version_ms),
-            reason=cause or "health check failed",
-            host=record.host,
-            slaveId=record.agent_id,
-        )
-        self._state.stop_checks(live)
-        # A failure of the app, as an exit would be. Counted now and not at the end of the instance:
-        # its replacement is wanted from now on.
-        self._backoffs.failed(live.app)
-        self._state.remember_failure(live, TaskState.KILLED, unhealthy_message(live))
-        self._killer.doom(live)
+def _failed(
+    step: Step, live: Live, check: HealthCheck, seen: CheckState, cause: str | None
+) -> None:
+    started = live.started_at or live.record.staged_at
+    if seen.first_success is None and step.now.is_within_s(started, check.grace_s):
+        return  # it may still be coming up
+    seen.alive = False
+    seen.consecutive_failures += 1
+    seen.last_failure = step.now.wall_s
+    seen.cause = cause
+    step.publish(
+        "failed_health_check_event",
+        appId=live.record.app_id,
+        taskId=live.record.task_id,
+        instanceId=live.id,
+        healthCheck=check,
+    )
+
+
+def _publish_change(step: Step, live: Live) -> None:
+    record = live.record
+    version = timestamps.format_ms(record.version_ms)
+    step.publish(
+        "health_status_changed_event",
+        appId=record.app_id,
+        instanceId=record.id,
+        taskId=record.id,
+        version=version,
+        alive=live.healthy is True,
+    )
+    healthy = {} if live.healthy is None else {"healthy": live.healthy}
+    step.publish(
+        "instance_health_changed_event",
+        instanceId=record.id,
+        runSpecId=record.app_id,
+        **healthy,
+        runSpecVersion=version,
+    )
+
+
+def _kill(state: MarathonState, step: Step, live: Live, cause: str | None) -> None:
+    if live.doomed or live.condition is not Condition.RUNNING:
+        return
+    record = live.record
+    step.publish(
+        "unhealthy_instance_kill_event",
+        appId=record.app_id,
+        taskId=record.task_id,
+        instanceId=record.id,
+        version=timestamps.format_ms(record.version_ms),
+        reason=cause or "health check failed",
+        host=record.host,
+        slaveId=record.agent_id,
+    )
+    instance_changes.stop_checks(step, live)
+    # A failure of the app, as an exit would be. Counted now and not at the end of the instance:
+    # its replacement is wanted from now on.
+    backoff.failed(state, step, live.app)
+    message = unhealthy_message(live)
+    instance_changes.remember_failure(state, step, live, TaskState.KILLED, message)
+    killer.doom(state, live)
 
 
 def unhealthy_message(live: Live) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from ..model.app import App, Operator
 from ..model.instance import Live, kill_order
-from ..placement.constraints import value_at
+from ..state.census import value_at
 
 
 def choose_surplus(app: App, instances: Iterable[Live], count: int) -> list[Live]:

@@ -149,7 +149,7 @@ class CheckState:
 
 @dataclass(slots=True)
 class Live:
-    """An instance of this moment. `State` owns it and keeps the tallies in step.
+    """An instance of this moment. `MarathonState` owns it and keeps the tallies in step.
 
     app: the definition that it runs. since: wall seconds of the condition. inherited: launched in
     an earlier term. confirmed: the master has told its state in this term.
@@ -272,6 +272,11 @@ class Fleet:
 
     def of(self, config_ms: int) -> Tally:
         return self.tallies.get(config_ms) or Tally()
+
+    def without(self, config_ms: int) -> Tally:
+        """Of all other configurations."""
+        total, new = self.total, self.of(config_ms)
+        return Tally(total.alive - new.alive, total.active - new.active, total.ready - new.ready)
 
     @property
     def total(self) -> Tally:

@@ -14,7 +14,8 @@ from mezzo.cluster.resources import Kind, Resources
 from mezzo.units import PORT_MAX
 
 from ..model.app import App
-from .constraints import Census, satisfied
+from ..state.census import Census
+from .constraints import satisfied
 from .host_ports import pick_host_ports, wanted_host_ports
 
 

@@ -11,6 +11,9 @@ from typing import Any, Final
 
 from mezzo.handlers import Row, Table
 
+_Table = Table[Any, *tuple[Any, ...]]
+_Row = Row[Any, *tuple[Any, ...]]
+
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
@@ -45,7 +48,7 @@ class Mutant:
                 table.rows[row.kind] = row
 
 
-def _rows_of(handler: Any) -> Iterator[tuple[Table[Any], Row[Any]]]:  # noqa: ANN401
+def _rows_of(handler: Any) -> Iterator[tuple[_Table, _Row]]:  # noqa: ANN401
     """Tables of handlers hold the function itself, whatever its module calls by that name."""
     for table in _tables(len(sys.modules)):
         yield from ((table, row) for row in table.rows.values() if row.written is handler)

@@ -9,7 +9,8 @@ from mezzo.cluster.amounts import Ranges
 from mezzo.errors import BadRequest
 from mezzo.marathon.api import render as render_of_marathon
 from mezzo.marathon.commands import Locked, Stale
-from mezzo.marathon.deployments.command_rules import Commands
+from mezzo.marathon.deployments import command_rules
+from mezzo.marathon.state import app_changes
 from mezzo.marathon.state import loading as loading_of_marathon
 from mezzo.marathon.state.loading import _Reader
 from mezzo.master import loading
@@ -28,13 +29,13 @@ from .mutant import mutant, never
 # ---------------------------------------------------------------------------------- refusals
 
 
-@mutant("doors", Commands, "_change")
+@mutant("doors", command_rules, "_change")
 def a_change_that_is_refused_is_stored(original: Any) -> Any:
-    def change(self: Any, command: Any) -> Any:
-        result = original(self, command)
+    def change(state: Any, step: Any, command: Any) -> Any:
+        result = original(state, step, command)
         if isinstance(result, Stale | Locked):
             for target in command.targets:
-                self._state.put_app(target.app)
+                app_changes.put_app(state, step, target.app)
         return result
 
     return change

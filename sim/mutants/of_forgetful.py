@@ -8,7 +8,7 @@ from typing import Any
 from mezzo import core
 from mezzo.agent import resending
 from mezzo.core import SetTimer
-from mezzo.marathon.killing.killer import Killer
+from mezzo.marathon.state.kill_queue import KillQueue
 from mezzo.master import rescinding
 from mezzo.master.agents import registration, unreachable
 from mezzo.master.effects import ToAgent
@@ -23,13 +23,13 @@ from .mutant import mutant, never
 # ---------------------------------------------------------------------------------- Marathon
 
 
-@mutant("forgetful", Killer, "ended")
+@mutant("forgetful", KillQueue, "drop")
 def who_has_ended_still_counts_as_being_killed(original: Any) -> Any:
-    def ended(self: Any, live: Any) -> None:
-        self._new.pop(live.id, None)
-        self._waiting.pop(live.id, None)
+    def drop(self: Any, live: Any) -> None:
+        self.new.pop(live.id, None)
+        self.waiting.pop(live.id, None)
 
-    return ended
+    return drop
 
 
 # ---------------------------------------------------------------------------------- the master

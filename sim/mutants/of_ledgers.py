@@ -9,7 +9,7 @@ from mezzo import core
 from mezzo.agent.state.checkpoint import Checkpoint
 from mezzo.marathon.core import MarathonCore
 from mezzo.marathon.effects import Ready
-from mezzo.marathon.killing.killer import Killer
+from mezzo.marathon.killing import killer
 from mezzo.marathon.state.service_ports import HeldPorts
 from mezzo.master.allocator.books import Books
 from mezzo.master.allocator.contention import Contention
@@ -68,11 +68,11 @@ def refusals_of_an_agent_that_is_gone_stay(original: Any) -> Any:
     return never
 
 
-@mutant("ledgers", Killer, "_store_new")
+@mutant("ledgers", killer, "_store_new")
 def of_many_that_end_some_are_forgotten(original: Any) -> Any:
-    def store(self: Any) -> None:
-        original(self)
-        self._new.clear()
+    def store(state: Any, step: Any) -> None:
+        original(state, step)
+        state.kills.new.clear()
 
     return store
 

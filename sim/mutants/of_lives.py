@@ -12,8 +12,8 @@ from mezzo.agent.tasks import launches, lifecycle, sandbox_gc
 from mezzo.agent.tasks.verdicts import verdict_of_exit
 from mezzo.core import SetTimer
 from mezzo.errors import BadRequest
-from mezzo.marathon.deployments import deployer
-from mezzo.marathon.incoming_updates import Updates
+from mezzo.marathon import incoming_updates, reconciling
+from mezzo.marathon.deployments import balancing
 from mezzo.master.agents import pings, registration, unreachable
 from mezzo.master.effects import CloseStream
 from mezzo.record import replace
@@ -115,45 +115,45 @@ def an_agent_keeps_the_stream_of_before(original: Any) -> Any:
     return attach
 
 
-@mutant("marathon", Updates, "_ask_again_in")
+@mutant("marathon", reconciling, "_ask_again_in")
 def what_is_not_answered_is_asked_for_without_rest(original: Any) -> Any:
-    def again(self: Any, seconds: float) -> None:
-        original(self, 10.0)
+    def again(state: Any, step: Any, seconds: float) -> None:
+        original(state, step, 10.0)
 
     return again
 
 
-@mutant("marathon", Updates, "kill_overdue")
+@mutant("marathon", incoming_updates, "kill_overdue")
 def who_does_not_come_up_is_looked_for_once(original: Any) -> Any:
-    def overdue(self: Any) -> None:
-        set_before = len(self._state.output.effects)
-        original(self)
-        effects = self._state.output.effects
+    def overdue(state: Any, step: Any) -> None:
+        set_before = len(step.effects)
+        original(state, step)
+        effects = step.effects
         effects[set_before:] = [e for e in effects[set_before:] if not isinstance(e, SetTimer)]
 
     return overdue
 
 
-@mutant("marathon", Updates, "agent_lost")
+@mutant("marathon", reconciling, "agent_lost")
 def what_runs_on_a_lost_agent_is_not_asked_for(original: Any) -> Any:
     return never
 
 
-@mutant("marathon", Updates, "_on_unknown")
+@mutant("marathon", incoming_updates, "_on_unknown")
 def what_is_unknown_runs_on(original: Any) -> Any:
     return never
 
 
-@mutant("marathon", deployer, "choose_surplus")
+@mutant("marathon", balancing, "choose_surplus")
 def surplus_is_taken_from_any_group(original: Any) -> Any:
     return lambda app, instances, count: original(replace(app, constraints=()), instances, count)
 
 
-@mutant("marathon", Updates, "_on_unknown")
+@mutant("marathon", incoming_updates, "_on_unknown")
 def what_runs_of_a_record_that_is_set_aside_is_killed(original: Any) -> Any:
-    def on_unknown(self: Any, conn: Any, status: Any, condition: Any) -> None:
-        aside, self._state.aside = self._state.aside, {}
-        original(self, conn, status, condition)
-        self._state.aside = aside
+    def on_unknown(state: Any, step: Any, status: Any, condition: Any) -> None:
+        aside, state.aside = state.aside, {}
+        original(state, step, status, condition)
+        state.aside = aside
 
     return on_unknown

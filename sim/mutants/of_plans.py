@@ -6,13 +6,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from mezzo.marathon.deployments import deployer, upgrade_strategy
-from mezzo.marathon.deployments.deployer import Deployer
+from mezzo.marathon.deployments import balancing, command_rules, deployer, upgrade_strategy
 from mezzo.marathon.model.app import KillSelection
 from mezzo.marathon.model.deployment import ActionKind
-from mezzo.marathon.placement.backoff import Backoffs
-from mezzo.marathon.placement.launcher import Launcher
-from mezzo.marathon.state.term_state import State
+from mezzo.marathon.placement import backoff, launcher, reviving
+from mezzo.marathon.state import app_changes
+from mezzo.marathon.state.running_plans import RestartBounds
 from mezzo.record import replace
 
 from .mutant import mutant, never
@@ -52,134 +51,134 @@ def an_upgrade_is_planned_as_a_scaling(original: Any) -> Any:
     return make_steps
 
 
-@mutant("plans", Deployer, "_begin")
+@mutant("plans", deployer, "_begin")
 def a_deployment_waits_for_nobody_to_be_ready(original: Any) -> Any:
-    def begin(self: Any, running: Any, action: Any) -> Any:
-        work = original(self, running, action)
+    def begin(state: Any, running: Any, action: Any) -> Any:
+        work = original(state, running, action)
         work.needs_ready = False
         return work
 
     return begin
 
 
-@mutant("plans", upgrade_strategy.RestartBounds, "of")
+@mutant("plans", upgrade_strategy, "restart_bounds")
 def an_upgrade_ends_old_ones_before_new_ones_are_ready(original: Any) -> Any:
-    def of(app: Any, old_alive: int, old_healthy: int) -> Any:
+    def restart_bounds(app: Any, old_alive: int, old_healthy: int) -> Any:
         bounds = original(app, old_alive, old_healthy)
-        return upgrade_strategy.RestartBounds(bounds.min_healthy, bounds.max_capacity, 0)
+        return RestartBounds(bounds.min_healthy, bounds.max_capacity, 0)
 
-    return of
+    return restart_bounds
 
 
-@mutant("plans", upgrade_strategy.RestartBounds, "of")
+@mutant("plans", upgrade_strategy, "restart_bounds")
 def an_upgrade_keeps_one_old_instance_too_many(original: Any) -> Any:
-    def of(app: Any, old_alive: int, old_healthy: int) -> Any:
+    def restart_bounds(app: Any, old_alive: int, old_healthy: int) -> Any:
         bounds = original(app, old_alive, old_healthy)
-        return upgrade_strategy.RestartBounds(
+        return RestartBounds(
             bounds.min_healthy, bounds.max_capacity, min(old_alive, bounds.keep_old + 1)
         )
 
-    return of
+    return restart_bounds
 
 
-@mutant("plans", deployer, "kill_order")
+@mutant("plans", balancing, "kill_order")
 def an_upgrade_ends_the_youngest_first(original: Any) -> Any:
     return lambda candidates, selection: original(candidates, KillSelection.YOUNGEST_FIRST)
 
 
-@mutant("plans", Deployer, "_next_step")
+@mutant("plans", deployer, "next_step")
 def a_step_that_ends_is_told_twice(original: Any) -> Any:
-    def next_step(self: Any, running: Any) -> None:
-        original(self, running)
+    def next_step(state: Any, step: Any, running: Any) -> None:
+        original(state, step, running)
         if running.step < len(running.plan.steps):
-            step = running.plan.steps[running.step]
-            self._state.publish("deployment_info", plan=running.plan, currentStep=step)
+            now = running.plan.steps[running.step]
+            step.publish("deployment_info", plan=running.plan, currentStep=now)
 
     return next_step
 
 
-@mutant("plans", Deployer, "_show")
+@mutant("plans", deployer, "_show")
 def a_deployment_is_shown_a_step_too_far(original: Any) -> Any:
-    def show(self: Any, running: Any) -> None:
+    def show(step: Any, running: Any) -> None:
         running.step += 1
-        original(self, running)
+        original(step, running)
         running.step -= 1
 
     return show
 
 
-@mutant("plans", Backoffs, "failed")
+@mutant("plans", backoff, "failed")
 def a_delay_does_not_grow(original: Any) -> Any:
-    def failed(self: Any, app: Any) -> None:
-        original(self, app)
-        self._delays[(app.id, app.last_config_change_ms)].delay_s = app.backoff_s
+    def failed(state: Any, step: Any, app: Any) -> None:
+        original(state, step, app)
+        state.queue.delays[(app.id, app.last_config_change_ms)].delay_s = app.backoff_s
 
     return failed
 
 
-@mutant("plans", Backoffs, "progressed")
+@mutant("plans", backoff, "progressed")
 def a_delay_counts_from_the_failure(original: Any) -> Any:
     return never
 
 
-@mutant("plans", Backoffs, "reset")
+@mutant("plans", backoff, "reset")
 def a_restarted_app_waits_all_the_same(original: Any) -> Any:
     return never
 
 
-@mutant("plans", Backoffs, "until_s")
+@mutant("plans", backoff, "until_s")
 def a_delay_is_over_half_a_second_too_early(original: Any) -> Any:
-    def until_s(self: Any, app: Any) -> float | None:
-        end_s: float | None = original(self, app)
-        return None if end_s is None or end_s - 0.5 <= self._state.now.mono_s else end_s - 0.5
+    def until_s(state: Any, step: Any, app: Any) -> float | None:
+        end_s: float | None = original(state, step, app)
+        return None if end_s is None or end_s - 0.5 <= step.now.mono_s else end_s - 0.5
 
     return until_s
 
 
-@mutant("plans", Launcher, "delay_reset")
+@mutant("plans", reviving, "delay_reset")
 def a_delay_that_is_reset_goes_on(original: Any) -> Any:
-    return lambda self, app_id: app_id in self._demands
+    return lambda state, step, app_id: app_id in state.queue.demands
 
 
-@mutant("plans", Launcher, "_refuse_s")
+@mutant("plans", launcher, "_refuse_s")
 def offers_are_declined_beyond_the_next_delay(original: Any) -> Any:
-    return lambda self: self._state.config.decline_offer_s
+    return lambda state, step: state.config.decline_offer_s
 
 
-@mutant("plans", Launcher, "delay_over")
+@mutant("plans", reviving, "delay_over")
 def nobody_asks_for_offers_when_a_delay_is_over(original: Any) -> Any:
     return never
 
 
-@mutant("plans", Launcher, "settle")
+@mutant("plans", reviving, "settle")
 def offers_are_wanted_by_nobody(original: Any) -> Any:
-    def settle(self: Any, conn: Any) -> None:
-        if self._demands:
-            original(self, conn)
+    def settle(state: Any, step: Any) -> None:
+        if state.queue.demands:
+            original(state, step)
 
     return settle
 
 
-@mutant("plans", Launcher, "token_back")
+@mutant("plans", launcher, "token_back")
 def launch_tokens_come_back_only_with_time(original: Any) -> Any:
     return never
 
 
-@mutant("plans", State, "forget_versions")
+@mutant("plans", app_changes, "forget_versions")
 def versions_of_an_app_that_is_gone_stay(original: Any) -> Any:
     return never
 
 
-@mutant("plans", State, "_prune_versions")
+@mutant("plans", app_changes, "_prune_versions")
 def versions_that_run_are_dropped(original: Any) -> Any:
-    def prune(self: Any, app: Any, kept: Any) -> None:
-        fleets, self.fleets = self.fleets, {}
-        original(self, app, kept)
-        self.fleets = fleets
+    def prune(state: Any, step: Any, app: Any, kept: Any) -> None:
+        fleets, state.fleets = state.fleets, {}
+        original(state, step, app, kept)
+        state.fleets = fleets
 
     return prune
 
 
-@mutant("plans", Deployer, "count")
+@mutant("plans", command_rules, "_too_many")
 def as_many_deployments_run_as_anybody_wants(original: Any) -> Any:
-    return property(lambda self: 0)
+    return never

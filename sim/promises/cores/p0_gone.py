@@ -13,10 +13,8 @@ from typing import Any, Final
 from mezzo.agent.core import AgentCore
 from mezzo.agent.state.checkpoint import Checkpoint
 from mezzo.marathon.core import MarathonCore
-from mezzo.marathon.incoming_updates import Updates
-from mezzo.marathon.placement.backoff import Backoffs
-from mezzo.marathon.placement.launcher import Launcher
-from mezzo.marathon.state.term_state import State
+from mezzo.marathon.state.launch_queue import LaunchQueue
+from mezzo.marathon.state.marathon_state import MarathonState
 from mezzo.master.allocator.agent_books import Agent
 from mezzo.master.allocator.filters import Filters
 from mezzo.master.allocator.nodes import ClientNode
@@ -47,13 +45,12 @@ REMEMBERS: Final[Mapping[tuple[type, str], str]] = {
     (Filters, "_due"): "a refusal's time, or that there are too many of them: see p7_ledgers",
     (Checkpoint, "ended"): "the last ENDED_MAX",
     (Checkpoint, "applied"): "the last APPLIED_MAX",
-    (Backoffs, "_delays"): "what it sweeps",
-    (Launcher, "_delay_timers"): "the timer",
-    (Updates, "_unanswered"): "the next reconciliation",
+    (LaunchQueue, "delays"): "what it sweeps",
+    (LaunchQueue, "delay_timers"): "the timer",
+    (MarathonState, "unanswered"): "the next reconciliation",
     # No tables of anybody, and long ones.
     (TaskEntry, "statuses"): "",
     (MasterState, "counters"): "",
-    (State, "output"): "",
 }
 
 _Here = dict[Hashable, str]  # ids that are at home, and what they are
@@ -134,7 +131,7 @@ def _of_agent(core: AgentCore) -> _Here:
 
 
 def _of_marathon(core: MarathonCore) -> _Here:
-    state, running = core._state, core._deployer._running
+    state, running = core.state, core.state.running
     here: _Here = dict.fromkeys(state.by_id, "instance")
     here |= dict.fromkeys(state.by_task, "task")
     here |= dict.fromkeys(running, "deployment")

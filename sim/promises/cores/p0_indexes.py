@@ -13,7 +13,7 @@ from mezzo.agent.core import AgentCore
 from mezzo.ids import FrameworkId
 from mezzo.marathon.core import MarathonCore
 from mezzo.marathon.model.instance import Fleet, Tally
-from mezzo.marathon.placement.constraints import Census
+from mezzo.marathon.state.census import Census
 from mezzo.master.core import MasterCore
 from mezzo.master.state.agent_entry import Standing
 from mezzo.master.state.framework_entry import FrameworkEntry
@@ -142,7 +142,7 @@ def look_at_agent(core: AgentCore) -> None:
 
 
 def look_at_marathon(core: MarathonCore) -> None:
-    state = core._state
+    state = core.state
     lives = list(state.by_id.values())
     _same("instances by task", state.by_task, {live.record.task_id: live for live in lives})
     fleets = {live.id: live for fleet in state.fleets.values() for live in fleet.instances.values()}
@@ -151,17 +151,17 @@ def look_at_marathon(core: MarathonCore) -> None:
         _fleet(app_id, fleet)
     ports = Counter(port for app in state.apps.values() for port in app.service_ports)
     _same("service ports", state.service_ports.counts, dict(ports))
-    deployer, killer = core._deployer, core._killer
-    locks = {app_id: each for each in deployer._running.values() for app_id in each.changes}
-    _same("which deployment an app is in", deployer._locks.keys(), locks.keys())
-    for running in deployer._running.values():
+    locks = {app_id: each for each in state.running.values() for app_id in each.changes}
+    _same("which deployment an app is in", state.locks.keys(), locks.keys())
+    for running in state.running.values():
         left = sum(not work.done for work in running.work.values())
         _same(f"how much deployment {running.plan.id} has to do", running.left, left)
-    sent = [live for live, _ in killer._sent.values()]
-    ending = [*killer._new.values(), *killer._waiting.values(), *sent]
+    kills = state.kills
+    sent = [live for live, _ in kills.sent.values()]
+    ending = [*kills.new.values(), *kills.waiting.values(), *sent]
     doomed = {live.id for live in lives if live.doomed}
     _same("who is to end", {live.id for live in ending}, doomed)
-    for demand in core._launcher._demands.values():
+    for demand in state.queue.demands.values():
         _census(state.fleets.get(demand.app.id), demand)
 
 
@@ -201,7 +201,7 @@ class Moves:
         self._before: dict[str, tuple[Fleet, int, dict[str, tuple[int, bool]]]] = {}
 
     def look(self, core: MarathonCore) -> None:
-        for app_id, fleet in core._state.fleets.items():
+        for app_id, fleet in core.state.fleets.items():
             now = {id_: live.classify()[:2] for id_, live in fleet.instances.items()}
             before = self._before.get(app_id)
             if before is not None and before[0] is fleet and before[1] == fleet.moves:

@@ -51,7 +51,7 @@ class Stored:
         self._same(_checkpoint(core.state.checkpoint), _checkpoint(load_agent(self._stored)))
 
     def look_at_marathon(self, core: MarathonCore) -> None:
-        aside = core._state.aside
+        aside = core.state.aside
         # Once the app is there again, an instance that was set aside for want of it can be read.
         stored = {key: value for key, value in self._stored.items() if key not in aside}
         self._same(_marathon(core), _of_marathon(stored))
@@ -74,13 +74,13 @@ def _checkpoint(checkpoint: Checkpoint) -> _Picture:
 
 
 def _marathon(core: MarathonCore) -> _Picture:
-    state = core._state
+    state = core.state
     return {
         "its framework": state.framework_id,
         "apps": state.apps,
         "versions": {app_id: kept for app_id, kept in state.versions.items() if kept},
         "instances": {live.id: live.record for live in state.by_id.values()},
-        "deployments": {each.plan.id: each.plan for each in core._deployer._running.values()},
+        "deployments": {each.plan.id: each.plan for each in state.running.values()},
     }
 
 

@@ -27,10 +27,10 @@ from mezzo.marathon.effects import (
     StopHealthChecks,
 )
 from mezzo.marathon.events import HealthResult, LinkDown, LinkUp, MasterEvent, Started
-from mezzo.marathon.killing.killer import MORE_TIMER
 from mezzo.marathon.model.app import App
 from mezzo.marathon.model.deployment import ActionKind, Deployment
 from mezzo.marathon.model.instance import Condition, Instance
+from mezzo.marathon.timers import MoreKillsDue
 from mezzo.messages.scheduler import Update
 from mezzo.record import Corrupt, decode
 
@@ -310,7 +310,7 @@ class Books(Watch):
             self._terms[marathon.name] = _opened(marathon.config, marathon.loaded)
         term = self._terms[marathon.name]
         step = Step(marathon, term, event, output, marathon.process.now())
-        hurried = any(type(e) is SetTimer and e.key == MORE_TIMER for e in output.effects)
+        hurried = any(type(e) is SetTimer and e.key == MoreKillsDue() for e in output.effects)
         step.hurried, term.hurried = hurried or term.hurried, hurried
         if not step.hurried:
             term.heard_late.clear()

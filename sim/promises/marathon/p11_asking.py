@@ -17,12 +17,19 @@ from mezzo.ids import AgentId, TaskId
 from mezzo.marathon.config import MarathonConfig
 from mezzo.marathon.effects import Call, ShowAside
 from mezzo.marathon.events import LinkDown, LinkUp, MasterEvent, Started
+from mezzo.marathon.timers import (
+    AskAgainDue,
+    ExpungeDue,
+    MarathonTimer,
+    OverdueCheckDue,
+    ReconcileDue,
+    ScaleCheckDue,
+)
 from mezzo.messages.scheduler import Failure, Kill, Reconcile, Subscribed, Update
 
 from ...world.watched import Broken
 from .marathon_books import ENDS, INACTIVE, UNREACHABLE, Reader, Step, condition_of
 
-_ASK_AGAIN: Final = "ask-again"
 _AGAIN_MIN_S: Final = 10.0
 _AGAIN_MAX_S: Final = 60.0
 _NEAR_S: Final = 1e-3
@@ -39,11 +46,11 @@ class _Open:
         self.unanswered: dict[TaskId, AgentId] = {}
         self.subscribed = False
         self.aside: dict[str, None] = {}
-        self.every_s = {
-            "overdue": 5.0,
-            "expunge": config.task_lost_expunge_interval_s,
-            "reconcile": config.reconciliation_interval_s,
-            "scale-check": config.scale_apps_interval_s,
+        self.every_s: dict[type[MarathonTimer], float] = {
+            OverdueCheckDue: 5.0,
+            ExpungeDue: config.task_lost_expunge_interval_s,
+            ReconcileDue: config.reconciliation_interval_s,
+            ScaleCheckDue: config.scale_apps_interval_s,
         }
 
 
@@ -75,18 +82,18 @@ class QuestionsAreAsked(Reader):
                 _asks(step, _on(step, event.event.agent_id), "an agent is lost")
 
     def _fired(self, step: Step, open_: _Open, key: Any) -> None:  # noqa: ANN401
-        every_s = open_.every_s.get(key) if isinstance(key, str) else None
+        every_s = open_.every_s.get(type(key))
         if every_s is not None:
             _waits(step, key, every_s)
-        if key == "reconcile" and open_.subscribed:
+        if type(key) is ReconcileDue and open_.subscribed:
             _asks_for_all(step, open_)
-        elif key == _ASK_AGAIN and open_.subscribed:
+        elif type(key) is AskAgainDue and open_.subscribed:
             there = {seen.record.task_id for seen in step.term.instances.values()}
             asked = {id_: at for id_, at in open_.unanswered.items() if id_ in there}
             _asks(step, asked, "not all were answered")
             if asked:
                 open_.after_s = min(open_.after_s * 2, _AGAIN_MAX_S)
-                _waits(step, _ASK_AGAIN, open_.after_s)
+                _waits(step, AskAgainDue(), open_.after_s)
 
 
 def _asks_for_all(step: Step, open_: _Open) -> None:
@@ -95,7 +102,7 @@ def _asks_for_all(step: Step, open_: _Open) -> None:
     if Reconcile() not in _questions(step):
         raise Broken("promise 11: it does not ask what else there is")
     open_.unanswered, open_.after_s = everything, _AGAIN_MIN_S
-    _waits(step, _ASK_AGAIN, _AGAIN_MIN_S)
+    _waits(step, AskAgainDue(), _AGAIN_MIN_S)
 
 
 def _on(step: Step, agent_id: AgentId) -> dict[TaskId, AgentId]:
@@ -120,7 +127,7 @@ def _asks(step: Step, right: dict[TaskId, AgentId], why: str) -> None:
         raise Broken(f"promise 11: {why}, and it asks for {asked}, right were {right}")
 
 
-def _waits(step: Step, key: str, right_s: float) -> None:
+def _waits(step: Step, key: MarathonTimer, right_s: float) -> None:
     for effect in step.output.effects:
         if type(effect) is SetTimer and effect.key == key:
             left_s = effect.at_s - step.now.mono_s

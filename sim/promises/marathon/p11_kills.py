@@ -17,6 +17,7 @@ from mezzo.marathon.commands import KillTasks
 from mezzo.marathon.effects import Call
 from mezzo.marathon.events import ApiRequest, HealthResult, MasterEvent
 from mezzo.marathon.model.app import App, KillSelection, Operator
+from mezzo.marathon.timers import ExpungeDue, OverdueCheckDue
 from mezzo.messages.scheduler import Kill, Update
 
 from ...world.watched import Broken
@@ -26,7 +27,7 @@ from .p11_launches import value_at
 
 class KillsAreAsAsked(Reader):
     def after(self, step: Step) -> None:
-        if isinstance(step.event, TimerFired) and step.event.key == "expunge":
+        if isinstance(step.event, TimerFired) and type(step.event.key) is ExpungeDue:
             _count_anew(step)
         if step.doomed or step.gone:
             asked = asked_for(step)
@@ -116,10 +117,9 @@ def _reason(step: Step, app_id: str, ended: list[Seen]) -> None:
 
 def of_its_own(step: Step, seen: Seen) -> bool:
     """It ends for what it is, whatever the others are."""
-    now, config, key = step.now, step.term.config, None
-    if isinstance(step.event, TimerFired):
-        key = step.event.key
-    if key == "overdue" and seen.condition in STARTING:
+    now, config = step.now, step.term.config
+    due = type(step.event.key) if isinstance(step.event, TimerFired) else None
+    if due is OverdueCheckDue and seen.condition in STARTING:
         limit_s = min(config.task_launch_timeout_s, config.task_launch_confirm_timeout_s)
         return not now.is_within_s(seen.record.staged_at, limit_s)
     if isinstance(step.event, HealthResult) and step.event.instance_id == seen.record.id:
@@ -128,7 +128,7 @@ def of_its_own(step: Step, seen: Seen) -> bool:
         return False
     if seen.record.doomed:
         return True  # it can't be told
-    if key == "expunge" and seen.app.unreachable is not None:
+    if due is ExpungeDue and seen.app.unreachable is not None:
         since, after_s = seen.unreachable_since, seen.app.unreachable.expunge_after_s
         return since is not None and now.wall_s - since >= after_s
     return False

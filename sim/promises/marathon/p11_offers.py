@@ -19,6 +19,7 @@ from mezzo.marathon.commands import Done, QueueRead, ResetDelay
 from mezzo.marathon.effects import Call, Publish, Reply
 from mezzo.marathon.events import ApiRequest, LinkUp, MasterEvent, Started
 from mezzo.marathon.model.app import App
+from mezzo.marathon.timers import BackoffSweepDue, TokensRefilled
 from mezzo.messages.scheduler import (
     Decline,
     Offers,
@@ -155,9 +156,9 @@ def _ends(step: Step, queue: _Queue) -> None:
             _delayed(queue, seen.app, now_s)
     failure = step.term.failures
     if isinstance(step.event, TimerFired):
-        if step.event.key == "launch-tokens":
+        if type(step.event.key) is TokensRefilled:
             queue.tokens, queue.leaked = step.term.config.launch_tokens, 0
-        elif step.event.key == "backoff-sweep":
+        elif type(step.event.key) is BackoffSweepDue:
             quiet = [k for k, d in queue.delays.items() if now_s > d.end_s + d.max_s]
             for key in quiet:
                 del queue.delays[key]

@@ -10,11 +10,12 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
-from mezzo.marathon.placement.launcher import Launcher
+from mezzo.marathon.placement import launcher
 from mezzo.messages.agent import ReregisterAgent
 from mezzo.sim.__main__ import main, run_seed
 from mezzo.sim.cluster import Cluster, Report, Shape
 from mezzo.sim.daemons.masters import FromAgent
+from mezzo.sim.mutants.mutant import Mutant, never
 
 # Each found a bug once: the seed, and what was wrong.
 REGRESSIONS = {
@@ -85,11 +86,9 @@ def test_everything_that_operators_do_is_drawn_by_some_seed_and_by_some_nothing(
     assert all(any(name not in each for each in drawn) for name in everything)
 
 
-def test_a_failure_prints_its_story_and_the_command_that_replays_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(Launcher, "on_offers", lambda self, conn, offers: None)
-    result = CliRunner().invoke(main, ["--seed", "2"])
+def test_a_failure_prints_its_story_and_the_command_that_replays_it() -> None:
+    with Mutant("deaf", "marathon", launcher, "offered", lambda original: never).planted():
+        result = CliRunner().invoke(main, ["--seed", "2"])
     assert result.exit_code == 1
     assert "promise 7" in result.output
     assert "replay: mezzo sim seeds --seed 2" in result.output

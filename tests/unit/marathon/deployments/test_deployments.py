@@ -10,7 +10,7 @@ from mezzo.cluster.states import TaskState
 from mezzo.ids import TaskId
 from mezzo.marathon.commands import CancelDeployment, Deployed, Done, Locked, NotFound, TooMany
 from mezzo.marathon.config import MarathonConfig
-from mezzo.marathon.deployments.upgrade_strategy import RestartBounds
+from mezzo.marathon.deployments.upgrade_strategy import restart_bounds
 from mezzo.marathon.model.app import KillSelection
 
 from ..apps import TCP_CHECK, app, strategy
@@ -69,7 +69,7 @@ def test_restart_bounds(
     n: int, minimum: float, over: float, old: int, ready: int, bounds: tuple[int, int, int]
 ) -> None:
     """Section 6.3: minHealthy, maxCap, and how many old ones are left by the first kills."""
-    got = RestartBounds.of(app("/a", n, upgrade_strategy=strategy(minimum, over)), old, ready)
+    got = restart_bounds(app("/a", n, upgrade_strategy=strategy(minimum, over)), old, ready)
     assert (got.min_healthy, got.max_capacity, got.keep_old) == bounds
 
 
@@ -442,5 +442,5 @@ def test_of_an_app_that_was_deleted_nothing_is_kept() -> None:
         world.run()
     assert world.tasks == {}
     assert {key for key in world.store if "/a" in key} == set()
-    assert world.core._state.fleets == {}
-    assert world.core._state.by_id == {}
+    assert world.core.state.fleets == {}
+    assert world.core.state.by_id == {}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mezzo.cluster.states import TaskState
 from mezzo.ids import TaskId
-from mezzo.marathon.deployments.upgrade_strategy import RestartBounds
+from mezzo.marathon.deployments.upgrade_strategy import restart_bounds
 from mezzo.messages.scheduler import Kill
 
 from ..apps import TCP_CHECK, app, strategy
@@ -54,7 +54,7 @@ class Upgrade:
         self.old = self.world.running("/a")
         self.world.put(app("/a", n, cmd="new", **fields))
         target = self.world.shown_apps["/a"].app
-        self.bounds = RestartBounds.of(target, n, n)
+        self.bounds = restart_bounds(target, n, n)
         self.world.watch = self.check
 
     def make_healthy(self, task_id: TaskId) -> None:

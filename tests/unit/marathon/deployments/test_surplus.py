@@ -13,7 +13,7 @@ from mezzo.ids import AgentId
 from mezzo.marathon.killing.kill_selection import choose_surplus
 from mezzo.marathon.model.app import Constraint, KillSelection, Operator
 from mezzo.marathon.model.instance import Condition, Fleet, Instance, Live, kill_order
-from mezzo.marathon.placement.constraints import value_at
+from mezzo.marathon.state.census import value_at
 
 from ..apps import app
 

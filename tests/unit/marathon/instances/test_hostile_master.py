@@ -30,7 +30,8 @@ from mezzo.ids import AgentId, ConnId, ExecutorId, FrameworkId, OfferId, TaskId
 from mezzo.marathon.events import HealthResult, LinkDown, MasterEvent
 from mezzo.marathon.model.app import Constraint, HealthCheck, HealthProtocol, Operator
 from mezzo.marathon.model.instance import Condition
-from mezzo.marathon.placement.constraints import Census
+from mezzo.marathon.placement import launcher
+from mezzo.marathon.state.census import Census
 from mezzo.marathon.state.loading import load
 from mezzo.messages import scheduler as m
 from mezzo.units import INT64_MAX, SECONDS_MAX
@@ -248,9 +249,9 @@ def constrained(instances: int, **fields: Any) -> Any:
 
 def check_census(world: Odd) -> None:
     """What is counted of where instances are is what a count anew would say."""
-    launcher, state = world.core._launcher, world.core._state
-    for demand in launcher._demands.values():
-        kept, app_ = launcher._census(demand), demand.app
+    state = world.core.state
+    for demand in state.queue.demands.values():
+        kept, app_ = launcher._census(state, demand), demand.app
         config = app_.last_config_change_ms
         lives = state.fleet(app_.id).instances.values()
         records = [live.record for live in lives if live.alive and live.record.config_ms == config]

@@ -10,8 +10,8 @@ from mezzo.marathon.commands import Done, NotFound, QueueRead, ReadQueue, ResetD
 from mezzo.marathon.config import MarathonConfig
 from mezzo.marathon.effects import Call
 from mezzo.marathon.events import MasterEvent
-from mezzo.marathon.placement.launcher import REVIVE_TIMER
 from mezzo.marathon.placement.matching import Reason
+from mezzo.marathon.timers import ReviveDue
 from mezzo.marathon.views import QueueItem
 from mezzo.messages import scheduler as m
 
@@ -138,8 +138,8 @@ def test_without_an_answer_revives_keep_a_gap() -> None:
     world.put(app("/b"))
     world.put(app("/c"))
     assert len(world.called(m.Revive)) == 1
-    world.mono_s = world.timers[REVIVE_TIMER]
-    world.step(TimerFired(REVIVE_TIMER))
+    world.mono_s = world.timers[ReviveDue()]
+    world.step(TimerFired(ReviveDue()))
     assert len(world.called(m.Revive)) == 2
 
 

@@ -22,9 +22,9 @@ from mezzo.marathon.model.app import (
     PortDefinition,
     PortMapping,
 )
-from mezzo.marathon.placement.constraints import Census
 from mezzo.marathon.placement.host_ports import pick_host_ports
 from mezzo.marathon.placement.matching import Match, OfferedPlace, Reason, match
+from mezzo.marathon.state.census import Census
 from mezzo.record import replace
 
 from ..apps import app

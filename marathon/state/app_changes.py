@@ -1,0 +1,67 @@
+"""Apps and their versions come and go: what is stored of that, and shown."""
+
+from __future__ import annotations
+
+from mezzo.core import Instant
+
+from ..model import timestamps
+from ..model.app import App
+from . import faults
+from .loading import APP, VERSION
+from .marathon_state import MarathonState
+from .step import Step
+
+
+def next_version(state: MarathonState, now: Instant) -> int:
+    """Now, and later than every version there is: versions order changes. What was taken back
+    is one, too, also when the clock was set back since."""
+    return max(timestamps.to_ms(now.wall_s), state.newest_version + 1)
+
+
+def put_app(state: MarathonState, step: Step, app: App) -> None:
+    if (before := state.apps.get(app.id)) is not None:
+        state.service_ports.drop(before.service_ports)
+    state.service_ports.add(app.service_ports)
+    state.apps[app.id] = app
+    state.newest_version = max(state.newest_version, app.version_ms)
+    faults.absolve(state, app.id)
+    step.put(f"{APP}/{app.id}", app)
+    kept = state.versions.get(app.id, {})
+    if app.version_ms not in kept:
+        # One that was dropped and is taken back is older than others.
+        kept = state.versions[app.id] = dict(sorted({**kept, app.version_ms: app}.items()))
+        step.put(f"{VERSION}/{app.id}@{app.version_ms}", app)
+        _prune_versions(state, step, app, kept)
+    state.app_changed(app.id)
+
+
+def _prune_versions(state: MarathonState, step: Step, app: App, kept: dict[int, App]) -> None:
+    """Drop the oldest, but never what the app is now, nor what an instance runs: a new leader
+    needs it."""
+    surplus = len(kept) - state.config.max_versions
+    if surplus <= 0:
+        return
+    used = {live.record.version_ms for live in state.fleet(app.id).instances.values()}
+    used.add(app.version_ms)
+    for version in [v for v in kept if v not in used][:surplus]:
+        del kept[version]
+        step.delete(f"{VERSION}/{app.id}@{version}")
+
+
+def remove_app(state: MarathonState, step: Step, app_id: str) -> None:
+    """The app is no more; its versions stay until its instances are gone."""
+    if (app := state.apps.pop(app_id, None)) is not None:  # else it was set aside
+        state.service_ports.drop(app.service_ports)
+    if not state.fleet(app_id).instances:
+        state.fleets.pop(app_id, None)
+    faults.absolve(state, app_id)
+    step.delete(f"{APP}/{app_id}")
+    state.app_changed(app_id)
+
+
+def forget_versions(state: MarathonState, step: Step, app_id: str) -> None:
+    for version in state.versions.pop(app_id, {}):
+        step.delete(f"{VERSION}/{app_id}@{version}")
+    for key in [k for k, a in state.aside.items() if a.kind == VERSION and a.app_id == app_id]:
+        step.delete(key)
+    state.failures.pop(app_id, None)

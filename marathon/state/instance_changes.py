@@ -1,0 +1,85 @@
+"""An instance from its launch to its end: what is stored of it, counted, shown and published."""
+
+from __future__ import annotations
+
+from mezzo.cluster.states import TaskState
+from mezzo.record import replace
+
+from ..effects import StopHealthChecks
+from ..model import timestamps
+from ..model.app import App
+from ..model.instance import Condition, Instance, Live
+from ..views import TaskFailure
+from .loading import INSTANCE
+from .marathon_state import MarathonState
+from .step import Step
+
+
+def launch(state: MarathonState, step: Step, record: Instance, app: App, data: bytes) -> Live:
+    """data: the stored form of the record."""
+    live = Live(record, app, Condition.PROVISIONED, TaskState.STAGING, since=step.now.wall_s)
+    state.add(live)
+    step.put_encoded(f"{INSTANCE}/{record.id}", data)
+    state.changed(live)
+    return live
+
+
+def set_condition(state: MarathonState, step: Step, live: Live, condition: Condition) -> None:
+    if condition is live.condition:
+        return
+    live.condition = condition
+    live.since = step.now.wall_s
+    state.changed(live)
+    _publish_condition(step, live)
+
+
+def store_doom(step: Step, live: Live) -> None:
+    live.record = replace(live.record, doomed=True)
+    step.put(f"{INSTANCE}/{live.id}", live.record)
+
+
+def forget(state: MarathonState, step: Step, live: Live, condition: Condition) -> None:
+    """The instance has ended, or is given up."""
+    live.condition = condition
+    stop_checks(step, live)
+    state.drop(live)
+    step.delete(f"{INSTANCE}/{live.id}")
+    _publish_condition(step, live)
+
+
+def stop_checks(step: Step, live: Live) -> None:
+    if live.checking:
+        live.checking = False
+        step.do(StopHealthChecks(live.id))
+
+
+def remember_failure(
+    state: MarathonState, step: Step, live: Live, task_state: TaskState, message: str
+) -> None:
+    """For `lastTaskFailure`."""
+    record = live.record
+    state.failures[record.app_id] = TaskFailure(
+        record.app_id,
+        record.host,
+        message,
+        record.task_id,
+        record.id,
+        record.agent_id,
+        task_state,
+        record.version_ms,
+        step.now.wall_s,
+    )
+    state.shown_apps[record.app_id] = None
+
+
+def _publish_condition(step: Step, live: Live) -> None:
+    record = live.record
+    step.publish(
+        "instance_changed_event",
+        instanceId=record.id,
+        condition=live.condition.value,
+        runSpecId=record.app_id,
+        agentId=record.agent_id,
+        host=record.host,
+        runSpecVersion=timestamps.format_ms(record.version_ms),
+    )

@@ -1,0 +1,66 @@
+"""The launch queue: which apps wait for how many instances, how long, and how offers fared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mezzo.cluster.model import Offer
+
+from ..model.app import App
+from ..views import Refused
+from .census import Census
+
+
+@dataclass(slots=True)
+class Demand:
+    """One app that waits, and how offers fared. Times in wall seconds."""
+
+    app: App
+    count: int
+    since: float
+    processed: int = 0
+    unused: int = 0
+    last_used_at: float | None = None
+    last_unused_at: float | None = None
+    refused_in_all: dict[str, int] = field(default_factory=dict)  # by reason
+    last_refused: dict[str, Refused] = field(default_factory=dict)  # by agent
+    census: Census | None = None
+    census_at: tuple[int, int] | None = None  # configuration, and `Fleet.moves` then
+
+    def used(self, at: float) -> None:
+        self.processed += 1
+        self.last_used_at = at
+
+    def refused(self, offer: Offer, reason: str, at: float) -> None:
+        self.processed += 1
+        self.unused += 1
+        self.last_unused_at = at
+        self.refused_in_all[reason] = self.refused_in_all.get(reason, 0) + 1
+        self.last_refused[offer.agent_id] = Refused(offer, reason, at)
+
+
+@dataclass(slots=True)
+class Delay:
+    """How long an app waits before its next launch. Times in monotonic seconds: delays die with the
+    term, as in Marathon."""
+
+    delay_s: float
+    reference_s: float
+    max_s: float
+
+
+@dataclass(slots=True)
+class LaunchQueue:
+    """Who waits, and when offers are asked for. Times in monotonic seconds."""
+
+    tokens: int  # so many launches may begin
+    tokens_timer_set: bool = False
+    demands: dict[str, Demand] = field(default_factory=dict)  # by app
+    delays: dict[tuple[str, int], Delay] = field(default_factory=dict)  # by app and configuration
+    sweeping: bool = False  # the timer is set
+    delay_timers: dict[str, float] = field(default_factory=dict)  # by app
+    suppressed: bool = False
+    answered: bool = True  # offers have come since the last revive
+    revived_at: float = float("-inf")
+    revive_wanted_at: float | None = None
+    revive_timer_at: float | None = None

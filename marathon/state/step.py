@@ -1,0 +1,55 @@
+"""One step of Marathon's core: its output under construction, and the words of its handlers."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from mezzo import core
+from mezzo.core import Delete, Instant, Put, Write
+from mezzo.messages import scheduler
+from mezzo.record import Record, encode
+
+from ..effects import Call, Effect, Publish, ShowAside
+from .marathon_state import MarathonState
+
+_WRITE_OVERHEAD_BYTES: Final = 256
+
+
+class Step(core.Step[Effect]):
+    """bytes: of all writes as a store takes them, with their keys."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, state: MarathonState, now: Instant) -> None:
+        super().__init__(now)
+        self.state = state
+
+    @property
+    def full(self) -> bool:
+        """This step has written enough: what else there is to store has to wait for another."""
+        return self.bytes >= self.state.config.step_bytes
+
+    def put(self, key: str, value: Record) -> None:
+        self.put_encoded(key, encode(value))
+
+    def put_encoded(self, key: str, stored: bytes) -> None:
+        self.bytes += len(stored)
+        self._write(Put(key, stored))
+
+    def delete(self, key: str) -> None:
+        self._write(Delete(key))
+
+    def _write(self, write: Write) -> None:
+        self.bytes += 3 * len(write.key) + _WRITE_OVERHEAD_BYTES
+        self.writes.append(write)
+        if self.state.no_more_aside(write.key):
+            self.do(ShowAside(write.key, None))
+
+    def call(self, call: scheduler.Call) -> None:
+        """To the master, on the stream that is up."""
+        conn = self.state.conn
+        assert conn is not None
+        self.do(Call(conn, call))
+
+    def publish(self, kind: str, **fields: Any) -> None:  # noqa: ANN401 - as the event's type has it
+        self.do(Publish(kind, self.now.wall_s, fields))
