@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, assert_never
 
 from mezzo.units import INT32_MAX, shown, whole_number
 
@@ -53,6 +53,8 @@ def constraint_problem(parts: Sequence[str]) -> str | None:
             problem = pattern_problem(value)
             quoted = f"'{value}'" if len(value) <= _QUOTED_MAX else shown(value)
             return problem and f"{quoted} is not a valid regular expression: it {problem}"
+        case _:
+            assert_never(operator)
 
 
 _QUOTED_MAX: Final = 200

@@ -3,6 +3,9 @@
 A record that can't be read, or that contradicts itself or another, is its own loss: it stays in the
 store under its key, is named and shown (`Aside`), and everything else is led as ever. What load
 would set aside is not stored in the first place: `app_problem` is asked about every change, too.
+
+Keys in the store: `app/<id>`, `appversion/<id>@<version>`, `instance/<id>`, `deployment/<id>`,
+`framework/id`.
 """
 
 from __future__ import annotations
