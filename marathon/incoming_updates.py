@@ -6,6 +6,7 @@ from typing import Final
 
 from mezzo.cluster.model import TaskStatus
 from mezzo.cluster.states import Reason, may_move
+from mezzo.core import Delete
 from mezzo.messages.scheduler import Acknowledge, Kill, Update
 
 from .deployments import balancing
@@ -17,9 +18,9 @@ from .model.app import UnreachableStrategy
 from .model.instance import Condition, Live, condition_of
 from .placement import backoff, launcher
 from .state import instance_changes
-from .state.loading import INSTANCE
 from .state.marathon_state import MarathonState
 from .state.step import Step
+from .state.tables import INSTANCES
 from .timers import ExpungeDue, InactiveDue, OverdueCheckDue
 
 _OVERDUE_S: Final = 5.0
@@ -57,11 +58,11 @@ def _on_unknown(state: MarathonState, step: Step, status: TaskStatus, condition:
     Unless its record was set aside: then it goes on until that is deleted, or to its end.
     """
     instance_id = status.task_id.rpartition("._app.")[0] or str(status.task_id)
-    key = f"{INSTANCE}/{instance_id}"
+    key = INSTANCES.key(instance_id)
     if condition.terminal:
         if status.uuid is not None:
             if key in state.aside:
-                step.delete(key)
+                step.write(Delete(key))
             step.publish(
                 "unknown_instance_terminated_event",
                 instanceId=instance_id,

@@ -13,9 +13,9 @@ from .effects import Abort, CallRefused, Registered, StandBy
 from .events import LinkDown, LinkUp
 from .killing import killer
 from .placement import reviving
-from .state.loading import FRAMEWORK_KEY, StoredFramework
 from .state.marathon_state import MarathonState
 from .state.step import Step
+from .state.tables import FRAMEWORK, FRAMEWORK_ID, StoredFramework
 
 # What a master tells one whose framework another scheduler has subscribed.
 _FAILED_OVER: Final = "failed over"
@@ -42,7 +42,7 @@ def link_up(state: MarathonState, step: Step, event: LinkUp) -> None:
     if state.framework_id is not None:
         # Once more: what this step does leaves only if that is not fenced, so one that was deposed
         # while it slept takes nothing over from its successor.
-        step.put(FRAMEWORK_KEY, StoredFramework(state.framework_id))
+        step.put(FRAMEWORK, StoredFramework(state.framework_id))
     step.call(Subscribe(info, suppressed))
 
 
@@ -69,7 +69,7 @@ def subscribed(state: MarathonState, step: Step, event: Subscribed) -> None:
 def _set_framework_id(state: MarathonState, step: Step, framework_id: FrameworkId) -> None:
     if framework_id != state.framework_id:
         state.framework_id = framework_id
-        step.put(FRAMEWORK_KEY, StoredFramework(framework_id))
+        step.put(FRAMEWORK, StoredFramework(framework_id))
     step.do(Registered(framework_id))
 
 
@@ -81,7 +81,7 @@ def disowned(state: MarathonState, step: Step, event: Error) -> None:
         return
     if _REMOVED in why.lower():
         state.framework_id = None
-        step.delete(FRAMEWORK_KEY)
+        step.delete(FRAMEWORK, FRAMEWORK_ID)
     step.do(Abort(why))
 
 

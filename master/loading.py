@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final, Literal
 
+from mezzo.core import Delete
 from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, FrameworkId, check_user_id
 from mezzo.messages import operator as om
@@ -131,7 +132,7 @@ def delete(state: MasterState, step: Step, call: om.DeleteSetAside) -> om.Operat
         raise BadRequest(
             f"no record {shown(call.key)} is set aside: `mezzo quarantine list` names them"
         )
-    step.forget(call.key)
+    step.write(Delete(call.key))
     kind, _, id_ = call.key.partition("/")
     if kind == "agent":
         state.gone.pop(AgentId(id_), None)

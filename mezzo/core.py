@@ -112,16 +112,15 @@ class Step(Output[Effect]):
         self.bytes = 0
 
     def put(self, table: Table[R], record: R) -> None:
-        value = table.encode(record)
-        self.bytes += len(value)
-        self.writes.append(Put(table.key(table.id_of(record)), value))
+        self.write(Put(table.key_of(record), table.encode(record)))
 
     def delete(self, table: Table[Any], id_: str) -> None:
-        self.forget(table.key(id_))
+        self.write(Delete(table.key(id_)))
 
-    def forget(self, key: str) -> None:
-        """Delete what is stored under a key, whatever it is."""
-        self.writes.append(Delete(key))
+    def write(self, write: Write) -> None:
+        if isinstance(write, Put):
+            self.bytes += len(write.value)
+        self.writes.append(write)
 
     def do(self, effect: Effect) -> None:
         self.effects.append(effect)

@@ -57,6 +57,9 @@ class Table(Generic[R]):
     def key(self, id_: str) -> str:
         return f"{self.kind}/{id_}"
 
+    def key_of(self, record: R) -> str:
+        return self.key(self.id_of(record))
+
     def encode(self, record: R) -> bytes:
         return self._head + encode(record) + b"]"
 
@@ -67,7 +70,9 @@ class Table(Generic[R]):
         try:
             found = _values.decode(value)
         except msgspec.MsgspecError as error:
-            raise Corrupt(f"stored bytes are no version and record: {error}") from error
+            raise Corrupt(
+                f"stored bytes are no {self.record.__name__} with its version: {error}"
+            ) from error
         if found.version == self.version:
             return decode(self.record, bytes(found.record))
         if not 0 < found.version < self.version:
@@ -91,7 +96,7 @@ class Stored:
     """All that a store holds, read table by table. What can't be read stays there, set aside."""
 
     def __init__(self, values: Mapping[str, bytes]) -> None:
-        self._values = values
+        self.values = values
         self.aside: dict[str, str] = {}  # key -> why
         self._known: dict[str, None] = {}  # kinds that were asked for
         self._of_kind: dict[str, list[str]] = {}
@@ -104,8 +109,8 @@ class Stored:
         self._known[table.kind] = None
         for key in self._of_kind.get(table.kind, ()):
             try:
-                record = table.decode(self._values[key])
-                if (own := table.key(table.id_of(record))) != key:
+                record = table.decode(self.values[key])
+                if (own := table.key_of(record)) != key:
                     raise Corrupt(f"it is the record of {shown(own)}")
                 take(record)
             except (Corrupt, BadRequest) as error:

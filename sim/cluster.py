@@ -13,11 +13,10 @@ from mezzo.cluster.model import Attribute, Capability, MasterInfo
 from mezzo.cluster.resources import Resources
 from mezzo.marathon.config import MarathonConfig
 from mezzo.marathon.model.app import App
-from mezzo.marathon.model.deployment import Deployment
-from mezzo.marathon.model.instance import Instance
+from mezzo.marathon.state.tables import DEPLOYMENTS, INSTANCES
 from mezzo.master.config import MasterConfig
 from mezzo.messages.operator import Done, OperatorResponse, QuotaConfig, UpdateQuota
-from mezzo.record import decode, replace
+from mezzo.record import replace
 
 from .actors.admin import Admin
 from .actors.ailments import Ailments
@@ -610,11 +609,11 @@ class Cluster(Watch):
             return f"containers run that belong to no app: {running}"
         for key, value in self.marathon_disk.data.items():
             if key.startswith("instance/"):
-                instance = decode(Instance, value)
+                instance = INSTANCES.decode(value)
                 if instance.doomed and instance.app_id != JOB:
                     return f"{instance.id} is to end, and does not"
             # Of a job that ends again and again never all instances run at the same time.
-            if key.startswith("deployment/") and JOB not in decode(Deployment, value).app_ids:
+            if key.startswith("deployment/") and JOB not in DEPLOYMENTS.decode(value).app_ids:
                 return f"deployments do not end: {key}"
         return ""
 

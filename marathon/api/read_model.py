@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ..effects import ShowApp, ShowAside, ShowDeployment, ShowInstance
 from ..model.instance import Condition
 from ..model.paths import below
-from ..state.loading import APP
+from ..state.tables import APPS
 from ..views import AppView, Aside, DeploymentView, InstanceView
 
 
@@ -128,7 +128,7 @@ class ReadModel:
 
     def aside_app(self, app_id: str) -> Aside | None:
         """Of an app that can't be shown since its record could not be loaded."""
-        return self._aside.get(f"{APP}/{app_id}")
+        return self._aside.get(f"{APPS.kind}/{app_id}")
 
     def lock(self, app_id: str) -> str | None:
         """The deployment that holds the app."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from mezzo.core import Delete
 from mezzo.handlers import Table, on, when
 from mezzo.record import encode, replace
 
@@ -44,10 +45,11 @@ from ..model.deployment import Change, Deployment
 from ..model.instance import Live
 from ..placement import launcher, reviving
 from ..state import app_changes
-from ..state.loading import APP, app_problem
+from ..state.loading import app_problem
 from ..state.marathon_state import MarathonState
 from ..state.service_ports import NoPortsLeft, assign_service_ports
 from ..state.step import Step
+from ..state.tables import APPS
 from . import balancing, deployer
 from .planner import same_configuration
 
@@ -250,8 +252,8 @@ def _drop_aside(state: MarathonState, step: Step, command: DropAside) -> Result:
     aside = state.aside.get(command.key)
     if aside is None:
         return NotFound(f"No record '{command.key}' is set aside.")
-    step.delete(command.key)
-    if aside.kind == APP and aside.app_id is not None:
+    step.write(Delete(command.key))
+    if aside.kind == APPS.kind and aside.app_id is not None:
         balancing.kill_surplus(state, aside.app_id)  # it is gone now: its instances may end
     return Done()
 

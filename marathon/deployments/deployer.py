@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from ..effects import ShowDeployment
 from ..model.deployment import Action, ActionKind, Change, Deployment
 from ..placement import backoff
-from ..state.loading import DEPLOYMENT
 from ..state.marathon_state import MarathonState
 from ..state.running_plans import Running, Work
 from ..state.step import Step
+from ..state.tables import DEPLOYMENTS
 from ..views import DeploymentView
 from . import upgrade_strategy
 from .planner import make_steps
@@ -70,7 +70,7 @@ def next_step(state: MarathonState, step: Step, running: Running) -> None:
 
 
 def _store(step: Step, plan: Deployment) -> None:
-    step.put(f"{DEPLOYMENT}/{plan.id}", plan)
+    step.put(DEPLOYMENTS, plan)
 
 
 def _run(state: MarathonState, step: Step, plan: Deployment) -> None:
@@ -99,7 +99,7 @@ def _over(state: MarathonState, step: Step, running: Running) -> None:
     for app_id in running.changes:
         del state.locks[app_id]
         state.unbalanced[app_id] = None
-    step.delete(f"{DEPLOYMENT}/{running.plan.id}")
+    step.delete(DEPLOYMENTS, running.plan.id)
     step.do(ShowDeployment(running.plan.id, None))
 
 

@@ -9,7 +9,6 @@ from mezzo.cluster.operations import Launch
 from mezzo.cluster.resources import Resources
 from mezzo.ids import AgentId, OfferId
 from mezzo.messages.scheduler import Accept, Decline, Offers
-from mezzo.record import decode, encode
 
 from ..effects import Launched
 from ..model.app import App
@@ -19,6 +18,7 @@ from ..state.census import Census
 from ..state.launch_queue import Demand
 from ..state.marathon_state import MarathonState
 from ..state.step import Step
+from ..state.tables import INSTANCES
 from ..timers import TokensRefilled
 from ..views import QueueItem
 from . import backoff
@@ -164,13 +164,13 @@ def _made(
         host_ports=found.host_ports,
         container_ports=resolve_container_ports(app, found.host_ports),
     )
-    data = encode(record)
+    data = INSTANCES.encode(record)
     if len(data) > _RECORD_MAX_BYTES:
         raise ValueError(
             f"the record of an instance has {len(data)} bytes, more than {_RECORD_MAX_BYTES}: "
             f"the attributes of agent {offer.agent_id} are too large"
         )
-    decode(Instance, data)  # what could not be loaded again is not launched
+    INSTANCES.decode(data)  # what could not be loaded again is not launched
     task = make_task(app, record, found.resources, state.config.env_vars_prefix)
     return _Fit(record, data, task)
 

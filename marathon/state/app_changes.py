@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from mezzo.core import Instant
+from mezzo.core import Delete, Instant
 
 from ..model import timestamps
 from ..model.app import App
 from . import faults
-from .loading import APP, VERSION
 from .marathon_state import MarathonState
 from .step import Step
+from .tables import APPS, VERSIONS, version_id
 
 
 def next_version(state: MarathonState, now: Instant) -> int:
@@ -25,12 +25,12 @@ def put_app(state: MarathonState, step: Step, app: App) -> None:
     state.apps[app.id] = app
     state.newest_version = max(state.newest_version, app.version_ms)
     faults.absolve(state, app.id)
-    step.put(f"{APP}/{app.id}", app)
+    step.put(APPS, app)
     kept = state.versions.get(app.id, {})
     if app.version_ms not in kept:
         # One that was dropped and is taken back is older than others.
         kept = state.versions[app.id] = dict(sorted({**kept, app.version_ms: app}.items()))
-        step.put(f"{VERSION}/{app.id}@{app.version_ms}", app)
+        step.put(VERSIONS, app)
         _prune_versions(state, step, app, kept)
     state.app_changed(app.id)
 
@@ -45,7 +45,7 @@ def _prune_versions(state: MarathonState, step: Step, app: App, kept: dict[int, 
     used.add(app.version_ms)
     for version in [v for v in kept if v not in used][:surplus]:
         del kept[version]
-        step.delete(f"{VERSION}/{app.id}@{version}")
+        step.delete(VERSIONS, version_id(app.id, version))
 
 
 def remove_app(state: MarathonState, step: Step, app_id: str) -> None:
@@ -55,13 +55,15 @@ def remove_app(state: MarathonState, step: Step, app_id: str) -> None:
     if not state.fleet(app_id).instances:
         state.fleets.pop(app_id, None)
     faults.absolve(state, app_id)
-    step.delete(f"{APP}/{app_id}")
+    step.delete(APPS, app_id)
     state.app_changed(app_id)
 
 
 def forget_versions(state: MarathonState, step: Step, app_id: str) -> None:
     for version in state.versions.pop(app_id, {}):
-        step.delete(f"{VERSION}/{app_id}@{version}")
-    for key in [k for k, a in state.aside.items() if a.kind == VERSION and a.app_id == app_id]:
-        step.delete(key)
+        step.delete(VERSIONS, version_id(app_id, version))
+    for key in [
+        k for k, a in state.aside.items() if a.kind == VERSIONS.kind and a.app_id == app_id
+    ]:
+        step.write(Delete(key))
     state.failures.pop(app_id, None)

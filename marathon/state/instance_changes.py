@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mezzo.cluster.states import TaskState
+from mezzo.core import Put
 from mezzo.record import replace
 
 from ..effects import StopHealthChecks
@@ -10,16 +11,16 @@ from ..model import timestamps
 from ..model.app import App
 from ..model.instance import Condition, Instance, Live
 from ..views import TaskFailure
-from .loading import INSTANCE
 from .marathon_state import MarathonState
 from .step import Step
+from .tables import INSTANCES
 
 
 def launch(state: MarathonState, step: Step, record: Instance, app: App, data: bytes) -> Live:
     """data: the stored form of the record."""
     live = Live(record, app, Condition.PROVISIONED, TaskState.STAGING, since=step.now.wall_s)
     state.add(live)
-    step.put_encoded(f"{INSTANCE}/{record.id}", data)
+    step.write(Put(INSTANCES.key_of(record), data))
     state.changed(live)
     return live
 
@@ -35,7 +36,7 @@ def set_condition(state: MarathonState, step: Step, live: Live, condition: Condi
 
 def store_doom(step: Step, live: Live) -> None:
     live.record = replace(live.record, doomed=True)
-    step.put(f"{INSTANCE}/{live.id}", live.record)
+    step.put(INSTANCES, live.record)
 
 
 def forget(state: MarathonState, step: Step, live: Live, condition: Condition) -> None:
@@ -43,7 +44,7 @@ def forget(state: MarathonState, step: Step, live: Live, condition: Condition) -
     live.condition = condition
     stop_checks(step, live)
     state.drop(live)
-    step.delete(f"{INSTANCE}/{live.id}")
+    step.delete(INSTANCES, live.id)
     _publish_condition(step, live)
 
 

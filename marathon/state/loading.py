@@ -3,19 +3,17 @@
 A record that can't be read, or that contradicts itself or another, is its own loss: it stays in the
 store under its key, is named and shown (`Aside`), and everything else is led as ever. What load
 would set aside is not stored in the first place: `app_problem` is asked about every change, too.
-
-Keys in the store: `app/<id>`, `appversion/<id>@<version>`, `instance/<id>`, `deployment/<id>`,
-`framework/id`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from mezzo.ids import FrameworkId
-from mezzo.record import Corrupt, Record, decode, encode, replace
+from mezzo.record import Corrupt, decode, encode, replace
+from mezzo.tables import Stored, Table
 from mezzo.units import shown
 
 from ..model import paths
@@ -23,18 +21,9 @@ from ..model.app import App
 from ..model.deployment import Change, Deployment, Step
 from ..model.instance import Instance
 from ..views import Aside
-
-APP: Final = "app"
-VERSION: Final = "appversion"
-INSTANCE: Final = "instance"
-DEPLOYMENT: Final = "deployment"
-FRAMEWORK_KEY: Final = "framework/id"
+from .tables import APPS, DEPLOYMENTS, FRAMEWORK, INSTANCES, VERSIONS, app_of
 
 T = TypeVar("T")
-
-
-class StoredFramework(Record):
-    id: FrameworkId
 
 
 @dataclass(slots=True)
@@ -49,20 +38,21 @@ class Loaded:
     aside: dict[str, Aside] = field(default_factory=dict)  # by key
 
 
-def load(stored: Mapping[str, bytes]) -> Loaded:
+def load(values: Mapping[str, bytes]) -> Loaded:
     """Never raises, whatever is stored."""
     loaded = Loaded()
-    reader = _Reader(stored, loaded.aside)
-    for app in reader.all_of(APP, App, _app_record_problem):
+    reader = _Reader(values, loaded.aside)
+    for app in reader.sound(APPS, _app_invariants):
         loaded.apps[app.id] = app
-    versions = reader.all_of(VERSION, App, _version_record_problem)
+    versions = reader.sound(VERSIONS, _app_invariants)
     for app in sorted(versions, key=lambda app: app.version_ms):
         loaded.versions.setdefault(app.id, {})[app.version_ms] = app
-    for framework in reader.all_of("framework", StoredFramework, _framework_problem):
+    for framework in reader.sound(FRAMEWORK, lambda each: None if each.id else "it is empty"):
         loaded.framework_id = framework.id
     _load_plans(reader, loaded)
     _load_instances(reader, loaded)
-    reader.set_aside_unknown_kinds()
+    for key in reader.unknown():
+        reader.set_aside(key, "this version knows no records of this kind")
     return loaded
 
 
@@ -76,54 +66,30 @@ def app_problem(app: App) -> str | None:
         return str(error)
 
 
-class _Reader:
-    """Reads the records of one kind after the other."""
+class _Reader(Stored):
+    """What is set aside is shown with what its key and its size tell."""
 
-    def __init__(self, stored: Mapping[str, bytes], aside: dict[str, Aside]) -> None:
-        self._stored = stored
-        self._aside = aside
-        self._kinds: list[str] = []
+    def __init__(self, values: Mapping[str, bytes], asides: dict[str, Aside]) -> None:
+        super().__init__(values)
+        self._asides = asides
 
-    def all_of(
-        self, kind: str, record: type[T], problem: Callable[[str, T], str | None]
-    ) -> list[T]:
-        self._kinds.append(kind)
-        found: list[T] = []
-        for key, value in self._stored.items():
-            head, _, id_ = key.partition("/")
-            if head != kind:
-                continue
-            try:
-                each = decode(record, value)
-            except Corrupt as error:
-                self.set_aside(key, str(error))
-                continue
-            why = problem(id_, each)
-            if why is None:
-                found.append(each)
-            else:
-                self.set_aside(key, why)
-        return found
-
-    def set_aside(self, key: str, reason: str) -> None:
+    def set_aside(self, key: str, why: str) -> None:
+        super().set_aside(key, why)
         kind, _, id_ = key.partition("/")
-        size = len(self._stored.get(key, b""))
-        self._aside[key] = Aside(key, kind, _app_of(kind, id_), reason, size)
+        size = len(self.values.get(key, b""))
+        self._asides[key] = Aside(key, kind, app_of(kind, id_), self.aside[key], size)
 
-    def set_aside_unknown_kinds(self) -> None:
-        for key in self._stored:
-            if key.partition("/")[0] not in self._kinds:
-                self.set_aside(key, "this version knows no records of this kind")
+    def sound(self, table: Table[T], problem: Callable[[T], str | None]) -> list[T]:
+        """Those of which `problem` says nothing."""
+        found: list[T] = []
 
+        def take(record: T) -> None:
+            if (why := problem(record)) is not None:
+                raise Corrupt(why)
+            found.append(record)
 
-def _app_of(kind: str, id_: str) -> str | None:
-    """The id of the app that a record belongs to, as far as its key tells."""
-    match kind:
-        case "app":
-            return id_
-        case "appversion":
-            return id_.rpartition("@")[0]
-    return None
+        self.read(table, take)
+        return found
 
 
 # ---------------------------------------------------------------------------------- the rules
@@ -137,21 +103,7 @@ def _app_invariants(app: App) -> str | None:
     return None
 
 
-def _app_record_problem(id_: str, app: App) -> str | None:
-    return _other(id_, app.id) or _app_invariants(app)
-
-
-def _version_record_problem(id_: str, app: App) -> str | None:
-    return _other(id_, f"{app.id}@{app.version_ms}") or _app_invariants(app)
-
-
-def _framework_problem(id_: str, framework: StoredFramework) -> str | None:
-    return _other(f"framework/{id_}", FRAMEWORK_KEY) or (None if framework.id else "it is empty")
-
-
-def _instance_problem(id_: str, instance: Instance) -> str | None:
-    if why := _other(id_, instance.id):
-        return why
+def _instance_problem(instance: Instance) -> str | None:
     if instance.id.rpartition(".instance-")[0] != paths.underscored(instance.app_id):
         return f"its id is of another app than {shown(instance.app_id)}, which it names"
     if len(instance.host_ports) != len(instance.container_ports):
@@ -159,9 +111,7 @@ def _instance_problem(id_: str, instance: Instance) -> str | None:
     return None
 
 
-def _plan_problem(id_: str, plan: Deployment) -> str | None:
-    if why := _other(id_, plan.id):
-        return why
+def _plan_problem(plan: Deployment) -> str | None:
     app_ids = plan.app_ids
     if len(app_ids) != len(set(app_ids)):
         return "it changes an app twice"
@@ -179,19 +129,13 @@ def _plan_problem(id_: str, plan: Deployment) -> str | None:
     return None
 
 
-def _other(by_key: str, by_value: str) -> str | None:
-    if by_key == by_value:
-        return None
-    return f"its key says {shown(by_key)}, the record {shown(by_value)}"
-
-
 def _load_plans(reader: _Reader, loaded: Loaded) -> None:
     """Each without the changes that make no sense any more, if others are left.
 
     The app of a change is there, or gone, as the plan says: both were stored in one transaction.
     """
     held: dict[str, None] = {}
-    plans = reader.all_of(DEPLOYMENT, Deployment, _plan_problem)
+    plans = reader.sound(DEPLOYMENTS, _plan_problem)
     for plan in sorted(plans, key=lambda plan: (plan.version_ms, plan.id)):
         wrong = {
             change.app_id: why
@@ -200,15 +144,12 @@ def _load_plans(reader: _Reader, loaded: Loaded) -> None:
         }
         if wrong and len(wrong) == len(plan.changes):
             reasons = "; ".join(f"{shown(app_id)} {why}" for app_id, why in wrong.items())
-            reader.set_aside(f"{DEPLOYMENT}/{plan.id}", reasons[:_REASON_MAX])
+            reader.set_aside(DEPLOYMENTS.key(plan.id), reasons)
             continue
         if wrong:
             plan = _without(plan, wrong)
         held |= dict.fromkeys(plan.app_ids)
         loaded.plans.append(plan)
-
-
-_REASON_MAX: Final = 1000
 
 
 def _change_problem(change: Change, loaded: Loaded, held: Mapping[str, None]) -> str | None:
@@ -242,9 +183,9 @@ def _load_instances(reader: _Reader, loaded: Loaded) -> None:
     known = {*loaded.apps, *loaded.versions}
     known |= {app_id for plan in loaded.plans for app_id in plan.app_ids}
     known |= {each.app_id for each in loaded.aside.values() if each.app_id is not None}
-    records = reader.all_of(INSTANCE, Instance, _instance_problem)
+    records = reader.sound(INSTANCES, _instance_problem)
     for record in sorted(records, key=lambda record: (record.staged_at, record.id)):
         if record.app_id in known:
             loaded.instances.append(record)
         else:
-            reader.set_aside(f"{INSTANCE}/{record.id}", f"there is no app {shown(record.app_id)}")
+            reader.set_aside(INSTANCES.key(record.id), f"there is no app {shown(record.app_id)}")

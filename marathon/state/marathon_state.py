@@ -21,9 +21,10 @@ from ..model.instance import CheckState, Condition, Fleet, Instance, Live
 from ..views import Aside, TaskFailure
 from .kill_queue import KillQueue
 from .launch_queue import LaunchQueue
-from .loading import APP, INSTANCE, load
+from .loading import load
 from .running_plans import Running
 from .service_ports import HeldPorts
+from .tables import APPS, INSTANCES
 
 
 @dataclass(slots=True)
@@ -107,7 +108,7 @@ class MarathonState:
 
     def is_aside(self, app_id: str) -> bool:
         """The app's record could not be loaded. Its tasks go on as they are."""
-        return f"{APP}/{app_id}" in self.aside
+        return APPS.key(app_id) in self.aside
 
     def aside_instances(self, app_id: str) -> int:
         """So many of the app's instances could not be loaded. They may run."""
@@ -169,4 +170,4 @@ class MarathonState:
 
 def _key_head(app_id: str) -> str:
     """How the keys of the app's instances begin."""
-    return f"{INSTANCE}/{paths.underscored(app_id)}.instance-"
+    return INSTANCES.key(f"{paths.underscored(app_id)}.instance-")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from mezzo import core
-from mezzo.core import Delete, Instant, Put, Write
+from mezzo.core import Instant, Write
 from mezzo.messages import scheduler
-from mezzo.record import Record, encode
 
 from ..effects import Call, Effect, Publish, ShowAside
 from .marathon_state import MarathonState
@@ -29,19 +28,9 @@ class Step(core.Step[Effect]):
         """This step has written enough: what else there is to store has to wait for another."""
         return self.bytes >= self.state.config.step_bytes
 
-    def put(self, key: str, value: Record) -> None:
-        self.put_encoded(key, encode(value))
-
-    def put_encoded(self, key: str, stored: bytes) -> None:
-        self.bytes += len(stored)
-        self._write(Put(key, stored))
-
-    def delete(self, key: str) -> None:
-        self._write(Delete(key))
-
-    def _write(self, write: Write) -> None:
+    def write(self, write: Write) -> None:
         self.bytes += 3 * len(write.key) + _WRITE_OVERHEAD_BYTES
-        self.writes.append(write)
+        super().write(write)
         if self.state.no_more_aside(write.key):
             self.do(ShowAside(write.key, None))
 

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from mezzo import core
 from mezzo.cluster.model import (
     TaskStatus,
 )
 from mezzo.cluster.states import Reason, Source, TaskState
-from mezzo.core import Instant
+from mezzo.core import Instant, Write
 from mezzo.ids import AgentId, FrameworkId, TaskId
 from mezzo.messages.agent import MasterMessage
 from mezzo.messages.operator import OperatorEvent
 from mezzo.messages.scheduler import Event
-from mezzo.tables import Table
 
 from ..effects import MasterEffect, Publish, ToAgent, ToFramework
 from ..timers import ViewsDue
 from .agent_entry import AgentEntry
 from .framework_entry import VIEWS_EVERY_S, FrameworkEntry
 from .master_state import MasterState
-
-R = TypeVar("R")
 
 
 class Step(core.Step[MasterEffect]):
@@ -38,13 +33,9 @@ class Step(core.Step[MasterEffect]):
         config = self.state.config
         return len(self.writes) >= config.step_writes or self.bytes >= config.step_bytes
 
-    def put(self, table: Table[R], record: R) -> None:
-        self.state.set_aside.pop(table.key(table.id_of(record)), None)  # it is replaced
-        super().put(table, record)
-
-    def forget(self, key: str) -> None:
-        self.state.set_aside.pop(key, None)
-        super().forget(key)
+    def write(self, write: Write) -> None:
+        self.state.set_aside.pop(write.key, None)  # it is replaced, or deleted
+        super().write(write)
 
     def to_agent(self, agent: AgentEntry, message: MasterMessage) -> None:
         """Dropped if the agent has no stream: what matters is repeated when it re-registers."""

@@ -27,7 +27,8 @@ from mezzo.marathon.commands import (
     TooMany,
 )
 from mezzo.marathon.model.app import App
-from mezzo.record import Corrupt, decode, replace
+from mezzo.marathon.state.tables import APPS
+from mezzo.record import Corrupt, replace
 
 from ..daemons.containers import Machine
 from ..daemons.marathons import VirtualMarathon
@@ -48,7 +49,7 @@ def apps_on(disk: Disk) -> dict[str, App]:
     found: dict[str, App] = {}
     for key in sorted(key for key in disk.data if key.startswith("app/")):
         with contextlib.suppress(Corrupt):  # it was damaged: see `hostile.damage`
-            found[key.removeprefix("app/")] = decode(App, disk.data[key])
+            found[key.removeprefix("app/")] = APPS.decode(disk.data[key])
     return found
 
 

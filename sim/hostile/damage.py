@@ -15,11 +15,11 @@ from mezzo.marathon.commands import DropAside
 from mezzo.marathon.effects import ShowAside
 from mezzo.marathon.events import Started as MarathonStarted
 from mezzo.marathon.model.instance import Instance
+from mezzo.marathon.state.tables import INSTANCES
 from mezzo.master.effects import NoteSetAside
 from mezzo.master.events import Started
 from mezzo.master.tables import QUOTAS, WEIGHTS
 from mezzo.messages.operator import DeleteSetAside, QuotaConfig, WeightInfo
-from mezzo.record import encode
 
 from ..daemons.marathons import VirtualMarathon
 from ..daemons.masters import VirtualMaster
@@ -99,7 +99,7 @@ class Damage(Watch):
             at_s = START_WALL_S + self._world.now_s
             at_ms = int(at_s * 1000)
             lost = Instance(_LOST, "/nowhere", at_ms, at_ms, AgentId("nobody-S0"), "nobody", at_s)
-            return f"instance/{_LOST}", encode(lost)
+            return INSTANCES.key(_LOST), INSTANCES.encode(lost)
         frameworks = [key for key in sorted(data) if key.startswith("framework/")]
         values = {
             "weight/nobody": WEIGHTS.encode(WeightInfo(2.0, "others")),

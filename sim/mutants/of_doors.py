@@ -124,7 +124,7 @@ def a_record_under_the_name_of_another_is_loaded(original: Any) -> Any:
     def read(self: Any, table: Any, take: Any) -> None:
         for key in self._of_kind.get(table.kind, ()):
             try:
-                take(table.decode(self._values[key]))
+                take(table.decode(self.values[key]))
             except (Corrupt, BadRequest) as error:
                 self.set_aside(key, str(error))
 

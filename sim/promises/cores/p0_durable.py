@@ -15,9 +15,9 @@ from mezzo.core import Delete, Output
 from mezzo.ids import FrameworkId, TaskId
 from mezzo.marathon.events import MasterEvent
 from mezzo.marathon.model.instance import Instance
+from mezzo.marathon.state.tables import INSTANCES
 from mezzo.messages.agent import AgentRegistered, StatusUpdate
 from mezzo.messages.scheduler import Accept, Acknowledge, Kill, Subscribed, Update
-from mezzo.record import decode
 from mezzo.store.memory import MemoryDisk
 
 from ...daemons.agents import VirtualAgent
@@ -114,4 +114,4 @@ class WhatWasSeenIsDurable(Watch):
 def stored_instance(disk: MemoryDisk, task_id: TaskId) -> Instance | None:
     """As Marathon's store has it; None: it has ended, or is none of Marathon's."""
     value = disk.data.get(f"instance/{task_id.rpartition('._app.')[0]}")
-    return None if value is None else decode(Instance, value)
+    return None if value is None else INSTANCES.decode(value)

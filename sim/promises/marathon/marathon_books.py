@@ -30,9 +30,10 @@ from mezzo.marathon.events import HealthResult, LinkDown, LinkUp, MasterEvent, S
 from mezzo.marathon.model.app import App
 from mezzo.marathon.model.deployment import ActionKind, Deployment
 from mezzo.marathon.model.instance import Condition, Instance
+from mezzo.marathon.state.tables import APPS, DEPLOYMENTS, INSTANCES
 from mezzo.marathon.timers import MoreKillsDue
 from mezzo.messages.scheduler import Update
-from mezzo.record import Corrupt, decode
+from mezzo.record import Corrupt
 
 from ...daemons.marathons import VirtualMarathon
 from ...watch import Watch
@@ -72,7 +73,7 @@ def condition_of(status: TaskStatus) -> str:
 
 @lru_cache(maxsize=2048)
 def _app(value: bytes) -> App:
-    return decode(App, value)
+    return APPS.decode(value)
 
 
 @dataclass(slots=True)
@@ -221,9 +222,9 @@ class Term:
                 app_id, _, version = id_.rpartition("@")
                 self.versions.setdefault(app_id, {})[int(version)] = value
             elif kind == "deployment":
-                self.deployments[id_] = decode(Deployment, value)
+                self.deployments[id_] = DEPLOYMENTS.decode(value)
             elif kind == "instance":
-                self._put_instance(decode(Instance, value), inherited=inherited)
+                self._put_instance(INSTANCES.decode(value), inherited=inherited)
         except Corrupt:
             pass  # it will be set aside, and its app is vague then
 

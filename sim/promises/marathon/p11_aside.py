@@ -17,9 +17,8 @@ from mezzo.ids import AgentId, ConnId, FrameworkId, IdSource, TaskId
 from mezzo.marathon.core import MarathonCore
 from mezzo.marathon.effects import Call, ShowAside
 from mezzo.marathon.events import LinkUp, MasterEvent, Started
-from mezzo.marathon.model.deployment import Deployment
+from mezzo.marathon.state.tables import DEPLOYMENTS
 from mezzo.messages.scheduler import Acknowledge, Kill, Reconcile, Subscribed, Update
-from mezzo.record import decode
 
 from ...world.watched import Broken
 from ...world.world import World
@@ -43,7 +42,7 @@ class WhatMakesNoSenseIsLeftAlone(Reader):
         term, rng = step.term, self._rng
         # Of its first step, in which some may have ended: what it began with counts.
         loaded = [v for k, v in step.marathon.loaded.items() if k.startswith("deployment/")]
-        plans = {app_id for value in loaded for app_id in decode(Deployment, value).app_ids}
+        plans = {app_id for value in loaded for app_id in DEPLOYMENTS.decode(value).app_ids}
         there = [seen for seen in term.instances.values() if seen.record.app_id not in plans]
         if not there:
             return

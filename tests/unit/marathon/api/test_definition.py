@@ -25,7 +25,8 @@ from mezzo.marathon.model.app import (
     UpgradeStrategy,
 )
 from mezzo.marathon.model.instance import Instance, new_instance_id
-from mezzo.record import Corrupt, decode, encode, replace
+from mezzo.marathon.state.tables import APPS
+from mezzo.record import Corrupt, replace
 
 RULES = Rules(default_network_name="overlay")
 DEFINITIONS = sorted((Path(__file__).parents[3] / "data" / "marathon").glob("*.json"))
@@ -511,7 +512,7 @@ def test_nothing_is_less_than_nothing() -> None:
 def test_what_is_stored_has_the_same_bounds(change: dict[str, Any], place: str) -> None:
     """An earlier version, or a hand, may have written more than a document may hold now."""
     with pytest.raises(Corrupt, match=place):
-        decode(App, encode(replace(read(), **change)))
+        APPS.decode(APPS.encode(replace(read(), **change)))
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:

@@ -15,8 +15,9 @@ from mezzo.agent.tasks.container_spec import refusal
 from mezzo.cluster.model import AgentInfo
 from mezzo.ids import FrameworkId
 from mezzo.marathon.model.app import App
+from mezzo.marathon.state.tables import APPS
 from mezzo.messages import scheduler as m
-from mezzo.record import decode, encode
+from mezzo.record import encode
 from mezzo.wire.scheduler import call_from_wire, call_to_wire
 
 from ..api_world import ApiWorld
@@ -84,7 +85,7 @@ def assert_carried_by_the_wire(call: m.Call) -> None:
 
 
 def assert_lives(world: ApiWorld, app: App) -> None:
-    stored = decode(App, encode(app))
+    stored = APPS.decode(APPS.encode(app))
     assert stored == app
     assert encode(stored) == encode(app)
     assert_told(world, app.id)

@@ -62,7 +62,7 @@ def owner(world: World, key: str) -> str | None:
             head = id_.rpartition(".instance-")[0]
             return next(a for a in ALL if a.strip("/").replace("/", "_") == head)
         case "deployment":
-            return str(json.loads(world.store[key])["changes"][0]["app_id"])
+            return str(json.loads(world.store[key])[1]["changes"][0]["app_id"])
     return None
 
 
@@ -290,7 +290,7 @@ def test_a_framework_id_that_cant_be_loaded_is_asked_for_anew() -> None:
     corrupt(world, "framework/id")
     assert world.registered == "F-0000"
     assert world.shown_aside == {}  # it has been replaced
-    assert json.loads(world.store["framework/id"]) == {"id": "F-0000"}
+    assert json.loads(world.store["framework/id"]) == [1, {"id": "F-0000"}]
 
 
 def test_a_record_of_an_unknown_kind_is_kept_and_shown() -> None:
@@ -301,26 +301,27 @@ def test_a_record_of_an_unknown_kind_is_kept_and_shown() -> None:
 
 
 def changed(data: bytes, **fields: Any) -> bytes:
-    return json.dumps(json.loads(data) | fields).encode()
+    version, record = json.loads(data)
+    return json.dumps([version, record | fields]).encode()
 
 
 @pytest.mark.parametrize(
     ("kind", "fields", "reason"),
     [
-        ("app", {"id": "/elsewhere"}, "its key says"),
+        ("app", {"id": "/elsewhere"}, "it is the record of"),
         ("app", {"networks": []}, "no network"),
         ("app", {"version_ms": 10**18}, r"\$.version_ms"),
         ("app", {"version_ms": -1}, r"\$.version_ms"),
         ("app", {"id": 5}, r"\$.id"),
-        ("appversion", {"version_ms": 3}, "its key says"),
+        ("appversion", {"version_ms": 3}, "it is the record of"),
         ("instance", {"app_id": "/elsewhere"}, "of another app"),
-        ("instance", {"id": "x"}, "its key says"),
+        ("instance", {"id": "x"}, "it is the record of"),
         ("instance", {"container_ports": []}, "number of ports"),
         ("instance", {"host_ports": [70_000]}, r"\$.host_ports"),
         ("instance", {"staged_at": 1e300}, r"\$.staged_at"),
         ("instance", {"incarnation": 10**30}, "incarnation"),
         ("deployment", {"changes": []}, "which it does not change"),
-        ("deployment", {"id": "x"}, "its key says"),
+        ("deployment", {"id": "x"}, "it is the record of"),
         ("deployment", {"version_ms": 1e40}, r"version_ms"),
         ("framework", {"id": ""}, "it is empty"),
     ],
@@ -410,7 +411,7 @@ def broken(draw: st.DrawFn, data: bytes) -> bytes:
             return draw(st.binary(max_size=30))
         case 4:
             return b'{"id":"/a","x":' + b"[" * draw(st.sampled_from([1, 60, 200_000]))
-    document = json.loads(data)
+    version, document = json.loads(data)
     node: Any = document
     path = []
     while isinstance(node, dict | list) and node:
@@ -426,7 +427,7 @@ def broken(draw: st.DrawFn, data: bytes) -> bytes:
         del parent[key]
     else:
         parent[key] = draw(VALUES)
-    return json.dumps(document).encode()
+    return json.dumps([version, document]).encode()
 
 
 @given(st.data())
