@@ -13,11 +13,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import mezzo
+from mezzo.agent.state import tables as agent_tables
 from mezzo.ids import FrameworkId
+from mezzo.marathon.state import tables as marathon_tables
+from mezzo.master import tables as master_tables
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
 from mezzo.record import Record, encode
+from mezzo.tables import Table
 from mezzo.wire import agent as agent_wire
 from mezzo.wire import operator as operator_wire
 from mezzo.wire import scheduler as scheduler_wire
@@ -99,9 +103,22 @@ def read(name: str, data: bytes) -> Record | None:
     return found
 
 
-def sample(kind: type[Record]) -> Record:
+def tables() -> dict[str, Table[Any]]:
+    """All that daemons store, by the name in the files."""
+    modules = {"agent": agent_tables, "marathon": marathon_tables, "master": master_tables}
+    return {
+        f"{daemon} {table.kind}": table
+        for daemon, module in modules.items()
+        for table in vars(module).values()
+        if isinstance(table, Table)
+    }
+
+
+def sample(kind: type[Any]) -> Any:
     """The one that says most of some dozens that are always the same."""
-    found: list[Record] = []
+    if kind is int:
+        return 1_700_000_000_123
+    found: list[Any] = []
 
     @settings(
         max_examples=60,
@@ -133,18 +150,23 @@ def releases() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
-def missing() -> dict[str, type[Record]]:
-    there = of_release(mezzo.__version__).get("wire", {})
-    return {name: kind for name, kind in messages() if name not in there}
+def missing() -> dict[str, type[Any]]:
+    kept = of_release(mezzo.__version__)
+    there = {**kept.get("wire", {}), **kept.get("store", {})}
+    all_ = {**dict(messages()), **{name: table.record for name, table in tables().items()}}
+    return {name: kind for name, kind in all_.items() if name not in there}
 
 
 def add_missing() -> int:
     """Returns how many were added to the file of this version."""
     kept = of_release(mezzo.__version__)
-    wire = kept.setdefault("wire", {})
+    wire, store = kept.setdefault("wire", {}), kept.setdefault("store", {})
     added = missing()
     for name, kind in added.items():
         message = sample(kind)
+        if name in tables():
+            store[name] = tables()[name].encode(message).decode()
+            continue
         data = sent(name, message)
         wire[name] = {
             "sent": base64.b64encode(data).decode(),
