@@ -1,33 +1,46 @@
 """What a Marathon core is told at its start: Marathon's flags, with Marathon's defaults.
 
-Times in seconds.
+Fields with a Flag are settings. Times in seconds.
 """
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from mezzo.flags import DURATION, PORT, Flag, Whole
 from mezzo.record import Record
 
 
 class MarathonConfig(Record):
-    framework_name: str = "marathon"
+    framework_name: Annotated[str, Flag("Its name at the master.")] = "marathon"
     framework_user: str = "root"
     hostname: str | None = None
     webui_url: str | None = None
-    mesos_role: str = "*"
-    failover_timeout_s: float = 604800.0
+    mesos_role: Annotated[str, Flag("Role whose resources it is offered.")] = "*"
+    failover_timeout_s: Annotated[
+        float, Flag("How long its tasks run on without any Marathon.", DURATION)
+    ] = 604800.0
     checkpoint: bool = True
 
-    local_port_min: int = 10000
-    local_port_max: int = 20000
-    env_vars_prefix: str | None = None
+    env_vars_prefix: Annotated[
+        str | None, Flag("Before the names of the variables that it sets for tasks.")
+    ] = None
+    local_port_min: Annotated[int, Flag("Least service port that it assigns.", PORT)] = 10000
+    local_port_max: Annotated[int, Flag("Greatest one.", PORT)] = 20000
     max_versions: int = 50
-    max_running_deployments: int = 100
     # What one step may write before it has to stop and go on in another: a step is one transaction,
     # and the smallest store takes about a megabyte.
     step_bytes: int = 400_000
 
-    max_instances_per_offer: int = 5
-    launch_tokens: int = 100
+    max_instances_per_offer: Annotated[
+        int, Flag("How many instances it launches on one offer.", Whole(1))
+    ] = 5
+    launch_tokens: Annotated[
+        int, Flag("How many launches it begins before it sees the first ones run.", Whole(1))
+    ] = 100
+    max_running_deployments: Annotated[
+        int, Flag("More than so many at a time are refused.", Whole(1))
+    ] = 100
     launch_token_refresh_s: float = 30.0
     decline_offer_s: float = 120.0
     min_revive_offers_s: float = 5.0

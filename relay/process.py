@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
@@ -26,18 +25,10 @@ from mezzo.wire.grpc_server import OUTBOX_MAX, allow_many_connections
 from mezzo.wire.link import SERVER_OPTIONS
 from mezzo.wire.served_stream import Stream
 
+from .options import RelayOptions
+
 # From the loss of one leader to the stream to the next: whose agent comes meanwhile, waits.
 _UPSTREAM_WITHIN_S: Final = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class RelayOptions:
-    """The flags of `mezzo relay`. `master`: as for an agent."""
-
-    master: str
-    ip: str = "127.0.0.1"
-    port: int = 5056
-    zk_session_timeout_s: float = 10.0
 
 
 async def run_relay(options: RelayOptions) -> int:
@@ -80,7 +71,7 @@ class Relay:
     async def start(self) -> None:
         """Listen. Raises BadConfig if the port is taken."""
         allow_many_connections()
-        address = f"{self._options.ip}:{self._options.port}"
+        address = self._options.listen
         try:
             self._server.add_insecure_port(address)
         except RuntimeError as error:

@@ -44,6 +44,7 @@ from ..containerizer.native.shim import write_whole
 from ..containerizer.runtimes import Runtimes
 from ..core import AgentCore
 from ..health.probe import Prober
+from ..options import AgentOptions
 from ..resources.detect import boot_id, check_reconfiguration, engine_has, engine_problem
 from ..sandbox.beneath import GivenUp
 from ..sandbox.folder import remove_sandbox
@@ -52,10 +53,8 @@ from ..state.checkpoint import Checkpoint
 from ..state.loading import load
 from ..tasks.container_spec import kind_of
 from ..views import AgentView
+from .core_config import check, core_config, docker_settings
 from .effect_log import log_effect
-from .options import AgentOptions
-
-__all__ = ["AgentOptions", "run_agent"]
 
 REFUSED: Final = 2  # exit code: the master wants no such agent; starting again is of no use
 _HTTP_THREADS: Final = 8  # answers at the same time
@@ -69,7 +68,7 @@ async def run_agent(options: AgentOptions) -> int:
 
     Raises BadConfig, and StoreError if the agent's own store fails.
     """
-    options.check()
+    check(options)
     await asyncio.to_thread(options.work_dir.mkdir, parents=True, exist_ok=True)
     with only_agent_in(options.work_dir):
         store = open_store(f"sqlite:{options.work_dir.resolve()}/meta/agent.db")
@@ -95,7 +94,7 @@ class AgentShell:
         self._log = get_logger("agent")
         self._exit: do.Exit | None = None
         detector = detector_for(options.master)  # what can't work is told before anything runs
-        config = options.core_config()
+        config = core_config(options)
         check_comeback(load(stored), config, options)
         self._owner = owner_of(options.work_dir)
         self._ending = threading.Event()
@@ -153,7 +152,7 @@ class AgentShell:
                 )
 
     def _docker_settings(self) -> DockerSettings:
-        settings = self._options.docker_settings(os.environ.get("DOCKER_HOST"))
+        settings = docker_settings(self._options, os.environ.get("DOCKER_HOST"))
         return replace(settings, owner=self._owner)
 
     async def run(self) -> int:

@@ -19,15 +19,20 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 import click
 import msgspec
 from click.core import ParameterSource
 
+from mezzo.errors import BadConfig
+from mezzo.flags import Written
 from mezzo.guess import near
+from mezzo.process.settings import LEADER
 from mezzo.record import Record
 
-from ..setting_options import Setting, address, setting, url
+from ..option_types import typed
+from ..setting_options import Setting, setting
 from ..words.failures import Failed, Unreachable, Wrong
 from ..words.output import warn
 
@@ -262,7 +267,7 @@ def _read(path: Path) -> Context | None:
         return None
     except OSError as error:
         why = error.strerror or str(error)
-    except (msgspec.DecodeError, click.BadParameter, _Untrusted) as error:
+    except (msgspec.DecodeError, BadConfig, _Untrusted) as error:
         why = str(error)
     warn(f"the context in {path} is not used: {why}")
     return None
@@ -283,9 +288,9 @@ def _bytes(path: Path) -> bytes:
 
 def _parsed(data: bytes) -> Context:
     context = msgspec.json.decode(data, type=Context)
-    url(context.marathon)
-    url(context.gateway)
-    address(context.master)
+    URL.parse(context.marathon)
+    URL.parse(context.gateway)
+    LEADER.parse(context.master)
     where = context.directory
     if _NAME.fullmatch(context.name) is None or not where.startswith("/") or "\0" in where:
         raise _Untrusted("it names no cluster")
@@ -347,24 +352,40 @@ class _Where(Setting):
         return where
 
 
+def _url(text: str) -> str:
+    """`http://host:port` or `host:port`; no slash at its end."""
+    full = text.rstrip("/") if "://" in text else f"http://{text.rstrip('/')}"
+    try:
+        parts = urlsplit(full)
+        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        fits = fits and full.isascii() and full.isprintable() and " " not in full
+    except ValueError:
+        fits = False
+    if not fits:
+        raise BadConfig(f"{text!r} is no address: write http://host:port")
+    return full
+
+
+URL: Final = Written("url", _url)
+
 marathon_option = setting(
     "--marathon",
     cls=_Where,
-    type=url,
+    type=typed(URL),
     default="http://127.0.0.1:8080",
     help="Where Marathon is, if no context says it.",
 )
 gateway_option = setting(
     "--gateway",
     cls=_Where,
-    type=url,
+    type=typed(URL),
     default="http://127.0.0.1:5050",
     help="Where a gateway is, if no context says it.",
 )
 master_option = setting(
     "--master",
     cls=_Where,
-    type=address,
+    type=typed(LEADER),
     default="127.0.0.1:5055",
     help="Where the leading master is, if no context says it: host:port, "
     "zk://host:port,host:port/path or solo:/path/of/lock.",

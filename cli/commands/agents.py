@@ -8,7 +8,7 @@ import click
 
 from ..clients.master_api import agent_id, ask, order
 from ..clients.saved_contexts import master_option
-from ..setting_options import duration
+from ..option_types import DURATION
 from ..words.output import ago, amount, confirm, echo, mib, output_option, print_json, print_table
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def list_(master: str, output: str) -> None:
 @click.command("drain")
 @agent_argument
 @click.option(
-    "--max-grace-period", type=duration, help="No task gets longer to end.  [default: its own]"
+    "--max-grace-period", type=DURATION, help="No task gets longer to end.  [default: its own]"
 )
 @click.option("--mark-gone", is_flag=True, help="Once drained it may never come back.")
 @master_option

@@ -15,7 +15,7 @@ from ..clients.json_http import Json
 from ..clients.marathon_api import Marathon, addresses, app_id, counts, definition_of, failure_text
 from ..clients.saved_contexts import marathon_option
 from ..clients.why_waiting import why_waiting
-from ..setting_options import Command, count, duration
+from ..option_types import DURATION, Command, count
 from ..words.failures import Wrong
 from ..words.output import amount, echo, mib, output_option, print_json, print_table
 
@@ -39,7 +39,7 @@ def changing(function: F) -> F:
         click.option("--detach", is_flag=True, help="Do not wait."),
         click.option(
             "--timeout",
-            type=duration,
+            type=DURATION,
             default="5mins",
             show_default=True,
             help="How long to wait; then the exit code is 1 and the deployment goes on.",

@@ -16,7 +16,7 @@ from mezzo.units import INT64_MAX, WallSeconds, problem
 
 from ..clients.master_api import ask, check_machines, order
 from ..clients.saved_contexts import master_option
-from ..setting_options import duration
+from ..option_types import DURATION
 from ..words import files
 from ..words.failures import Failed, Wrong
 from ..words.output import echo, output_option, print_json, print_table
@@ -98,8 +98,8 @@ def get(master: str, output: str) -> None:
 
 @command.command("plan")
 @click.argument("machines", nargs=-1, required=True)
-@click.option("--in", "in_s", type=duration, default="0secs", show_default=True, help="From then.")
-@click.option("--for", "for_s", type=duration, help="How long.  [default: for ever]")
+@click.option("--in", "in_s", type=DURATION, default="0secs", show_default=True, help="From then.")
+@click.option("--for", "for_s", type=DURATION, help="How long.  [default: for ever]")
 @force_option
 @master_option
 def plan(

@@ -12,7 +12,7 @@ import click
 from mezzo.sim.seeds import main as seeds
 from mezzo.units import INT64_MAX
 
-from ..setting_options import Number, count
+from ..option_types import Number, count
 from ..words.failures import Failed
 from ..words.output import echo, output_option, print_json, print_table
 

@@ -6,7 +6,7 @@ import click
 
 from ..clients.master_api import ask, order, tell_new_role
 from ..clients.saved_contexts import master_option
-from ..setting_options import Command, Number
+from ..option_types import Command, Number
 from ..words.output import echo, output_option, print_json, print_table
 
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -16,35 +16,6 @@ from mezzo.units import HostName, problem, shown
 
 from ..setting_options import daemons_beside, mistyped
 from ..words.failures import Wrong
-
-STATE_ROOT: Final = Path("/var/lib/mezzo")
-
-
-class _Resolved(click.Path):
-    """Absolute, wherever the daemon goes."""
-
-    def __init__(self, *, file_okay: bool = True, dir_okay: bool = True) -> None:
-        super().__init__(path_type=Path, file_okay=file_okay, dir_okay=dir_okay, resolve_path=True)
-
-    def convert(
-        self,
-        value: str | os.PathLike[str],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> str | bytes | os.PathLike[str]:
-        try:
-            return super().convert(value, param, ctx)
-        except FileNotFoundError:
-            self.fail(
-                f"{str(value)!r} is meant from here on, and this folder was removed: change to "
-                "another, or give a path that begins with /",
-                param,
-                ctx,
-            )
-
-
-DIRECTORY: Final = _Resolved(file_okay=False)
-FILE: Final = _Resolved(dir_okay=False)
 
 # grpc reads it when it is imported. What it would say about broken connections, we log ourselves.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")

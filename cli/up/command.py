@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -17,14 +18,17 @@ from typing import Final, NoReturn
 
 import click
 
+from mezzo.errors import BadConfig
+from mezzo.flags import Written
 from mezzo.process.users import closed_folder, current_user, switch_problem
+from mezzo.units import PORT_MAX
 
 from ..clients.definitions import read_definition
 from ..clients.json_http import Json
 from ..clients.marathon_api import Marathon, addresses, app_id, counts
 from ..clients.saved_contexts import FOLDER, LOCK, Context, claim, publish, withdraw
-from ..daemons.common import DIRECTORY
-from ..setting_options import LOG_LEVEL, PORT, Whole, duration, port_range, setting
+from ..option_types import DIRECTORY, DURATION, LOG_LEVEL, PORT, Whole, typed
+from ..setting_options import setting
 from ..words.failures import Failed, Wrong
 from ..words.output import echo, print_table, warn
 from ..words.progress import live_line
@@ -35,6 +39,18 @@ from .local_cluster import TASK_PORTS, LocalCluster, Plan
 _WAKE_S: Final = 3600.0
 _LOCK_TRIES: Final = 5
 _LOCK_EVERY_S: Final = 0.1
+
+
+def _port_range(text: str) -> tuple[int, int]:
+    """First and last, from 31000-32000."""
+    found = re.fullmatch(r"([0-9]{1,5})-([0-9]{1,5})", text.strip())
+    first, last = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 1 <= first <= last <= PORT_MAX:
+        raise BadConfig(f"{text!r} is no range of ports: write e.g. 31000-32000")
+    return first, last
+
+
+_PORT_RANGE: Final = Written("port_range", _port_range)
 
 
 @click.command("up")
@@ -56,7 +72,7 @@ _LOCK_EVERY_S: Final = 0.1
 )
 @setting(
     "--task-ports",
-    type=port_range,
+    type=typed(_PORT_RANGE),
     default=f"{TASK_PORTS[0]}-{TASK_PORTS[1]}",
     help="What its agents offer. Two clusters on one machine want different ones.",
 )
@@ -82,7 +98,7 @@ _LOCK_EVERY_S: Final = 0.1
     metavar="DAEMON.NAME=VALUE",
     help="A setting of its daemons, as agent.gc-delay=1days. MEZZO_AGENT_GC_DELAY says the same.",
 )
-@setting("--timeout", type=duration, default="5mins", help="How long the demo may take.")
+@setting("--timeout", type=DURATION, default="5mins", help="How long the demo may take.")
 @setting(
     "--keep",
     is_flag=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
 from mezzo.election.detector import detector_for
 from mezzo.http.server import HttpServer, raise_open_files
@@ -12,23 +11,10 @@ from mezzo.process.log import get_logger
 from mezzo.process.prometheus import REGISTRY
 
 from ..cluster_metrics import ClusterCollector
+from ..options import GatewayOptions
 from ..page.feed import Feed
 from ..replica.follower import Follower
 from ..routes import make_app
-
-
-@dataclass(frozen=True, slots=True)
-class GatewayOptions:
-    """master: where the leader is found, as for `detector_for`. threads: answers at the same time;
-    an open page takes none. http_allowed_hosts: names that it is asked by, besides this machine's.
-    """
-
-    master: str
-    ip: str = "127.0.0.1"
-    port: int = 5050
-    threads: int = 16
-    http_allowed_hosts: tuple[str, ...] = ()
-    zk_session_timeout_s: float = 10.0
 
 
 class Gateway:

@@ -6,8 +6,6 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from mezzo.election.base import LeaderChanged
@@ -21,6 +19,7 @@ from mezzo.messages import scheduler as m
 from mezzo.process.daemon import restart
 from mezzo.process.log import Sparing, get_logger
 from mezzo.process.term import LeadershipLost, lead
+from mezzo.process.users import current_user
 from mezzo.runtime import Runtime
 from mezzo.store.base import StateStore
 from mezzo.store.open import open_store
@@ -57,6 +56,7 @@ from ..effects import (
 from ..events import Event, HealthResult, LinkDown, LinkUp, MasterEvent, Started
 from ..health.probe import Checker
 from ..model.deployment import Deployment
+from ..options import MarathonOptions
 
 _ABDICATE_AFTER_S: Final = 0.5
 _HTTP_THREADS: Final = 24  # answers at the same time
@@ -74,33 +74,6 @@ _LOGGED: Final[Mapping[str, str]] = {
 
 # Conditions on the way up and down.
 _UNTOLD: Final = ("Provisioned", "Staging", "Starting", "Killing")
-
-
-@dataclass(frozen=True, slots=True)
-class MarathonOptions:
-    """The flags of `mezzo marathon`. Seconds end in `_s`."""
-
-    master: str = "127.0.0.1:5055"  # host:port, solo:/path or zk://.../path
-    zk: str | None = None  # zk://h1:p,h2:p/marathon; None: this Marathon is the only one
-    work_dir: Path = Path(".mezzo/marathon")
-    ip: str = "127.0.0.1"  # to listen on
-    hostname: str = "127.0.0.1"  # as others reach this machine
-    http_port: int = 8080
-    framework_name: str = "marathon"
-    mesos_role: str = "*"
-    mesos_user: str = "root"  # of tasks whose app names none
-    failover_timeout_s: float = 604800.0
-    default_network_name: str | None = None
-    env_vars_prefix: str | None = None
-    mesos_leader_ui_url: str = "http://127.0.0.1:5050/"
-    local_port_min: int = 10000
-    local_port_max: int = 20000
-    max_instances_per_offer: int = 5
-    launch_tokens: int = 100
-    max_running_deployments: int = 100
-    event_streams_max: int = 4096
-    http_allowed_hosts: tuple[str, ...] = ()  # names that it is asked by, besides this machine's
-    zk_session_timeout_s: float = 10.0
 
 
 async def run_marathon(options: MarathonOptions) -> int:
@@ -143,7 +116,7 @@ async def _serve(options: MarathonOptions, stop_leading: asyncio.Event) -> tuple
 
     node = Node(
         address=f"{options.hostname}:{options.http_port}",
-        rules=Rules(options.mesos_role, options.default_network_name),
+        rules=Rules(_config(options).mesos_role, options.default_network_name),
         settings=_settings(options),
         zookeeper_settings=_zookeeper_settings(options),
         http_settings={"http_port": options.http_port, "https_port": 8443},
@@ -407,20 +380,10 @@ def _store_url(options: MarathonOptions) -> str:
 
 
 def _config(options: MarathonOptions) -> MarathonConfig:
-    address = f"http://{options.hostname}:{options.http_port}"
-    return MarathonConfig(
-        framework_name=options.framework_name,
-        framework_user=options.mesos_user,
+    return options.core.completed(
+        framework_user=options.mesos_user or current_user(),
         hostname=options.hostname,
-        webui_url=address,
-        mesos_role=options.mesos_role,
-        failover_timeout_s=options.failover_timeout_s,
-        local_port_min=options.local_port_min,
-        local_port_max=options.local_port_max,
-        env_vars_prefix=options.env_vars_prefix,
-        max_running_deployments=options.max_running_deployments,
-        max_instances_per_offer=options.max_instances_per_offer,
-        launch_tokens=options.launch_tokens,
+        webui_url=f"http://{options.hostname}:{options.http_port}",
     )
 
 
@@ -437,7 +400,7 @@ def _settings(options: MarathonOptions) -> dict[str, Any]:
         "checkpoint": core.checkpoint,
         "decline_offer_duration": _ms(core.decline_offer_s),
         "default_network_name": options.default_network_name,
-        "env_vars_prefix": options.env_vars_prefix,
+        "env_vars_prefix": core.env_vars_prefix,
         "executor": "//cmd",
         "failover_timeout": round(core.failover_timeout_s),
         "features": ["task_killing"],
@@ -456,8 +419,8 @@ def _settings(options: MarathonOptions) -> dict[str, Any]:
         "mesos_heartbeat_failure_threshold": 5,
         "mesos_heartbeat_interval": 15000,
         "mesos_leader_ui_url": options.mesos_leader_ui_url,
-        "mesos_role": options.mesos_role,
-        "mesos_user": options.mesos_user,
+        "mesos_role": core.mesos_role,
+        "mesos_user": core.framework_user,
         "min_revive_offers_interval": _ms(core.min_revive_offers_s),
         "new_group_enforce_role": "off",
         "offer_matching_timeout": 3000,

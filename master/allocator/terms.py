@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 from mezzo.cluster.amounts import Thousandths
 from mezzo.cluster.model import Attribute, FaultDomain
 from mezzo.cluster.resources import Resources
+from mezzo.flags import DURATION, NAMES, QUANTITY_SETS, SWITCH, Flag, or_off
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.record import Record
 
@@ -66,19 +67,43 @@ class Demand(Record):
 
 
 class AllocatorConfig(NamedTuple):
-    """Flags. The defaults are those of Mesos where it has the flag.
+    """Fields with a Flag are settings. The defaults are those of Mesos where it has the flag.
 
+    patience_s: None: for ever, as in Mesos.
     region: of the master; agents of another one are for REGION_AWARE frameworks only.
-    patience_s: how long one may think about offers beyond its fair part while another has nothing;
-    None: for ever, as in Mesos.
     thinker_keeps: how much of its fair part stays with one whose offers are withdrawn.
     """
 
-    min_allocatable: tuple[Quantities, ...] = ({"cpus": 10}, {"mem": 32_000})
-    filter_gpu_resources: bool = True
-    fair_sharing_excluded: tuple[str, ...] = ()
+    patience_s: Annotated[
+        float | None,
+        Flag(
+            "How long a framework may think about offers beyond its fair part while another has "
+            "nothing; 0: for ever.",
+            or_off(DURATION),
+            name="offer-patience",
+        ),
+    ] = 1.0
+    min_allocatable: Annotated[
+        tuple[Quantities, ...],
+        Flag(
+            "What an offer must hold to be worth making: one of the sets between the bars.",
+            QUANTITY_SETS,
+            name="min-allocatable-resources",
+        ),
+    ] = ({"cpus": 10}, {"mem": 32_000})
+    filter_gpu_resources: Annotated[
+        bool,
+        Flag("Whether agents with GPUs are kept for frameworks that say they use them.", SWITCH),
+    ] = True
+    fair_sharing_excluded: Annotated[
+        tuple[str, ...],
+        Flag(
+            "Resources that don't count for fair shares: gpus,fpga.",
+            NAMES,
+            name="fair-sharing-excluded-resource-names",
+        ),
+    ] = ()
     region: str | None = None
-    patience_s: float | None = 1.0
     thinker_keeps: float = 1.0
 
 

@@ -9,17 +9,16 @@ import socket
 import struct
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import assert_never
 
 import psutil
 
 from mezzo import MESOS_VERSION
-from mezzo.cluster.model import Address, FaultDomain, MasterInfo
+from mezzo.cluster.model import Address, MasterInfo
 from mezzo.election.base import LeaderChanged
 from mezzo.election.detector import detector_for, election_for
-from mezzo.errors import BadConfig, BadRequest, Fenced, StoreUnavailable
+from mezzo.errors import BadConfig, Fenced, StoreUnavailable
 from mezzo.ids import ConnId, FrameworkId
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
@@ -34,8 +33,6 @@ from mezzo.store.open import open_store
 from mezzo.wire.grpc_server import MasterServer
 from mezzo.wire.link import grpc_target
 
-from ..allocator import AllocatorConfig
-from ..config import MasterConfig
 from ..core import MasterCore
 from ..effects import (
     Answer,
@@ -61,57 +58,9 @@ from ..events import (
     StreamClosed,
     WhitelistChanged,
 )
-from ..state.role_names import check_role
+from ..options import MasterOptions
 from . import whitelist
 from .timing import Series, TimedCore, TimedStore, completed
-
-# What clients of Mesos compare: the behaviour is that of this version.
-
-
-@dataclass(frozen=True, slots=True)
-class MasterOptions:
-    """The flags of `mezzo master`. Seconds end in `_s`; None leaves a feature off."""
-
-    ip: str = "127.0.0.1"  # to listen on
-    port: int = 5055  # gRPC
-    hostname: str = "127.0.0.1"  # as others reach this machine
-    zk: str | None = None  # zk://h1:p,h2:p/path; None: this master is the only one
-    work_dir: Path = Path(".mezzo/master")
-    gateway_port: int | None = 5050  # None: no gateway beside this master
-    http_allowed_hosts: tuple[str, ...] = ()  # that the gateway is asked by, besides this machine's
-    agent_ping_timeout_s: float = 15.0
-    max_agent_ping_timeouts: int = 5
-    agent_reregister_timeout_s: float = 600.0
-    agent_removal_interval_s: float | None = None
-    recovery_agent_removal_limit: float = 1.0
-    registry_gc_interval_s: float = 900.0
-    registry_max_agent_age_s: float = 14 * 86400.0
-    registry_max_agent_count: int = 102_400
-    lease_drift: float = 0.01
-    lease_margin_s: float = 5.0
-    require_agent_domain: bool = False
-    offer_timeout_s: float | None = 300.0
-    allocator: AllocatorConfig = field(default_factory=AllocatorConfig)
-    allocator_agent_recovery_factor: float = 0.8
-    allocator_recovery_timeout_s: float = 600.0
-    roles: tuple[str, ...] | None = None
-    whitelist: Path | None = None
-    domain: FaultDomain | None = None
-    max_operator_event_stream_subscribers: int = 1000
-    operator_event_buffer: int = 8192
-    zk_session_timeout_s: float = 10.0
-
-    def check(self) -> None:
-        """Raises BadConfig for what can't work, before anything is touched."""
-        for role in self.roles or ():
-            try:
-                check_role(role)
-            except BadRequest as error:
-                raise BadConfig(f"--roles: {error}") from error
-        if self.gateway_port is not None and self.gateway_port == self.port:
-            raise BadConfig(
-                f"--port and --gateway-port are both {self.port}: give each a port of its own"
-            )
 
 
 async def run_master(options: MasterOptions) -> int:
@@ -153,28 +102,7 @@ def _begin(
     epoch: int,
     stored: Mapping[str, bytes],
 ) -> Runtime[MasterEvent]:
-    config = MasterConfig(
-        info,
-        psutil.Process().create_time(),
-        agent_ping_timeout_s=options.agent_ping_timeout_s,
-        max_agent_ping_timeouts=options.max_agent_ping_timeouts,
-        agent_reregister_timeout_s=options.agent_reregister_timeout_s,
-        agent_removal_interval_s=options.agent_removal_interval_s,
-        recovery_agent_removal_limit=options.recovery_agent_removal_limit,
-        registry_gc_interval_s=options.registry_gc_interval_s,
-        registry_max_agent_age_s=options.registry_max_agent_age_s,
-        registry_max_agent_count=options.registry_max_agent_count,
-        lease_drift=options.lease_drift,
-        lease_margin_s=options.lease_margin_s,
-        require_agent_domain=options.require_agent_domain,
-        offer_timeout_s=options.offer_timeout_s,
-        allocator=options.allocator,
-        allocator_agent_recovery_factor=options.allocator_agent_recovery_factor,
-        allocator_recovery_timeout_s=options.allocator_recovery_timeout_s,
-        roles=options.roles,
-        max_operator_event_stream_subscribers=options.max_operator_event_stream_subscribers,
-        operator_event_buffer=options.operator_event_buffer,
-    )
+    config = options.core.completed(info=info, started_s=psutil.Process().create_time())
     core = MasterCore(config, epoch, stored, random.Random())
     shell = MasterShell(core, server, store)
     server.lead(shell, epoch)
@@ -391,7 +319,7 @@ def master_info(options: MasterOptions, port: int) -> MasterInfo:
         port=http_port,
         pid=f"master@{ip}:{http_port}",
         hostname=options.hostname,
-        version=MESOS_VERSION,
+        version=MESOS_VERSION,  # what clients compare: the behaviour is that of it
         address=Address(http_port, options.hostname, ip),
         domain=options.domain,
         grpc_port=port,

@@ -1,50 +1,77 @@
 """Settings: flags win over `MEZZO_*` environment, over a configuration file, over defaults.
 
-Each daemon declares its options once, as click options, and cli/setting_options.py looks
-into these places. Here is how values are read: durations, and the TOML or JSON file given by
-`--config`, whose keys are the option names (with dashes or underscores), either at the top or in a
-table named as the daemon.
+Each is declared once (mezzo/flags.py), and cli/setting_options.py looks into these places. Here are
+the TOML or JSON file given by `--config`, whose keys are the names of flags (with dashes or
+underscores), either at the top or in a table named as the daemon, the kinds of values that say
+where another process is, and what the options of several daemons have.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import tomllib
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from mezzo.errors import BadConfig
-from mezzo.units import Seconds, problem, shown
-
-_UNITS_S: Final = {
-    "ns": 1e-9,
-    "us": 1e-6,
-    "ms": 1e-3,
-    "secs": 1.0,
-    "s": 1.0,
-    "mins": 60.0,
-    "hrs": 3600.0,
-    "days": 86400.0,
-    "weeks": 604800.0,
-}
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)?")
+from mezzo.flags import ALLOWED_HOSTS, DURATION, OWN_IP, Flag, Written
+from mezzo.units import shown
 
 
-def parse_duration(text: str) -> float:
-    """Seconds out of Mesos' form: number and ns, us, ms, secs, mins, hrs, days, weeks.
+def _leader(text: str) -> str:
+    """What is wrong is told without its password."""
+    from mezzo.election.detector import detector_for  # asyncio: not for `--help`
 
-    A bare number is seconds. Raises BadConfig, also beyond what the wire's durations hold.
-    """
-    match = _DURATION.fullmatch(text.strip())
-    unit = match[2] if match else None
-    if match is None or (unit is not None and unit not in _UNITS_S):
-        raise BadConfig(f"{shown(text)} is no duration: write e.g. 15secs, 10mins, 1weeks")
-    seconds = float(match[1]) * (_UNITS_S[unit] if unit else 1.0)
-    why = problem(Seconds, seconds)
-    if why is not None:
-        raise BadConfig(f"{shown(text)} is {seconds:g} seconds: it {why}")
-    return seconds
+    if text.startswith("zk://"):
+        return _zookeeper(text)
+    detector_for(text)  # it does nothing before it is started
+    return text
+
+
+def _zookeeper(text: str) -> str:
+    from mezzo.zk.address import parse_zk_address
+
+    parse_zk_address(text)
+    return text
+
+
+def _host_and_port(text: str) -> str:
+    from mezzo.zk.address import parse_hosts
+
+    address = parse_hosts(text)
+    if "," in address:
+        raise BadConfig(f"{text!r} is more than one host:port: give one")
+    return address
+
+
+# Where the leading master is: host:port, zk://... or solo:/path/of/lock.
+LEADER: Final = Written("address", _leader)
+# zk://[user:password@]host:port,host:port/path
+ZOOKEEPER: Final = Written("zookeeper", _zookeeper)
+HOST_AND_PORT: Final = Written("host_and_port", _host_and_port)  # one
+
+# Fields that the options of several daemons have. A master is found as `detector_for` does it.
+Master = Annotated[
+    str,
+    Flag(
+        "Where the leading master is: host:port, zk://host:port,host:port/path or "
+        "solo:/path/of/lock.",
+        LEADER,
+    ),
+]
+Ip = Annotated[str, Flag("Address to listen on.", OWN_IP)]
+AllowedHosts = Annotated[
+    tuple[str, ...],
+    Flag(
+        "More names that its HTTP is asked by, between commas, e.g. of a balancer in front; * is "
+        "any. This machine's own names and addresses are known.",
+        ALLOWED_HOSTS,
+    ),
+]
+ZkSessionTimeout = Annotated[float, Flag("ZooKeeper session.", DURATION)]
+
+MASTER: Final = "127.0.0.1:5055"  # where a master listens unless it is told otherwise
+STATE_ROOT: Final = Path("/var/lib/mezzo")
 
 
 def read_config_file(path: Path, daemon: str) -> dict[str, Any]:

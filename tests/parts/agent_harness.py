@@ -50,12 +50,16 @@ FRAMEWORK = FrameworkInfo(
 AGENT_ID = AgentId("S1")
 
 _RUN_AGENT = """
-import json, sys
+import dataclasses, json, sys
 from pathlib import Path
 from mezzo.process import daemon, log
-from mezzo.agent.process.options import AgentOptions
+from mezzo.agent.config import AgentConfig
+from mezzo.agent.options import AgentOptions
 from mezzo.agent.process.shell import run_agent
+from mezzo.flags import FlagsOf
 options = json.loads(sys.argv[1])
+of_core = options.keys() - {field.name for field in dataclasses.fields(AgentOptions)}
+options["core"] = FlagsOf(AgentConfig, {name: options.pop(name) for name in of_core})
 log.configure(level="info", json=True)
 options["work_dir"] = Path(options["work_dir"])
 sys.exit(daemon.run(lambda: run_agent(AgentOptions(**options)), name="agent"))
@@ -183,7 +187,10 @@ class Master:
 
 
 class Agent:
-    """`mezzo agent` as a process, with a work directory that outlives it."""
+    """`mezzo agent` as a process, with a work directory that outlives it.
+
+    options: fields of AgentOptions, and those of AgentConfig that have a flag.
+    """
 
     def __init__(self, master: Master, work_dir: Path, **options: object) -> None:
         self.work_dir = work_dir

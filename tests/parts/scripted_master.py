@@ -12,7 +12,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mezzo.gateway.process.shell import Gateway, GatewayOptions
+from mezzo.gateway.options import GatewayOptions
+from mezzo.gateway.process.shell import Gateway
 from mezzo.gateway.replica.cluster_replica import Replica
 from mezzo.ids import ConnId, FrameworkId
 from mezzo.messages.operator import (

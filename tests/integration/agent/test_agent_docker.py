@@ -52,7 +52,7 @@ def world(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[World]:
     options = {
         "containerizers": "docker,process",
         "docker_host": docker_engine.url,
-        "docker_remove_delay_s": 3600,
+        "container_remove_delay_s": 3600,
     }
     yield from agent_world(tmp_path / "agent", **options)
 
@@ -525,7 +525,7 @@ def test_a_removed_container_leaves_its_output_in_the_sandbox(
     options = {
         "containerizers": "docker",
         "docker_host": docker_engine.url,
-        "docker_remove_delay_s": 0.1,
+        "container_remove_delay_s": 0.1,
     }
     for master, agent in agent_world(tmp_path / "agent", **options):
         master.run(task(task_id, "echo out; echo err >&2"))
@@ -555,7 +555,7 @@ def test_a_container_whose_output_cannot_be_saved_holds_nothing_up(
     options = {
         "containerizers": "docker",
         "docker_host": docker_engine.url,
-        "docker_remove_delay_s": 0.5,
+        "container_remove_delay_s": 0.5,
     }
     for master, agent in agent_world(tmp_path / "agent", **options):
         sandbox = agent.work_dir / f"slaves/S1/frameworks/F1/executors/{task_id}/runs/latest"
@@ -642,7 +642,7 @@ def test_a_task_starts_once_and_ends_once_whatever_answers_are_spoilt(
         options = {
             "containerizers": "docker",
             "docker_host": proxy.url,
-            "docker_remove_delay_s": 1,
+            "container_remove_delay_s": 1,
         }
         for master, agent in agent_world(tmp_path / "agent", **options):
             proxy.faults += [(fault, method, path) for method, path in CALLS]
@@ -700,7 +700,7 @@ def test_an_output_of_its_own_is_no_way_out_of_a_containers_sandbox(
         "mkdir .stderr; echo said"
     )
     agent.stop()
-    agent.start(docker_remove_delay_s=0.2)
+    agent.start(container_remove_delay_s=0.2)
     master.wait_registration(times=2)
     master.run(task(task_id, line))
     master.wait_state(task_id, S.FINISHED)

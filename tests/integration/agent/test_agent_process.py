@@ -570,7 +570,7 @@ def test_http_shows_state_and_refuses_what_it_does_not_know(world: World) -> Non
 
 
 def test_an_ended_task_is_cleaned_away_after_its_time(tmp_path: Path) -> None:
-    options = {"docker_remove_delay_s": 0.1, "gc_delay_s": 0.2}
+    options = {"container_remove_delay_s": 0.1, "gc_delay_s": 0.2}
     for master, agent in agent_world(tmp_path / "agent", **options):
         master.run(task("t1", "true"))
         master.wait_state("t1", S.FINISHED)

@@ -80,7 +80,7 @@ def test_data_outlive_the_task_its_sandbox_and_the_agents_crash(world: World) ->
     master.run(process("t1", "echo kept > store/data/file", data))
     master.wait_state("t1", S.FINISHED)
     agent.crash()
-    agent.start(gc_delay_s=0, docker_remove_delay_s=0)
+    agent.start(gc_delay_s=0, container_remove_delay_s=0)
     back = master.wait_registration(times=2)
     assert data <= back.info.resources
     run = agent.work_dir / "slaves/S1/frameworks/F1/executors/t1/runs/latest"

@@ -12,7 +12,8 @@ import pytest
 from mezzo.ids import ConnId
 from mezzo.messages import agent as am
 from mezzo.relay import process as relay_module
-from mezzo.relay.process import Relay, RelayOptions
+from mezzo.relay.options import RelayOptions
+from mezzo.relay.process import Relay
 from mezzo.wire import agent as agent_wire
 from mezzo.wire.grpc_server import MasterServer
 from mezzo.wire.v1 import agent_pb2_grpc
@@ -32,7 +33,7 @@ def test_an_agent_that_does_not_read_is_cut_off_and_its_master_hears_so(
         server.lead(handler, 7)
         master = f"127.0.0.1:{await server.start('127.0.0.1', 0)}"
         (port,) = free_ports(1)
-        relay = Relay(RelayOptions(master, port=port))
+        relay = Relay(RelayOptions(master, f"127.0.0.1:{port}"))
         await relay.start()
         running = asyncio.create_task(relay.run())
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

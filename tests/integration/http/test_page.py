@@ -9,7 +9,8 @@ from playwright.sync_api import Page, expect
 
 from mezzo.cluster.model import DrainState
 from mezzo.cluster.states import TaskState
-from mezzo.gateway.process.shell import Gateway, GatewayOptions
+from mezzo.gateway.options import GatewayOptions
+from mezzo.gateway.process.shell import Gateway
 from mezzo.messages.operator import (
     AgentAdded,
     AgentUpdated,

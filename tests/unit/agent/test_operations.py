@@ -11,7 +11,7 @@ from mezzo.agent import events as e
 from mezzo.agent.api.render import shown_state
 from mezzo.agent.container import ContainerExited, Mount
 from mezzo.agent.containerizer.docker.body import DockerSettings, create_body
-from mezzo.agent.process.options import AgentOptions
+from mezzo.agent.options import AgentOptions
 from mezzo.agent.process.shell import check_comeback
 from mezzo.agent.resources.detect import check_reconfiguration
 from mezzo.agent.state.checkpoint import APPLIED_MAX, Checkpoint

@@ -71,11 +71,14 @@ def test_flags_may_be_written_as_mesos_has_them(mezzo: Mezzo) -> None:
     assert "Invalid value for '--zk-session-timeout'" in result.stderr
 
 
-def test_help_loads_nothing_that_is_slow() -> None:
+@pytest.mark.parametrize(
+    "command", [(), ("agent",), ("master",), ("marathon",), ("gateway",), ("relay",)]
+)
+def test_help_loads_nothing_that_is_slow(command: tuple[str, ...]) -> None:
     """It is what people wait for most often; no command's libraries may be loaded for it."""
     script = (
         "import sys, json; from mezzo.cli.main import cli\n"
-        "cli(['--help'], prog_name='mezzo', standalone_mode=False)\n"
+        f"cli({[*command, '--help']}, prog_name='mezzo', standalone_mode=False)\n"
         "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
     )
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Where settings come from, and how errors name it."""
+"""What the settings of each daemon may be."""
 
 from __future__ import annotations
 
@@ -8,128 +8,16 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner, Result
 
 from mezzo import __version__
 from mezzo.cli.daemons.common import reachable_name
 from mezzo.cli.main import cli
-from mezzo.cli.setting_options import (
-    PORT,
-    Number,
-    allowed_hosts,
-    daemon_options,
-    duration,
-    fault_domain,
-    fraction,
-    host_name,
-    names,
-    quantity_sets,
-    setting,
-)
+from mezzo.cli.option_types import Number
 from mezzo.cli.words.failures import Wrong
-from mezzo.cluster.model import FaultDomain
+from mezzo.flags import HOST_NAME
 from mezzo.process.daemon import cli_command
 
 from .conftest import Mezzo
-
-
-@click.command("gateway")
-@setting("--port", type=PORT, default=1)
-@setting("--zk-session-timeout", type=duration, default="10secs")
-@daemon_options
-def gateway(port: int, zk_session_timeout: float, log_level: str, log_json: bool) -> None:
-    click.echo(f"{port} {zk_session_timeout:g} {log_level} {log_json}")
-
-
-def run(*args: str, **env: str) -> Result:
-    return CliRunner().invoke(gateway, args, env=env)
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "mezzo.toml"
-
-
-def test_flags_win_over_environment_over_file_over_default(file: Path) -> None:
-    file.write_text('port = 2\nlog-level = "debug"\n[gateway]\nport = 3\nlog_json = true\n')
-    config = ("--config", str(file))
-    assert run().stdout == "1 10 info False\n"
-    assert run(*config).stdout == "3 10 debug True\n"
-    assert run(*config, MEZZO_PORT="4").stdout == "4 10 debug True\n"
-    assert run(*config, MEZZO_PORT="4", MEZZO_GATEWAY_PORT="5").stdout == "5 10 debug True\n"
-    assert run(*config, "--port", "6", MEZZO_GATEWAY_PORT="5").stdout == "6 10 debug True\n"
-
-
-def test_the_file_itself_can_be_named_by_the_environment(file: Path) -> None:
-    file.write_text("port = 2")
-    assert run(MEZZO_CONFIG=str(file)).stdout.startswith("2 ")
-
-
-def test_a_wrong_value_names_where_it_came_from(file: Path) -> None:
-    file.write_text("port = 0")
-    for result, place in (
-        (run("--port", "0"), "'--port'"),
-        (run(MEZZO_PORT="0"), "MEZZO_PORT (environment)"),
-        (run(MEZZO_GATEWAY_PORT="0"), "MEZZO_GATEWAY_PORT (environment)"),
-        (run("--config", str(file)), f"port (in {file})"),
-    ):
-        assert result.exit_code == 2
-        assert f"Invalid value for {place}: 0 is not in the range" in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [("prot = 2", "prot is not a setting of mezzo gateway"), ("port = ", "mend the file")],
-)
-def test_a_file_that_cannot_be_meant_is_refused(file: Path, text: str, problem: str) -> None:
-    file.write_text(text)
-    result = run("--config", str(file))
-    assert result.exit_code == 2
-    assert problem in result.stderr
-    assert str(file) in result.stderr
-
-
-def test_a_file_that_is_not_there_is_refused() -> None:
-    result = run("--config", "/nowhere/mezzo.toml")
-    assert result.exit_code == 2
-    assert "/nowhere/mezzo.toml" in result.stderr
-
-
-def test_durations_are_written_as_in_mesos() -> None:
-    assert run("--zk-session-timeout", "2mins").stdout.split()[1] == "120"
-    result = run("--zk-session-timeout", "soon")
-    assert result.exit_code == 2
-    assert "'soon' is no duration: write e.g. 15secs" in result.stderr
-
-
-def test_quantities_are_sets_between_bars() -> None:
-    assert quantity_sets("cpus:0.01;mem:1|mem:32") == (
-        {"cpus": 10, "mem": 1000},
-        {"mem": 32_000},
-    )
-    assert quantity_sets("") == ()
-    with pytest.raises(click.BadParameter, match="not name:amount"):
-        quantity_sets("cpus")
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["eu/a", '{"fault_domain": {"region": {"name": "eu"}, "zone": {"name": "a"}}}'],
-)
-def test_a_domain_is_written_short_or_as_mesos_has_it(text: str) -> None:
-    assert fault_domain(text) == FaultDomain("eu", "a")
-
-
-@pytest.mark.parametrize("text", ["", "eu", "/a", "{}", '{"fault_domain": 1}', "{"])
-def test_what_is_no_domain_is_refused(text: str) -> None:
-    with pytest.raises(click.BadParameter, match="region/zone"):
-        fault_domain(text)
-
-
-@pytest.mark.parametrize("text", ["1.1", "-0.1", "half", "nan"])
-def test_what_is_no_part_of_a_whole_is_refused(text: str) -> None:
-    with pytest.raises(click.BadParameter, match="from 0 to 1"):
-        fraction(text)
 
 
 def commands(group: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -204,11 +92,6 @@ def test_a_port_is_one(mezzo: Mezzo, text: str) -> None:
         result = mezzo(*args, text)
         assert result.exit_code == 2
         assert text in result.stderr
-
-
-def test_names_are_between_commas() -> None:
-    assert names(" a, b,,c ") == ("a", "b", "c")
-    assert names("") == ()
 
 
 @pytest.mark.parametrize("command", ["agent", "gateway", "marathon", "relay"])
@@ -309,12 +192,6 @@ def test_a_host_that_no_request_can_name_is_a_usage_error(mezzo: Mezzo, wrong: s
         assert "Invalid value for '--http-allowed-hosts'" in result.stderr
 
 
-def test_hosts_are_allowed_by_name_address_or_all() -> None:
-    assert allowed_hosts("h.example,10.0.0.1, [::1],::1,*") == (
-        *("h.example", "10.0.0.1", "[::1]", "::1", "*"),
-    )
-
-
 def test_service_ports_are_a_range(mezzo: Mezzo, tmp_path: Path) -> None:
     args = ("--work-dir", str(tmp_path), "--local-port-min", "20001")
     result = mezzo("marathon", *args)
@@ -338,7 +215,7 @@ def test_what_is_no_number_is_told_as_such(mezzo: Mezzo, args: tuple[str, ...]) 
 
 @pytest.mark.parametrize("good", ["h", "node-1.rack_2.example", "10.0.0.1", "::1", "h" * 253])
 def test_names_and_addresses_are_hostnames(good: str) -> None:
-    assert host_name(good) == reachable_name(good, "0.0.0.0") == good
+    assert HOST_NAME.parse(good) == reachable_name(good, "0.0.0.0") == good
 
 
 def test_a_machine_whose_own_name_is_none_needs_another() -> None:
