@@ -19,7 +19,9 @@ from mezzo.flags import (
     FOLDER,
     HAS_FLAGS,
     NAMES,
+    PERCENTAGE,
     PORT,
+    RATE,
     SWITCH,
     Choice,
     Flag,
@@ -29,7 +31,7 @@ from mezzo.flags import (
     Whole,
     or_off,
 )
-from mezzo.process.settings import MASTER, Master, ZkSessionTimeout
+from mezzo.process.settings import MASTER, ZOOKEEPER, Master, ZkSessionTimeout
 from mezzo.record import Record
 
 
@@ -57,6 +59,9 @@ class Options:
     master: Master = MASTER
     port: Annotated[int, Flag("Where it listens.", PORT)] = 1
     spare_port: Annotated[int | None, Flag("0: none.", or_off(Whole(0, 9)))] = 2
+    zk: Annotated[str | None, Flag("Where it is stored.", ZOOKEEPER)] = None
+    rate_s: Annotated[float | None, Flag("How often.", RATE, unset="no limit")] = None
+    share: Annotated[float, Flag("How much.", PERCENTAGE)] = 1.0
     work_dir: Annotated[Path, Flag("Where.", FOLDER)] = Path("/tmp")
     pace: Annotated[str, Flag("How.", Choice(("fast", "slow")))] = "fast"
     tidy: Annotated[bool, Flag("Whether.", SWITCH)] = True
@@ -180,6 +185,22 @@ def test_a_file_that_cannot_be_meant_is_refused(file: Path, text: str, problem: 
     assert str(file) in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("share = 5", "'5' is no percentage"),
+        ("rate = 5", "'5' is no rate"),
+        ("zk = 5", "this is not a ZooKeeper address"),
+        ("gc_delay = true", "'True' is no duration"),
+    ],
+)
+def test_a_number_in_a_file_is_read_as_its_text(file: Path, line: str, sentence: str) -> None:
+    file.write_text(line)
+    result = run("--config", str(file))
+    assert result.exit_code == 2
+    assert f"Invalid value for {line.split()[0]} (in {file}): {sentence}" in result.stderr
+
+
 def test_a_file_that_is_not_there_is_refused() -> None:
     result = run("--config", "/nowhere/mezzo.toml")
     assert result.exit_code == 2
@@ -193,6 +214,8 @@ def test_the_help_is_made_of_what_is_declared() -> None:
         "--gc-delay DURATION How long they are kept. [default: 1weeks]",
         "--offer-patience DURATION How long. [default: 1secs]",
         "--headroom NUMBER What is kept free. [default: 0.1; 0<=x<=1]",
+        "--rate RATE How often. [default: no limit]",
+        "--share PERCENTAGE How much. [default: 100%]",
         "--roles NAMES Which. [default: all]",
         "--port INTEGER Where it listens. [default: 1; 1<=x<=65535]",
         "--pace [fast|slow] How. [default: fast]",
