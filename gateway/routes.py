@@ -21,7 +21,7 @@ from .page import marathon_proxy
 from .page.feed import Feed
 from .replica.follower import Follower
 
-STATIC: Final = Path(__file__).parent / "static"
+STATIC: Final = Path(__file__).parent / "page" / "static"
 
 # Everything on the page is its own; values of the cluster can't become code.
 _HEADERS: Final = {

@@ -202,8 +202,6 @@ def _single(hint: Any, name: str, depth: int) -> st.SearchStrategy[Any]:
         return st.binary(max_size=16)
     if name in _ENUM_NAMES:
         return st.sampled_from(_ENUM_NAMES[name])
-    if hint is float:
-        return st.floats(allow_nan=False, allow_infinity=False)
     assert hint is str, hint
     return words
 
