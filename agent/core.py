@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mezzo.core import Instant, Output, TimerFired
-from mezzo.handlers import Table, on, when
+from mezzo.handlers import Handlers, on, when
 from mezzo.ids import IdSource
 from mezzo.messages.agent import (
     AgentRegistered,
@@ -113,7 +113,7 @@ def _timer_fired(state: AgentState, step: Step, event: TimerFired) -> None:
     _TIMERS.handle(state, step, event.key)
 
 
-_EVENTS: Final = Table(
+_EVENTS: Final = Handlers(
     AgentEvent,
     on(Started, recovering.started),
     on(MasterUp, membership.up),
@@ -135,7 +135,7 @@ _EVENTS: Final = Table(
     on(TimerFired, _timer_fired),
 )
 # Of a master that this agent obeys.
-_MESSAGES: Final = Table(
+_MESSAGES: Final = Handlers(
     MasterMessage,
     on(AgentRegistered, membership.registered),
     on(AgentReregistered, membership.reregistered),
@@ -153,7 +153,7 @@ _MESSAGES: Final = Table(
     when(ShutdownExecutor, _no_executor),
     when(FrameworkMessage, _no_executor),
 )
-_TIMERS: Final = Table(
+_TIMERS: Final = Handlers(
     AgentTimer,
     on(UpdateOverdue, outgoing_updates.overdue),
     on(OperationOverdue, applying.overdue),

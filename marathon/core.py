@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mezzo.core import Instant, Output, TimerFired
-from mezzo.handlers import Table, on, when
+from mezzo.handlers import Handlers, on, when
 from mezzo.ids import IdSource
 from mezzo.messages import scheduler as m
 
@@ -123,7 +123,7 @@ def _nothing(_state: MarathonState, _step: Step) -> None:
     """No more than what is done at the end of every step."""
 
 
-_EVENTS: Final = Table(
+_EVENTS: Final = Handlers(
     Event,
     when(Started, _started),
     on(LinkUp, subscription.link_up),
@@ -133,7 +133,7 @@ _EVENTS: Final = Table(
     on(HealthResult, rules.probed),
     on(TimerFired, _timer_fired),
 )
-_SAID: Final = Table(
+_SAID: Final = Handlers(
     m.Event,
     on(m.Subscribed, subscription.subscribed),
     on(m.Offers, launcher.offered),
@@ -149,7 +149,7 @@ _SAID: Final = Table(
     when(m.InverseOffers, _nothing),
     when(m.RescindInverseOffer, _nothing),
 )
-_TIMERS: Final = Table(
+_TIMERS: Final = Handlers(
     MarathonTimer,
     when(ReconcileDue, reconciling.reconcile_due),
     when(AskAgainDue, reconciling.ask_again),

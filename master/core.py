@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mezzo.core import Instant, Output, TimerFired
-from mezzo.handlers import Table, on, when
+from mezzo.handlers import Handlers, on, when
 from mezzo.messages.scheduler import (
     Accept,
     AcceptInverseOffers,
@@ -159,7 +159,7 @@ def _timer_fired(state: MasterState, step: Step, event: TimerFired) -> None:
     _TIMERS.handle(state, step, event.key)
 
 
-_EVENTS: Final = Table(
+_EVENTS: Final = Handlers(
     MasterEvent,
     when(Started, _started),
     on(AgentSaid, registration.said),
@@ -172,7 +172,7 @@ _EVENTS: Final = Table(
     on(TimerFired, _timer_fired),
 )
 # Of a framework that is subscribed on its stream.
-_CALLS: Final = Table(
+_CALLS: Final = Handlers(
     SubscribedCall,
     on(Accept, accepting.accept),
     on(Decline, declining.decline),
@@ -191,7 +191,7 @@ _CALLS: Final = Table(
     on(AcceptInverseOffers, inverse_offers.answer),
     on(DeclineInverseOffers, inverse_offers.answer),
 )
-_TIMERS: Final = Table(
+_TIMERS: Final = Handlers(
     MasterTimer,
     when(ViewsDue, event_stream.publish_views),
     when(AllocationDue, offering.cycle_due),

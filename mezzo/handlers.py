@@ -1,6 +1,6 @@
 """Which handler an event has: a table that type checkers and its own making hold complete.
 
-    _EVENTS = Table(Event, on(Started, started), on(AgentSaid, agents.said), ...)
+    _EVENTS = Handlers(Event, on(Started, started), on(AgentSaid, agents.said), ...)
 
     _EVENTS.handle(state, step, event)
 
@@ -45,7 +45,7 @@ def when(kind: type[Any], handler: Callable[[*Context], R_co]) -> Row[R_co, *Con
     return Row(kind, handler, told=False)
 
 
-class Table(Generic[R_co, *Context]):
+class Handlers(Generic[R_co, *Context]):
     def __init__(self, union: object, *rows: Row[R_co, *Context]) -> None:
         """`union`: the types that there are: `A | B`, a tuple, or one alone. Raises TypeError."""
         kinds = union if isinstance(union, tuple) else get_args(union) or (union,)

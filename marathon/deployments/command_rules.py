@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mezzo.core import Delete
-from mezzo.handlers import Table, on, when
+from mezzo.handlers import Handlers, on, when
 from mezzo.record import encode, replace
 
 from ..commands import (
@@ -301,7 +301,7 @@ def _versioned(app: App, before: App | None, version: int) -> App:
     return before
 
 
-_COMMANDS: Final = Table(
+_COMMANDS: Final = Handlers(
     Command,
     on(ChangeApps, _change),
     on(DeleteApp, _delete),

@@ -7,7 +7,7 @@ from typing import Final
 from mezzo.cluster.model import AgentInfo
 from mezzo.cluster.states import Reason, TaskState
 from mezzo.errors import BadRequest
-from mezzo.handlers import Table, on, when
+from mezzo.handlers import Handlers, on, when
 from mezzo.ids import AgentId, ConnId, FrameworkId
 from mezzo.messages.agent import (
     AgentRegistered,
@@ -56,7 +56,7 @@ def said(state: MasterState, step: Step, event: AgentSaid) -> None:
     # Else: a removed agent, or an old stream. Neither is listened to.
 
 
-_MESSAGES: Final = Table(
+_MESSAGES: Final = Handlers(
     MemberMessage,
     on(Pong, pings.pong),
     on(StatusUpdate, status_updates.update),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from mezzo.errors import BadRequest, Conflict
-from mezzo.handlers import Row, Table, on, when
+from mezzo.handlers import Handlers, Row, on, when
 from mezzo.messages import operator as m
 
 from .. import loading, metrics, views
@@ -47,7 +47,7 @@ def _read(
     return when(kind, lambda state, _step: read(state))
 
 
-ANSWERS: Final[Table[m.OperatorResponse, MasterState, Step]] = Table(
+ANSWERS: Final[Handlers[m.OperatorResponse, MasterState, Step]] = Handlers(
     tuple(m.CALLS.values()),
     _read(m.GetState, views.everything),
     _read(m.GetAgents, views.agents),

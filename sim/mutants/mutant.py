@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from mezzo.handlers import Row, Table
+from mezzo.handlers import Handlers, Row
 
-_Table = Table[Any, *tuple[Any, ...]]
+_Table = Handlers[Any, *tuple[Any, ...]]
 _Row = Row[Any, *tuple[Any, ...]]
 
 
@@ -55,9 +55,9 @@ def _rows_of(handler: Any) -> Iterator[tuple[_Table, _Row]]:  # noqa: ANN401
 
 
 @lru_cache(maxsize=1)
-def _tables(_modules: int) -> list[Table[Any]]:
+def _tables(_modules: int) -> list[Handlers[Any]]:
     ours = [module for name, module in sys.modules.items() if name.startswith("mezzo.")]
-    return [each for module in ours for each in vars(module).values() if isinstance(each, Table)]
+    return [each for module in ours for each in vars(module).values() if isinstance(each, Handlers)]
 
 
 ALL: Final[dict[str, Mutant]] = {}
