@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from mezzo import core as kernel
 from mezzo.master import core, registry, rescinding
 from mezzo.master.agents import merging_reports, pings, registration, unreachable
 from mezzo.master.frameworks import subscribing
 from mezzo.master.offers import accepting, declining, offering
 from mezzo.master.offers.launching import _Launcher
-from mezzo.master.state.step import Step
 from mezzo.master.tables import AGENTS
 from mezzo.master.tasks import killing, reconciliation, status_updates
 from mezzo.master.tasks import unique_leases as leases_of_the_master
@@ -100,7 +100,7 @@ def leases_are_not_waited_for(original: Any) -> Any:
     return lambda state, agent: agent.heard_s
 
 
-@mutant("master", Step, "put")
+@mutant("master", kernel.Step, "put")
 def an_agent_is_admitted_but_not_stored(original: Any) -> Any:
     def put(self: Any, table: Any, record: Any) -> None:
         if table is not AGENTS or record.condition != "ADMITTED":

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mezzo import core
 from mezzo.agent import core as agents_core
 from mezzo.agent import leaving
 from mezzo.agent.tasks import task_kills
@@ -12,7 +13,6 @@ from mezzo.master.agents import admission, draining, maintenance, merging_report
 from mezzo.master.allocator.quota import Quotas
 from mezzo.master.frameworks import ending
 from mezzo.master.state.agent_entry import AgentEntry
-from mezzo.master.state.step import Step
 from mezzo.master.tables import MAINTENANCE, QUOTAS, WEIGHTS
 from mezzo.messages.agent import DrainAgent, ReactivateAgent, ShutdownFramework
 from mezzo.record import replace
@@ -119,7 +119,7 @@ def agents_of_machines_that_go_down_stay(original: Any) -> Any:
     return never
 
 
-@mutant("operators", Step, "put")
+@mutant("operators", core.Step, "put")
 def maintenance_is_not_stored(original: Any) -> Any:
     return _all_but(MAINTENANCE, original)
 
@@ -157,12 +157,12 @@ def limits_limit_nothing(original: Any) -> Any:
     return lambda self, top: {}
 
 
-@mutant("operators", Step, "put")
+@mutant("operators", core.Step, "put")
 def a_quota_is_not_stored(original: Any) -> Any:
     return _all_but(QUOTAS, original)
 
 
-@mutant("operators", Step, "put")
+@mutant("operators", core.Step, "put")
 def a_weight_is_not_stored(original: Any) -> Any:
     return _all_but(WEIGHTS, original)
 
