@@ -39,14 +39,8 @@ from mezzo.cluster.operations import Launch
 from mezzo.cluster.resources import Resources
 from mezzo.core import Instant, TimerFired
 from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
-from mezzo.master.allocator import (
-    AgentTerms,
-    Allocator,
-    AllocatorConfig,
-    FrameworkTerms,
-    Grant,
-    Quota,
-)
+from mezzo.master.allocator.allocator import Allocator
+from mezzo.master.allocator.terms import AgentTerms, AllocatorConfig, FrameworkTerms, Grant, Quota
 from mezzo.master.config import MasterConfig
 from mezzo.master.core import MasterCore
 from mezzo.master.effects import ToFramework

@@ -20,7 +20,7 @@ from mezzo.flags import (
 )
 from mezzo.record import Record
 
-from .allocator import AllocatorConfig
+from .allocator.terms import AllocatorConfig
 
 
 class MasterConfig(Record):

@@ -28,7 +28,7 @@ from mezzo.messages.operator import AgentAdded, AgentUpdated
 from mezzo.record import replace
 
 from .. import claims, rescinding, views
-from ..allocator import AgentTerms
+from ..allocator.terms import AgentTerms
 from ..effects import CloseStream, NoteIgnored, ToAgent
 from ..events import AgentSaid
 from ..offers import inverse_offers

@@ -29,7 +29,8 @@ from mezzo.record import replace
 from mezzo.units import Seconds, check
 
 from .. import registry, rescinding, views
-from ..allocator import Demand, FrameworkTerms, compile_constraints
+from ..allocator.offer_constraints import compile_constraints
+from ..allocator.terms import Demand, FrameworkTerms
 from ..effects import CloseStream, ToFramework
 from ..offers import inverse_offers
 from ..state.framework_entry import FrameworkEntry

@@ -9,7 +9,7 @@ from mezzo.ids import FrameworkId
 from mezzo.messages.scheduler import Offers
 
 from .. import rescinding
-from ..allocator import Grant, Withdraw
+from ..allocator.terms import Grant, Withdraw
 from ..state.master_state import MasterState
 from ..state.step import Step
 from ..tasks import executors

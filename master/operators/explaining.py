@@ -11,7 +11,7 @@ from mezzo.errors import BadRequest
 from mezzo.guess import near
 from mezzo.messages import operator as m
 
-from ..allocator import Objection, Veto
+from ..allocator.reasons import Objection, Veto
 from ..state.agent_entry import AgentEntry, Standing
 from ..state.framework_entry import FrameworkEntry
 from ..state.master_state import MasterState

@@ -9,7 +9,7 @@ from mezzo.cluster.resources import Kind, Resources
 from mezzo.ids import FrameworkId
 from mezzo.messages import operator as m
 
-from ..allocator import Quantities
+from ..allocator.terms import Quantities
 from ..state.master_state import MasterState
 from . import quota_calls
 

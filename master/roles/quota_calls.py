@@ -14,7 +14,7 @@ from mezzo.errors import BadRequest
 from mezzo.messages import operator as m
 
 from .. import rescinding
-from ..allocator import Quota
+from ..allocator.terms import Quota
 from ..state.master_state import MasterState
 from ..state.role_names import check_usable
 from ..state.step import Step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from ..allocator import Quota
+from ..allocator.terms import Quota
 from ..state.master_state import MasterState
 from ..state.step import Step
 from ..timers import QuotaRecoveryOver

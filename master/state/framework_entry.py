@@ -15,7 +15,7 @@ from mezzo.cluster.model import (
 from mezzo.cluster.states import TaskState
 from mezzo.ids import AgentId, ConnId, ExecutorId, FrameworkId, OfferId, TaskId
 
-from ..allocator import Demand, FrameworkTerms
+from ..allocator.terms import Demand, FrameworkTerms
 from .budget import Budget
 from .task_entry import ExecutorEntry, TaskEntry
 

@@ -12,7 +12,7 @@ from mezzo.cluster.model import (
 from mezzo.ids import AgentId, ConnId, FrameworkId, IdSource, OfferId
 from mezzo.messages.operator import QuotaConfig
 
-from ..allocator import Allocator
+from ..allocator.allocator import Allocator
 from ..config import MasterConfig
 from .agent_entry import AgentEntry, Removal, UnreachableAgent
 from .away_frameworks import Away

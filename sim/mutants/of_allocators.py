@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 from mezzo.cluster.resources import Resources
-from mezzo.master.allocator import Allocator, offer_constraints
+from mezzo.master.allocator import offer_constraints
+from mezzo.master.allocator.allocator import Allocator
 from mezzo.master.allocator.books import Books
 from mezzo.master.allocator.contention import Contention
 from mezzo.master.allocator.filters import Filters

@@ -6,9 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 from mezzo.master.agents import registration
-from mezzo.master.allocator import Allocator, reasons
 from mezzo.master.allocator import agent_books as allocator_agent
+from mezzo.master.allocator import reasons
 from mezzo.master.allocator.agent_books import Agent
+from mezzo.master.allocator.allocator import Allocator
 from mezzo.master.allocator.drf_sorter import Tree
 from mezzo.master.operators import explaining
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mezzo.master.allocator import Allocator, demand
+from mezzo.master.allocator import demand
+from mezzo.master.allocator.allocator import Allocator
 from mezzo.master.allocator.demand import Wishes
 from mezzo.master.frameworks import subscribing
 from mezzo.master.offers import inverse_offers

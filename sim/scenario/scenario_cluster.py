@@ -11,7 +11,7 @@ from mezzo.agent.events import ShutdownRequested
 from mezzo.cluster.amounts import Thousandths, to_milli
 from mezzo.cluster.model import AgentInfo, Attribute, MasterInfo
 from mezzo.errors import BadConfig
-from mezzo.master.allocator import AllocatorConfig
+from mezzo.master.allocator.terms import AllocatorConfig
 from mezzo.master.config import MasterConfig
 from mezzo.master.effects import Answer, MasterEffect
 from mezzo.messages.operator import (

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from mezzo.cluster.model import Offer
 from mezzo.core import Output, TimerFired
 from mezzo.ids import OfferId
-from mezzo.master.allocator import Allocator
+from mezzo.master.allocator.allocator import Allocator
 from mezzo.master.allocator.quantities import measure
 from mezzo.master.core import MasterCore
 from mezzo.master.effects import ToFramework

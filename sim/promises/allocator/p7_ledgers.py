@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from mezzo.core import Output
-from mezzo.master.allocator import Allocator
 from mezzo.master.allocator.agent_books import Agent
+from mezzo.master.allocator.allocator import Allocator
 from mezzo.master.allocator.books import Books
 from mezzo.master.allocator.demand import Wish
 from mezzo.master.allocator.drf_sorter import Tree

@@ -15,7 +15,7 @@ from typing import Any, Final
 from mezzo.cluster.model import AgentInfo, Capability, FaultDomain, MasterInfo, Offer
 from mezzo.core import Output
 from mezzo.ids import AgentId, FrameworkId
-from mezzo.master.allocator import Verdict
+from mezzo.master.allocator.reasons import Verdict
 from mezzo.master.effects import NoteIgnored, ToAgent, ToFramework
 from mezzo.master.events import AgentSaid
 from mezzo.master.state.agent_entry import AgentEntry

@@ -20,7 +20,7 @@ from mezzo.cluster.resources import Resources
 from mezzo.core import Output, TimerFired
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.marathon.commands import QueueRead, ReadQueue, Result
-from mezzo.master.allocator import Verdict
+from mezzo.master.allocator.reasons import Verdict
 from mezzo.master.core import MasterCore
 from mezzo.master.effects import CloseStream, ToFramework
 from mezzo.master.events import FrameworkSaid

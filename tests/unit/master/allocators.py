@@ -8,9 +8,9 @@ from typing import Any
 
 from mezzo.cluster.resources import Resources
 from mezzo.ids import AgentId, FrameworkId
-from mezzo.master.allocator import (
+from mezzo.master.allocator.allocator import Allocator
+from mezzo.master.allocator.terms import (
     AgentTerms,
-    Allocator,
     AllocatorConfig,
     Client,
     Demand,

@@ -7,8 +7,9 @@ import random
 import pytest
 
 from mezzo.ids import AgentId, FrameworkId
-from mezzo.master.allocator import Allocator, FrameworkTerms
+from mezzo.master.allocator.allocator import Allocator
 from mezzo.master.allocator.nodes import ClientNode
+from mezzo.master.allocator.terms import FrameworkTerms
 from mezzo.sim.promises.cores.traces import trace
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from mezzo.cluster.model import Attribute
 from mezzo.cluster.resources import Kind, Resources
 from mezzo.ids import AgentId, FrameworkId
-from mezzo.master.allocator import AgentTerms, FrameworkTerms, Grant
 from mezzo.master.allocator.cycle import Cycle
+from mezzo.master.allocator.terms import AgentTerms, FrameworkTerms, Grant
 
 from ..allocators import ONE, add, allocator, back, cycle, framework, grants
 

@@ -7,7 +7,8 @@ import pytest
 from mezzo.cluster.model import Attribute, AttributeConstraint, FaultDomain, Predicate
 from mezzo.cluster.resources import Resources
 from mezzo.errors import BadRequest
-from mezzo.master.allocator import AgentTerms, compile_constraints
+from mezzo.master.allocator.offer_constraints import compile_constraints
+from mezzo.master.allocator.terms import AgentTerms
 
 P = Predicate
 AGENT = AgentTerms(

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from mezzo.cluster.resources import Resources
 from mezzo.ids import AgentId, FrameworkId
-from mezzo.master.allocator import AgentTerms, Allocator, Withdraw
+from mezzo.master.allocator.allocator import Allocator
+from mezzo.master.allocator.terms import AgentTerms, Withdraw
 
 from ..allocators import ONE, add, allocator, back, client, demand, framework
 

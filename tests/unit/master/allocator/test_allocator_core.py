@@ -17,7 +17,8 @@ from mezzo.cluster.model import (
 )
 from mezzo.cluster.resources import Resources
 from mezzo.cluster.states import TaskState
-from mezzo.master.allocator import AllocatorConfig, Quota, Veto
+from mezzo.master.allocator.reasons import Veto
+from mezzo.master.allocator.terms import AllocatorConfig, Quota
 from mezzo.master.config import MasterConfig
 from mezzo.master.state.master_state import MasterState
 from mezzo.messages import scheduler as sm

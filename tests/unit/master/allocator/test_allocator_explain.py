@@ -8,15 +8,10 @@ from mezzo.cluster.model import Attribute, AttributeConstraint, FaultDomain, Pre
 from mezzo.cluster.resources import Disk, Kind, Reservation, Resources
 from mezzo.errors import BadRequest
 from mezzo.ids import AgentId, FrameworkId
-from mezzo.master.allocator import (
-    AgentTerms,
-    Allocator,
-    Objection,
-    Quota,
-    Verdict,
-    Veto,
-    compile_constraints,
-)
+from mezzo.master.allocator.allocator import Allocator
+from mezzo.master.allocator.offer_constraints import compile_constraints
+from mezzo.master.allocator.reasons import Objection, Verdict, Veto
+from mezzo.master.allocator.terms import AgentTerms, Quota
 
 from ..allocators import ONE, add, allocator, back, cycle, decline, demand, framework, grants, use
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from mezzo.cluster.resources import Resources
 from mezzo.ids import AgentId, FrameworkId
-from mezzo.master.allocator import AgentTerms, Allocator, AllocatorConfig, Demand
+from mezzo.master.allocator.allocator import Allocator
+from mezzo.master.allocator.terms import AgentTerms, AllocatorConfig, Demand
 
 from ..allocators import framework, grants
 

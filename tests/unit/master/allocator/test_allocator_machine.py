@@ -20,9 +20,9 @@ from hypothesis.stateful import (
 from mezzo.cluster.model import FaultDomain
 from mezzo.cluster.resources import Resources
 from mezzo.ids import AgentId, FrameworkId
-from mezzo.master.allocator import (
+from mezzo.master.allocator.allocator import Allocator
+from mezzo.master.allocator.terms import (
     AgentTerms,
-    Allocator,
     AllocatorConfig,
     Client,
     Demand,

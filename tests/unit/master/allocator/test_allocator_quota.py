@@ -6,7 +6,8 @@ import pytest
 
 from mezzo.cluster.resources import Disk, DiskSource, Kind, Reservation, Resources
 from mezzo.ids import AgentId, FrameworkId
-from mezzo.master.allocator import AgentTerms, Allocator, Quota, Withdraw
+from mezzo.master.allocator.allocator import Allocator
+from mezzo.master.allocator.terms import AgentTerms, Quota, Withdraw
 
 from ..allocators import (
     ONE,

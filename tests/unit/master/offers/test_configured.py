@@ -10,7 +10,7 @@ import pytest
 from mezzo.cluster.model import Capability, FaultDomain, RoleOfferFilter
 from mezzo.cluster.resources import Resources
 from mezzo.errors import BadConfig
-from mezzo.master.allocator import AllocatorConfig
+from mezzo.master.allocator.terms import AllocatorConfig
 from mezzo.master.events import WhitelistChanged
 from mezzo.master.process import whitelist
 from mezzo.messages import scheduler as sm
