@@ -21,19 +21,19 @@ class Watch:
     Whoever finds something wrong raises `Broken`.
     """
 
-    def master_steps(self, master: VirtualMaster, event: Any) -> None:  # noqa: ANN401
+    def master_steps(self, master: VirtualMaster, event: Any) -> None:
         """It is about to."""
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         """Before what the step wants written and done is written and done."""
 
-    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:
         pass
 
     def marathon_stepped(
         self,
         marathon: VirtualMarathon,
-        event: Any,  # noqa: ANN401
+        event: Any,
         output: Output[Any],
     ) -> None:
         pass
@@ -41,18 +41,18 @@ class Watch:
     def framework_stepped(
         self,
         framework: VirtualFramework,
-        event: Any,  # noqa: ANN401
+        event: Any,
         output: Output[Any],
     ) -> None:
         pass
 
-    def master_said(self, master: VirtualMaster, message: Any) -> None:  # noqa: ANN401
+    def master_said(self, master: VirtualMaster, message: Any) -> None:
         """A message to an agent or an event to a framework leaves its process."""
 
-    def agent_did(self, agent: VirtualAgent, effect: Any) -> None:  # noqa: ANN401
+    def agent_did(self, agent: VirtualAgent, effect: Any) -> None:
         """An effect leaves its process."""
 
-    def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:  # noqa: ANN401
+    def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:
         """A framework's call leaves its process."""
 
     def committed(self, process: Process, epoch: int) -> None:
@@ -102,22 +102,22 @@ class Watchers(Watch):
         self._woke = of("machine_woke")
         self._wrong = of("wrong")
 
-    def master_steps(self, master: VirtualMaster, event: Any) -> None:  # noqa: ANN401
+    def master_steps(self, master: VirtualMaster, event: Any) -> None:
         for look in self._steps:
             look(master, event)
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         for look in self._master:
             look(master, event, output)
 
-    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:
         for look in self._agent:
             look(agent, event, output)
 
     def marathon_stepped(
         self,
         marathon: VirtualMarathon,
-        event: Any,  # noqa: ANN401
+        event: Any,
         output: Output[Any],
     ) -> None:
         for look in self._marathon:
@@ -126,21 +126,21 @@ class Watchers(Watch):
     def framework_stepped(
         self,
         framework: VirtualFramework,
-        event: Any,  # noqa: ANN401
+        event: Any,
         output: Output[Any],
     ) -> None:
         for look in self._framework:
             look(framework, event, output)
 
-    def master_said(self, master: VirtualMaster, message: Any) -> None:  # noqa: ANN401
+    def master_said(self, master: VirtualMaster, message: Any) -> None:
         for look in self._said:
             look(master, message)
 
-    def agent_did(self, agent: VirtualAgent, effect: Any) -> None:  # noqa: ANN401
+    def agent_did(self, agent: VirtualAgent, effect: Any) -> None:
         for look in self._did:
             look(agent, effect)
 
-    def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:  # noqa: ANN401
+    def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:
         for look in self._called:
             look(client, call)
 

@@ -42,10 +42,10 @@ class AgentLink(Link[am.AgentMessage]):
         """`on_messages` gets the connection, the master's epoch and the batch."""
         log = get_logger("agent")
 
-        def open_stream(channel: grpc.aio.Channel, out: AsyncIterator[Any]) -> Any:  # noqa: ANN401
+        def open_stream(channel: grpc.aio.Channel, out: AsyncIterator[Any]) -> Any:
             return agent_pb2_grpc.AgentStub(channel).Connect(out)  # type: ignore[no-untyped-call]
 
-        def on_message(conn: ConnId, batch: Any) -> None:  # noqa: ANN401
+        def on_message(conn: ConnId, batch: Any) -> None:
             try:
                 epoch, messages = agent_wire.master_batch_from_wire(batch)
             except BadRequest as error:
@@ -84,10 +84,10 @@ class RelayLink(Link[Any]):
         """`on_said` and `on_close` get the number of the agent's stream; a close is the last.
         `on_too_large`: what that agent said could not be passed on."""
 
-        def open_stream(channel: grpc.aio.Channel, out: AsyncIterator[Any]) -> Any:  # noqa: ANN401
+        def open_stream(channel: grpc.aio.Channel, out: AsyncIterator[Any]) -> Any:
             return relay_pb2_grpc.RelayStub(channel).Connect(out)  # type: ignore[no-untyped-call]
 
-        def on_message(conn: ConnId, message: Any) -> None:  # noqa: ANN401
+        def on_message(conn: ConnId, message: Any) -> None:
             for entry in message.entries:
                 if entry.HasField("batch"):
                     on_said(entry.stream, entry.batch)
@@ -130,11 +130,11 @@ class SchedulerLink(Link[sm.Call]):
         self._epoch = 0  # of the latest event
         log = get_logger(name)
 
-        def open_stream(channel: grpc.aio.Channel, out: AsyncIterator[Any]) -> Any:  # noqa: ANN401
+        def open_stream(channel: grpc.aio.Channel, out: AsyncIterator[Any]) -> Any:
             stub = scheduler_pb2_grpc.SchedulerStub(channel)  # type: ignore[no-untyped-call]
             return stub.Subscribe(out)
 
-        def on_message(conn: ConnId, batch: Any) -> None:  # noqa: ANN401
+        def on_message(conn: ConnId, batch: Any) -> None:
             for message in batch.events:
                 if not self.is_open(conn):
                     return  # the owner has closed it over an earlier one
@@ -225,7 +225,7 @@ class OperatorClient:
 class OperatorEvents:
     """An event stream: yields (sequence, epoch, event); raises MezzoError when it breaks."""
 
-    def __init__(self, call: Any) -> None:  # noqa: ANN401 - grpc has no type for it
+    def __init__(self, call: Any) -> None:
         self._call = call
 
     def __iter__(self) -> OperatorEvents:

@@ -140,7 +140,7 @@ class MasterServer:
 
     # ---- sending
 
-    def send(self, conn: ConnId, message: Any) -> None:  # noqa: ANN401 - a record of the stream
+    def send(self, conn: ConnId, message: Any) -> None:
         """Dropped if the stream is over."""
         stream = self._streams.get(conn)
         if stream is None or stream.closing:
@@ -226,7 +226,7 @@ class MasterServer:
 
     async def _serve(
         self,
-        context: Any,  # noqa: ANN401 - grpc.aio has no type for it
+        context: Any,
         pack: Callable[[ConnId, list[Any]], Iterable[bytes]],
         read: Callable[[Handler, Stream], Coroutine[Any, Any, None]],
     ) -> None:
@@ -269,7 +269,7 @@ def _own_addresses() -> set[str]:
     return {each.address for of_card in psutil.net_if_addrs().values() for each in of_card}
 
 
-def _service(name: str, **method: Callable[[AsyncIterator[bytes], Any], Any]) -> Any:  # noqa: ANN401
+def _service(name: str, **method: Callable[[AsyncIterator[bytes], Any], Any]) -> Any:
     """A service of one method, with streams both ways."""
     handlers = {name: grpc.stream_stream_rpc_method_handler(each) for name, each in method.items()}
     return grpc.method_handlers_generic_handler(f"mezzo.v1.{name}", handlers)
@@ -279,7 +279,7 @@ class _Agents:
     def __init__(self, server: MasterServer) -> None:
         self._server = server
 
-    async def connect(self, said: AsyncIterator[bytes], context: Any) -> None:  # noqa: ANN401
+    async def connect(self, said: AsyncIterator[bytes], context: Any) -> None:
         async def read(handler: Handler, stream: Stream) -> None:
             async for data in said:
                 batch = received(agent_pb.AgentBatch, data, agent_wire.agent_batch_from_wire)
@@ -295,7 +295,7 @@ class _Relays:
     def __init__(self, server: MasterServer) -> None:
         self._server = server
 
-    async def connect(self, said: AsyncIterator[bytes], context: Any) -> None:  # noqa: ANN401
+    async def connect(self, said: AsyncIterator[bytes], context: Any) -> None:
         server = self._server
         members: dict[int, Member] = {}
 
@@ -319,7 +319,7 @@ class _Relays:
         handler: Handler,
         relay: Stream,
         members: dict[int, Member],
-        entry: Any,  # noqa: ANN401
+        entry: Any,
     ) -> None:
         server = self._server
         member = members.get(entry.stream)
@@ -348,7 +348,7 @@ class _Schedulers:
         self._server = server
         self._admission = Admission()
 
-    async def subscribe(self, said: AsyncIterator[bytes], context: Any) -> None:  # noqa: ANN401
+    async def subscribe(self, said: AsyncIterator[bytes], context: Any) -> None:
         loop = asyncio.get_running_loop()
         admitted: tuple[Hashable, float] | None = None  # whose stream it is, and since when
 
@@ -383,7 +383,7 @@ class _Schedulers:
                 owner, since_s = admitted
                 self._admission.ended(owner, loop.time() - since_s, loop.time())
 
-    def _refuse(self, stream: Stream, message: Any, error: BadRequest) -> None:  # noqa: ANN401
+    def _refuse(self, stream: Stream, message: Any, error: BadRequest) -> None:
         refused = sm.Answered(scheduler_wire.call_type(message), str(error))
         self._server.send(stream.conn, refused)
 
@@ -410,7 +410,7 @@ class _Operators:
     def __init__(self, server: MasterServer) -> None:
         self._server = server
 
-    async def call(self, request: bytes, context: Any) -> Any:  # noqa: ANN401
+    async def call(self, request: bytes, context: Any) -> Any:
         try:
             call = received(operator_pb.Call, request, operator_wire.call_from_wire)
             sequence, response = await self._server._ask(call)
@@ -438,7 +438,7 @@ class _Operators:
                 grpc.StatusCode.INTERNAL, f"the answer can't be sent: {error}"
             )
 
-    async def subscribe(self, request: bytes, context: Any) -> None:  # noqa: ANN401
+    async def subscribe(self, request: bytes, context: Any) -> None:
         async def read(handler: Handler, stream: Stream) -> None:
             resume = received(operator_pb.Call, request, operator_wire.resume_from_wire)
             handler.operator_joined(stream.conn, resume)

@@ -276,7 +276,7 @@ class Link(Generic[Out]):
             for packed in self._pack(messages, lambda what, why: self._left_out(conn, what, why)):
                 yield packed
 
-    def _left_out(self, conn: ConnId, what: Any, error: Unencodable) -> None:  # noqa: ANN401
+    def _left_out(self, conn: ConnId, what: Any, error: Unencodable) -> None:
         """gRPC reads `_outgoing` and would swallow what a callback raises: it is called later."""
         self.unsent += 1
         self._sparing.error("message.unsent", message=told_of(what), error=str(error))

@@ -62,7 +62,7 @@ class Stream:
         self._filled = asyncio.Event()
         self._reader: asyncio.Future[Any] | None = None
 
-    def put(self, message: Any) -> None:  # noqa: ANN401 - what `pack` takes
+    def put(self, message: Any) -> None:
         self.outbox.append(message)
         self._filled.set()
 
@@ -82,7 +82,7 @@ class Stream:
 
     async def serve(
         self,
-        context: Any,  # noqa: ANN401
+        context: Any,
         read: Coroutine[Any, Any, None],
         log: FilteringBoundLogger,
     ) -> None:

@@ -70,7 +70,7 @@ class Ideas:
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
 
-    def operation(self, have: Resources) -> Any:  # noqa: ANN401 - a conversion
+    def operation(self, have: Resources) -> Any:
         """One on what is in `have`, if anything that fits is."""
         rng = self._rng
         kinds = [kind for kind, _ in have.items() if kind.name == "disk"]
@@ -109,7 +109,7 @@ class Ideas:
         disk = Disk(source, rng.choice(_IDS), None, rng.choice(_PATHS))
         return kind._replace(disk=disk, shared=rng.random() < 0.3)
 
-    def _reservation(self, have: Resources) -> Any:  # noqa: ANN401
+    def _reservation(self, have: Resources) -> Any:
         """One more on top for a role that nobody is in, or what may be such a one taken off."""
         rng = self._rng
         scalars = [(k, v) for k, v in have.items() if isinstance(v, int)]
@@ -279,7 +279,7 @@ class Steward:
         return _call(agent_id, self._ideas.operation(total))
 
 
-def _call(agent_id: AgentId, operation: Any) -> om.OperatorCall:  # noqa: ANN401 - a conversion
+def _call(agent_id: AgentId, operation: Any) -> om.OperatorCall:
     match operation:
         case Reserve(resources=resources):
             return om.ReserveResources(agent_id, resources)

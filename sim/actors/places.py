@@ -159,7 +159,7 @@ class Listing(Watch):
         for master in self._masters:
             master.process.post(WhitelistChanged(hostnames))
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         if type(event) is Started:
             self.listed[master.name] = None
             if self._hostnames is not None:

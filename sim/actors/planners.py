@@ -86,7 +86,7 @@ class PlannerCore(BatchCore):
         """Nothing is offered to it before it has said what it wants."""
         return Subscribe(self.info(), suppressed_roles=ROLES)
 
-    def step(self, event: Any, now: Instant) -> Output[Any]:  # noqa: ANN401
+    def step(self, event: Any, now: Instant) -> Output[Any]:
         match event:
             case TimerFired(key=Use(offer_id=offer_id)):
                 out: Output[Any] = Output()

@@ -85,7 +85,7 @@ _COMMANDS: Final = (
 )
 
 
-def _repeatable(message: Any) -> float:  # noqa: ANN401
+def _repeatable(message: Any) -> float:
     """What the protocol promises to bear twice: commands, and an update before the next one."""
     if not isinstance(message, (FromAgent, ToClient)):
         return 0.0

@@ -39,17 +39,17 @@ class Candidate:
 
     # ---- what a subclass is
 
-    def _first(self) -> Any:  # noqa: ANN401
+    def _first(self) -> Any:
         """The first event of a term."""
         raise AssertionError("a subclass says it")
 
     def _build(self, epoch: int, stored: Mapping[str, bytes], rng: random.Random) -> Core[Any]:
         raise AssertionError("a subclass says it")
 
-    def _perform(self, effect: Any) -> None:  # noqa: ANN401
+    def _perform(self, effect: Any) -> None:
         raise AssertionError("a subclass says it")
 
-    def _observe(self, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def _observe(self, event: Any, output: Output[Any]) -> None:
         """A step was made."""
 
     def _leads(self) -> None:

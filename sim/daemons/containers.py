@@ -127,7 +127,7 @@ class Machine:
                 action(*args)
             self._woke(self)
 
-    def _after(self, delay_s: float, action: Callable[..., None], *args: Any) -> None:  # noqa: ANN401
+    def _after(self, delay_s: float, action: Callable[..., None], *args: Any) -> None:
         self._world.after(delay_s, self._due, action, args)
 
     def _due(self, action: Callable[..., None], args: tuple[Any, ...]) -> None:
@@ -174,7 +174,7 @@ class Machine:
     def remove(self, container_id: ContainerId) -> None:
         self._ask(self._remove, container_id)
 
-    def _ask(self, action: Callable[..., None], *args: Any) -> None:  # noqa: ANN401
+    def _ask(self, action: Callable[..., None], *args: Any) -> None:
         """At once, or when the engine is back: who asks it asks again until it answers."""
         wait_s = self._engine_back_s - self._world.now_s
         if wait_s <= 0:

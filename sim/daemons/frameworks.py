@@ -125,7 +125,7 @@ class HoarderCore:
         self.asker: Asker | None = None
         self.offered = 0  # offers ever seen in this life
 
-    def step(self, event: Any, now: Instant) -> Output[Any]:  # noqa: ANN401
+    def step(self, event: Any, now: Instant) -> Output[Any]:
         out: Output[Any] = Output()
         match event:
             case Up(conn=conn):
@@ -416,11 +416,11 @@ class FrameworkWatch(Protocol):
     def framework_stepped(
         self,
         framework: VirtualFramework,
-        event: Any,  # noqa: ANN401
+        event: Any,
         output: Output[Any],
     ) -> None: ...
 
-    def called(self, client: VirtualFramework, call: Any) -> None: ...  # noqa: ANN401
+    def called(self, client: VirtualFramework, call: Any) -> None: ...
 
 
 class VirtualFramework:

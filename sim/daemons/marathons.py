@@ -43,7 +43,7 @@ from .master_link import Client, Server
 from .masters import FromFramework, ToClient
 
 
-def repeatable(message: Any) -> float:  # noqa: ANN401
+def repeatable(message: Any) -> float:
     """What a framework and its master may say twice: an update before the one that follows."""
     if isinstance(message, FromFramework):
         return 30.0 if isinstance(message.call, (Acknowledge, Kill)) else 0.0
@@ -61,11 +61,11 @@ class MarathonWatch(Protocol):
     def marathon_stepped(
         self,
         marathon: VirtualMarathon,
-        event: Any,  # noqa: ANN401
+        event: Any,
         output: Output[Any],
     ) -> None: ...
 
-    def called(self, client: VirtualMarathon, call: Any) -> None: ...  # noqa: ANN401
+    def called(self, client: VirtualMarathon, call: Any) -> None: ...
 
 
 class VirtualMarathon(Candidate):
@@ -119,7 +119,7 @@ class VirtualMarathon(Candidate):
         self.loaded = stored
         return MarathonCore(self.config, stored, IdSource(rng), rng)
 
-    def _observe(self, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def _observe(self, event: Any, output: Output[Any]) -> None:
         self._watch.marathon_stepped(self, event, output)
 
     def _leads(self) -> None:

@@ -69,7 +69,7 @@ class Client:
             self.close()
             self._try(self._world.between(0.0, 0.05))
 
-    def send(self, conn: ConnId, message: Any) -> None:  # noqa: ANN401
+    def send(self, conn: ConnId, message: Any) -> None:
         if self._stream is not None and conn == self._conns:
             self._stream.client.send(message)
 

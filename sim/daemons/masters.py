@@ -108,7 +108,7 @@ class VirtualMaster(Candidate):
         info = MasterInfo(id=f"m{epoch}-{IdSource(rng).uuid()[:8]}", ip=0, port=5050)
         return MasterCore(self._config(info), epoch, stored, rng)
 
-    def _observe(self, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def _observe(self, event: Any, output: Output[Any]) -> None:
         self._observer(self, event, output)
 
     def _over(self) -> None:
@@ -135,7 +135,7 @@ class VirtualMaster(Candidate):
         end.on_close = lambda: self._closed(conn)
         return True
 
-    def _received(self, conn: ConnId, message: Any) -> None:  # noqa: ANN401
+    def _received(self, conn: ConnId, message: Any) -> None:
         if isinstance(message, FromAgent):
             self.process.post(AgentSaid(conn, message.message))
         else:
@@ -179,7 +179,7 @@ class VirtualMaster(Candidate):
             return False
         return random.Random(f"size of {launch.task.task_id}").random() < _TOO_LARGE_SHARE
 
-    def _send(self, conn: ConnId, message: Any) -> None:  # noqa: ANN401
+    def _send(self, conn: ConnId, message: Any) -> None:
         end = self._ends.get(conn)
         if end is not None:
             self.on_said(self, message)

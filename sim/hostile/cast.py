@@ -144,5 +144,5 @@ class _Door:
     def __init__(self, liars: Sequence[str]) -> None:
         self._liars = frozenset(liars)
 
-    def __call__(self, sender: str, message: Any) -> Any:  # noqa: ANN401
+    def __call__(self, sender: str, message: Any) -> Any:
         return door.passes(sender, message, honest=sender not in self._liars)

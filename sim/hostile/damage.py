@@ -119,7 +119,7 @@ class Damage(Watch):
         value = self.damaged.get((kind, key))
         return value is not None and self._disks[kind].data.get(key) == value
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         if isinstance(event, Started):
             told = [each.key for each in output.effects if isinstance(each, NoteSetAside)]
             self._look("master", master.name, told)
@@ -127,7 +127,7 @@ class Damage(Watch):
     def marathon_stepped(
         self,
         marathon: VirtualMarathon,
-        event: Any,  # noqa: ANN401
+        event: Any,
         output: Output[Any],
     ) -> None:
         process = marathon.process

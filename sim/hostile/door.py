@@ -21,7 +21,7 @@ from ..daemons.masters import FromAgent, FromFramework, ToClient
 from ..world.watched import Broken
 
 
-def passes(sender: str, message: Any, *, honest: bool) -> Any:  # noqa: ANN401 - what is sent
+def passes(sender: str, message: Any, *, honest: bool) -> Any:
     """The message as it arrives; None: it was refused. Raises Broken if an honest one was."""
     try:
         found = _through(message)
@@ -58,7 +58,7 @@ def bounds_are_kept() -> None:
                     raise Broken(f"promise 9: of {name} at their bound others arrive")
 
 
-def _through(message: Any) -> Any:  # noqa: ANN401
+def _through(message: Any) -> Any:
     match message:
         case FromFramework(framework_id=framework_id, call=call):
             return FromFramework(*passage.call(call, framework_id))

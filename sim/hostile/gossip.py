@@ -36,7 +36,7 @@ class Gossip(Watch):
         self.resources: deque[Resources] = deque(maxlen=_KEPT)
         self._ids: dict[str, deque[Any]] = {}
 
-    def id(self, kind: str) -> Any:  # noqa: ANN401 - an id of that kind
+    def id(self, kind: str) -> Any:
         """A newer or older one; None: none was heard yet."""
         known = self._ids.get(kind)
         return self._rng.choice(known) if known else None
@@ -44,7 +44,7 @@ class Gossip(Watch):
     def any(self, of: deque[T]) -> T | None:
         return self._rng.choice(of) if of else None
 
-    def _hear(self, kind: str, value: Any) -> None:  # noqa: ANN401
+    def _hear(self, kind: str, value: Any) -> None:
         known = self._ids.get(kind)
         if known is None:
             known = self._ids[kind] = deque(maxlen=_KEPT)
@@ -53,10 +53,10 @@ class Gossip(Watch):
 
     # ---- listening
 
-    def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:  # noqa: ANN401
+    def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:
         self.calls.append(call)
 
-    def agent_did(self, agent: VirtualAgent, effect: Any) -> None:  # noqa: ANN401
+    def agent_did(self, agent: VirtualAgent, effect: Any) -> None:
         if not isinstance(effect, Send):
             return
         message = effect.message
@@ -68,7 +68,7 @@ class Gossip(Watch):
         elif isinstance(message, StatusUpdate):
             self._hear(TaskId.__name__, message.status.task_id)
 
-    def master_said(self, master: VirtualMaster, message: Any) -> None:  # noqa: ANN401
+    def master_said(self, master: VirtualMaster, message: Any) -> None:
         match message:
             case Offers(offers=offers):
                 for offer in offers:

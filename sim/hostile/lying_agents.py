@@ -110,7 +110,7 @@ class Impostor:
             return m.RegisterAgent(info, "1.11.0", "boot", self._can)
         return m.ReregisterAgent(info, "1.11.0", "boot", capabilities=self._can)
 
-    def _lie(self) -> Any:  # noqa: ANN401 - an agent's message
+    def _lie(self) -> Any:
         rng, heard = self._rng, self._gossip.any(self._gossip.said)
         if self._id is not None and rng.random() < 0.1:
             return self._report(self._id)
@@ -159,7 +159,7 @@ class Impostor:
             status = self._wild.mutated(status)
         return m.StatusUpdate(task.framework_id, status, rng.choice((state, TaskState.RUNNING)))
 
-    def _tamed(self, message: Any) -> m.AgentMessage:  # noqa: ANN401
+    def _tamed(self, message: Any) -> m.AgentMessage:
         """Whatever it says of itself, it is of its own machine, and nobody's taste."""
         tamed: m.AgentMessage = message
         if isinstance(tamed, m.RegisterAgent | m.ReregisterAgent):

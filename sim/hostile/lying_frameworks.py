@@ -421,7 +421,7 @@ class LiarCore(HoarderCore):
             own = replace(own, principal=None)
         return replace(own, roles=(ROLE,), role="*") if self._rng.random() < 0.3 else own
 
-    def _brief(self, operation: Any) -> Any:  # noqa: ANN401
+    def _brief(self, operation: Any) -> Any:
         if isinstance(operation, Launch):
             return replace(operation, task_infos=tuple(map(self._short, operation.task_infos)))
         return operation

@@ -101,7 +101,7 @@ class OddApps(Watch):
             self._ask(KillTasks((*ids, *ids), scale=self._rng.random() < 0.5, force=True))
         self._world.after(self._rng.uniform(1, 12), self._act)
 
-    def _ask(self, command: Any) -> None:  # noqa: ANN401
+    def _ask(self, command: Any) -> None:
         for marathon in self._marathons:
             if marathon.ready:
                 marathon.ask(command, lambda result: None)
@@ -138,7 +138,7 @@ class OddApps(Watch):
         return f"{ODD} is still there" if f"app/{ODD}" in self._disk.data else ""
 
 
-def _change_somewhere(document: Any, rng: random.Random) -> None:  # noqa: ANN401 - JSON
+def _change_somewhere(document: Any, rng: random.Random) -> None:
     """Some value of it becomes another, at any depth."""
     while isinstance(document, dict | list) and document:
         keys = list(document) if isinstance(document, dict) else list(range(len(document)))
@@ -233,7 +233,7 @@ class Meddlers:
         )
         return rng.choice(calls)
 
-    def _tamed(self, call: Any) -> om.OperatorCall:  # noqa: ANN401
+    def _tamed(self, call: Any) -> om.OperatorCall:
         """Guarantees for a role that nobody has would take from all others, as they may."""
         made: om.OperatorCall = call
         if isinstance(made, om.UpdateQuota):

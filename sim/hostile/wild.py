@@ -89,7 +89,7 @@ class Wild:
             case _:
                 return tuple(rng.sample(old, len(old)))
 
-    def value(self, hint: Any, depth: int = 1) -> Any:  # noqa: ANN401 - of the hint's type
+    def value(self, hint: Any, depth: int = 1) -> Any:
         rng = self._rng
         if get_origin(hint) in (Union, types.UnionType):
             kinds = [each for each in get_args(hint) if each is not type(None)]
@@ -122,7 +122,7 @@ class Wild:
             return found + found[:1] if self._rng.random() < 0.3 else found
         return tuple(self.value(item, depth + 1) for item in items)
 
-    def _plain(self, hint: Any) -> Any:  # noqa: ANN401
+    def _plain(self, hint: Any) -> Any:
         rng = self._rng
         if hint is bool:
             return rng.random() < 0.5
@@ -144,7 +144,7 @@ class Wild:
             return rng.choice(get_args(hint))
         raise AssertionError(f"no wild value for {hint}")
 
-    def _bounded(self, base: Any, meta: Any) -> Any:  # noqa: ANN401
+    def _bounded(self, base: Any, meta: Any) -> Any:
         """The bounds themselves, what is near to them, and what lies in between."""
         rng = self._rng
         if base not in (int, float) or not isinstance(meta, msgspec.Meta):

@@ -48,7 +48,7 @@ class Mutant:
                 table.rows[row.kind] = row
 
 
-def _rows_of(handler: Any) -> Iterator[tuple[_Table, _Row]]:  # noqa: ANN401
+def _rows_of(handler: Any) -> Iterator[tuple[_Table, _Row]]:
     """Tables of handlers hold the function itself, whatever its module calls by that name."""
     for table in _tables(len(sys.modules)):
         yield from ((table, row) for row in table.rows.values() if row.written is handler)
@@ -65,7 +65,7 @@ ALL: Final[dict[str, Mutant]] = {}
 
 def mutant(
     area: str,
-    owner: Any,  # noqa: ANN401 - a class or a module
+    owner: Any,
     attribute: str,
 ) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
     """Of a function that gets the original and returns the replacement; its name says the bug."""
@@ -79,5 +79,5 @@ def mutant(
     return register
 
 
-def never(*_: Any, **__: Any) -> None:  # noqa: ANN401
+def never(*_: Any, **__: Any) -> None:
     """In place of something that should have happened."""

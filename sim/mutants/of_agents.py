@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401
 """Bugs in the agent."""
 
 from __future__ import annotations

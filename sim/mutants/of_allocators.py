@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401
 """Bugs in the allocator."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401
 """Bugs in operations, which reserve resources and let go of them."""
 
 from __future__ import annotations

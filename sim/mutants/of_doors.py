@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401
 """Doors that let anything in, and one object's data that hurts all."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401
 """What should be done later, and is forgotten."""
 
 from __future__ import annotations

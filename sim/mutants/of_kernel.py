@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401
 """Bugs in what all daemons share: the runtime, its timers, the fencing of the store."""
 
 from __future__ import annotations

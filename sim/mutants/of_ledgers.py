@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401
 """Bugs in what is counted as it changes, and in what is too much for one step."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401
 """Bugs in what agents say of ends, run and refuse, in who is a member, and what Marathon asks."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401
 """Bugs in Marathon."""
 
 from __future__ import annotations

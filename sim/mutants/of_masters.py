@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401
 """Bugs in the master, except its allocator."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401
 """Bugs in what operators ask of the master: drains, maintenance, quota, the end of frameworks."""
 
 from __future__ import annotations

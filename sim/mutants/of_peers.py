@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401
 """Guards against peers that speak for others, each left out by itself."""
 
 from __future__ import annotations

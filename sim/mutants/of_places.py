@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401
 """Where an agent is, or who may be offered it, is not looked at; and `explain` is asked in vain."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401
 """Bugs in how Marathon plans its deployments and carries them out, asks for offers, and keeps what
 it has stored."""
 

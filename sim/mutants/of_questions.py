@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401
 """Bugs in what frameworks are asked, and in the answers to what they ask."""
 
 from __future__ import annotations

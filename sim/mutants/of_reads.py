@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401
 """What is told of the cluster, and is not so; calls that are answered wrongly."""
 
 from __future__ import annotations

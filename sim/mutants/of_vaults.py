@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401
 """Bugs in what few machines have: volumes, shared ones, sets, what is revocable; and in tidying."""
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class Draw(_Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _plain_number(cls, value: Any) -> Any:  # noqa: ANN401 - whatever the file holds
+    def _plain_number(cls, value: Any) -> Any:
         return {"fixed": value} if isinstance(value, int | float) else value
 
     @model_validator(mode="after")
@@ -293,7 +293,7 @@ def check(plain: dict[str, Any], where: str, folder: Path) -> Scenario:
     return scenario.model_copy(update={"traces": traces})
 
 
-def _yaml(path: Path, text: str) -> Any:  # noqa: ANN401 - whatever the file holds
+def _yaml(path: Path, text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:

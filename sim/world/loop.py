@@ -118,7 +118,7 @@ class VirtualLoop:
 
     call_soon_threadsafe = call_soon
 
-    def call_later(self, delay_s: float, callback: Callable[..., object], *args: Any) -> _Handle:  # noqa: ANN401
+    def call_later(self, delay_s: float, callback: Callable[..., object], *args: Any) -> _Handle:
         return self._timer(delay_s, callback, args, self.slept_s)
 
     def call_later_awake_or_not(self, delay_s: float, callback: Callable[..., object]) -> _Handle:
@@ -159,7 +159,7 @@ class VirtualLoop:
         self,
         executor: object,
         function: Callable[..., object],
-        *args: Any,  # noqa: ANN401
+        *args: Any,
     ) -> asyncio.Future[Any]:
         del executor
         future = self.create_future()

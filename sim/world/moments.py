@@ -59,7 +59,7 @@ _NTH_MAX: Final = 6
 _PAUSE_MAX_S: Final = 25.0
 
 
-def kind_of(effect: Any) -> str:  # noqa: ANN401
+def kind_of(effect: Any) -> str:
     """Of what carries a message, that of the message."""
     for carries in ("message", "call", "event"):
         inner = getattr(effect, carries, None)
@@ -98,7 +98,7 @@ class Moments:
     def summary(self) -> Sequence[str]:
         return [f"moment: {rule.kind}" for rule in self._rules]
 
-    def met(self, process: Any, kind: str, *, before: bool) -> None:  # noqa: ANN401 - a Process
+    def met(self, process: Any, kind: str, *, before: bool) -> None:
         if not self.active:
             return
         for rule in self._rules:
@@ -110,16 +110,16 @@ class Moments:
                 self._world.tell(f"a moment: {process.name}, right {order} its {kind}")
                 rule.act(process)
 
-    def _kill(self, process: Any) -> None:  # noqa: ANN401
+    def _kill(self, process: Any) -> None:
         process.crash("killed at a narrow moment")
 
-    def _cut(self, process: Any) -> None:  # noqa: ANN401
+    def _cut(self, process: Any) -> None:
         """Its own streams; of a server's clients some."""
         self._network.cut(lambda name: name == process.name or self._world.chance(0.3))
 
-    def _cut_all(self, process: Any) -> None:  # noqa: ANN401
+    def _cut_all(self, process: Any) -> None:
         del process
         self._network.cut(lambda name: True)
 
-    def _pause(self, process: Any) -> None:  # noqa: ANN401
+    def _pause(self, process: Any) -> None:
         process.stop_for(self._world.between(0.1, _PAUSE_MAX_S))

@@ -122,7 +122,7 @@ class End:
         self.lost_after_s = _NEVER_S  # what would arrive later is lost
         self.blocked_since_s: float | None = None
 
-    def send(self, message: Any) -> None:  # noqa: ANN401
+    def send(self, message: Any) -> None:
         if self.open:
             self._stream.send(self, message)
 
@@ -160,7 +160,7 @@ class Stream:
         self.server.peer = self.client
         network.opened(self)
 
-    def send(self, sender: End, message: Any) -> None:  # noqa: ANN401
+    def send(self, sender: End, message: Any) -> None:
         if self._network.door is not None:
             message = self._network.door(sender.name, message)
             if message is None:
@@ -183,7 +183,7 @@ class Stream:
             late_s = 0.0 if world.chance(0.5) else world.between(0.0, late_max_s)
             world.after(arrives_s - world.now_s + late_s, self._deliver, receiver, message)
 
-    def _deliver(self, receiver: End, message: Any) -> None:  # noqa: ANN401
+    def _deliver(self, receiver: End, message: Any) -> None:
         if not receiver.open or self._world.now_s > receiver.lost_after_s:
             return
         if self._network.blocked(receiver.peer.name, receiver.name):
@@ -192,7 +192,7 @@ class Stream:
         receiver.blocked_since_s = None
         receiver.on_message(message)
 
-    def _hold_back(self, receiver: End, message: Any) -> None:  # noqa: ANN401
+    def _hold_back(self, receiver: End, message: Any) -> None:
         now_s = self._world.now_s
         if receiver.blocked_since_s is None:
             receiver.blocked_since_s = now_s
@@ -241,5 +241,5 @@ class Stream:
             self._network.ended(self)
 
 
-def _nothing(*_: Any) -> None:  # noqa: ANN401
+def _nothing(*_: Any) -> None:
     """The callbacks of an end whose owner has not accepted yet."""

@@ -112,7 +112,7 @@ class Process:
 
     # ---- life
 
-    def start(self, first: Any, token: str | None = None) -> None:  # noqa: ANN401
+    def start(self, first: Any, token: str | None = None) -> None:
         """A fresh life out of what the disk holds. It takes a while, and may end at once."""
         world = self.world
         self._life += 1
@@ -125,7 +125,7 @@ class Process:
         self._store = _Store(self.disk)
         self._later(self._latency_s(), self._open_term, first, token)
 
-    def _open_term(self, first: Any, token: str | None) -> None:  # noqa: ANN401
+    def _open_term(self, first: Any, token: str | None) -> None:
         try:
             self._read_may_fail()
             at_least = int(self.now().wall_s * 1000)  # as mezzo.process.term has it
@@ -135,7 +135,7 @@ class Process:
             return
         self._later(self._latency_s(), self._load, first)
 
-    def _load(self, first: Any) -> None:  # noqa: ANN401
+    def _load(self, first: Any) -> None:
         world = self.world
         try:
             self._read_may_fail()
@@ -240,7 +240,7 @@ class Process:
 
     # ---- stepping
 
-    def post(self, event: Any) -> None:  # noqa: ANN401
+    def post(self, event: Any) -> None:
         if self._runtime is not None:
             self._runtime.post(event)
 
@@ -252,7 +252,7 @@ class Process:
             (t - slept_s) * self.mono_rate + self._mono_offset_s,
         )
 
-    def _let_out(self, effect: Any) -> None:  # noqa: ANN401
+    def _let_out(self, effect: Any) -> None:
         if self._in_doubt:
             raise Broken(f"promise 5: {self.name} is not sure that it leads, but does {effect}")
         if self._fenced:
@@ -334,7 +334,7 @@ class Process:
         else:
             answer.set_exception(error)
 
-    def _later(self, delay_s: float, action: Callable[..., None], *args: Any) -> None:  # noqa: ANN401
+    def _later(self, delay_s: float, action: Callable[..., None], *args: Any) -> None:
         self.world.after(delay_s, self._if_alive, self._life, action, args)
 
     def _if_alive(self, life: int, action: Callable[..., None], args: tuple[Any, ...]) -> None:
@@ -367,7 +367,7 @@ class _Observed:
         self._process = process
         self._core = core
 
-    def step(self, event: Any, now: Instant) -> Output[Any]:  # noqa: ANN401
+    def step(self, event: Any, now: Instant) -> Output[Any]:
         process = self._process
         process.world.steps += 1
         if process.about_to is not None:

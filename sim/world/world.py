@@ -33,15 +33,15 @@ class World:
         self._numbers = itertools.count()
         self._story: deque[str] = deque(maxlen=_STORY_LINES_MAX)
 
-    def after(self, delay_s: float, action: Callable[..., None], *args: Any) -> None:  # noqa: ANN401
+    def after(self, delay_s: float, action: Callable[..., None], *args: Any) -> None:
         """Things due at one moment happen in the order in which they were asked for."""
         self.at(self.now_s + delay_s, action, *args)
 
-    def at(self, at_s: float, action: Callable[..., None], *args: Any) -> None:  # noqa: ANN401
+    def at(self, at_s: float, action: Callable[..., None], *args: Any) -> None:
         """As `after`, of a moment: of two that are the same none is rounded to be the later."""
         heapq.heappush(self._heap, (at_s, next(self._numbers), action, args))
 
-    def soon(self, action: Callable[..., None], *args: Any) -> None:  # noqa: ANN401
+    def soon(self, action: Callable[..., None], *args: Any) -> None:
         """At this moment, when what happens now is done: before all that `after` was told of."""
         self._soon.append((action, args))
 

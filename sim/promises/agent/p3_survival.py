@@ -42,7 +42,7 @@ class WhatRunsRunsOn(Watch):
         self.quiet = False  # nothing may end now but what ends by itself
         self.calm = False  # nor may any stream
 
-    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:
         if isinstance(event, MasterSaid):
             self._excuse(agent, event.message)
         for effect in output.effects:
@@ -54,7 +54,7 @@ class WhatRunsRunsOn(Watch):
         if self.calm and isinstance(event, MasterDown):
             raise Broken(f"promise 3: {agent.name} lost its master, though nothing was wrong")
 
-    def _excuse(self, agent: VirtualAgent, message: Any) -> None:  # noqa: ANN401
+    def _excuse(self, agent: VirtualAgent, message: Any) -> None:
         """Tasks that the agent is to end, not by their frameworks' wish."""
         if not isinstance(message, (DrainAgent, ShutdownAgent, ShutdownFramework)):
             return
@@ -78,7 +78,7 @@ class WhatRunsRunsOn(Watch):
                 f"promise 3: {agent.name} kills {task_id}, whose lease lasts {left_s:.0f} s more"
             )
 
-    def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:  # noqa: ANN401
+    def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:
         if isinstance(call, Kill):
             self._asked[call.task_id] = None
 

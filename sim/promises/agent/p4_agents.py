@@ -98,7 +98,7 @@ class AgentsKeepTheirWord(Watch):
 
     # ---- what agents do
 
-    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:
         core = agent.core
         assert core is not None
         life = self._lives.get(agent.name)
@@ -124,7 +124,7 @@ class _Step:
         watch: AgentsKeepTheirWord,
         agent: VirtualAgent,
         life: _Life,
-        event: Any,  # noqa: ANN401
+        event: Any,
         output: Output[Any],
     ) -> None:
         self._watch = watch

@@ -22,7 +22,7 @@ class TasksGoWithTheirAgents(Watch):
         self._forgetful = forgetful
         self._outlived: dict[str, list[ContainerId]] = {}  # by agent: what ran as it started
 
-    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:
         if isinstance(event, Started):
             self._outlived[agent.name] = [
                 each.spec.container_id

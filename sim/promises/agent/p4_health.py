@@ -53,7 +53,7 @@ class AgentsAskHowTasksAre(Watch):
         self._lives: dict[str, tuple[AgentCore, dict[ContainerId, _Patient]]] = {}
         self._steps = 0
 
-    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:
         core = agent.core
         assert core is not None
         known = self._lives.get(agent.name)
@@ -76,7 +76,7 @@ class AgentsAskHowTasksAre(Watch):
         self,
         agent: VirtualAgent,
         patients: dict[ContainerId, _Patient],
-        event: Any,  # noqa: ANN401
+        event: Any,
         output: Output[Any],
     ) -> str:
         kind, now_s = type(event), self._world.now_s

@@ -56,12 +56,12 @@ _OWN: Final = Reservation("DYNAMIC", "nobody")
 _WRONG_IDS: Final = ("", ".", "..", "a/b", "a\\b", "a\nb", "a\x7f", "x" * 256)
 
 
-def _docker(network: DockerNetwork = DockerNetwork.HOST, **more: Any) -> ContainerInfo:  # noqa: ANN401
+def _docker(network: DockerNetwork = DockerNetwork.HOST, **more: Any) -> ContainerInfo:
     ports = more.pop("port_mappings", ())
     return ContainerInfo(ContainerType.DOCKER, docker=DockerInfo("busybox", network, ports), **more)
 
 
-def _process(**more: Any) -> ContainerInfo:  # noqa: ANN401
+def _process(**more: Any) -> ContainerInfo:
     return ContainerInfo(ContainerType.MESOS, **more)
 
 
@@ -146,7 +146,7 @@ class AgentsRunWhatTheyCan(Watch):
         self._rng = random.Random(f"rehearsals of {world.seed}")
         self._left = _TIMES
 
-    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:
         if not self._left or type(event) is not MasterSaid or type(event.message) is not m.RunTask:
             return
         first = self._left == _TIMES

@@ -26,7 +26,7 @@ class SandboxesGo(Watch):
     def container_ended(self, machine: Machine, container: Container, ending: Ending) -> None:
         self._ended_s[container.spec.container_id] = self._world.now_s
 
-    def agent_did(self, agent: VirtualAgent, effect: Any) -> None:  # noqa: ANN401
+    def agent_did(self, agent: VirtualAgent, effect: Any) -> None:
         if isinstance(effect, (RemoveSandbox, RemoveContainer)):
             running = [each.spec.container_id for each in agent.machine.running()]
             if effect.container_id in running:

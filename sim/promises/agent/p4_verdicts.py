@@ -60,7 +60,7 @@ class EndsAreToldAsTheyWere(Watch):
         self._tasks: dict[str, dict[str, bytes]] = {}  # of each agent, as they are stored
         self._keys: dict[ContainerId, str] = {}  # under which the task of a container is stored
 
-    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:
         core = agent.core
         assert core is not None
         if self._cores.get(agent.name) is not core:
@@ -101,7 +101,7 @@ class EndsAreToldAsTheyWere(Watch):
         self,
         agent: VirtualAgent,
         stored: dict[str, bytes],
-        event: Any,  # noqa: ANN401
+        event: Any,
         output: Output[Any],
     ) -> str:
         before = self._before(stored, event.container_id)
@@ -142,7 +142,7 @@ class EndsAreToldAsTheyWere(Watch):
         self,
         agent: VirtualAgent,
         stored: dict[str, bytes],
-        event: Any,  # noqa: ANN401
+        event: Any,
         effect: KillContainer,
     ) -> str:
         """What is seen of it here: `p4_agents` says who is to be killed, and when."""
@@ -176,7 +176,7 @@ def _is(told: TaskStatus, right: _End) -> bool:
     )
 
 
-def _verdict(agent: VirtualAgent, task: AgentTask, event: Any) -> _End:  # noqa: ANN401
+def _verdict(agent: VirtualAgent, task: AgentTask, event: Any) -> _End:
     if task.kill is not None:
         return _of_kill(agent, task, task.kill.cause)
     match event:

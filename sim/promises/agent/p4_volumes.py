@@ -18,7 +18,7 @@ class VolumesAreThere(Watch):
         self._agents = agents
         self._made: dict[str, tuple[int, dict[str, None]]] = {}  # by agent: of which installation
 
-    def agent_did(self, agent: VirtualAgent, effect: Any) -> None:  # noqa: ANN401
+    def agent_did(self, agent: VirtualAgent, effect: Any) -> None:
         match effect:
             case MakeVolume(path=path):
                 self._of(agent)[path] = None

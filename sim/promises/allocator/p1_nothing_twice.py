@@ -76,11 +76,11 @@ class NothingPromisedTwice(Watch):
         self._seen: dict[str, tuple[MasterCore, _Seen]] = {}
         self._removed: dict[FrameworkId, None] = {}  # agents were told to end their tasks
 
-    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:
         if isinstance(event, MasterSaid) and isinstance(event.message, ShutdownFramework):
             self._removed[event.message.framework_id] = None
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         if master.process.epoch != master.process.disk.epoch:
             return  # deposed: what it promises is worth nothing, agents do not obey it
         core = master.core
@@ -135,7 +135,7 @@ def _ports(container: Container) -> list[str]:
 def _touched(
     core: MasterCore,
     seen: _Seen,
-    event: Any,  # noqa: ANN401
+    event: Any,
     output: Output[Any],
 ) -> Iterable[AgentId] | None:
     """None: it may be any."""

@@ -20,7 +20,7 @@ _PLAIN: Final = re.compile(r"([a-z0-9.]|\[[0-9]-[0-9]\]|\.\*){0,20}")
 
 
 class ConstraintsAreKept(Watch):
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         for effect in output.effects:
             if isinstance(effect, ToFramework) and isinstance(effect.event, Offers):
                 core = master.core

@@ -35,7 +35,7 @@ class CyclesKeepQuota(Watch):
     def __init__(self) -> None:
         self._before: _Before | None = None
 
-    def master_steps(self, master: VirtualMaster, event: Any) -> None:  # noqa: ANN401
+    def master_steps(self, master: VirtualMaster, event: Any) -> None:
         self._before = None
         if type(event) is not TimerFired or type(event.key) not in _CYCLES:
             return
@@ -48,7 +48,7 @@ class CyclesKeepQuota(Watch):
             guarantees = _unmet(allocator) if unmet else {}
             self._before = _Before(guarantees, tuple(allocator._tightened), offers)
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         before = self._before
         if before is None:
             return

@@ -85,14 +85,14 @@ class NoMoreThanIsWanted(Watch):
     def __init__(self) -> None:
         self._terms = Terms(_Term)
 
-    def master_steps(self, master: VirtualMaster, event: Any) -> None:  # noqa: ANN401
+    def master_steps(self, master: VirtualMaster, event: Any) -> None:
         if type(event) is FrameworkSaid and isinstance(event.call, sm.Accept):
             term = self._terms.of(master)
             if term.wishes:
                 found = [term.core.state.offers.get(id_) for id_ in event.call.offer_ids]
                 term.used = [offer for offer in found if offer is not None]
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         if type(event) is FrameworkSaid:
             term = self._terms.of(master)
             _said(term, event, output)

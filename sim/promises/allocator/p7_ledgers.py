@@ -37,7 +37,7 @@ class LedgersAddUp(Watch):
         self._steps: Counter[str] = Counter()
         self._noted: dict[str, int] = {}  # refusals, those included that are over
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         self._steps[master.name] += 1
         core = master.core
         if core is None:

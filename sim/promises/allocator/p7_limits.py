@@ -26,7 +26,7 @@ class LimitsAreKept(Watch):
         self._admin = admin
         self._meddled: set[str] = set()  # roles whose limits somebody else has changed since
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         if type(event) is OperatorAsked:
             self._meddled |= _changed_by_others(event.call)
         limits = self._admin.limits

@@ -53,7 +53,7 @@ class NobodyStarves(Watch):
     def framework_stepped(
         self,
         framework: VirtualFramework,
-        event: Any,  # noqa: ANN401
+        event: Any,
         output: Output[Any],
     ) -> None:
         core = framework.core
@@ -63,7 +63,7 @@ class NobodyStarves(Watch):
     def marathon_stepped(
         self,
         marathon: VirtualMarathon,
-        event: Any,  # noqa: ANN401
+        event: Any,
         output: Output[Any],
     ) -> None:
         if not (isinstance(event, MasterEvent) and isinstance(event.event, Offers)):
@@ -80,7 +80,7 @@ class NobodyStarves(Watch):
             if offer.id not in answered:
                 raise Broken(f"promise 7: {marathon.name} keeps {offer.id}, without a use for it")
 
-    def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:  # noqa: ANN401
+    def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:
         if isinstance(client, VirtualFramework):
             if isinstance(call, Accept):
                 self._since_s.pop(client.name, None)

@@ -40,14 +40,14 @@ class PlacesAreKept(Watch):
         self._honest = frozenset(honest)
         self._repeats = False
 
-    def master_steps(self, master: VirtualMaster, event: Any) -> None:  # noqa: ANN401
+    def master_steps(self, master: VirtualMaster, event: Any) -> None:
         if type(event) is AgentSaid and type(event.message) in _COMES:
             core = master.core
             assert core is not None
             agents = core.state.agent_of
             self._repeats = agents.get(event.conn, AgentId("")) in core.state.agents
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         if type(event) is AgentSaid and type(event.message) in _COMES and not self._repeats:
             self._comes(master, event, output)
         for effect in output.effects:

@@ -69,7 +69,7 @@ class RefusalsHold(Watch):
     def __init__(self) -> None:
         self._terms = Terms(_Term)
 
-    def master_steps(self, master: VirtualMaster, event: Any) -> None:  # noqa: ANN401
+    def master_steps(self, master: VirtualMaster, event: Any) -> None:
         term = self._terms.of(master)
         term.given_back, term.left = [], None
         state, kind = term.core.state, type(event)
@@ -91,7 +91,7 @@ class RefusalsHold(Watch):
         elif kind is AgentSaid and type(event.message) is ReregisterAgent:
             _may_be_another(state, term, event.message)
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         term, now_s = self._terms.of(master), master.process.now().mono_s
         if type(event) is FrameworkSaid:
             self._called(term, event, output, now_s)

@@ -27,7 +27,7 @@ class WhoHasLeastIsFirst(Watch):
     def __init__(self) -> None:
         self._steps = 0
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         self._steps += 1
         weighs = type(event) is OperatorAsked and type(event.call) is UpdateWeights
         if weighs or self._steps % _LOOK_EVERY == 0:

@@ -21,7 +21,7 @@ from ...world.watched import Broken
 
 
 class OffersAreOfUse(Watch):
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         for effect in output.effects:
             if type(effect) is ToFramework and type(effect.event) is Offers:
                 core = master.core

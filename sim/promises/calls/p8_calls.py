@@ -39,7 +39,7 @@ class CallsAreAnswered(Watch):
     def __init__(self) -> None:
         self._check: Check | None = None
 
-    def master_steps(self, master: VirtualMaster, event: Any) -> None:  # noqa: ANN401
+    def master_steps(self, master: VirtualMaster, event: Any) -> None:
         self._check = None
         if type(event) is not FrameworkSaid:
             return
@@ -55,7 +55,7 @@ class CallsAreAnswered(Watch):
         elif judge is not None:
             self._check = judge(_Call(state, event, state.frameworks[bound], now_s))
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         check, self._check = self._check, None
         if check is not None and (wrong := check(output)):
             kind = type(event.call).__name__
@@ -314,7 +314,7 @@ class _Call(Subscriptions):
             agent = None
         return self._ordering(agent, am.ShutdownExecutor(self.framework.id, call.executor_id))
 
-    def _ordering(self, agent: AgentEntry | None, order: Any) -> Check:  # noqa: ANN401
+    def _ordering(self, agent: AgentEntry | None, order: Any) -> Check:
         conn = None if agent is None else agent.conn
         expected = [] if conn is None else [(conn, order)]
 

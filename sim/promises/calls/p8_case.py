@@ -63,7 +63,7 @@ class Case:
             and (kind is None or type(each.event) is kind)
         ]
 
-    def only_tells(self, output: Output[Any], *events: Any) -> str:  # noqa: ANN401
+    def only_tells(self, output: Output[Any], *events: Any) -> str:
         """Nothing was done but to tell the caller this."""
         if output.writes or orders_of(output):
             return f"it changes {output.writes or orders_of(output)}"

@@ -51,7 +51,7 @@ class Conversions:
 
     # ---- the rules
 
-    def _judge(self, operation: Any) -> bool | None:  # noqa: ANN401
+    def _judge(self, operation: Any) -> bool | None:
         id_ = operation.id
         if id_ is not None and (not is_id(id_) or id_ in self._ids):
             return False
@@ -60,7 +60,7 @@ class Conversions:
             self._ids |= {id_} - {None}
         return right
 
-    def _decide(self, operation: Any) -> bool | None:  # noqa: ANN401
+    def _decide(self, operation: Any) -> bool | None:
         if not is_judged(operation):
             self._left = self._total = None
             return None

@@ -23,13 +23,13 @@ class Exchange(NamedTuple):
     after: Resources
 
 
-def is_judged(operation: Any) -> bool:  # noqa: ANN401
+def is_judged(operation: Any) -> bool:
     """Of one with a source, and of those of resource providers, no rule here tells."""
     known = (Reserve, Unreserve, Create, Destroy, GrowVolume, ShrinkVolume)
     return isinstance(operation, known) and not getattr(operation, "source", None)
 
 
-def exchange(operation: Any) -> Exchange | None:  # noqa: ANN401 - one that is judged
+def exchange(operation: Any) -> Exchange | None:
     """None: it makes no sense, whoever asks for it, on whichever agent."""
     try:
         return _exchange(operation)
@@ -37,7 +37,7 @@ def exchange(operation: Any) -> Exchange | None:  # noqa: ANN401 - one that is j
         return None
 
 
-def _exchange(operation: Any) -> Exchange | None:  # noqa: ANN401
+def _exchange(operation: Any) -> Exchange | None:
     match operation:
         case Reserve(resources=had) | Unreserve(resources=had):
             reserves = isinstance(operation, Reserve)
@@ -114,14 +114,14 @@ def _plain(kind: Kind) -> Kind:
     return kind._replace(disk=None if source is None else Disk(source), shared=False)
 
 
-def _each(resources: Resources, change: Any) -> Resources:  # noqa: ANN401 - Kind to Kind
+def _each(resources: Resources, change: Any) -> Resources:
     return Resources.total(Resources({change(kind): value}) for kind, value in resources.items())
 
 
 # ---------------------------------------------------------------------------------- who may
 
 
-def agent_can(agent: AgentEntry, operation: Any, change: Exchange) -> bool:  # noqa: ANN401
+def agent_can(agent: AgentEntry, operation: Any, change: Exchange) -> bool:
     can = agent.record.capabilities
     resizes = isinstance(operation, (GrowVolume, ShrinkVolume))
     refined = any(len(kind.reservations) > 1 for kind, _ in change.after.items())
@@ -132,7 +132,7 @@ def agent_can(agent: AgentEntry, operation: Any, change: Exchange) -> bool:  # n
     )
 
 
-def framework_may(framework: FrameworkEntry, role: str, operation: Any) -> bool:  # noqa: ANN401
+def framework_may(framework: FrameworkEntry, role: str, operation: Any) -> bool:
     """With what is offered in the role."""
     info = framework.info
     can = info.capabilities
@@ -152,7 +152,7 @@ def framework_may(framework: FrameworkEntry, role: str, operation: Any) -> bool:
     return True
 
 
-def is_used(agent: AgentEntry, operation: Any) -> bool:  # noqa: ANN401
+def is_used(agent: AgentEntry, operation: Any) -> bool:
     """It destroys a shared volume that somebody uses. What is not shared nobody else is offered."""
     if not isinstance(operation, Destroy):
         return False
@@ -162,7 +162,7 @@ def is_used(agent: AgentEntry, operation: Any) -> bool:  # noqa: ANN401
     return any(resources.get(kind) is not None for kind in shared for resources in taken)
 
 
-def repeats_a_volume(total: Resources, operation: Any) -> bool:  # noqa: ANN401
+def repeats_a_volume(total: Resources, operation: Any) -> bool:
     """It creates what the role has on that agent by this name, or two of one name."""
     if not isinstance(operation, Create):
         return False

@@ -63,7 +63,7 @@ class CoresAreInOrder(Watch):
         self._masters: dict[str, _MastersLife] = {}
         self._lives: dict[str, _Life] = {}
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         core = master.process.core
         life = self._masters.get(master.name)
         if life is None or life.core is not core:
@@ -88,7 +88,7 @@ class CoresAreInOrder(Watch):
         elif life.steps % _MASTER_EVERY == 2 and life.is_stored_due(_MASTER_EVERY):
             life.stored.look_at_master(core)
 
-    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:
         life = self._life(agent.process, output)
         if life.steps % _AGENT_EVERY == 1:
             life.gone.look_at_agent(life.core)
@@ -99,7 +99,7 @@ class CoresAreInOrder(Watch):
     def marathon_stepped(
         self,
         marathon: VirtualMarathon,
-        event: Any,  # noqa: ANN401
+        event: Any,
         output: Output[Any],
     ) -> None:
         life = self._life(marathon.process, output)

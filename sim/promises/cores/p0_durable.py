@@ -34,12 +34,12 @@ class WhatWasSeenIsDurable(Watch):
         self._left: dict[str, None] = {}  # records of agents that have left
         self._ends: dict[bytes, TaskId] = {}  # updates that told Marathon of an end, by uuid
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         for write in output.writes:
             if isinstance(write, Delete) and write.key.startswith("agent/"):
                 self._left[write.key] = None
 
-    def master_said(self, master: VirtualMaster, message: Any) -> None:  # noqa: ANN401
+    def master_said(self, master: VirtualMaster, message: Any) -> None:
         key = None
         if isinstance(message, Subscribed):
             key = f"framework/{message.framework_id}"
@@ -55,7 +55,7 @@ class WhatWasSeenIsDurable(Watch):
         if key is not None and not deposed and key not in self._master_disk.data:
             raise Broken(f"durability: {master.name} tells of {key}, which is not stored")
 
-    def agent_did(self, agent: VirtualAgent, effect: Any) -> None:  # noqa: ANN401
+    def agent_did(self, agent: VirtualAgent, effect: Any) -> None:
         match effect:
             case LaunchContainer(spec=spec):
                 self._agent_knows(agent, spec.framework_id, spec.task_id, "launches")
@@ -72,7 +72,7 @@ class WhatWasSeenIsDurable(Watch):
         if f"task/{framework_id}/{task_id}" not in agent.process.disk.data:
             raise Broken(f"durability: {agent.name} {does} {task_id}, which is not stored")
 
-    def marathon_stepped(self, marathon: VirtualMarathon, event: Any, output: Any) -> None:  # noqa: ANN401
+    def marathon_stepped(self, marathon: VirtualMarathon, event: Any, output: Any) -> None:
         if isinstance(event, MasterEvent) and isinstance(event.event, Update):
             status = event.event.status
             record = stored_instance(marathon.process.disk, status.task_id)
@@ -81,7 +81,7 @@ class WhatWasSeenIsDurable(Watch):
             if own and status.uuid is not None and status.state.terminal:
                 self._ends[status.uuid] = status.task_id
 
-    def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:  # noqa: ANN401
+    def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:
         if not isinstance(client, VirtualMarathon):
             return
         # A launch that was stored and then held back may leave when another leads, who has given it

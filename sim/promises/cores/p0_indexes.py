@@ -118,7 +118,7 @@ def _framework(state: MasterState, framework: FrameworkEntry) -> None:
     )
 
 
-def _over(state: MasterState, framework_id: FrameworkId, task_id: Any) -> bool:  # noqa: ANN401
+def _over(state: MasterState, framework_id: FrameworkId, task_id: Any) -> bool:
     entry = state.frameworks[framework_id].tasks.get(task_id)
     return entry is None or entry.state.terminal
 
@@ -177,7 +177,7 @@ def _fleet(app_id: str, fleet: Fleet) -> None:
     _same(f"how many of {app_id} there are", fleet.tallies, some)
 
 
-def _census(fleet: Fleet | None, demand: Any) -> None:  # noqa: ANN401
+def _census(fleet: Fleet | None, demand: Any) -> None:
     """Where the others are, if that was counted and is still thought to be so."""
     app, census = demand.app, demand.census
     if fleet is None or demand.census_at != (app.last_config_change_ms, fleet.moves):

@@ -15,7 +15,7 @@ from ...daemons.masters import VirtualMaster
 from ...world.watched import Broken
 
 
-def look(master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+def look(master: VirtualMaster, event: Any, output: Output[Any]) -> None:
     """After a step that writes."""
     if type(event) not in (TimerFired, Started):
         return

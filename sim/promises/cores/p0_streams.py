@@ -38,7 +38,7 @@ class Served:
         last = next(reversed(a), None), next(reversed(b), None), next(reversed(c), None)
         return len(a), len(b), len(c), last
 
-    def look(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def look(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         """After each step that does anything, or is told that one was closed."""
         now = self._now()
         if now == self._marks:

@@ -304,7 +304,7 @@ class Books(Watch):
     def marathon_stepped(
         self,
         marathon: VirtualMarathon,
-        event: Any,  # noqa: ANN401
+        event: Any,
         output: Output[Any],
     ) -> None:
         if isinstance(event, Started):
@@ -403,7 +403,7 @@ class Books(Watch):
                     term.instances[id_].checking = False
 
 
-def _about(event: Any) -> str | None:  # noqa: ANN401
+def _about(event: Any) -> str | None:
     """The instance of which the event tells how it is."""
     if isinstance(event, HealthResult):
         return event.instance_id

@@ -86,7 +86,7 @@ def _wrong(step: Step, core: MarathonCore, lost: list[str], task_id: TaskId, at:
     return ""
 
 
-def _said(event: Any) -> MasterEvent:  # noqa: ANN401
+def _said(event: Any) -> MasterEvent:
     return MasterEvent(_CONN, 1, event)
 
 

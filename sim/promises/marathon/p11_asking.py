@@ -81,7 +81,7 @@ class QuestionsAreAsked(Reader):
             elif said is Failure and event.event.executor_id is None:
                 _asks(step, _on(step, event.event.agent_id), "an agent is lost")
 
-    def _fired(self, step: Step, open_: _Open, key: Any) -> None:  # noqa: ANN401
+    def _fired(self, step: Step, open_: _Open, key: Any) -> None:
         every_s = open_.every_s.get(type(key))
         if every_s is not None:
             _waits(step, key, every_s)

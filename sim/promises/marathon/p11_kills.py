@@ -191,7 +191,7 @@ def _from_the_fullest(app: App, fields: list[str], ended: list[Seen], stay: list
     for _ in ended:
         sizes = [Counter(groups[seen.record.id][at] for seen in left) for at in range(len(fields))]
 
-        def place(seen: Seen, sizes: list[Counter[str | None]] = sizes) -> Any:  # noqa: ANN401
+        def place(seen: Seen, sizes: list[Counter[str | None]] = sizes) -> Any:
             group = groups[seen.record.id]
             full = tuple(-size[value] for size, value in zip(sizes, group, strict=True))
             return full, kill_rank(app, seen)

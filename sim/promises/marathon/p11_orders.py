@@ -80,7 +80,7 @@ class OrdersAreCarriedOut(Reader):
         elif not _is_refused_rightly(asked, result, self._apps, self._plans):
             raise Broken(f"promise 11: {asked} is answered with {result}, why?")
 
-    def _deployed(self, step: Step, asked: Any, result: Deployed) -> None:  # noqa: ANN401
+    def _deployed(self, step: Step, asked: Any, result: Deployed) -> None:
         apps = step.term.apps
         wanted = _wanted(asked, self._apps, self._plans, self._doomed)
         for app_id in {**self._apps, **apps, **wanted}:
@@ -106,7 +106,7 @@ class OrdersAreCarriedOut(Reader):
         if told.count("deployment_success") + told.count("deployment_failed") < len(ended):
             raise Broken(f"promise 11: the deployments {ended} have ended, told is {told}")
 
-    def _is_cancelled(self, asked: CancelDeployment, result: Any) -> None:  # noqa: ANN401
+    def _is_cancelled(self, asked: CancelDeployment, result: Any) -> None:
         """With force it only stops; else what was is deployed again, as far as it is known."""
         changes = self._plans[asked.deployment_id].changes
         known = any(each.original is None or each.original.version_ms > 0 for each in changes)
@@ -114,7 +114,7 @@ class OrdersAreCarriedOut(Reader):
         if isinstance(result, Done | Deployed) and not isinstance(result, right):
             raise Broken(f"promise 11: {asked} of {changes} is answered with {result}")
 
-    def _is_locked(self, asked: Any, result: Locked) -> None:  # noqa: ANN401
+    def _is_locked(self, asked: Any, result: Locked) -> None:
         changed = _wanted(asked, self._apps, self._plans, self._doomed)
         holders = self._holders(changed)
         if sorted(result.deployment_ids) != holders or getattr(asked, "force", False):
@@ -130,7 +130,7 @@ def _most(step: Step) -> int:
 
 
 def _wanted(
-    asked: Any,  # noqa: ANN401
+    asked: Any,
     apps: Mapping[str, App],
     plans: Mapping[str, Deployment],
     doomed: Mapping[str, bool],
@@ -168,7 +168,7 @@ def _wrong(
     before: App | None,
     want: App | None,
     after: App | None,
-    asked: Any,  # noqa: ANN401
+    asked: Any,
     version_ms: int,
 ) -> str:
     """What of an app is not as it was asked for; "" if all is."""
@@ -219,8 +219,8 @@ def _with_free_ports(app: App, asked: App) -> App:
 
 
 def _is_refused_rightly(
-    asked: Any,  # noqa: ANN401
-    result: Any,  # noqa: ANN401
+    asked: Any,
+    result: Any,
     apps: Mapping[str, App],
     plans: Mapping[str, Deployment],
 ) -> bool:

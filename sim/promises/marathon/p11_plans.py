@@ -114,7 +114,7 @@ class PlansAreKept(Reader):
             courses[plan.id] = _Course(plan)
 
 
-def _is_end(effect: Any, deployment_id: str) -> bool:  # noqa: ANN401
+def _is_end(effect: Any, deployment_id: str) -> bool:
     success = isinstance(effect, Publish) and effect.type == "deployment_success"
     return success and effect.fields.get("id") == deployment_id
 

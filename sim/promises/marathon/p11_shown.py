@@ -264,7 +264,7 @@ def _is_told(step: Step) -> None:
         _is_probed(step, step.told[0])
 
 
-def _event_is_so(seen: Seen, fields: Mapping[str, Any], status: Any) -> None:  # noqa: ANN401
+def _event_is_so(seen: Seen, fields: Mapping[str, Any], status: Any) -> None:
     record = seen.record
     right = {
         "slaveId": record.agent_id,

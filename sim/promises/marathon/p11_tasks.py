@@ -118,7 +118,7 @@ def utc(ms: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:03}Z"
 
 
-def _command(app: App) -> Any:  # noqa: ANN401
+def _command(app: App) -> Any:
     """A shell's line; or a program and its arguments, an image has the program already."""
     if app.cmd is not None:
         return (True, app.cmd, ())
@@ -126,7 +126,7 @@ def _command(app: App) -> Any:  # noqa: ANN401
     return (False, app.args[0] if app.args and not image else None, app.args)
 
 
-def _container(app: App, record: Instance, ports: list[Port]) -> Any:  # noqa: ANN401
+def _container(app: App, record: Instance, ports: list[Port]) -> Any:
     container = app.container
     if container is None:
         return None
@@ -196,7 +196,7 @@ def _discovered(app: App, ports: list[Port]) -> list[Any]:
 # ---------------------------------------------------------------------------------- what it is
 
 
-def _of_task(name: str, task: TaskInfo) -> Any:  # noqa: ANN401
+def _of_task(name: str, task: TaskInfo) -> Any:
     command = task.command
     match name:
         case "name":
@@ -229,7 +229,7 @@ def _of_task(name: str, task: TaskInfo) -> Any:  # noqa: ANN401
     raise AssertionError(name)
 
 
-def _container_of(task: TaskInfo) -> Any:  # noqa: ANN401
+def _container_of(task: TaskInfo) -> Any:
     container = task.container
     if container is None:
         return None
@@ -254,7 +254,7 @@ def _container_of(task: TaskInfo) -> Any:  # noqa: ANN401
     return made
 
 
-def _check_of(task: TaskInfo) -> Any:  # noqa: ANN401
+def _check_of(task: TaskInfo) -> Any:
     check = task.health_check
     if check is None:
         return None
@@ -276,7 +276,7 @@ def _check_of(task: TaskInfo) -> Any:  # noqa: ANN401
     }
 
 
-def _discovery_of(task: TaskInfo) -> Any:  # noqa: ANN401
+def _discovery_of(task: TaskInfo) -> Any:
     discovery = task.discovery
     if discovery is None:
         return None

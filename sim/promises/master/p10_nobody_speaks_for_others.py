@@ -57,7 +57,7 @@ class NobodySpeaksForOthers(Watch):
         self._lines_left = 0.0  # of its log, as of `_told_s`
         self._told_s = 0.0
 
-    def master_steps(self, master: VirtualMaster, event: Any) -> None:  # noqa: ANN401
+    def master_steps(self, master: VirtualMaster, event: Any) -> None:
         self._before = None
         if isinstance(event, AgentSaid | FrameworkSaid):
             core = master.core
@@ -66,7 +66,7 @@ class NobodySpeaksForOthers(Watch):
                 self._were = self._agents(core.state)
                 self._place = _place_of(core.state, event)
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         before, self._before = self._before, None
         if before is None:
             return
@@ -109,7 +109,7 @@ class NobodySpeaksForOthers(Watch):
         if self._lines_left < -1:  # the last one may be more than there was left
             raise Broken(f"promise 10: lies fill the log, {-self._lines_left:.1f} lines too fast")
 
-    def _look_at_books(self, state: MasterState, event: Any) -> None:  # noqa: ANN401
+    def _look_at_books(self, state: MasterState, event: Any) -> None:
         """Streams and their owners know each other, and nobody comes back who was removed."""
         framework_id = state.framework_of.get(event.conn)
         if framework_id is not None and state.frameworks[framework_id].conn != event.conn:
@@ -120,7 +120,7 @@ class NobodySpeaksForOthers(Watch):
             if framework.id in state.completed:
                 raise Broken(f"promise 10: {framework.id} was removed, and is there again")
 
-    def _look_at_answer(self, state: MasterState, liar: str | None, told: Any) -> None:  # noqa: ANN401
+    def _look_at_answer(self, state: MasterState, liar: str | None, told: Any) -> None:
         if not isinstance(told, Update) or told.status.reason is not Reason.RECONCILIATION:
             return
         task_id, agent_id = told.status.task_id, told.status.agent_id

@@ -55,11 +55,11 @@ class EndsAreToldOnce(Watch):
         self._heard: dict[bytes, None] = {}  # updates that their frameworks have acknowledged
         self._removed: dict[FrameworkId, None] = {}  # agents were told that nobody listens
 
-    def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:  # noqa: ANN401
+    def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:
         if isinstance(call, Acknowledge):
             self._heard[call.uuid] = None
 
-    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:
         core = agent.core
         assert core is not None
         settled = self._settled.get(agent.name)
@@ -93,7 +93,7 @@ class EndsAreToldOnce(Watch):
             if knew is core:
                 self._over[key] = None
 
-    def _forgotten(self, agent: VirtualAgent, event: Any, key: str) -> None:  # noqa: ANN401
+    def _forgotten(self, agent: VirtualAgent, event: Any, key: str) -> None:
         message = event.message if isinstance(event, MasterSaid) else None
         acknowledged = isinstance(message, UpdateAcknowledged) and message.uuid in self._heard
         framework_id, _, task_id = key.removeprefix("task/").partition("/")

@@ -44,7 +44,7 @@ class FeedbackIsPassedOn(Watch):
     def __init__(self) -> None:
         self._check: Check | None = None
 
-    def master_steps(self, master: VirtualMaster, event: Any) -> None:  # noqa: ANN401
+    def master_steps(self, master: VirtualMaster, event: Any) -> None:
         self._check = None
         if type(event) is not AgentSaid or not isinstance(
             event.message, am.OperationUpdate | am.Pong
@@ -61,7 +61,7 @@ class FeedbackIsPassedOn(Watch):
         else:
             self._check = _update(state, agent, event.message)
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         check, self._check = self._check, None
         if check is not None and (why := check(output)):
             raise Broken(f"promise 4: {master.peer(event.conn)} says {event.message}: {why}")
@@ -166,7 +166,7 @@ def _update(state: MasterState, agent: AgentEntry, said: am.OperationUpdate) -> 
     return check
 
 
-def _says(output: Output[Any], orders: list[Any], conn: Any, told: list[Any]) -> str:  # noqa: ANN401
+def _says(output: Output[Any], orders: list[Any], conn: Any, told: list[Any]) -> str:
     """Just these orders to the agent (of a ping: some one), and these words about operations. One
     that drains for good may have waited for just this."""
     found = [

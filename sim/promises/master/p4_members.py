@@ -63,7 +63,7 @@ class MembersAreKnown(Watch):
     def __init__(self) -> None:
         self._terms = Terms(_Term)
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         term = self._terms.of(master)
         kind, wrong = type(event), ""
         if kind is AgentSaid:

@@ -37,11 +37,11 @@ class OperationsAreToldOnce(Watch):
         self._applied: dict[bytes, AgentCore] = {}  # by which life of an agent
         self._heard: dict[bytes, None] = {}  # outcomes that their frameworks have acknowledged
 
-    def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:  # noqa: ANN401
+    def called(self, client: VirtualMarathon | VirtualFramework, call: Any) -> None:
         if isinstance(call, AcknowledgeOperationStatus):
             self._heard[call.uuid] = None
 
-    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:
         message = event.message if isinstance(event, MasterSaid) else None
         if isinstance(message, ApplyOperation):
             self._apply(agent, message, output)
@@ -95,7 +95,7 @@ class OperationsAreToldOnce(Watch):
         return ""
 
 
-def _can_do(core: AgentCore, operation: Any) -> bool:  # noqa: ANN401 - a conversion
+def _can_do(core: AgentCore, operation: Any) -> bool:
     """Surely, of one that was refused: so it has in all what it had before."""
     view = core.view()
     change = exchange(operation) if is_judged(operation) else None

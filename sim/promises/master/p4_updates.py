@@ -47,7 +47,7 @@ class UpdatesArePassedOn(Watch):
     def __init__(self) -> None:
         self._terms = Terms(_Term)
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         term = self._terms.of(master)
         message = event.message if type(event) is AgentSaid else None
         update = message if type(message) is am.StatusUpdate else None

@@ -31,7 +31,7 @@ class TheDeposedChangeNothing(Watch):
                 f"{process.disk.epoch} owns the store"
             )
 
-    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:
         if isinstance(event, MasterSaid):
             # One whose disk is new has heard nobody.
             self._heard(f"{agent.name} {agent.installations}", event.epoch, output)
@@ -39,7 +39,7 @@ class TheDeposedChangeNothing(Watch):
     def marathon_stepped(
         self,
         marathon: VirtualMarathon,
-        event: Any,  # noqa: ANN401
+        event: Any,
         output: Output[Any],
     ) -> None:
         if self._term.get(marathon.name) != marathon.process.epoch:

@@ -66,7 +66,7 @@ class NothingIsForgotten(Watch):
         self._offer_timeout_s = offer_timeout_s
         self._terms = Terms(_Term)
 
-    def master_steps(self, master: VirtualMaster, event: Any) -> None:  # noqa: ANN401
+    def master_steps(self, master: VirtualMaster, event: Any) -> None:
         term = self._terms.of(master)
         term.awaited = None
         if isinstance(event, TimerFired):
@@ -87,7 +87,7 @@ class NothingIsForgotten(Watch):
             if mine and known is not None and known.holds_resources:
                 term.kills[(framework.id, event.call.task_id)] = None
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         term = self._terms.of(master)
         used = _used(event)
         for effect in output.effects:
@@ -186,11 +186,11 @@ class NothingIsForgotten(Watch):
                 del term.kills[(framework_id, task_id)]
 
 
-def _says(effect: Any, kind: type) -> bool:  # noqa: ANN401
+def _says(effect: Any, kind: type) -> bool:
     return isinstance(effect, ToAgent) and isinstance(effect.message, kind)
 
 
-def _used(event: Any) -> dict[OfferId, None]:  # noqa: ANN401
+def _used(event: Any) -> dict[OfferId, None]:
     """The offers that a framework gives back or takes in this step."""
     if isinstance(event, FrameworkSaid) and isinstance(event.call, Accept | Decline):
         return dict.fromkeys(event.call.offer_ids)

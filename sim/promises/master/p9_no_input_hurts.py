@@ -45,7 +45,7 @@ class NoInputHurts(Watch):
     def marathon_stepped(
         self,
         marathon: VirtualMarathon,
-        event: Any,  # noqa: ANN401
+        event: Any,
         output: Output[Any],
     ) -> None:
         for effect in output.effects:
@@ -83,7 +83,7 @@ class NoInputHurts(Watch):
             raise Broken(f"promise 9: the state of {master.name} is no JSON: {error}") from error
 
 
-def _shown(effect: Any) -> Any:  # noqa: ANN401 - JSON
+def _shown(effect: Any) -> Any:
     match effect:
         case ShowApp(view=view) if view is not None:
             failure = view.last_failure

@@ -45,7 +45,7 @@ class OperatorsAreObeyed(Watch):
         self._fickle = fickle
         self._agents = agents
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         process = master.process
         if process.epoch != process.disk.epoch:
             return  # deposed: it does not know of what was asked of its successor
@@ -87,13 +87,13 @@ class OperatorsAreObeyed(Watch):
         if drained and agent.id == agent_id and running:
             raise Broken(f"operators: {agent.name} counts as drained, but runs {running}")
 
-    def master_said(self, master: VirtualMaster, message: Any) -> None:  # noqa: ANN401
+    def master_said(self, master: VirtualMaster, message: Any) -> None:
         welcome = isinstance(message, (AgentRegistered, AgentReregistered))
         deposed = master.process.epoch != master.process.disk.epoch
         if welcome and not deposed and message.agent_id in self._admin.gone:
             raise Broken(f"operators: {message.agent_id} was marked gone, but is welcomed back")
 
-    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:
         if not isinstance(event, MasterSaid):
             return
         core = agent.core

@@ -66,14 +66,14 @@ class AbsencesAreAnnounced(Watch):
     def __init__(self) -> None:
         self._terms = Terms(_Term)
 
-    def master_steps(self, master: VirtualMaster, event: Any) -> None:  # noqa: ANN401
+    def master_steps(self, master: VirtualMaster, event: Any) -> None:
         if type(event) is FrameworkSaid and isinstance(event.call, _Answers):
             term = self._terms.of(master)
             if _is_heard(term.core, event):
                 told = term.told.get(event.conn, {})
                 term.said = [told[id_] for id_ in event.call.inverse_offer_ids if id_ in told]
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         core = master.core
         assert core is not None
         state = core.state

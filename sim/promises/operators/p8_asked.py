@@ -44,7 +44,7 @@ class WhoAsksIsTold(Watch):
         self._rng = random.Random(f"questions of {seed}")
         self._steps = 0
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         self._steps += 1
         weighs = type(event) is OperatorAsked and type(event.call) is om.UpdateWeights
         if self._steps % _ASK_EVERY and not weighs:

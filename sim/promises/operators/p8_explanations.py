@@ -58,7 +58,7 @@ class EveryNoIsExplained(Watch):
 
         world.after(_ASK_EVERY_S, self._ask_marathons)
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         if isinstance(event, FrameworkSaid) and isinstance(event.call, Accept):
             core = master.core
             assert core is not None

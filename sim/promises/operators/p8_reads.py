@@ -124,7 +124,7 @@ class ReadsAreTrue(Watch):
     def __init__(self) -> None:
         self._terms = Terms(_Term)
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         term = self._terms.of(master)
         term.steps += 1
         _note_event(term, event)
@@ -152,7 +152,7 @@ class ReadsAreTrue(Watch):
             master.process.post(OperatorJoined(_GATEWAY))
 
 
-def _note_event(term: _Term, event: Any) -> None:  # noqa: ANN401
+def _note_event(term: _Term, event: Any) -> None:
     kind = type(event)
     state = term.core.state
     if kind is AgentSaid:
@@ -169,7 +169,7 @@ def _note_event(term: _Term, event: Any) -> None:  # noqa: ANN401
         term.returns_at = term.steps + _RETURNS_AFTER
 
 
-def _note_effect(master: VirtualMaster, term: _Term, effect: Any) -> None:  # noqa: ANN401
+def _note_effect(master: VirtualMaster, term: _Term, effect: Any) -> None:
     kind, state = type(effect), term.core.state
     if kind is ToFramework:
         framework_id = state.framework_of.get(effect.conn)
@@ -259,7 +259,7 @@ class _Look:
         self._explanations()
         self._replica()
 
-    def _read(self, call: Any) -> Any:  # noqa: ANN401 - its response
+    def _read(self, call: Any) -> Any:
         """As an operator is answered; a read changes nothing."""
         step = Step(self._state, self._now)
         answer = ANSWERS.handle(self._state, step, call)
@@ -267,7 +267,7 @@ class _Look:
             raise Broken(f"promise 8: {call} changes something")
         return answer
 
-    def _same(self, what: str, shown: Any, expected: Any) -> None:  # noqa: ANN401
+    def _same(self, what: str, shown: Any, expected: Any) -> None:
         if shown != expected:
             raise Broken(
                 f"promise 8: operators of {self._master.name} are told that {what} is {shown}, "

@@ -52,7 +52,7 @@ class WishesAreAnswered(Watch):
     def __init__(self) -> None:
         self._judged: Judged | None = None
 
-    def master_steps(self, master: VirtualMaster, event: Any) -> None:  # noqa: ANN401
+    def master_steps(self, master: VirtualMaster, event: Any) -> None:
         self._judged = None
         if type(event) is OperatorAsked:
             core = master.core
@@ -65,7 +65,7 @@ class WishesAreAnswered(Watch):
             else:
                 self._judged = False, _nothing
 
-    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         judged, self._judged = self._judged, None
         if judged is not None and (wrong := _wrong(event, output, judged)):
             raise Broken(f"promise 8: {master.name} is asked: {wrong}: {event.call}")
@@ -93,7 +93,7 @@ def _nothing(output: Output[Any]) -> str:
     return f"it does {output.writes or others}" if output.writes or others else ""
 
 
-def _tells(output: Output[Any], conn: Any, message: Any) -> bool:  # noqa: ANN401
+def _tells(output: Output[Any], conn: Any, message: Any) -> bool:
     return conn is None or ToAgent(conn, message) in output.effects
 
 
@@ -316,7 +316,7 @@ def _mark_gone(state: MasterState, call: om.MarkAgentGone) -> Judged:
     return record is None and not before, check
 
 
-def _convert(state: MasterState, call: Any) -> Judged:  # noqa: ANN401 - one of _CONVERSIONS
+def _convert(state: MasterState, call: Any) -> Judged:
     agent = state.agents.get(call.agent_id)
     if agent is None or agent.conn is None:
         return True, _nothing

@@ -43,7 +43,7 @@ class Tally:
                 if entry.forwarded is not None and entry.forwarded.state.terminal:
                     self._told[(framework.id, task_id)] = entry.forwarded.uuid
 
-    def note(self, state: MasterState, event: Any, output: Output[Any]) -> None:  # noqa: ANN401
+    def note(self, state: MasterState, event: Any, output: Output[Any]) -> None:
         """One step. state: after it."""
         said = event.message if type(event) is AgentSaid else None
         update = said if type(said) is am.StatusUpdate else None
