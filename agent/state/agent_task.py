@@ -11,6 +11,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+from mezzo.cluster.description import task_of
 from mezzo.cluster.model import (
     ContainerStatus,
     Task,
@@ -111,23 +112,10 @@ class AgentTask(Record):
     def shown(self) -> Task:
         """As the master gets it. The head of the queue is the last one that was forwarded."""
         last = self.pending[0] if self.pending else (self.statuses[-1] if self.statuses else None)
-        info = self.info
-        return Task(
-            name=info.name,
-            task_id=info.task_id,
-            framework_id=self.framework_id,
-            agent_id=info.agent_id,
+        return replace(
+            task_of(self.info, self.framework_id, self.role),
             state=self.state,
-            resources=info.resources,
             statuses=self.statuses,
             status_update_state=last.state if last else None,
             status_update_uuid=last.uuid if last else None,
-            labels=info.labels,
-            discovery=info.discovery,
-            container=info.container,
-            health_check=info.health_check,
-            kill_policy=info.kill_policy,
-            user=info.command.user if info.command else None,
-            role=self.role,
-            unique_lease=info.unique_lease,
         )
