@@ -19,7 +19,7 @@ class _RecordMeta(msgspec.StructMeta):
     """Tells type checkers that every subclass of Record is frozen without saying so again."""
 
 
-class Record(msgspec.Struct, metaclass=_RecordMeta, frozen=True, omit_defaults=True):
+class Record(msgspec.Struct, metaclass=_RecordMeta, frozen=True):
     """An immutable value. `msgspec.structs.replace(record, field=...)` makes a changed copy."""
 
 
@@ -64,7 +64,8 @@ def _decoder(kind: type[R]) -> msgspec.json.Decoder[R]:
 
 
 def encode(value: object) -> bytes:
-    """The stored form: JSON, keys in the order of the fields, defaults left out."""
+    """The stored form: JSON, keys in the order of the fields. What has its default is there too: a
+    later release with another default would change what somebody once chose."""
     return _encoder.encode(value)
 
 

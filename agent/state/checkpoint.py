@@ -162,9 +162,9 @@ class Checkpoint:
         self.operations[operation.uuid] = operation
         step.put(OPERATIONS, operation)
 
-    def forget_operation(self, step: Step, uuid: bytes) -> None:
-        del self.operations[uuid]
-        step.delete(OPERATIONS, uuid.hex())
+    def forget_operation(self, step: Step, uuid_bytes: bytes) -> None:
+        del self.operations[uuid_bytes]
+        step.delete(OPERATIONS, uuid_bytes.hex())
 
     def put_folder(self, step: Step, folder: VolumeFolder) -> None:
         self.folders[folder.path] = folder

@@ -175,6 +175,15 @@ def releases() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
+def lost(was: Any, now: Any) -> bool:
+    """Is something of `was` gone or another in `now`, which may say more?"""
+    if isinstance(was, dict) and isinstance(now, dict):
+        return any(key not in now or lost(each, now[key]) for key, each in was.items())
+    if isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
+        return any(map(lost, was, now))
+    return bool(was != now)
+
+
 def missing() -> dict[str, type[Any]]:
     kept = of_release(mezzo.__version__)
     there = {**kept.get("wire", {}), **kept.get("store", {})}

@@ -153,6 +153,7 @@ class AgentsAskHowTasksAre(Watch):
         return ""
 
 
+_CHECKED: Final = b'"health_check":{'  # in what is stored of a task that has one
 _TOLD: Final = (HealthObserved, c.ContainerStarted, *_ENDS)
 
 
@@ -178,7 +179,7 @@ def _stored(agent: VirtualAgent) -> dict[ContainerId, _Patient]:
     """Who is there when a life begins. How often they have failed is forgotten."""
     patients: dict[ContainerId, _Patient] = {}
     for key, value in agent.process.disk.data.items():
-        if key.startswith("task/") and (b"health_check" in value):
+        if key.startswith("task/") and (_CHECKED in value):
             _note(patients, key, TASKS.decode(value))
     return patients
 
@@ -187,7 +188,7 @@ def _admit(
     patients: dict[ContainerId, _Patient], output: Output[Any], container_id: ContainerId
 ) -> None:
     for write in output.writes:
-        if type(write) is Put and write.key.startswith("task/") and b"health_check" in write.value:
+        if type(write) is Put and write.key.startswith("task/") and _CHECKED in write.value:
             task = TASKS.decode(write.value)
             if task.container_id == container_id:
                 _note(patients, write.key, task)

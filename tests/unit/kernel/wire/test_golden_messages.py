@@ -26,7 +26,6 @@ def test_a_message_says_what_it_said_when_it_was_kept(version: str, name: str) -
     data = base64.b64decode(case["sent"])
     message = kept.read(name, data)
     assert message is not None
-    says = json.loads(encode(message))
-    assert {key: says[key] for key in case["says"]} == case["says"]
+    assert not kept.lost(case["says"], json.loads(encode(message)))
     if version == mezzo.__version__:
         assert kept.sent(name, message) == data

@@ -121,11 +121,11 @@ def test_a_port_that_a_zero_keeps_is_not_given_to_another_of_the_same_change() -
 
 
 def test_every_app_of_one_change_gets_a_port_of_its_own() -> None:
-    world = World.of("a", config=MarathonConfig(local_port_min=1, local_port_max=400))
-    many = [app(f"/{n}", port_definitions=(PortDefinition(),)) for n in range(400)]
+    world = World.of("a", config=MarathonConfig(local_port_min=1, local_port_max=300))
+    many = [app(f"/{n}", port_definitions=(PortDefinition(),)) for n in range(300)]
     result = world.put(*many)
     assert isinstance(result, Deployed)
-    assert sorted(a.service_ports[0] for a in result.apps) == list(range(1, 401))
+    assert sorted(a.service_ports[0] for a in result.apps) == list(range(1, 301))
 
 
 def test_an_app_is_refused_when_no_service_port_is_left() -> None:
