@@ -18,6 +18,7 @@ from .effects import Effect, Ready, Registered, Reply
 from .events import ApiRequest, Event, HealthResult, LinkDown, LinkUp, MasterEvent, Started
 from .health import rules
 from .killing import killer
+from .news import ExecutorSaid
 from .placement import backoff, launcher, reviving
 from .state import showing
 from .state.marathon_state import MarathonState
@@ -107,12 +108,7 @@ def _failed(state: MarathonState, step: Step, event: m.Failure) -> None:
 
 
 def _executor_said(_state: MarathonState, step: Step, event: m.Message) -> None:
-    step.publish(
-        "framework_message_event",
-        slaveId=event.agent_id,
-        executorId=event.executor_id,
-        message=event.data.decode(errors="replace"),
-    )
+    step.publish(ExecutorSaid(event.agent_id, event.executor_id, event.data))
 
 
 def _timer_fired(state: MarathonState, step: Step, event: TimerFired) -> None:

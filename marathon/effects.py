@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mezzo.cluster.states import TaskState
 from mezzo.core import CancelTimer, SetTimer
 from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
@@ -12,6 +10,7 @@ from mezzo.record import Record
 
 from .commands import Result
 from .model.app import HealthCheck
+from .news import News
 from .views import AppView, Aside, DeploymentView, InstanceView
 
 
@@ -32,11 +31,10 @@ class Reply(Record):
 
 
 class Publish(Record):
-    """An event for the streams. `at`: wall seconds. `fields` may hold records of this package."""
+    """For whoever listens. `at_s`: wall seconds."""
 
-    type: str
-    at: float
-    fields: dict[str, Any]
+    news: News
+    at_s: float
 
 
 class StartHealthCheck(Record):

@@ -13,9 +13,9 @@ from .deployments import balancing
 from .effects import UpdateDenied
 from .health import rules
 from .killing import killer
-from .model import timestamps
 from .model.app import UnreachableStrategy
 from .model.instance import Condition, Live, condition_of
+from .news import StatusUpdated, UnknownInstanceTerminated
 from .placement import backoff, launcher
 from .state import instance_changes
 from .state.marathon_state import MarathonState
@@ -63,12 +63,8 @@ def _on_unknown(state: MarathonState, step: Step, status: TaskStatus, condition:
         if status.uuid is not None:
             if key in state.aside:
                 step.write(Delete(key))
-            step.publish(
-                "unknown_instance_terminated_event",
-                instanceId=instance_id,
-                runSpecId="/" + instance_id.partition(".")[0].replace("_", "/"),
-                condition=condition.value,
-            )
+            app_id = "/" + instance_id.partition(".")[0].replace("_", "/")
+            step.publish(UnknownInstanceTerminated(app_id, instance_id, condition))
     elif not condition.unreachable and key not in state.aside:
         step.call(Kill(status.task_id, status.agent_id))
 
@@ -152,18 +148,17 @@ def _runs(state: MarathonState, step: Step, live: Live, status: TaskStatus) -> N
 def _publish_update(step: Step, live: Live, status: TaskStatus) -> None:
     record = live.record
     step.publish(
-        "status_update_event",
-        slaveId=record.agent_id,
-        taskId=record.task_id,
-        taskStatus=status.state.value,
-        message=status.message or "",
-        appId=record.app_id,
-        host=record.host,
-        ipAddresses=[
-            {"ipAddress": ip.ip_address, "protocol": ip.protocol} for ip in live.addresses
-        ],
-        ports=list(record.ports),
-        version=timestamps.format_ms(record.version_ms),
+        StatusUpdated(
+            record.app_id,
+            task_id=record.task_id,
+            agent_id=record.agent_id,
+            host=record.host,
+            version_ms=record.version_ms,
+            state=status.state,
+            message=status.message or "",
+            addresses=live.addresses,
+            ports=record.ports,
+        )
     )
 
 

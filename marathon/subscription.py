@@ -12,6 +12,7 @@ from . import reconciling
 from .effects import Abort, CallRefused, Registered, StandBy
 from .events import LinkDown, LinkUp
 from .killing import killer
+from .news import SchedulerDisconnected, SchedulerRegistered, SchedulerReregistered
 from .placement import reviving
 from .state.marathon_state import MarathonState
 from .state.step import Step
@@ -53,17 +54,18 @@ def link_down(state: MarathonState, step: Step, event: LinkDown) -> None:
     if state.subscribed:
         state.subscribed = False
         killer.disconnected(state)
-        step.publish("scheduler_disconnected_event")
+        step.publish(SchedulerDisconnected())
 
 
 def subscribed(state: MarathonState, step: Step, event: Subscribed) -> None:
-    kind = "registered" if state.framework_id is None else "reregistered"
+    kind: type[SchedulerRegistered | SchedulerReregistered]
+    kind = SchedulerRegistered if state.framework_id is None else SchedulerReregistered
     state.subscribed = True
     _set_framework_id(state, step, event.framework_id)
     reviving.subscribed(state, step)
     reconciling.reconcile(state, step)
     master = event.master_info.hostname if event.master_info else None
-    step.publish(f"scheduler_{kind}_event", frameworkId=event.framework_id, master=master or "")
+    step.publish(kind(event.framework_id, master or ""))
 
 
 def _set_framework_id(state: MarathonState, step: Step, framework_id: FrameworkId) -> None:

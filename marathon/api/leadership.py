@@ -16,8 +16,10 @@ from mezzo.process.log import get_logger
 from ..commands import AlreadyExists, Command, Locked, NotFound, NotValid, Result, Stale, TooMany
 from ..effects import Publish
 from ..events import ApiRequest
+from ..news import AppNews
 from ..state.faults import DATA_ERRORS
 from .app_definition import Rules
+from .event_json import event_of
 from .event_stream import EventHub
 from .metrics import Metrics
 from .read_model import ReadModel
@@ -111,16 +113,17 @@ class Term:
             return result
         raise refusal(result)
 
-    def publish(self, event: Publish) -> None:
+    def publish(self, told: Publish) -> None:
         """On the loop's thread. What can't be rendered is lost alone, and told."""
+        event = event_of(told.news)
         try:
-            self.hub.publish(event)
+            self.hub.publish(event, told.at_s)
         except DATA_ERRORS as error:
             self.metrics.count("marathon.events.unrenderable.counter")
             _log.error(
                 "event.unrenderable",
                 event_type=event.type,
-                app=event.fields.get("appId") or event.fields.get("runSpecId"),
+                app=told.news.app_id if isinstance(told.news, AppNews) else None,
                 error=f"{type(error).__name__}: {error}",
             )
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from mezzo.cluster.amounts import Items, Ranges, from_milli
-from mezzo.cluster.model import Attribute
+from mezzo.cluster.model import Attribute, IpAddress
 from mezzo.cluster.resources import Resources
 
 from ..model.app import (
@@ -218,15 +218,17 @@ def task_json(view: InstanceView, app: App | None) -> Json:
         **_given(startedAt=None if view.started_at is None else format_s(view.started_at)),
         "version": format_ms(view.version_ms),
         "ports": list(view.ports),
-        "ipAddresses": [
-            {"ipAddress": ip.ip_address, "protocol": ip.protocol} for ip in view.ip_addresses
-        ],
+        "ipAddresses": [address_json(ip) for ip in view.ip_addresses],
         "servicePorts": list(app.service_ports) if app is not None else [],
         "healthCheckResults": [
             _check_result(check, view) for check in view.checks if check.alive is not None
         ],
         **_given(region=view.region, zone=view.zone, role=None if view.role == "*" else view.role),
     }
+
+
+def address_json(ip: IpAddress) -> Json:
+    return {"ipAddress": ip.ip_address, "protocol": ip.protocol}
 
 
 def _check_result(check: CheckView, view: InstanceView) -> Json:
@@ -335,20 +337,6 @@ def plan_json(plan: Deployment) -> Json:
         "target": {"id": "/"},
         "steps": [step_json(step) for step in plan.steps],
     }
-
-
-def event_value(value: object) -> object:
-    """JSON of what an event's field holds besides plain values. Raises TypeError."""
-    match value:
-        case App():
-            return app_json(value)
-        case Deployment():
-            return plan_json(value)
-        case Step():
-            return step_json(value)
-        case HealthCheck():
-            return health_check_json(value)
-    raise TypeError(f"an event can't hold a {type(value).__name__}")
 
 
 # ---------------------------------------------------------------------------------- the queue

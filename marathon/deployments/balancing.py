@@ -12,6 +12,7 @@ from ..killing.kill_selection import choose_surplus
 from ..model.app import App
 from ..model.deployment import ActionKind
 from ..model.instance import Tally, kill_order
+from ..news import AppTerminated, DeploymentStepSucceeded
 from ..placement import backoff, reviving
 from ..state import app_changes
 from ..state.marathon_state import MarathonState
@@ -58,7 +59,7 @@ def _balance(state: MarathonState, step: Step, app_id: str) -> None:
         running.left -= 1
     if not running.left:
         now = running.plan.steps[running.step]
-        step.publish("deployment_step_success", plan=running.plan, currentStep=now)
+        step.publish(DeploymentStepSucceeded(running.plan, now))
         deployer.next_step(state, step, running)
 
 
@@ -139,7 +140,7 @@ def _stop(state: MarathonState, step: Step, app_id: str) -> bool:
         return False
     backoff.reset(state, app_id)
     app_changes.forget_versions(state, step, app_id)
-    step.publish("app_terminated_event", appId=app_id)
+    step.publish(AppTerminated(app_id))
     return True
 
 

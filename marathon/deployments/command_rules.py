@@ -39,10 +39,11 @@ from ..commands import (
 from ..effects import Reply
 from ..events import ApiRequest
 from ..killing import killer
-from ..model import paths, timestamps
+from ..model import paths
 from ..model.app import App
 from ..model.deployment import Change, Deployment
 from ..model.instance import Live
+from ..news import AppPosted, GroupChanged
 from ..placement import launcher, reviving
 from ..state import app_changes
 from ..state.loading import app_problem
@@ -199,18 +200,15 @@ def _deploy(
     apps = tuple(change.target for change in changes if change.target is not None)
     if origin is not None:
         _announce(step, apps, origin)
-    step.publish(
-        "group_change_success",
-        groupId=paths.parent(changes[0].app_id) if len(changes) == 1 else paths.ROOT,
-        version=timestamps.format_ms(version),
-    )
+    group_id = paths.parent(changes[0].app_id) if len(changes) == 1 else paths.ROOT
+    step.publish(GroupChanged(group_id, version))
     plan = deployer.start(state, step, changes, version)
     return Deployed(plan.id, version, apps)
 
 
 def _announce(step: Step, apps: tuple[App, ...], origin: Origin) -> None:
     for app in apps:
-        step.publish("api_post_event", clientIp=origin.client_ip, uri=origin.uri, appDefinition=app)
+        step.publish(AppPosted(origin, app))
 
 
 def _cancel(state: MarathonState, step: Step, command: CancelDeployment) -> Result:

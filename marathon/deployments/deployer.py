@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from ..effects import ShowDeployment
 from ..model.deployment import Action, ActionKind, Change, Deployment
+from ..news import DeploymentFailed, DeploymentStepBegan, DeploymentSucceeded
 from ..placement import backoff
 from ..state.marathon_state import MarathonState
 from ..state.running_plans import Running, Work
@@ -29,7 +30,7 @@ def start(
     """Store and begin a plan. Whoever held its apps must be cancelled before."""
     plan = Deployment(state.ids.uuid(), version_ms, make_steps(changes), changes)
     if not plan.steps:
-        step.publish("deployment_success", id=plan.id, plan=plan)
+        step.publish(DeploymentSucceeded(plan))
         return plan
     _store(step, plan)
     _run(state, step, plan)
@@ -46,7 +47,7 @@ def resume(state: MarathonState, step: Step) -> None:
 def cancel(state: MarathonState, step: Step, plan: Deployment) -> None:
     """Stop it where it is."""
     _over(state, step, state.running[plan.id])
-    step.publish("deployment_failed", id=plan.id, plan=plan, reason="The deployment was cancelled.")
+    step.publish(DeploymentFailed(plan, "The deployment was cancelled."))
 
 
 def next_step(state: MarathonState, step: Step, running: Running) -> None:
@@ -58,12 +59,12 @@ def next_step(state: MarathonState, step: Step, running: Running) -> None:
             running.reached[work.action.app_id] = work.target
     if running.step == len(plan.steps):
         _over(state, step, running)
-        step.publish("deployment_success", id=plan.id, plan=plan)
+        step.publish(DeploymentSucceeded(plan))
         return
     now = plan.steps[running.step]
     running.work = {action.app_id: _begin(state, running, action) for action in now.actions}
     running.left = len(running.work)
-    step.publish("deployment_info", plan=plan, currentStep=now)
+    step.publish(DeploymentStepBegan(plan, now))
     _show(step, running)
     for app_id in running.work:
         state.unbalanced[app_id] = None

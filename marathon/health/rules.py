@@ -12,9 +12,14 @@ from mezzo.cluster.states import TaskState
 from ..effects import StartHealthCheck
 from ..events import HealthResult
 from ..killing import killer
-from ..model import timestamps
 from ..model.app import HealthCheck
 from ..model.instance import CheckState, Condition, Live
+from ..news import (
+    HealthCheckFailed,
+    HealthStatusChanged,
+    InstanceHealthChanged,
+    UnhealthyInstanceKilled,
+)
 from ..placement import backoff
 from ..state import instance_changes
 from ..state.marathon_state import MarathonState
@@ -85,34 +90,14 @@ def _failed(
     seen.consecutive_failures += 1
     seen.last_failure = step.now.wall_s
     seen.cause = cause
-    step.publish(
-        "failed_health_check_event",
-        appId=live.record.app_id,
-        taskId=live.record.task_id,
-        instanceId=live.id,
-        healthCheck=check,
-    )
+    step.publish(HealthCheckFailed(live.record.app_id, live.record.task_id, live.id, check))
 
 
 def _publish_change(step: Step, live: Live) -> None:
-    record = live.record
-    version = timestamps.format_ms(record.version_ms)
-    step.publish(
-        "health_status_changed_event",
-        appId=record.app_id,
-        instanceId=record.id,
-        taskId=record.id,
-        version=version,
-        alive=live.healthy is True,
-    )
-    healthy = {} if live.healthy is None else {"healthy": live.healthy}
-    step.publish(
-        "instance_health_changed_event",
-        instanceId=record.id,
-        runSpecId=record.app_id,
-        **healthy,
-        runSpecVersion=version,
-    )
+    app_id, version = live.record.app_id, live.record.version_ms
+    healthy = live.healthy
+    step.publish(HealthStatusChanged(app_id, live.id, version, alive=healthy is True))
+    step.publish(InstanceHealthChanged(app_id, live.id, version, healthy))
 
 
 def _kill(state: MarathonState, step: Step, live: Live, cause: str | None) -> None:
@@ -120,14 +105,15 @@ def _kill(state: MarathonState, step: Step, live: Live, cause: str | None) -> No
         return
     record = live.record
     step.publish(
-        "unhealthy_instance_kill_event",
-        appId=record.app_id,
-        taskId=record.task_id,
-        instanceId=record.id,
-        version=timestamps.format_ms(record.version_ms),
-        reason=cause or "health check failed",
-        host=record.host,
-        slaveId=record.agent_id,
+        UnhealthyInstanceKilled(
+            record.app_id,
+            task_id=record.task_id,
+            instance_id=record.id,
+            agent_id=record.agent_id,
+            host=record.host,
+            version_ms=record.version_ms,
+            reason=cause or "health check failed",
+        )
     )
     instance_changes.stop_checks(step, live)
     # A failure of the app, as an exit would be. Counted now and not at the end of the instance:

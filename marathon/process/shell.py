@@ -55,25 +55,11 @@ from ..effects import (
 )
 from ..events import Event, HealthResult, LinkDown, LinkUp, MasterEvent, Started
 from ..health.probe import Checker
-from ..model.deployment import Deployment
 from ..options import MarathonOptions
+from .news_log import NewsLog
 
 _ABDICATE_AFTER_S: Final = 0.5
 _HTTP_THREADS: Final = 24  # answers at the same time
-_LOGGED: Final[Mapping[str, str]] = {
-    "app_terminated_event": "app.terminated",
-    "deployment_success": "deployment.succeeded",
-    "deployment_failed": "deployment.failed",
-    "unhealthy_instance_kill_event": "instance.unhealthy",
-    "instance_changed_event": "instance.changed",
-    "scheduler_registered_event": "framework.registered",
-    "scheduler_reregistered_event": "framework.reregistered",
-    "scheduler_disconnected_event": "framework.disconnected",
-}
-
-
-# Conditions on the way up and down.
-_UNTOLD: Final = ("Provisioned", "Staging", "Starting", "Killing")
 
 
 async def run_marathon(options: MarathonOptions) -> int:
@@ -159,6 +145,7 @@ class MarathonShell:
         core = MarathonCore(_config(options), stored, IdSource(rng), rng)
         self.runtime: Runtime[Event] = Runtime(core, store, self.perform)
         self._metrics = Metrics()
+        self._news = NewsLog(self._log, self._metrics)
         self._term = Term(
             self.runtime.post,
             lambda: self.runtime.held,
@@ -231,7 +218,7 @@ class MarathonShell:
                 self._count_call(call)
             case Publish():
                 self._term.publish(effect)
-                self._log_event(effect)
+                self._news.tell(effect.news)
             case Faulted(app_id, fault, news):
                 self._metrics.count("marathon.apps.faults.counter")
                 if news:
@@ -280,27 +267,6 @@ class MarathonShell:
             case m.Suppress():
                 count("marathon.mesos.calls.suppress.counter")
 
-    def _log_event(self, event: Publish) -> None:
-        name = _log_name(event)
-        if name is None or event.fields.get("condition") in _UNTOLD:
-            return
-        shown = {
-            _LOG_KEYS[key]: value
-            for key, value in event.fields.items()
-            if key in _LOG_KEYS and isinstance(value, str)
-        }
-        plan = event.fields.get("plan")
-        if isinstance(plan, Deployment):
-            shown |= {"deployment": plan.id, "apps": ",".join(plan.app_ids)}
-        app = event.fields.get("appDefinition")
-        if app is not None:
-            shown |= {"app": app.id, "instances": app.instances}
-        if event.type == "deployment_success":
-            self._metrics.count("marathon.deployments.counter")
-        elif event.type == "deployment_failed":
-            self._metrics.count("marathon.deployments.dismissed.counter")
-        self._log.info(name, **shown)
-
     # ---- numbers
 
     def _add_gauges(self) -> None:
@@ -320,31 +286,6 @@ class MarathonShell:
         gauge("marathon.http.event-streams.active", lambda: self._term.hub.count)
         gauge("marathon.leadership.duration.gauge.seconds", lambda: time.monotonic() - started_s)
         gauge("marathon.uptime.gauge.seconds", lambda: time.monotonic() - self._node.started_s)
-
-
-_LOG_KEYS: Final = {
-    "appId": "app",
-    "runSpecId": "app",
-    "instanceId": "instance",
-    "taskId": "task",
-    "slaveId": "agent",
-    "agentId": "agent",
-    "condition": "condition",
-    "reason": "reason",
-    "frameworkId": "framework",
-    "master": "master",
-}
-
-
-def _log_name(event: Publish) -> str | None:
-    if event.type == "deployment_info":
-        plan, step = event.fields["plan"], event.fields["currentStep"]
-        return "deployment.started" if step is plan.steps[0] else "deployment.step"
-    if event.type == "api_post_event":
-        app = event.fields["appDefinition"]
-        new = app.version_ms == app.last_config_change_ms == app.last_scaling_ms
-        return "app.configured" if new else "app.scaled"
-    return _LOGGED.get(event.type)
 
 
 class _Follower:

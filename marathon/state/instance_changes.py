@@ -7,9 +7,9 @@ from mezzo.core import Put
 from mezzo.record import replace
 
 from ..effects import StopHealthChecks
-from ..model import timestamps
 from ..model.app import App
 from ..model.instance import Condition, Instance, Live
+from ..news import InstanceChanged
 from ..views import TaskFailure
 from .marathon_state import MarathonState
 from .step import Step
@@ -76,11 +76,12 @@ def remember_failure(
 def _publish_condition(step: Step, live: Live) -> None:
     record = live.record
     step.publish(
-        "instance_changed_event",
-        instanceId=record.id,
-        condition=live.condition.value,
-        runSpecId=record.app_id,
-        agentId=record.agent_id,
-        host=record.host,
-        runSpecVersion=timestamps.format_ms(record.version_ms),
+        InstanceChanged(
+            record.app_id,
+            instance_id=record.id,
+            agent_id=record.agent_id,
+            host=record.host,
+            version_ms=record.version_ms,
+            condition=live.condition,
+        )
     )

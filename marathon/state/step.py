@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from mezzo import core
 from mezzo.core import Instant, Write
 from mezzo.messages import scheduler
 
 from ..effects import Call, Effect, Publish, ShowAside
+from ..news import News
 from .marathon_state import MarathonState
 
 _WRITE_OVERHEAD_BYTES: Final = 256
@@ -40,5 +41,5 @@ class Step(core.Step[Effect]):
         assert conn is not None
         self.do(Call(conn, call))
 
-    def publish(self, kind: str, **fields: Any) -> None:  # noqa: ANN401 - as the event's type has it
-        self.do(Publish(kind, self.now.wall_s, fields))
+    def publish(self, news: News) -> None:
+        self.do(Publish(news, self.now.wall_s))

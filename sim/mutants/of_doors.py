@@ -6,6 +6,7 @@ from typing import Any
 
 from mezzo.cluster.amounts import Ranges
 from mezzo.errors import BadRequest
+from mezzo.marathon.api import event_json
 from mezzo.marathon.api import render as render_of_marathon
 from mezzo.marathon.commands import Locked, Stale
 from mezzo.marathon.deployments import command_rules
@@ -53,12 +54,9 @@ def a_number_that_json_does_not_know_is_shown(original: Any) -> Any:
     return lambda value: value if value < 1e6 else {value}
 
 
-@mutant("doors", render_of_marathon, "event_value")
+@mutant("doors", event_json, "app_json")
 def an_app_in_an_event_is_no_json(original: Any) -> Any:
-    def event_value(value: Any) -> Any:
-        raise TypeError("can't")
-
-    return event_value
+    return lambda app: {"id": {app.id}}
 
 
 # ---------------------------------------------------------------------------------- loading

@@ -8,6 +8,7 @@ from typing import Any
 from mezzo.marathon.deployments import balancing, command_rules, deployer, upgrade_strategy
 from mezzo.marathon.model.app import KillSelection
 from mezzo.marathon.model.deployment import ActionKind
+from mezzo.marathon.news import DeploymentStepBegan
 from mezzo.marathon.placement import backoff, launcher, reviving
 from mezzo.marathon.state import app_changes
 from mezzo.marathon.state.running_plans import RestartBounds
@@ -91,7 +92,7 @@ def a_step_that_ends_is_told_twice(original: Any) -> Any:
         original(state, step, running)
         if running.step < len(running.plan.steps):
             now = running.plan.steps[running.step]
-            step.publish("deployment_info", plan=running.plan, currentStep=now)
+            step.publish(DeploymentStepBegan(running.plan, now))
 
     return next_step
 

@@ -30,6 +30,7 @@ from mezzo.marathon.events import HealthResult, LinkDown, LinkUp, MasterEvent, S
 from mezzo.marathon.model.app import App
 from mezzo.marathon.model.deployment import ActionKind, Deployment
 from mezzo.marathon.model.instance import Condition, Instance
+from mezzo.marathon.news import PlanNews
 from mezzo.marathon.state.tables import APPS, DEPLOYMENTS, INSTANCES
 from mezzo.marathon.timers import MoreKillsDue
 from mezzo.messages.scheduler import Update
@@ -390,8 +391,8 @@ class Books(Watch):
                     step.touched[app_id] = None
                 case ShowDeployment():
                     term.shown.apply(effect)
-                case Publish(type=type_) if type_.startswith("deployment_"):
-                    step.touched |= dict.fromkeys(effect.fields["plan"].app_ids)
+                case Publish(news=PlanNews(plan=plan)):
+                    step.touched |= dict.fromkeys(plan.app_ids)
                 case ShowAside(aside=aside):
                     term.shown.apply(effect)
                     if aside is not None:

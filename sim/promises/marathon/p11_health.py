@@ -11,8 +11,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
+from mezzo.marathon.api.event_json import event_of
 from mezzo.marathon.effects import Publish, StopHealthChecks
 from mezzo.marathon.events import HealthResult, MasterEvent
+from mezzo.marathon.news import (
+    HealthCheckFailed,
+    HealthStatusChanged,
+    InstanceHealthChanged,
+    News,
+    UnhealthyInstanceKilled,
+)
 from mezzo.messages.scheduler import Update
 
 from ...world.watched import Broken
@@ -20,10 +28,10 @@ from .marathon_books import UNREACHABLE, Reader, Seen, Step
 from .p11_kills import fails_too_often
 
 _TOLD: Final = (
-    "failed_health_check_event",
-    "health_status_changed_event",
-    "instance_health_changed_event",
-    "unhealthy_instance_kill_event",
+    HealthCheckFailed,
+    HealthStatusChanged,
+    InstanceHealthChanged,
+    UnhealthyInstanceKilled,
 )
 
 
@@ -38,12 +46,12 @@ class HealthHasConsequences(Reader):
             self._was = seen.healthy, sum(check.failures for check in seen.checks)
 
     def after(self, step: Step) -> None:
-        told: Counter[str] = Counter()
+        told: Counter[type] = Counter()
         stopped: dict[str, None] = {}
         for effect in step.output.effects:
-            if type(effect) is Publish and effect.type in _TOLD:
-                told[effect.type] += 1
-                _is_so(step, effect, self._ill)
+            if type(effect) is Publish and isinstance(effect.news, _TOLD):
+                told[type(effect.news)] += 1
+                _is_so(step, effect.news, self._ill)
             elif type(effect) is StopHealthChecks:
                 stopped[effect.instance_id] = None
         seen = self._ill
@@ -56,8 +64,8 @@ class HealthHasConsequences(Reader):
         if seen is not None and away and seen.checking:
             raise Broken(f"promise 11: {seen.record.id} is away, and asked how it is")
 
-    def _is_told(self, step: Step, seen: Seen | None, told: Counter[str]) -> None:
-        right: Counter[str] = Counter()
+    def _is_told(self, step: Step, seen: Seen | None, told: Counter[type]) -> None:
+        right: Counter[type] = Counter()
         if seen is not None:
             healthy, failures = self._was
             right[_TOLD[0]] = sum(check.failures for check in seen.checks) > failures
@@ -83,22 +91,22 @@ def _is_killed(step: Step, seen: Seen) -> bool:
     return isinstance(event, HealthResult) and seen in step.doomed and fails_too_often(seen, event)
 
 
-def _is_so(step: Step, event: Publish, seen: Seen | None) -> None:
-    fields = event.fields
+def _is_so(step: Step, news: News, seen: Seen | None) -> None:
     if seen is None:
         return
     right: dict[str, object] = {"instanceId": seen.record.id, "appId": seen.record.app_id}
-    match event.type:
-        case "failed_health_check_event":
+    match news:
+        case HealthCheckFailed():
             right["taskId"] = seen.record.task_id
-        case "health_status_changed_event":
+        case HealthStatusChanged():
             right["alive"] = seen.healthy is True
-        case "instance_health_changed_event":
+        case InstanceHealthChanged():
             right = {"instanceId": seen.record.id, "runSpecId": seen.record.app_id}
             if seen.healthy is not None:
                 right["healthy"] = seen.healthy
-        case "unhealthy_instance_kill_event":
+        case UnhealthyInstanceKilled():
             right |= {"taskId": seen.record.task_id, "host": seen.record.host}
+    fields = event_of(news).fields()
     for name, value in right.items():
         if fields.get(name) != value:
-            raise Broken(f"promise 11: {event} tells {fields.get(name)!r}, it is {value!r}")
+            raise Broken(f"promise 11: {news} tells {fields.get(name)!r}, it is {value!r}")

@@ -19,6 +19,7 @@ from mezzo.marathon.commands import Done, QueueRead, ResetDelay
 from mezzo.marathon.effects import Call, Publish, Reply
 from mezzo.marathon.events import ApiRequest, LinkUp, MasterEvent, Started
 from mezzo.marathon.model.app import App
+from mezzo.marathon.news import AppTerminated, DeploymentStepBegan
 from mezzo.marathon.timers import BackoffSweepDue, TokensRefilled
 from mezzo.messages.scheduler import (
     Decline,
@@ -172,12 +173,12 @@ def _ends(step: Step, queue: _Queue) -> None:
         queue.holders[seen.record.id] = None
     reset: list[str] = []
     for effect in step.output.effects:
-        if isinstance(effect, Publish) and effect.type == "app_terminated_event":
-            reset.append(effect.fields["appId"])
-        elif isinstance(effect, Publish) and effect.type == "deployment_info":
+        if isinstance(effect, Publish) and isinstance(effect.news, AppTerminated):
+            reset.append(effect.news.app_id)
+        elif isinstance(effect, Publish) and isinstance(effect.news, DeploymentStepBegan):
             reset += [
                 action.app_id
-                for action in effect.fields["currentStep"].actions
+                for action in effect.news.step.actions
                 if action.kind.value == "RestartApplication"
             ]
         elif isinstance(effect, Reply) and isinstance(step.event, ApiRequest):

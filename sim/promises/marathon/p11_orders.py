@@ -27,6 +27,7 @@ from mezzo.marathon.effects import Publish, Reply
 from mezzo.marathon.events import ApiRequest
 from mezzo.marathon.model.app import App, NetworkMode
 from mezzo.marathon.model.deployment import Deployment
+from mezzo.marathon.news import AppPosted, DeploymentFailed, DeploymentSucceeded, GroupChanged
 from mezzo.record import replace
 
 from ...world.watched import Broken
@@ -96,14 +97,14 @@ class OrdersAreCarriedOut(Reader):
             raise Broken(f"promise 11: {asked} changes {held}, which others hold")
         if wanted and len(self._plans) - len(self._holders(wanted)) >= _most(step):
             raise Broken(f"promise 11: {asked} is one deployment too many: {[*self._plans]}")
-        told = [each.type for each in step.output.effects if isinstance(each, Publish)]
-        if told.count("group_change_success") != 1:
+        told = [type(each.news) for each in step.output.effects if isinstance(each, Publish)]
+        if told.count(GroupChanged) != 1:
             raise Broken(f"promise 11: of {asked} is told {told}")
         posted = len(asked.targets) if isinstance(asked, ChangeApps) else 0
-        if told.count("api_post_event") != posted:
+        if told.count(AppPosted) != posted:
             raise Broken(f"promise 11: of {asked} is told {told}")
         ended = [each for each in self._plans if each not in step.term.deployments]
-        if told.count("deployment_success") + told.count("deployment_failed") < len(ended):
+        if told.count(DeploymentSucceeded) + told.count(DeploymentFailed) < len(ended):
             raise Broken(f"promise 11: the deployments {ended} have ended, told is {told}")
 
     def _is_cancelled(self, asked: CancelDeployment, result: Any) -> None:

@@ -12,19 +12,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
 
 from mezzo.marathon.commands import CancelDeployment, Deployed
 from mezzo.marathon.effects import Publish, Reply, ShowDeployment
 from mezzo.marathon.events import ApiRequest, Started
 from mezzo.marathon.model.app import App
 from mezzo.marathon.model.deployment import Action, Change, Deployment
+from mezzo.marathon.news import (
+    DeploymentFailed,
+    DeploymentStepBegan,
+    DeploymentStepSucceeded,
+    DeploymentSucceeded,
+    PlanNews,
+)
 
 from ...world.watched import Broken
 from .marathon_books import INACTIVE, UNREACHABLE, Reader, Seen, Step, Term
 from .p11_kills import asked_for, kill_rank, of_its_own
-
-_STEP_ENDS: Final = "deployment_step_success"
 
 
 @dataclass(slots=True)
@@ -89,10 +93,7 @@ class PlansAreKept(Reader):
     def _planned(self, step: Step, courses: dict[str, _Course], result: Deployed) -> None:
         """The answer names a plan: it is stored, unless it has ended in this very step."""
         plan = step.term.deployments.get(result.deployment_id)
-        plan = plan or next(
-            (e.fields["plan"] for e in step.output.effects if _is_end(e, result.deployment_id)),
-            None,
-        )
+        plan = plan or next((p for p in _succeeded(step) if p.id == result.deployment_id), None)
         if plan is None:
             raise Broken(f"promise 11: nobody hears of the deployment {result.deployment_id}")
         if plan.version_ms != result.version_ms:
@@ -114,9 +115,13 @@ class PlansAreKept(Reader):
             courses[plan.id] = _Course(plan)
 
 
-def _is_end(effect: Any, deployment_id: str) -> bool:
-    success = isinstance(effect, Publish) and effect.type == "deployment_success"
-    return success and effect.fields.get("id") == deployment_id
+def _succeeded(step: Step) -> list[Deployment]:
+    """The plans of which is told that they have."""
+    return [
+        effect.news.plan
+        for effect in step.output.effects
+        if isinstance(effect, Publish) and isinstance(effect.news, DeploymentSucceeded)
+    ]
 
 
 def _steps(changes: Iterable[Change]) -> list[list[tuple[str, str]]]:
@@ -145,16 +150,16 @@ def _advance(
     """Follow what is told of plans. Returns those of which a step has begun that is not over."""
     begun: dict[str, None] = {}
     for effect in step.output.effects:
-        if isinstance(effect, Publish) and effect.type.startswith("deployment_"):
-            plan = effect.fields["plan"]
+        if isinstance(effect, Publish) and isinstance(effect.news, PlanNews):
+            told, plan = effect.news, effect.news.plan
             if not plan.steps:
                 continue
             course = courses.get(plan.id)
             if course is None or course.plan != plan:
-                raise Broken(f"promise 11: {effect.type} is told of {plan}, which does not run")
-            _told(step, course, effect, before)
+                raise Broken(f"promise 11: {told} is told of what does not run")
+            _told(step, course, told, before)
             begun[plan.id] = None
-            if effect.type in ("deployment_success", "deployment_failed"):
+            if isinstance(told, DeploymentSucceeded | DeploymentFailed):
                 del courses[plan.id]
                 del begun[plan.id]
         elif isinstance(effect, ShowDeployment):
@@ -162,28 +167,30 @@ def _advance(
     return begun
 
 
-def _told(step: Step, course: _Course, told: Publish, before: dict[str, Deployment]) -> None:
+def _told(step: Step, course: _Course, told: PlanNews, before: dict[str, Deployment]) -> None:
     plan, at = course.plan, course.step
-    if told.type == "deployment_failed":
+    if isinstance(told, DeploymentFailed):
         if not _may_be_cancelled(step, plan, before):
             raise Broken(f"promise 11: {plan.id} is cancelled at {step.event}")
         return
-    if told.type == "deployment_info":
+    if isinstance(told, DeploymentStepBegan):
         if at and not course.over:
             raise Broken(f"promise 11: {plan.id} goes on before step {at} is over")
         course.step, course.over = at + 1, False
         course.done.clear()
         course.keep.clear()
-    elif told.type == _STEP_ENDS:
+    elif isinstance(told, DeploymentStepSucceeded):
         course.over = True
         for action in course.actions:
             if action.app_id not in course.done and not _is_done(step.term, course, action):
                 raise Broken(f"promise 11: {plan.id} says that {action} is done")
     elif at != len(plan.steps) or not course.over:
         raise Broken(f"promise 11: {plan.id} succeeds in step {at} of {len(plan.steps)}")
-    current = told.fields.get("currentStep")
-    if told.type != "deployment_success" and current != plan.steps[course.step - 1]:
-        raise Broken(f"promise 11: {told.type} tells of {current} as step {course.step} of {plan}")
+    if (
+        isinstance(told, DeploymentStepBegan | DeploymentStepSucceeded)
+        and told.step != plan.steps[course.step - 1]
+    ):
+        raise Broken(f"promise 11: {told} is told in step {course.step} of {plan}")
 
 
 def _may_be_cancelled(step: Step, plan: Deployment, before: dict[str, Deployment]) -> bool:
@@ -195,11 +202,7 @@ def _may_be_cancelled(step: Step, plan: Deployment, before: dict[str, Deployment
         return True
     forced = getattr(asked, "force", False) or isinstance(asked, CancelDeployment)
     new = [p for p in step.term.deployments.values() if p.id not in before]
-    new += [
-        effect.fields["plan"]
-        for effect in step.output.effects
-        if isinstance(effect, Publish) and effect.type == "deployment_success"
-    ]
+    new += _succeeded(step)
     return forced and any({*plan.app_ids} & {*each.app_ids} for each in new)
 
 

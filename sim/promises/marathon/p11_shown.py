@@ -14,10 +14,12 @@ from typing import Any
 from mezzo.cluster.model import IpAddress
 from mezzo.cluster.states import TaskState
 from mezzo.ids import TaskId
+from mezzo.marathon.api.event_json import event_of
 from mezzo.marathon.commands import QueueRead, ReadQueue
 from mezzo.marathon.effects import Call, Publish, Reply, ShowApp, ShowInstance, StartHealthCheck
 from mezzo.marathon.events import ApiRequest, MasterEvent
 from mezzo.marathon.model.app import App
+from mezzo.marathon.news import StatusUpdated
 from mezzo.marathon.views import CheckView, InstanceView, QueueItem
 from mezzo.messages.scheduler import Acknowledge, Update
 
@@ -252,9 +254,9 @@ def _is_told(step: Step) -> None:
     if acks != right:
         raise Broken(f"promise 11: {status} is answered with {acks}")
     told = [
-        effect.fields
+        event_of(effect.news).fields()
         for effect in step.output.effects
-        if isinstance(effect, Publish) and effect.type == "status_update_event"
+        if isinstance(effect, Publish) and isinstance(effect.news, StatusUpdated)
     ]
     if len(told) != (step.told is not None and step.news):
         raise Broken(f"promise 11: of {status} is told {told}")

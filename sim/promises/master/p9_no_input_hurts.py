@@ -20,6 +20,7 @@ from mezzo.gateway.mesos.state_endpoint import state_json
 from mezzo.gateway.replica.cluster_replica import Replica
 from mezzo.ids import ConnId
 from mezzo.marathon.api import render
+from mezzo.marathon.api.event_json import event_of
 from mezzo.marathon.commands import Deployed, Done, Killed, QueueRead
 from mezzo.marathon.effects import Publish, Reply, ShowApp, ShowDeployment, ShowInstance
 from mezzo.marathon.events import ApiRequest
@@ -50,7 +51,7 @@ class NoInputHurts(Watch):
     ) -> None:
         for effect in output.effects:
             try:
-                orjson.dumps(_shown(effect), default=render.event_value)
+                orjson.dumps(_shown(effect))
             except (TypeError, ValueError, OverflowError) as error:
                 raise Broken(f"promise 9: {type(effect).__name__} is no JSON: {error}") from error
         if isinstance(event, ApiRequest):
@@ -95,8 +96,8 @@ def _shown(effect: Any) -> Any:
             return render.task_json(view, None)
         case ShowDeployment(view=view) if view is not None:
             return render.deployment_json(view)
-        case Publish(fields=fields):
-            return fields
+        case Publish(news=news):
+            return event_of(news).fields()
         case Reply(result=QueueRead(items=items)):
             return [render.queue_item_json(item, with_offers=True) for item in items]
     return None

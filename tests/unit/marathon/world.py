@@ -11,7 +11,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from mezzo.cluster.model import Attribute, FaultDomain, Offer, TaskInfo, TaskStatus
 from mezzo.cluster.operations import Launch
@@ -50,6 +50,8 @@ from mezzo.marathon.model.app import App
 from mezzo.marathon.views import AppView, Aside, DeploymentView, InstanceView
 from mezzo.messages import scheduler as m
 from mezzo.store.base import write_bytes
+
+N = TypeVar("N")
 
 ORIGIN = Origin("127.0.0.1", "/v2/apps")
 
@@ -410,8 +412,9 @@ class World:
     def delete(self, app_id: str, *, force: bool = True) -> Result:
         return self.ask(DeleteApp(app_id, force))
 
-    def event_types(self) -> list[str]:
-        return [event.type for event in self.events]
+    def news(self, *kinds: type[N]) -> list[N]:
+        """All that was told of these kinds, in its order."""
+        return [each.news for each in self.events if isinstance(each.news, kinds)]
 
     def called(self, kind: type[Any]) -> list[Any]:
         return [call for call in self.calls if isinstance(call, kind)]

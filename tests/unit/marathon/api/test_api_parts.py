@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 from mezzo.http.endless_answer import Stream
 from mezzo.http.limits import STREAM_MAX_FRAMES
 from mezzo.marathon.api import render
-from mezzo.marathon.api.event_stream import EventHub
+from mezzo.marathon.api.event_stream import EventHub, StreamEvent
 from mezzo.marathon.api.refusals import ApiError
 from mezzo.marathon.api.render import task_stats_json
 from mezzo.marathon.api.selector import parse_selector
-from mezzo.marathon.effects import Publish
 from mezzo.marathon.model import timestamps
 from mezzo.marathon.model.paths import absolute, below
 
@@ -90,6 +89,10 @@ def attached(hub: EventHub, *types: str) -> Stream:
     return stream
 
 
+def of_kind(kind: str, **fields: object) -> StreamEvent:
+    return StreamEvent(kind, lambda: fields)
+
+
 def received(stream: Stream) -> list[dict[str, object]]:
     data = stream.take()[0].decode().split("\r\n")
     return [json.loads(line.removeprefix("data: ")) for line in data if line.startswith("data: ")]
@@ -100,7 +103,7 @@ def test_a_stream_gets_what_it_names() -> None:
     hub = EventHub(10)
     named, every = attached(hub, "b_event", "scheduler_registered_event"), attached(hub)
     for kind in ("a_event", "b_event", "scheduler_registered_event"):
-        hub.publish(Publish(kind, 1_700_000_000.0, {"x": 1}))
+        hub.publish(of_kind(kind, x=1), 1_700_000_000.0)
     assert [event["eventType"] for event in received(named)] == [
         "b_event",
         "scheduler_registered_event",
@@ -112,7 +115,7 @@ def test_a_stream_gets_what_it_names() -> None:
 def test_a_frame_is_one_line_of_json_with_type_and_time() -> None:
     hub = EventHub(10)
     stream = attached(hub)
-    hub.publish(Publish("a_event", 1_700_000_000.5, {"x": "a\nb"}))
+    hub.publish(of_kind("a_event", x="a\nb"), 1_700_000_000.5)
     assert stream.take()[0] == (
         b"event: a_event\r\n"
         b'data: {"eventType":"a_event","timestamp":"2023-11-14T22:13:20.500Z","x":"a\\nb"}\r\n\r\n'
@@ -137,7 +140,7 @@ def test_a_new_stream_hears_of_its_own_coming_before_anything_else() -> None:
     named = hub.attach(frozenset({"a_event"}), "1.2.3.5")
     assert every is not None
     assert named is not None
-    hub.publish(Publish("a_event", 0.0, {}))
+    hub.publish(of_kind("a_event"), 0.0)
     assert [(event["eventType"], event.get("remoteAddress")) for event in received(every)] == [
         ("event_stream_attached", "1.2.3.4"),
         ("event_stream_attached", "1.2.3.5"),
@@ -152,7 +155,7 @@ def test_a_reader_that_stops_reading_is_cut_off() -> None:
     stream, other = attached(hub), attached(hub)
     stream.stalled = True
     for number in range(STREAM_MAX_FRAMES + 10):
-        hub.publish(Publish("a_event", 0.0, {"n": number}))
+        hub.publish(of_kind("a_event", n=number), 0.0)
     assert stream.cut
     assert stream.take() == (b"", True)
     assert not other.cut

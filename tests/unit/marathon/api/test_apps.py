@@ -15,6 +15,7 @@ from mezzo.marathon.commands import (
 )
 from mezzo.marathon.config import MarathonConfig
 from mezzo.marathon.model.app import PortDefinition
+from mezzo.marathon.news import DeploymentSucceeded
 from mezzo.record import replace
 
 from ..apps import app
@@ -68,7 +69,7 @@ def test_the_same_definition_again_changes_no_version_and_restarts_nothing() -> 
     assert world.shown_apps["/a"].app == before
     assert world.running("/a") == tasks
     assert world.shown_deployments == {}
-    assert world.event_types()[-1] == "deployment_success"
+    assert isinstance(world.events[-1].news, DeploymentSucceeded)
 
 
 def test_scaling_changes_two_of_the_three_times_and_any_other_change_all() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mezzo.cluster.resources import Resources
+from mezzo.ids import AgentId, TaskId
 from mezzo.marathon.effects import Publish
+from mezzo.marathon.news import AppTerminated, UnhealthyInstanceKilled
 
 from ..api_world import ApiWorld
 
@@ -106,9 +110,11 @@ def test_an_app_whose_data_makes_no_sense_says_so_in_the_queue_and_by_itself() -
 def test_an_event_that_cant_be_rendered_is_lost_alone() -> None:
     world = ApiWorld.up()
     stream = world.listen()
-    for value in (object(), 2**70, {1: 2}, "\ud800"):
-        world.term.publish(Publish("odd_event", 0.0, {"appId": "/a", "value": value}))
-    world.term.publish(Publish("odd_event", 0.0, {"appId": "/good"}))
+    odd: tuple[Any, ...] = (object(), 2**70, {1: 2}, "\ud800")
+    for reason in odd:
+        news = UnhealthyInstanceKilled("/a", TaskId("t"), "i", AgentId("S0"), "h", 0, reason)
+        world.term.publish(Publish(news, 0.0))
+    world.term.publish(Publish(AppTerminated("/good"), 0.0))
     assert world.term.metrics.values()[0]["marathon.events.unrenderable.counter"] == 4
     heard, _ = stream.take()
     assert b"/good" in heard

@@ -12,6 +12,13 @@ from mezzo.marathon.commands import CancelDeployment, Deployed, Done, Locked, No
 from mezzo.marathon.config import MarathonConfig
 from mezzo.marathon.deployments.upgrade_strategy import restart_bounds
 from mezzo.marathon.model.app import KillSelection
+from mezzo.marathon.news import (
+    AppPosted,
+    DeploymentFailed,
+    DeploymentStepBegan,
+    DeploymentStepSucceeded,
+    DeploymentSucceeded,
+)
 
 from ..apps import TCP_CHECK, app, strategy
 from ..world import World
@@ -86,10 +93,12 @@ def test_a_deployment_is_listed_until_its_tasks_run() -> None:
     (task_id,) = world.running("/a")
     world.update(task_id, TaskState.RUNNING)
     assert world.shown_deployments == {}
-    types = world.event_types()
-    assert types.index("api_post_event") < types.index("deployment_info")
-    assert types[-2:] == ["deployment_step_success", "deployment_success"]
-    assert world.events[-1].fields["id"] == result.deployment_id
+    posted, began, *_ = world.news(AppPosted, DeploymentStepBegan)
+    assert (type(posted), type(began)) == (AppPosted, DeploymentStepBegan)
+    *_, step_over, over = [each.news for each in world.events]
+    assert isinstance(step_over, DeploymentStepSucceeded)
+    assert isinstance(over, DeploymentSucceeded)
+    assert over.plan.id == result.deployment_id
     assert not [key for key in world.store if key.startswith("deployment/")]
 
 
@@ -147,8 +156,7 @@ def test_a_locked_app_is_refused_and_force_replaces_the_deployment() -> None:
     second = world.put(app("/a", cmd="x"), force=True)
     assert isinstance(second, Deployed)
     assert list(world.shown_deployments) == [second.deployment_id]
-    failed = [event for event in world.events if event.type == "deployment_failed"]
-    assert [event.fields["id"] for event in failed] == [first.deployment_id]
+    assert [news.plan.id for news in world.news(DeploymentFailed)] == [first.deployment_id]
 
 
 def test_locks_are_per_app() -> None:

@@ -20,6 +20,7 @@ from mezzo.marathon.model.app import (
     NetworkMode,
     PortMapping,
 )
+from mezzo.marathon.news import HealthCheckFailed, HealthStatusChanged, UnhealthyInstanceKilled
 from mezzo.messages import scheduler as m
 
 from ..apps import app
@@ -85,8 +86,7 @@ def test_health_is_unknown_until_every_check_has_answered() -> None:
     assert world.shown_instances[instance(task_id)].healthy is True
     world.probe(task_id, alive=False, index=1)
     assert world.shown_instances[instance(task_id)].healthy is False
-    changes = [e.fields["alive"] for e in world.events if e.type == "health_status_changed_event"]
-    assert changes == [True, False]
+    assert [news.alive for news in world.news(HealthStatusChanged)] == [True, False]
 
 
 def test_too_many_failures_in_a_row_kill_the_instance_and_replace_it() -> None:
@@ -103,9 +103,8 @@ def test_too_many_failures_in_a_row_kill_the_instance_and_replace_it() -> None:
     world.advance(6)  # the backoff, and the shortest time between two revives
     assert task_id not in world.running("/a")
     assert len(world.running("/a")) == 1
-    types = world.event_types()
-    assert types.count("failed_health_check_event") == 5
-    assert types.count("unhealthy_instance_kill_event") == 1
+    assert len(world.news(HealthCheckFailed)) == 5
+    assert len(world.news(UnhealthyInstanceKilled)) == 1
 
 
 def test_failures_in_the_grace_period_count_only_after_a_success() -> None:

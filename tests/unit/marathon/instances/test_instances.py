@@ -10,12 +10,14 @@ import pytest
 from mezzo.cluster.model import ContainerStatus, IpAddress, NetworkInfo, TaskStatus
 from mezzo.cluster.states import Reason, TaskState
 from mezzo.ids import ConnId, TaskId
+from mezzo.marathon.api.event_json import event_of
 from mezzo.marathon.api.render import task_json
 from mezzo.marathon.commands import Deployed, Killed, KillTasks
 from mezzo.marathon.config import MarathonConfig
 from mezzo.marathon.effects import Call, UpdateDenied
 from mezzo.marathon.events import LinkUp, MasterEvent
 from mezzo.marathon.model.app import KillSelection, UnreachableStrategy
+from mezzo.marathon.news import StatusUpdated
 from mezzo.messages import scheduler as m
 
 from ..apps import app
@@ -504,7 +506,7 @@ def test_an_event_tells_the_addresses_that_the_api_tells(ip: str | None) -> None
     info = () if ip is None else (NetworkInfo((IpAddress(ip),)),)
     world.update(task_id, TaskState.KILLING, container_status=ContainerStatus(None, info))
     (view,) = [v for v in world.shown_instances.values() if v.task_id == task_id]
-    (*_, told) = [e.fields for e in world.events if e.fields.get("taskId") == task_id]
+    (*_, told) = [event_of(n).fields() for n in world.news(StatusUpdated) if n.task_id == task_id]
     expected = [{"ipAddress": ip or "a", "protocol": "IPv4"}]
     assert told["ipAddresses"] == expected
     assert task_json(view, app("/a"))["ipAddresses"] == expected
