@@ -149,16 +149,12 @@ def fails_too_often(seen: Seen, result: HealthResult) -> bool:
 
 def _enough_stay(step: Step, app: App, there: list[Seen], old: list[Seen]) -> None:
     """While it is upgraded, never fewer healthy ones than it may have, if it had as many."""
-    served = [
-        seen
-        for seen in old
-        if seen.condition == "Running"
-        and _was_ready(seen)
-        and seen.record.id not in step.term.heard_late
-    ]
+    served = [seen for seen in old if _served(seen) and seen.record.id not in step.term.heard_late]
     if not served or any(seen.unsure for seen in (*there, *old)):
         return
-    ready = sum(seen.ready for seen in there)
+    # What another step has left to be done came before what a user asks for in this one.
+    later = asked_for(step) if step.hurried else {}
+    ready = sum(seen.ready or (seen.record.id in later and _served(seen)) for seen in there)
     least = math.ceil(app.instances * app.upgrade_strategy.minimum_health_capacity)
     if ready < least:
         raise Broken(
@@ -167,8 +163,9 @@ def _enough_stay(step: Step, app: App, there: list[Seen], old: list[Seen]) -> No
         )
 
 
-def _was_ready(seen: Seen) -> bool:
-    return not seen.checks or seen.healthy is True
+def _served(seen: Seen) -> bool:
+    """Also one that is to end by now."""
+    return seen.condition == "Running" and (not seen.checks or seen.healthy is True)
 
 
 def _in_order(app: App, ended: list[Seen], stay: list[Seen]) -> None:
