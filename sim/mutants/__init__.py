@@ -19,13 +19,14 @@ from . import (
     of_reads,
     of_vaults,
 )
-from .hunt import Find, hunt
+from .hunt import Find, NoBug, hunt
 from .mutant import ALL, Mutant
 
 __all__ = [
     "ALL",
     "Find",
     "Mutant",
+    "NoBug",
     "hunt",
     "of_agents",
     "of_allocators",

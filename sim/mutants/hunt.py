@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 from ..seeds import Failure, run_seed
 from .mutant import Mutant
+
+_HERE: Final = str(Path(__file__).parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +24,15 @@ class Find:
     error: str = ""
 
 
+class NoBug(Exception):
+    """What was planted is not the bug that it is called."""
+
+
 def hunt(mutant: Mutant, seeds: Iterable[int]) -> Find:
-    """Run the seeds, which pass without it, until one fails."""
+    """Run the seeds, which pass without it, until one fails.
+
+    Raises NoBug if it fails only because the mutant does not fit the code any more.
+    """
     tried = 0
     with mutant.planted():
         for seed in seeds:
@@ -29,5 +40,17 @@ def hunt(mutant: Mutant, seeds: Iterable[int]) -> Find:
             outcome = run_seed(seed)
             if isinstance(outcome, Failure):
                 error = outcome.error.strip().splitlines()[-1]
+                if _crashed_itself(mutant, outcome.error):
+                    raise NoBug(f"{mutant.name!r} does nothing but crash itself: {error}")
                 return Find(mutant.name, mutant.area, seed, tried, error)
     return Find(mutant.name, mutant.area, None, tried)
+
+
+def _crashed_itself(mutant: Mutant, trace: str) -> bool:
+    """It was called in a way that it does not know, or fails where it does not mean to."""
+    *lines, error = trace.strip().splitlines()
+    if f"{mutant.make.__name__}.<locals>" in error:
+        return True
+    innermost = max(n for n, line in enumerate(lines) if line.lstrip().startswith('File "'))
+    source = lines[innermost + 1].strip()
+    return _HERE in lines[innermost] and not source.startswith("raise ")

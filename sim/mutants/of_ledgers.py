@@ -186,7 +186,7 @@ def the_stream_of_who_failed_over_stays_open(original: Any) -> Any:
 def portions_are_one_too_large(original: Any) -> Any:
     def full(self: Any) -> Any:
         config = self.state.config
-        return len(self.writes) > config.step_writes or self._bytes >= config.step_bytes
+        return len(self.writes) > config.step_writes or self.bytes >= config.step_bytes
 
     return property(full)
 

@@ -140,10 +140,10 @@ def that_a_framework_was_removed_is_not_stored(original: Any) -> Any:
 
 @mutant("operators", merging_reports, "_framework_of")
 def a_returning_agent_may_keep_the_tasks_of_a_removed_framework(original: Any) -> Any:
-    def framework_of(state: Any, step: Any, framework_id: Any, infos: Any) -> Any:
+    def framework_of(state: Any, step: Any, agent: Any, framework_id: Any, infos: Any) -> Any:
         known = state.completed.pop(framework_id, None)
         try:
-            return original(state, step, framework_id, infos)
+            return original(state, step, agent, framework_id, infos)
         finally:
             if known is not None:
                 state.completed[framework_id] = known

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from mezzo.agent.state.checkpoint import Checkpoint
-from mezzo.sim.mutants import ALL, Mutant, hunt
+from mezzo.sim.mutants import ALL, Mutant, NoBug, hunt
 from mezzo.sim.mutants.__main__ import main
 
 FOUND_BY: Final[dict[str, int | None]] = json.loads(
@@ -67,6 +67,15 @@ def test_a_mutant_whose_code_has_moved_says_so() -> None:
     says = r"'lost': Checkpoint has no no_such_method"
     with pytest.raises(AttributeError, match=says), lost.planted():
         pass
+
+
+def test_what_only_crashes_itself_is_no_bug() -> None:
+    def called_another_way(original: object) -> object:
+        return lambda self: None
+
+    stale = Mutant("stale", "agent", Checkpoint, "has_ended", called_another_way)
+    with pytest.raises(NoBug, match=r"'stale' does nothing but crash itself: TypeError"):
+        hunt(stale, range(1, 20))
 
 
 def test_the_score_is_one_line_of_json() -> None:
