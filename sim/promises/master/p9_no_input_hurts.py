@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import orjson
 
-from mezzo.core import Output
+from mezzo.core import Output, SetTimer
 from mezzo.gateway.mesos.state_endpoint import state_json
 from mezzo.gateway.replica.cluster_replica import Replica
 from mezzo.ids import ConnId
@@ -24,6 +24,7 @@ from mezzo.marathon.api.event_json import event_of
 from mezzo.marathon.commands import Deployed, Done, Killed, QueueRead
 from mezzo.marathon.effects import Publish, Reply, ShowApp, ShowDeployment, ShowInstance
 from mezzo.marathon.events import ApiRequest
+from mezzo.marathon.timers import MoreKillsDue
 from mezzo.master.effects import ToOperator
 from mezzo.master.events import OperatorJoined
 from mezzo.messages.operator import Master, OperatorSubscribed
@@ -40,6 +41,7 @@ _GATEWAY: Final = ConnId(1_000_000_000)  # no stream of the network has such a n
 class NoInputHurts(Watch):
     def __init__(self, masters: Sequence[VirtualMaster]) -> None:
         self._masters = masters
+        self._goes_on: dict[str, bool] = {}  # its last step has left something to be done
         for master in masters:
             master.on_told = self._told
 
@@ -54,7 +56,11 @@ class NoInputHurts(Watch):
                 orjson.dumps(_shown(effect))
             except (TypeError, ValueError, OverflowError) as error:
                 raise Broken(f"promise 9: {type(effect).__name__} is no JSON: {error}") from error
-        if isinstance(event, ApiRequest):
+        goes_on, self._goes_on[marathon.name] = (
+            self._goes_on.get(marathon.name, False),
+            any(type(e) is SetTimer and e.key == MoreKillsDue() for e in output.effects),
+        )
+        if isinstance(event, ApiRequest) and not goes_on:
             self._refusals_change_nothing(output)
 
     def _refusals_change_nothing(self, output: Output[Any]) -> None:
