@@ -14,7 +14,7 @@ def captured_logs() -> Iterator[list[MutableMapping[str, Any]]]:
     before = structlog.get_config()
     structlog.reset_defaults()  # a command that tells its errors itself silences the log
     try:
-        with structlog.testing.capture_logs() as lines:
+        with structlog.testing.capture_logs() as lines:  # noqa: TID251 - as it is meant to be used
             yield lines
     finally:
         structlog.configure(**before)

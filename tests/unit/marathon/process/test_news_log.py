@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from structlog.testing import capture_logs
 
 from mezzo.marathon.api.metrics import Metrics
 from mezzo.marathon.model.instance import Condition
@@ -18,6 +17,7 @@ from mezzo.marathon.news import (
 from mezzo.marathon.process.news_log import NewsLog
 from mezzo.process.log import get_logger
 from mezzo.record import replace
+from tests.parts.captured_logs import captured_logs
 
 from ..news import APP, ONE_OF_EACH, PLAN, SECOND
 
@@ -37,7 +37,7 @@ _LINES = [
 
 
 def told(*news: News, metrics: Metrics | None = None) -> list[str]:
-    with capture_logs() as lines:
+    with captured_logs() as lines:
         log = NewsLog(get_logger("marathon"), metrics or Metrics())
         for each in news:
             log.tell(each)
