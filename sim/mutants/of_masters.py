@@ -144,7 +144,8 @@ def the_master_acknowledges_for_the_framework(original: Any) -> Any:
 
 @mutant("master", status_updates, "set_state")
 def the_end_of_a_task_frees_nothing(original: Any) -> Any:
-    def set_state(state: Any, step: Any, entry: Any, new: Any) -> None:
+    def set_state(*args: Any) -> None:
+        *_, entry, new = args
         entry.state = new
 
     return set_state

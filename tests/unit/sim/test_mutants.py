@@ -7,6 +7,7 @@ Of the others `make test` plants some, others each time: its DRAW says which.
 
 from __future__ import annotations
 
+import inspect
 import json
 import random
 from pathlib import Path
@@ -53,6 +54,19 @@ def test_a_planted_bug_is_found(planted: str) -> None:
 def test_a_bug_can_still_be_planted_where_the_code_is_now(name: str) -> None:
     with ALL[name].planted():
         pass
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_a_planted_bug_is_called_as_what_it_replaces(name: str) -> None:
+    mutant = ALL[name]
+    original = getattr(mutant.owner, mutant.attribute)
+    made = mutant.make(original)
+    if not (inspect.isfunction(original) and inspect.isfunction(made)):
+        return
+    given = inspect.signature(original).parameters.values()
+    names = [each.name for each in given if each.kind is each.KEYWORD_ONLY]
+    places = [None for each in given if each.kind is each.POSITIONAL_OR_KEYWORD]
+    inspect.signature(made).bind(*places, **dict.fromkeys(names))
 
 
 def test_a_planted_bug_is_gone_after_the_hunt() -> None:
