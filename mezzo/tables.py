@@ -8,7 +8,7 @@ upgrading follow from it.
 
 A value is the JSON ``[version, record]``: the version counts up with each change of the record's
 shape that a reader of the old one would not bear, and `upgrades` lead from each to the next.
-tests/data/stored has the values of every release: each later one must open them.
+tests/data/golden has the values of every release: each later one must open them.
 """
 
 from __future__ import annotations

@@ -43,9 +43,8 @@ def lose_on_agent(
         del framework.tasks[key[1]]
         framework.ended.pop(key[1], None)
         if not entry.holds_resources:
-            status_updates.remember(
-                state, framework, entry
-            )  # its end is known, only not acknowledged yet
+            # Its end is known, only not acknowledged yet.
+            status_updates.remember(state, framework, entry)
             continue
         status_updates.free(state, step, entry.info)
         unreachable = new is TaskState.UNREACHABLE
