@@ -210,8 +210,7 @@ def _expunge(state: MarathonState, step: Step) -> None:
         if since > now.wall_s:  # the clock was set back: count anew
             live.unreachable_since = since = now.wall_s
         if live.condition.unreachable and now.wall_s - since >= strategy.expunge_after_s:
-            launcher.token_back(state, live)
-            instance_changes.forget(state, step, live, Condition.GONE)
+            _gone(state, step, live, Condition.GONE)
 
 
 # ---- instances that don't come up

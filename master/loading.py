@@ -72,7 +72,7 @@ class _Gone(Record):
     condition: Literal["GONE"]
 
 
-_GONE: Final = Table(AGENTS.kind, _Gone, lambda _: "")
+_GONE: Final = Table(AGENTS.kind, _Gone, lambda _: "", AGENTS.upgrades)
 
 
 def _remember_if_gone(state: MasterState, agent_id: AgentId, value: bytes) -> None:

@@ -51,7 +51,7 @@ class Table(Generic[R]):
         self.record = record
         self.id_of = id_of
         self.version = 1 + len(upgrades)
-        self._upgrades = upgrades
+        self.upgrades = upgrades
         self._head = b"[%d," % self.version
 
     def key(self, id_: str) -> str:
@@ -85,7 +85,7 @@ class Table(Generic[R]):
     def _upgraded(self, found: _Value) -> Any:  # noqa: ANN401 - plain JSON
         plain = msgspec.json.decode(found.record)
         try:
-            for upgrade in self._upgrades[found.version - 1 :]:
+            for upgrade in self.upgrades[found.version - 1 :]:
                 plain = upgrade(plain)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise Corrupt(f"it is no record of version {found.version}: {error!r}") from error
