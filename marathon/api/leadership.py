@@ -160,7 +160,7 @@ def refusal(result: Result) -> ApiError:
 
 @dataclass(slots=True)
 class Node:
-    """This process. The shell sets `term` when it is elected, `leader` as it hears of it."""
+    """This process. The shell sets `term` when it is elected. leader: who leads, as last heard."""
 
     address: str  # host:port, as others reach it
     rules: Rules
@@ -168,8 +168,8 @@ class Node:
     zookeeper_settings: dict[str, Any]
     http_settings: dict[str, Any]
     abdicate: Callable[[], None]
+    leader: Callable[[], str | None]
     term: Term | None = None
-    leader: str | None = None
     started_s: float = field(default_factory=time.monotonic)
 
     def wait_for_leader(self) -> str | None:
@@ -177,7 +177,8 @@ class Node:
         for _ in range(_UNDECIDED_TRIES):
             if self.term is not None:
                 return self.address
-            if self.leader is not None and self.leader != self.address:
-                return self.leader
+            leader = self.leader()
+            if leader is not None and leader != self.address:
+                return leader
             time.sleep(_UNDECIDED_PAUSE_S)
         return None

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from mezzo.election.base import LeaderChanged
 from mezzo.election.detector import detector_for, election_for
+from mezzo.election.known_leader import KnownLeader
 from mezzo.errors import Fenced, MezzoError, StoreUnavailable
 from mezzo.frameworks.sdk.scheduler_link import SchedulerLink
 from mezzo.http.server import HttpServer, raise_open_files
@@ -67,13 +67,14 @@ async def run_marathon(options: MarathonOptions) -> int:
     await asyncio.to_thread(options.work_dir.mkdir, parents=True, exist_ok=True)
     where = _election_place(options)
     stop_leading = asyncio.Event()
-    node, server = await _serve(options, stop_leading)
-    follower = _Follower(where, node, options.zk_session_timeout_s)
+    session_s = options.zk_session_timeout_s
+    known = KnownLeader(
+        detector_for(where, prefix=LATCH_PREFIX, session_timeout_s=session_s), bytes.decode
+    )
+    node, server = await _serve(options, lambda: known.address, stop_leading)
+    known.start()
     election = election_for(
-        where,
-        node.address.encode(),
-        prefix=LATCH_PREFIX,
-        session_timeout_s=options.zk_session_timeout_s,
+        where, node.address.encode(), prefix=LATCH_PREFIX, session_timeout_s=session_s
     )
     shells: list[MarathonShell] = []
 
@@ -87,14 +88,16 @@ async def run_marathon(options: MarathonOptions) -> int:
     except (Fenced, LeadershipLost, StoreUnavailable) as error:
         restart(str(error))
     finally:
-        await asyncio.to_thread(follower.stop)
+        await asyncio.to_thread(known.stop)
         for shell in shells:
             await shell.close()
         await asyncio.to_thread(server.stop)
     return 0
 
 
-async def _serve(options: MarathonOptions, stop_leading: asyncio.Event) -> tuple[Node, HttpServer]:
+async def _serve(
+    options: MarathonOptions, leader: Callable[[], str | None], stop_leading: asyncio.Event
+) -> tuple[Node, HttpServer]:
     loop = asyncio.get_running_loop()
 
     def abdicate() -> None:  # from an HTTP thread, whose answer has to get out first
@@ -107,6 +110,7 @@ async def _serve(options: MarathonOptions, stop_leading: asyncio.Event) -> tuple
         zookeeper_settings=_zookeeper_settings(options),
         http_settings={"http_port": options.http_port, "https_port": 8443},
         abdicate=abdicate,
+        leader=leader,
     )
     raise_open_files()  # every listener is one
     server = HttpServer(
@@ -286,23 +290,6 @@ class MarathonShell:
         gauge("marathon.http.event-streams.active", lambda: self._term.hub.count)
         gauge("marathon.leadership.duration.gauge.seconds", lambda: time.monotonic() - started_s)
         gauge("marathon.uptime.gauge.seconds", lambda: time.monotonic() - self._node.started_s)
-
-
-class _Follower:
-    """Tells the node who leads, for its answers as a standby."""
-
-    def __init__(self, where: str, node: Node, session_timeout_s: float) -> None:
-        self._node = node
-        self._detector = detector_for(
-            where, prefix=LATCH_PREFIX, session_timeout_s=session_timeout_s
-        )
-        self._detector.start(self._changed)
-
-    def _changed(self, change: LeaderChanged) -> None:
-        self._node.leader = None if change.leader is None else change.leader.decode()
-
-    def stop(self) -> None:
-        self._detector.stop()
 
 
 # ---------------------------------------------------------------------------------- settings

@@ -16,8 +16,8 @@ import psutil
 
 from mezzo import MESOS_VERSION
 from mezzo.cluster.model import Address, MasterInfo
-from mezzo.election.base import LeaderChanged
 from mezzo.election.detector import detector_for, election_for
+from mezzo.election.known_leader import KnownLeader
 from mezzo.errors import BadConfig, Fenced, StoreUnavailable
 from mezzo.ids import ConnId, FrameworkId
 from mezzo.messages import agent as am
@@ -70,11 +70,13 @@ async def run_master(options: MasterOptions) -> int:
         await asyncio.to_thread(whitelist.read, options.whitelist)
     await asyncio.to_thread(options.work_dir.mkdir, parents=True, exist_ok=True)
     where = options.zk or f"solo:{(options.work_dir / 'master.lock').resolve()}"
-    follower = _Follower(where, options)
-    server = MasterServer(leader=lambda: follower.leader)
+    session_s = options.zk_session_timeout_s
+    known = KnownLeader(detector_for(where, session_timeout_s=session_s), grpc_target)
+    server = MasterServer(leader=lambda: known.address)
     port = await server.start(options.ip, options.port)
+    known.start()
     info = master_info(options, port)
-    election = election_for(where, published(info), session_timeout_s=options.zk_session_timeout_s)
+    election = election_for(where, published(info), session_timeout_s=session_s)
     sidecar = _gateway(options, port)
     try:
         store = open_store(_store_url(options))
@@ -87,7 +89,7 @@ async def run_master(options: MasterOptions) -> int:
     except (Fenced, LeadershipLost, StoreUnavailable) as error:
         restart(str(error))
     finally:
-        await asyncio.to_thread(follower.stop)
+        await asyncio.to_thread(known.stop)
         await server.stop()
         if sidecar is not None:
             await asyncio.to_thread(sidecar.stop)
@@ -255,21 +257,6 @@ class MasterShell:
                 self._log.info("framework.removed", framework=info.id)
             case _:
                 pass
-
-
-class _Follower:
-    """Where the leader is, for the hint that a standby gives."""
-
-    def __init__(self, where: str, options: MasterOptions) -> None:
-        self.leader: str | None = None
-        self._detector = detector_for(where, session_timeout_s=options.zk_session_timeout_s)
-        self._detector.start(self._changed)
-
-    def _changed(self, change: LeaderChanged) -> None:
-        self.leader = None if change.leader is None else grpc_target(change.leader)
-
-    def stop(self) -> None:
-        self._detector.stop()
 
 
 def _gateway(options: MasterOptions, port: int) -> Sidecar | None:

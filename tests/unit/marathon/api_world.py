@@ -46,6 +46,7 @@ class ApiWorld(World):
             zookeeper_settings={},
             http_settings={},
             abdicate=lambda: None,
+            leader=lambda: None,
             term=self.term,
         )
         self._client = Client(make_api(self.node))
