@@ -74,6 +74,8 @@ def make_app(follower: Follower, feed: Feed) -> Flask:
     def events() -> Response:
         headers = {"Cache-Control": "no-store"}
         body = b"" if request.method == "HEAD" else feed.stream()
+        if body is None:
+            return _problem(503, "the gateway is stopping: ask again in a moment")
         return Response(body, headers=headers, mimetype=_EVENTS, direct_passthrough=True)
 
     @app.get("/marathon/v2/<path:path>")

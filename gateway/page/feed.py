@@ -13,12 +13,12 @@ from typing import Any, Final
 import orjson
 
 from mezzo.http.endless_answer import Stream
+from mezzo.http.event_hub import EventHub
 
 from ..replica.follower import Follower, NoLeader
 from .live import EMPTY, Documents, change, documents
 
 _GAP_S: Final = 0.2
-_HEARTBEAT_S: Final = 10.0
 _HEARTBEAT: Final = b": still here\n\n"
 _IDLE_S: Final = 3600.0
 
@@ -28,10 +28,10 @@ class Feed:
 
     def __init__(self, follower: Follower) -> None:
         self._follower = follower
+        self._pages: EventHub[None] = EventHub(_HEARTBEAT)
         self._lock = threading.Lock()  # guards all that follows
         self._shown: Documents = EMPTY
         self._problem: str | None = None
-        self._pages: dict[Stream, None] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._publish, name="feed", daemon=True)
 
@@ -41,39 +41,26 @@ class Feed:
     def stop(self) -> None:
         """End all streams. The follower must be stopped first or soon: it wakes the thread."""
         self._stopping.set()
-        with self._lock:
-            pages, self._pages = self._pages, {}
-        for page in pages:
-            page.close()
+        self._pages.close()
 
     @property
     def open_streams(self) -> int:
-        with self._lock:
-            return len(self._pages)
+        return len(self._pages.streams)
 
-    def stream(self) -> Stream:
-        """The events of one page, which sees all first and then what changes."""
-        page = Stream(_HEARTBEAT, _HEARTBEAT_S, lambda: self._forget(page))
+    def stream(self) -> Stream | None:
+        """The events of one page, which sees all first and then what changes. None: it is over."""
         with self._lock:
             self._refresh()
-            page.push(_frame("snapshot", change(EMPTY, self._shown)))
-            page.push(_frame("status", {"problem": self._problem}))
-            if self._stopping.is_set():
-                page.close()
-            else:
-                self._pages[page] = None
-        return page
-
-    def _forget(self, page: Stream) -> None:
-        with self._lock:
-            self._pages.pop(page, None)
+            snapshot = _frame("snapshot", change(EMPTY, self._shown))
+            status = _frame("status", {"problem": self._problem})
+            return self._pages.attach(None, first=(snapshot, status))
 
     def _publish(self) -> None:
         version = 0
         while not self._stopping.is_set():
             version = self._follower.wait(version, _IDLE_S)
             with self._lock:
-                if self._pages:
+                if self._pages.streams:
                     self._refresh()
             self._stopping.wait(_GAP_S)
 
@@ -93,7 +80,7 @@ class Feed:
             self._send(_frame("status", {"problem": problem}))
 
     def _send(self, frame: bytes) -> None:
-        for page in self._pages:
+        for page in self._pages.streams:
             page.push(frame)  # who reads too slowly is cut off, may come again and starts anew
 
 

@@ -20,7 +20,7 @@ from ..news import AppNews
 from ..state.faults import DATA_ERRORS
 from .app_definition import Rules
 from .event_json import event_of
-from .event_stream import EventHub
+from .event_stream import EventStream
 from .metrics import Metrics
 from .read_model import ReadModel
 from .refusals import ApiError, Violation, locked, message, not_valid
@@ -68,7 +68,7 @@ class Term:
         self,
         post: Callable[[ApiRequest], None],
         held: Callable[[], bool],
-        hub: EventHub,
+        hub: EventStream,
         metrics: Metrics,
         patience_s: float = REPLY_TIMEOUT_S,
     ) -> None:

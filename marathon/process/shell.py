@@ -27,7 +27,7 @@ from mezzo.units import BODY_MAX_BYTES
 from mezzo.zk.address import LATCH_PREFIX, parse_zk_address
 
 from ..api.app_definition import Rules
-from ..api.event_stream import EventHub
+from ..api.event_stream import EventStream
 from ..api.leadership import Node, Term
 from ..api.metrics import Metrics
 from ..api.routes import make_api
@@ -153,7 +153,7 @@ class MarathonShell:
         self._term = Term(
             self.runtime.post,
             lambda: self.runtime.held,
-            EventHub(options.event_streams_max),
+            EventStream(options.event_streams_max),
             self._metrics,
         )
         self._add_gauges()

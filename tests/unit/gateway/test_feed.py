@@ -59,6 +59,12 @@ class FakeFollower:
         return self.replica.view(), None
 
 
+def opened(feed: Feed) -> Stream:
+    page = feed.stream()
+    assert page is not None
+    return page
+
+
 def feed_of(follower: FakeFollower) -> Feed:
     return Feed(cast(Follower, follower))
 
@@ -89,13 +95,13 @@ def test_a_page_gets_all_first_and_then_what_changes() -> None:
     follower.say(AgentAdded(agent(A1)))
     feed = feed_of(follower)
     feed.start()
-    page = Page(feed.stream())
+    page = Page(opened(feed))
     (snapshot, status) = page.told()
     assert (snapshot[0], list(snapshot[1]["agents"])) == ("snapshot", [A1])
     assert status == ("status", {"problem": None})
     follower.say(AgentAdded(agent(A2)))
     eventually(lambda: len(page.told()) == 3)
-    late = Page(feed.stream())
+    late = Page(opened(feed))
     assert list(late.told()[0][1]["agents"]) == [A1, A2]
     follower.say(AgentRemoved(A1))
     eventually(lambda: len(page.told()) == 4)
@@ -108,13 +114,13 @@ def test_a_problem_is_told_and_the_last_state_stays() -> None:
     follower.say(AgentAdded(agent(A1)))
     feed = feed_of(follower)
     feed.start()
-    page = Page(feed.stream())
+    page = Page(opened(feed))
     assert len(page.told()) == 2
     follower.known, follower.problem = False, "nobody leads"
     follower.say()
     eventually(lambda: len(page.told()) == 3)
     assert page.told()[2] == ("status", {"problem": "nobody leads"})
-    assert list(Page(feed.stream()).told()[0][1]["agents"]) == [A1]
+    assert list(Page(opened(feed)).told()[0][1]["agents"]) == [A1]
     stop(feed, follower)
 
 
@@ -122,7 +128,7 @@ def test_a_page_that_has_gone_is_forgotten_and_one_that_does_not_read_hurts_no_o
     follower = FakeFollower()
     feed = feed_of(follower)
     feed.start()
-    gone, deaf, page = feed.stream(), feed.stream(), Page(feed.stream())
+    gone, deaf, page = opened(feed), opened(feed), Page(opened(feed))
     assert feed.open_streams == 3
     gone.ended()
     assert feed.open_streams == 2
@@ -135,14 +141,14 @@ def test_a_page_that_has_gone_is_forgotten_and_one_that_does_not_read_hurts_no_o
     stop(feed, follower)
 
 
-def test_the_end_closes_all_pages_and_those_that_come_late() -> None:
+def test_the_end_closes_all_pages_and_none_comes_late() -> None:
     follower = FakeFollower()
     feed = feed_of(follower)
     feed.start()
-    page = feed.stream()
+    page = opened(feed)
     stop(feed, follower)
     assert page.take()[1]
-    assert feed.stream().take()[1]
+    assert feed.stream() is None
     assert feed.open_streams == 0
 
 

@@ -18,7 +18,7 @@ from mezzo.cluster.resources import Resources
 from mezzo.http.endless_answer import Stream
 from mezzo.ids import AgentId
 from mezzo.marathon.api.app_definition import Rules
-from mezzo.marathon.api.event_stream import EventHub
+from mezzo.marathon.api.event_stream import EventStream
 from mezzo.marathon.api.leadership import Node, Term
 from mezzo.marathon.api.metrics import Metrics
 from mezzo.marathon.api.routes import make_api
@@ -38,7 +38,7 @@ class ApiWorld(World):
 
     def _boot(self) -> None:
         self._stepping = threading.Lock()
-        self.term = Term(self._post, lambda: False, EventHub(10), Metrics(), PATIENCE_S)
+        self.term = Term(self._post, lambda: False, EventStream(10), Metrics(), PATIENCE_S)
         self.node = Node(
             address="127.0.0.1:8080",
             rules=Rules(default_network_name="overlay"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mezzo.http.endless_answer import Stream
 from mezzo.http.limits import STREAM_MAX_FRAMES
 from mezzo.marathon.api import render
-from mezzo.marathon.api.event_stream import EventHub, StreamEvent
+from mezzo.marathon.api.event_stream import EventStream, StreamEvent
 from mezzo.marathon.api.refusals import ApiError
 from mezzo.marathon.api.render import task_stats_json
 from mezzo.marathon.api.selector import parse_selector
@@ -81,7 +81,7 @@ def test_a_selector_takes_linear_time_and_is_shown_in_part() -> None:
     assert len(raised.value.body["message"]) < 400
 
 
-def attached(hub: EventHub, *types: str) -> Stream:
+def attached(hub: EventStream, *types: str) -> Stream:
     """A stream that has read of its own coming."""
     stream = hub.attach(frozenset(types), "1.2.3.4")
     assert stream is not None
@@ -100,7 +100,7 @@ def received(stream: Stream) -> list[dict[str, object]]:
 
 def test_a_stream_gets_what_it_names() -> None:
     """Behaviour 108."""
-    hub = EventHub(10)
+    hub = EventStream(10)
     named, every = attached(hub, "b_event", "scheduler_registered_event"), attached(hub)
     for kind in ("a_event", "b_event", "scheduler_registered_event"):
         hub.publish(of_kind(kind, x=1), 1_700_000_000.0)
@@ -113,7 +113,7 @@ def test_a_stream_gets_what_it_names() -> None:
 
 
 def test_a_frame_is_one_line_of_json_with_type_and_time() -> None:
-    hub = EventHub(10)
+    hub = EventStream(10)
     stream = attached(hub)
     hub.publish(of_kind("a_event", x="a\nb"), 1_700_000_000.5)
     assert stream.take()[0] == (
@@ -124,7 +124,7 @@ def test_a_frame_is_one_line_of_json_with_type_and_time() -> None:
 
 def test_others_hear_of_a_stream_that_comes_and_goes() -> None:
     """Behaviour 107."""
-    hub = EventHub(10)
+    hub = EventStream(10)
     first = attached(hub)
     attached(hub).ended()
     kinds = [(event["eventType"], event["remoteAddress"]) for event in received(first)]
@@ -135,7 +135,7 @@ def test_others_hear_of_a_stream_that_comes_and_goes() -> None:
 
 
 def test_a_new_stream_hears_of_its_own_coming_before_anything_else() -> None:
-    hub = EventHub(10)
+    hub = EventStream(10)
     every = hub.attach(frozenset(), "1.2.3.4")
     named = hub.attach(frozenset({"a_event"}), "1.2.3.5")
     assert every is not None
@@ -151,7 +151,7 @@ def test_a_new_stream_hears_of_its_own_coming_before_anything_else() -> None:
 
 def test_a_reader_that_stops_reading_is_cut_off() -> None:
     """Behaviour 110."""
-    hub = EventHub(10)
+    hub = EventStream(10)
     stream, other = attached(hub), attached(hub)
     stream.stalled = True
     for number in range(STREAM_MAX_FRAMES + 10):
@@ -163,7 +163,7 @@ def test_a_reader_that_stops_reading_is_cut_off() -> None:
 
 def test_the_end_of_a_term_closes_all_streams_and_takes_no_more() -> None:
     """Behaviour 111."""
-    hub = EventHub(1)
+    hub = EventStream(1)
     stream = attached(hub)
     assert hub.attach(frozenset(), "x") is None  # too many
     hub.close()

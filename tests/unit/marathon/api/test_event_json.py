@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from mezzo.marathon.api.event_json import event_of
-from mezzo.marathon.api.event_stream import EventHub, StreamEvent
+from mezzo.marathon.api.event_stream import EventStream, StreamEvent
 from mezzo.marathon.news import News
 
 from ..news import ONE_OF_EACH
@@ -29,7 +29,7 @@ def test_there_is_one_of_each() -> None:
 )
 def test_an_event_is_told_as_it_always_was(news: News, line: bytes) -> None:
     kind = orjson.loads(line)["eventType"]
-    hub = EventHub(1)
+    hub = EventStream(1)
     stream = hub.attach(frozenset({kind}), "1.2.3.4")
     assert stream is not None
     hub.publish(event_of(news), 1_700_000_000.5)
@@ -37,7 +37,7 @@ def test_an_event_is_told_as_it_always_was(news: News, line: bytes) -> None:
 
 
 def test_what_nobody_wants_is_not_rendered() -> None:
-    hub = EventHub(1)
+    hub = EventStream(1)
     assert hub.attach(frozenset({"b_event"}), "1.2.3.4") is not None
 
     def fields() -> NoReturn:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mezzo.cluster.states import TaskState
-from mezzo.marathon.api.event_stream import EventHub
+from mezzo.marathon.api.event_stream import EventStream
 from mezzo.marathon.api.leadership import Term
 from mezzo.marathon.api.metrics import Metrics
 from mezzo.marathon.api.refusals import ApiError
@@ -66,7 +66,7 @@ def test_a_step_shows_only_what_it_has_changed() -> None:
 
 
 def term(post: Any, *, held: bool = False) -> Term:
-    return Term(post, lambda: held, EventHub(1), Metrics())
+    return Term(post, lambda: held, EventStream(1), Metrics())
 
 
 def test_a_request_is_refused_at_once_while_leadership_is_in_doubt() -> None:
@@ -78,7 +78,7 @@ def test_a_request_is_refused_at_once_while_leadership_is_in_doubt() -> None:
 
 
 def test_a_request_without_an_answer_ends_with_503() -> None:
-    silent = Term(lambda request: None, lambda: False, EventHub(1), Metrics(), patience_s=0.01)
+    silent = Term(lambda request: None, lambda: False, EventStream(1), Metrics(), patience_s=0.01)
     with pytest.raises(ApiError) as raised:
         silent.ask(ResetDelay("/a"))
     assert raised.value.status == 503
