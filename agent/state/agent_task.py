@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from mezzo.cluster.description import task_of
+from mezzo.cluster.description import status_history, task_of
 from mezzo.cluster.model import (
     ContainerStatus,
     Task,
@@ -53,7 +53,7 @@ class Kill(Record):
 class AgentTask(Record):
     """container_id: None if no container was ever wanted (a refused or an unknown task).
 
-    statuses: the last one of each consecutive state, without `data`; empty: STAGING.
+    statuses: its `status_history`; empty: STAGING.
     pending: updates that the framework has not acknowledged, in order; the first is in flight.
     started_s: wall time at which its container was first seen running.
     """
@@ -101,13 +101,11 @@ class AgentTask(Record):
 
         A check may fail for as long as its framework is away: the queue has an end.
         """
-        bare = replace(status, data=None)
-        before, waiting = self.statuses, self.pending
-        if before and before[-1].state is status.state:
-            before = before[:-1]
+        waiting = self.pending
         if len(waiting) >= WAITING_MAX and waiting[-1].reason is status.reason is _HEALTH:
             waiting = waiting[:-1]  # not the first, which may have been sent
-        return replace(self, statuses=(*before, bare), pending=(*waiting, status))
+        statuses = status_history(self.statuses, status)
+        return replace(self, statuses=statuses, pending=(*waiting, status))
 
     def shown(self) -> Task:
         """As the master gets it. The head of the queue is the last one that was forwarded."""

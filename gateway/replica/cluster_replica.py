@@ -10,7 +10,7 @@ from collections import OrderedDict
 from itertools import islice
 from typing import Final
 
-from mezzo.cluster.description import remembered
+from mezzo.cluster.description import remembered, status_history
 from mezzo.cluster.model import AgentInfo, Task, TaskStatus
 from mezzo.cluster.states import TaskState
 from mezzo.ids import AgentId, FrameworkId, TaskId
@@ -216,13 +216,8 @@ class Replica:
 
 
 def updated(task: Task, status: TaskStatus, state: TaskState) -> Task:
-    """`task` after one update. Statuses keep the latest of each run of equal states, without their
-    data (Mesos)."""
-    statuses = task.statuses
-    if statuses and statuses[-1].state == status.state:
-        statuses = statuses[:-1]
-    bare = status if status.data is None else replace(status, data=None)
-    seen = replace(task, state=state, statuses=(*statuses, bare))
+    """`task` after one update."""
+    seen = replace(task, state=state, statuses=status_history(task.statuses, status))
     told = task.status_update_state
     if told is not None and told.terminal and not status.state.terminal:
         return seen  # one that came late: what is awaited is the end's acknowledgement

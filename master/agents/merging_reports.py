@@ -109,7 +109,7 @@ def _merge_task(
     key = (framework.id, task.task_id)
     entry = agent.tasks.get(key)
     if entry is None:
-        entry = TaskEntry(replace(task, statuses=()), task.state, statuses=list(task.statuses))
+        entry = TaskEntry(replace(task, statuses=()), task.state, statuses=task.statuses)
         agent.tasks[key] = framework.tasks[task.task_id] = entry
         framework.completed.pop(task.task_id, None)  # LOST is not always the end
         if task.state.terminal:
@@ -122,7 +122,7 @@ def _merge_task(
     else:
         status_updates.set_state(state, step, framework, agent, entry, task.state)
         if entry.forwarded is None:
-            entry.statuses = list(task.statuses)  # its updates are on their way
+            entry.statuses = task.statuses  # its updates are on their way
     # A terminal state comes as an update of its own, to be acknowledged.
     if resend and not task.state.terminal:
         status = step.status(

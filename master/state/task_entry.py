@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mezzo.cluster.description import status_history
 from mezzo.cluster.model import (
     ExecutorInfo,
     Task,
@@ -23,7 +24,7 @@ class TaskEntry:
     info: Task  # the unchanging part; its state and statuses are those at the beginning
     state: TaskState
     forwarded: TaskStatus | None = None
-    statuses: list[TaskStatus] = field(default_factory=list)  # one per run of a state, no data
+    statuses: tuple[TaskStatus, ...] = ()  # see status_history
     pending_kill: KillTask | None = None  # to be sent (again) when the agent is back
 
     @property
@@ -31,18 +32,14 @@ class TaskEntry:
         return not self.state.terminal
 
     def note(self, status: TaskStatus) -> None:
-        """Remember a status for the endpoints: one entry per consecutive state."""
-        bare = replace(status, data=None) if status.data is not None else status
-        if self.statuses and self.statuses[-1].state == status.state:
-            self.statuses[-1] = bare
-        else:
-            self.statuses.append(bare)
+        """Remember a status for the endpoints."""
+        self.statuses = status_history(self.statuses, status)
 
     def view(self) -> Task:
         return replace(
             self.info,
             state=self.state,
-            statuses=tuple(self.statuses),
+            statuses=self.statuses,
             status_update_state=self.forwarded.state if self.forwarded else None,
             status_update_uuid=self.forwarded.uuid if self.forwarded else None,
         )

@@ -40,6 +40,16 @@ def task_of(info: TaskInfo, framework_id: FrameworkId, role: str, user: str | No
     )
 
 
+def status_history(before: tuple[TaskStatus, ...], status: TaskStatus) -> tuple[TaskStatus, ...]:
+    """What is kept of a task's statuses after one more: the last of each run of one state, without
+    its data (Mesos)."""
+    if status.data is not None:
+        status = replace(status, data=None)
+    if before and before[-1].state is status.state:
+        before = before[:-1]
+    return (*before, status)
+
+
 def description_problem(info: TaskInfo) -> str | None:
     """Why it is too large, if it is."""
     size = _size(info) + len(info.name)
