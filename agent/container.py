@@ -191,18 +191,3 @@ class ContainerRuntime(Protocol):
     async def close(self) -> None:
         """Let go of threads and connections. Containers run on."""
         ...
-
-
-class CheckFailed(Exception):
-    """A health check's command could not be run at all; the text says why."""
-
-
-class NoLogs(Exception):
-    """What stands where a task's output should be is not shown; the text says why.
-
-    away: that may be over in a moment, since the engine that has it does not answer.
-    """
-
-    def __init__(self, message: str, *, away: bool = False) -> None:
-        super().__init__(message)
-        self.away = away

@@ -12,7 +12,7 @@ import click
 from mezzo import __version__
 from mezzo.errors import BadConfig, MezzoError
 
-from .words.failures import EXIT_CODES, Failed, Wrong
+from .words.errors import EXIT_CODES, Failed, Wrong
 from .words.output import is_text, plain
 
 

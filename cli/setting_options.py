@@ -18,7 +18,7 @@ from mezzo.guess import near
 from mezzo.process.settings import read_config_file
 
 from .option_types import LOG_LEVEL
-from .words.failures import Wrong
+from .words.errors import Wrong
 from .words.output import is_text
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -11,9 +11,10 @@ from prometheus_client.registry import Collector
 
 from mezzo.cluster.resources import Resources
 
+from .errors import ClusterUnknown
 from .page.feed import Feed
 from .replica.cluster_replica import View
-from .replica.follower import Follower, NoLeader
+from .replica.follower import Follower
 
 T = TypeVar("T")
 
@@ -31,7 +32,7 @@ class ClusterCollector(Collector):
         yield _gauge("mezzo_gateway_streams", "Open pages", self._feed.open_streams)
         try:
             view, _ = self._follower.read()
-        except NoLeader:
+        except ClusterUnknown:
             return
         yield _gauge("mezzo_cluster_sequence", "Last change that is known", view.sequence)
         yield from _resources(view)

@@ -12,8 +12,7 @@ from prometheus_client import Counter
 from werkzeug.exceptions import HTTPException
 
 from mezzo import MESOS_VERSION, __version__
-from mezzo.errors import MezzoError
-from mezzo.http.forward import NotForwarded
+from mezzo.errors import MezzoError, NotForwarded
 from mezzo.process.prometheus import CONTENT_TYPE, REGISTRY, exposition
 
 from .mesos.state_endpoint import state_bytes

@@ -90,7 +90,7 @@ class DeploymentView(Record):
     current: tuple[Action, ...]
 
 
-class Refused(Record):
+class OfferRefused(Record):
     """An offer that was of no use to an app."""
 
     offer: Offer
@@ -110,5 +110,5 @@ class QueueItem(Record):
     last_used_at: float | None
     last_unused_at: float | None
     refused_in_all: dict[str, int]  # by reason
-    last_refused: tuple[Refused, ...]  # of each agent the last
+    last_refused: tuple[OfferRefused, ...]  # of each agent the last
     fault: str | None = None  # as in AppView

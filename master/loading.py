@@ -14,11 +14,11 @@ from functools import partial
 from typing import Final, Literal
 
 from mezzo.core import Delete
-from mezzo.errors import BadRequest
+from mezzo.errors import BadRequest, Corrupt
 from mezzo.ids import AgentId, FrameworkId, check_user_id
 from mezzo.messages import operator as om
 from mezzo.messages.operator import QuotaConfig, WeightInfo
-from mezzo.record import Corrupt, Record, encode
+from mezzo.record import Record, encode
 from mezzo.tables import Stored, Table
 from mezzo.units import shown
 

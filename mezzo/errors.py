@@ -1,14 +1,26 @@
-"""Every error that mezzo raises on purpose. Each one's text says what, where and what to do.
+"""The errors that mezzo raises on purpose. Each one's text says what, where and what to do.
 
 MezzoError
-├── BadRequest          the caller sent something wrong; nothing was changed
-│   └── BadConfig       a flag, an environment variable or a configuration file is wrong
-├── NotLeader           this process is a standby
-├── Unencodable         a message that the wire can't carry; it was not sent
-└── StoreError
-    ├── Fenced          another leader has taken over: this process must end
-    ├── StoreUnavailable  the store does not answer; it may come back
-    └── ValueTooLarge   one value exceeds what the store takes
+├── BadRequest             the caller sent something wrong; nothing was changed
+│   ├── BadConfig          a flag, an environment variable or a configuration file is wrong
+│   ├── BadPattern         a regular expression of a user can't be used
+│   └── NotNow             what is there now does not allow it; later it may
+├── Corrupt                stored bytes are not what this version writes
+├── LeadershipLost         this process leads no longer: a fresh one replaces it
+├── NotForwarded           a proxy has no answer to hand back
+├── NotLeader              this process is a standby
+├── StoreError
+│   ├── Fenced             another leader has taken over: this process must end
+│   ├── StoreUnavailable   the store does not answer; it may come back
+│   └── ValueTooLarge      one value exceeds what the store takes
+└── Unencodable            a message that the wire can't carry; it was not sent
+OSError
+└── NotHttp                what a server answered is no HTTP
+ValueError
+└── NotContained           resources are subtracted that are not there: a bug, no situation
+
+An error that never leaves its package or room stands in the `errors.py` there, below one of these.
+An exception of one file has a `_` before its name. Verdicts of the simulator are AssertionErrors.
 """
 
 from __future__ import annotations
@@ -26,18 +38,30 @@ class BadConfig(BadRequest):
     """A setting is wrong; names the flag, the variable or the file's key."""
 
 
-class Conflict(BadRequest):
+class BadPattern(BadRequest):
+    """It can't be compiled, or is too large. The text says why, to follow the pattern's name."""
+
+
+class NotNow(BadRequest):
     """What is there now does not allow it; later it may."""
 
 
-class Unencodable(MezzoError):
-    """A record holds what its message can't: nothing of it was sent. `path`: the fields that lead
-    there, beginning with the record's type."""
+class Corrupt(MezzoError):
+    """Stored bytes are not what this version writes."""
 
-    def __init__(self, why: str, path: tuple[str, ...] = ()) -> None:
-        super().__init__(f"{'.'.join(path) or 'it'} {why}")
-        self.why = why
-        self.path = path
+
+class LeadershipLost(MezzoError):
+    """The term is over: this process is replaced by a fresh one (`daemon.restart`)."""
+
+
+class NotForwarded(MezzoError):
+    """There is no answer to hand back; `status` says whose fault that is: 502 or 504, or 400."""
+
+    def __init__(self, status: int, text: str, *, refused: bool = False) -> None:
+        """refused: nobody listens there."""
+        super().__init__(text)
+        self.status = status
+        self.refused = refused
 
 
 class NotLeader(MezzoError):
@@ -73,3 +97,24 @@ class ValueTooLarge(StoreError):
             f"the value of {key} has {size} bytes, more than the {limit} that the store takes: "
             "make it smaller"
         )
+
+
+class Unencodable(MezzoError):
+    """A record holds what its message can't: nothing of it was sent. `path`: the fields that lead
+    there, beginning with the record's type."""
+
+    def __init__(self, why: str, path: tuple[str, ...] = ()) -> None:
+        super().__init__(f"{'.'.join(path) or 'it'} {why}")
+        self.why = why
+        self.path = path
+
+
+class NotHttp(OSError):
+    """What was answered is no HTTP."""
+
+
+class NotContained(ValueError):
+    """Something was subtracted that is not there."""
+
+    def __init__(self, wanted: object, have: object) -> None:
+        super().__init__(f"{wanted} is not contained in {have}")

@@ -11,14 +11,10 @@ from typing import Final
 
 import re2  # type: ignore[import-untyped]
 
-from mezzo.errors import BadRequest
+from mezzo.errors import BadPattern
 
 # Beyond that RE2 counts in its own way, and a program that large is nobody's.
 _MEM_MAX_BYTES: Final = 1024 * 1024
-
-
-class BadPattern(BadRequest):
-    """It can't be compiled, or is too large. The text says why, to follow the pattern's name."""
 
 
 def compile_pattern(

@@ -15,16 +15,14 @@ import ssl
 from typing import Final
 from urllib.parse import quote
 
+from mezzo.errors import NotHttp
+
 _STATUS_LINE_MAX: Final = 4096
 # Of a path, what may stand in a request as it is.
 _PATH_SAFE: Final = "/?#[]@!$&'()*+,;=:%~-._|"
 _OURS: Final = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
 )
-
-
-class NotHttp(OSError):
-    """What was answered is no HTTP."""
 
 
 def is_ours(error: BaseException) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, dataclass_transform
 
 import msgspec
 
-from mezzo.errors import BadRequest, MezzoError
+from mezzo.errors import BadRequest, Corrupt
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
@@ -26,10 +26,6 @@ class Record(msgspec.Struct, metaclass=_RecordMeta, frozen=True):
 replace = msgspec.structs.replace
 
 R = TypeVar("R")
-
-
-class Corrupt(MezzoError):
-    """Stored bytes are not what this version writes."""
 
 
 def _encode_hook(value: object) -> object:

@@ -18,8 +18,8 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from mezzo.errors import BadRequest
-from mezzo.record import Corrupt, decode, encode
+from mezzo.errors import BadRequest, Corrupt
+from mezzo.record import decode, encode
 from mezzo.units import json_depth_problem, shown
 
 R = TypeVar("R")

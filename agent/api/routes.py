@@ -16,7 +16,8 @@ from urllib.parse import parse_qs, unquote
 from mezzo import MESOS_VERSION
 from mezzo.ids import ContainerId
 
-from ..container import Kind, NoLogs, Stream
+from ..container import Kind, Stream
+from ..errors import NoLogs
 from ..tasks.container_spec import kind_of, sandbox_path
 from ..views import AgentView
 from .render import metrics_text, shown_state
@@ -26,7 +27,7 @@ _BYTES: Final = "application/octet-stream"
 _OFFSET: Final = re.compile(r"[0-9]{1,18}")  # more is no place in any file
 
 
-class Refused(Exception):
+class _NotServed(Exception):
     def __init__(self, status: HTTPStatus, message: str) -> None:
         super().__init__(message)
         self.status = status
@@ -53,18 +54,18 @@ class AgentApi:
         body: Iterable[bytes]
         try:
             if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-                raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is possible here")
+                raise _NotServed(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is possible here")
             kind, body = self._answer(environ["PATH_INFO"], environ.get("QUERY_STRING", ""))
             if environ["REQUEST_METHOD"] == "HEAD":
                 body = ()  # nobody waits for output that is followed
-        except Refused as error:
+        except _NotServed as error:
             status, kind = error.status, _JSON
             body = _json({"message": str(error)})
         start_response(f"{status.value} {status.phrase}", [("Content-Type", kind)])
         return body
 
     def _answer(self, path: str, query: str) -> tuple[str, Iterator[bytes]]:
-        """Content type and body. Raises Refused."""
+        """Content type and body. Raises _NotServed."""
         text = path.encode("latin-1").decode(errors="replace")
         match [unquote(part) for part in text.split("/") if part]:
             case ["health"]:
@@ -82,7 +83,7 @@ class AgentApi:
                 return CONTENT_TYPE, iter((exposition(), metrics_text(self._view())))
             case ["containers", name, "logs"]:
                 return _BYTES, self._logs(name, parse_qs(query))
-        raise Refused(HTTPStatus.NOT_FOUND, f"there is nothing at {text}")
+        raise _NotServed(HTTPStatus.NOT_FOUND, f"there is nothing at {text}")
 
     def _logs(self, name: str, query: dict[str, list[str]]) -> Iterator[bytes]:
         def argument(key: str, default: str) -> str:
@@ -90,13 +91,13 @@ class AgentApi:
 
         stream, offset = argument("stream", "stdout"), argument("offset", "0")
         if stream not in tuple(Stream):
-            raise Refused(HTTPStatus.BAD_REQUEST, f"stream={stream}: use stdout or stderr")
+            raise _NotServed(HTTPStatus.BAD_REQUEST, f"stream={stream}: use stdout or stderr")
         if _OFFSET.fullmatch(offset) is None:
-            raise Refused(HTTPStatus.BAD_REQUEST, f"offset={offset[:20]}: count bytes from 0")
+            raise _NotServed(HTTPStatus.BAD_REQUEST, f"offset={offset[:20]}: count bytes from 0")
         follow = argument("follow", "false").lower() in ("1", "true", "yes", "")
         found = _find(self._view(), name)
         if found is None:
-            raise Refused(
+            raise _NotServed(
                 HTTPStatus.NOT_FOUND,
                 f"this agent knows no task or container {name}: it never ran here, or its sandbox "
                 "was removed",
@@ -106,7 +107,7 @@ class AgentApi:
             return self._logs_of(kind, container_id, sandbox, Stream(stream), int(offset), follow)
         except NoLogs as error:
             status = HTTPStatus.SERVICE_UNAVAILABLE if error.away else HTTPStatus.FORBIDDEN
-            raise Refused(status, f"no {stream} of {name}: {error}") from error
+            raise _NotServed(status, f"no {stream} of {name}: {error}") from error
 
 
 def _find(view: AgentView, name: str) -> tuple[Kind, ContainerId, str] | None:

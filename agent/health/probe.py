@@ -10,8 +10,9 @@ from mezzo import probe
 from mezzo.cluster.model import HealthCheckType
 from mezzo.process.log import get_logger
 
-from ..container import CheckFailed, ContainerRuntime, Kind
+from ..container import ContainerRuntime, Kind
 from ..effects import ProbeHealth
+from ..errors import CheckFailed
 from ..events import HealthObserved
 
 _OK: Final = range(200, 400)

@@ -43,10 +43,10 @@ from ..containerizer.native.containerizer import ProcessRuntime, inherited_envir
 from ..containerizer.native.shim import write_whole
 from ..containerizer.runtimes import Runtimes
 from ..core import AgentCore
+from ..errors import RemovalGivenUp
 from ..health.probe import Prober
 from ..options import AgentOptions
 from ..resources.detect import boot_id, check_reconfiguration, engine_has, engine_problem
-from ..sandbox.beneath import GivenUp
 from ..sandbox.folder import remove_sandbox
 from ..sandbox.volume_folders import make_volume, remove_volume
 from ..state.checkpoint import Checkpoint
@@ -289,7 +289,7 @@ class AgentShell:
             error = job.exception()
             if error is None:
                 self._post(removed)
-            elif isinstance(error, GivenUp):
+            elif isinstance(error, RemovalGivenUp):
                 pass  # the next life goes on with it
             elif isinstance(error, OSError):  # it is tried again at the next start
                 self._log.error(f"{what}.not_removed", path=path, error=str(error))

@@ -21,6 +21,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, Final
 
+from ..errors import ForeignFile, RemovalGivenUp
+
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -39,14 +41,6 @@ _KINDS: Final = {
 }
 
 
-class Foreign(OSError):
-    """What has this name is no regular file of the folder's owner; the text says what it is."""
-
-
-class GivenUp(Exception):
-    """A removal that was not to go on."""
-
-
 @contextlib.contextmanager
 def folder(path: str) -> Iterator[int]:
     """A descriptor of the folder. Raises OSError, also if a link has its place."""
@@ -61,7 +55,7 @@ def open_regular(at: int, name: str, *, write: bool = False) -> int:
     """A descriptor for reading, at its beginning, and on request for writing as well. Never blocks,
     and opens nothing but that file.
 
-    Raises FileNotFoundError, Foreign, and another OSError if it can't be read.
+    Raises FileNotFoundError, ForeignFile, and another OSError if it can't be read.
     """
     # Only named at first: to open a pipe or a device already does something.
     named = os.open(name, _LOOK, dir_fd=at)
@@ -69,10 +63,12 @@ def open_regular(at: int, name: str, *, write: bool = False) -> int:
         found = os.fstat(named)
         kind = stat.S_IFMT(found.st_mode)
         if kind != stat.S_IFREG:
-            raise Foreign(f"{name} is {_KINDS.get(kind, 'no file')}: only regular files are read")
+            raise ForeignFile(
+                f"{name} is {_KINDS.get(kind, 'no file')}: only regular files are read"
+            )
         if found.st_uid != os.fstat(at).st_uid:
             # By a hard link, or moved here: it may be a file that the task can't read.
-            raise Foreign(f"{name} belongs to another user than its folder: it is not read")
+            raise ForeignFile(f"{name} belongs to another user than its folder: it is not read")
         return os.open(f"/proc/self/fd/{named}", _READ | (os.O_RDWR if write else 0))
     finally:
         os.close(named)
@@ -128,8 +124,8 @@ def remove_tree(path: str, *, whole: bool = True, go_on: Callable[[], bool] = al
     """Remove all that is in the folder and, if `whole`, itself. Follows nothing out of it.
 
     What can be removed is, also if something else can't: then raises OSError with the first reason.
-    go_on: asked before each step, since nobody knows how many there are. Raises GivenUp once it
-    says no; the rest is removed by the next try.
+    go_on: asked before each step, since nobody knows how many there are. Raises RemovalGivenUp once
+    it says no; the rest is removed by the next try.
     """
     try:
         opened = _accessible(path, None)
@@ -229,7 +225,7 @@ class _Removal:
 
     def _ask(self) -> None:
         if not self._may_go_on():
-            raise GivenUp
+            raise RemovalGivenUp
 
     def _move_up(self, name: str, at: int) -> None:
         fresh = next(self._names)

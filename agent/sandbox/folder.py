@@ -11,7 +11,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Final
 
-from ..container import NoLogs, Stream
+from ..container import Stream
+from ..errors import ForeignFile, NoLogs
 from . import beneath
 
 _CHUNK_BYTES: Final = 64 * 1024
@@ -68,7 +69,7 @@ def read_output(
             opened = beneath.open_regular(at, stream)
     except FileNotFoundError:
         return iter(())
-    except beneath.Foreign as error:
+    except ForeignFile as error:
         raise NoLogs(str(error)) from error
     except OSError as error:
         raise NoLogs(f"{stream} can't be read: {error.strerror}") from error
@@ -84,7 +85,7 @@ def bound_output(sandbox: str, most_bytes: int) -> None:
     """
     with beneath.folder(sandbox) as at:
         for stream in Stream:
-            with contextlib.suppress(FileNotFoundError, beneath.Foreign):
+            with contextlib.suppress(FileNotFoundError, ForeignFile):
                 opened = beneath.open_regular(at, stream, write=True)
                 try:
                     file = os.fstat(opened)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
+from mezzo.errors import Corrupt
 from mezzo.ids import FrameworkId
-from mezzo.record import Corrupt
 from mezzo.tables import Stored, Table
 
 from .agent_task import AgentTask

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from mezzo.units import json_depth_problem
 
 from ..words import files
-from ..words.failures import Wrong
+from ..words.errors import Wrong
 from .json_http import Json
 
 

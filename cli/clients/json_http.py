@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from ..words.failures import Failed, Unreachable
+from ..words.errors import Failed, HttpError, Unreachable
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -24,15 +24,6 @@ _OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 # Nobody there, no such host, or something that does not speak HTTP.
 _NO_ANSWER: Final = (OSError, ValueError, http.client.HTTPException)
-
-
-class HttpError(Failed):
-    """The server answered, and it was no success. Carries the status and what it said."""
-
-    def __init__(self, message: str, status: int, body: Any) -> None:  # noqa: ANN401 - JSON
-        super().__init__(message)
-        self.status = status
-        self.body = body
 
 
 class Server:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 from urllib.parse import quote
 
-from ..words.failures import Failed, Wrong
+from ..words.errors import Failed, HttpError, Wrong
 from ..words.progress import live_line
 from .answers import App, Apps, AppTask, Changed, Created, Failure, OneApp, Queue, QueueItem, Ref
-from .json_http import HttpError, Json, Server
+from .json_http import Json, Server
 from .why_waiting import why_waiting
 
 _POLL_S: Final = 0.2

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from mezzo.guess import near
 from mezzo.ids import AgentId, FrameworkId
 
-from ..words.failures import Failed, Unreachable, Wrong
+from ..words.errors import Failed, Unreachable, Wrong
 from ..words.output import amount, warn
 
 if TYPE_CHECKING:

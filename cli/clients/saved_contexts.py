@@ -33,7 +33,7 @@ from mezzo.record import Record
 
 from ..option_types import typed
 from ..setting_options import Setting, setting
-from ..words.failures import Failed, Unreachable, Wrong
+from ..words.errors import Failed, Unreachable, Wrong
 from ..words.output import warn
 
 VARIABLE: Final = "MEZZO_CONTEXT"

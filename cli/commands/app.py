@@ -16,7 +16,7 @@ from ..clients.marathon_api import Marathon, addresses, app_id, counts, definiti
 from ..clients.saved_contexts import marathon_option
 from ..clients.why_waiting import why_waiting
 from ..option_types import DURATION, Command, count
-from ..words.failures import Wrong
+from ..words.errors import Wrong
 from ..words.output import amount, echo, mib, output_option, print_json, print_table
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from ..clients import saved_contexts as known
-from ..words.failures import Failed
+from ..words.errors import Failed
 from ..words.output import echo, output_option, print_json, print_table
 
 

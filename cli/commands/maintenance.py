@@ -18,7 +18,7 @@ from ..clients.master_api import ask, check_machines, order
 from ..clients.saved_contexts import master_option
 from ..option_types import DURATION
 from ..words import files
-from ..words.failures import Failed, Wrong
+from ..words.errors import Failed, Wrong
 from ..words.output import echo, output_option, print_json, print_table
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from ..clients.master_api import (
     tell_new_role,
 )
 from ..clients.saved_contexts import master_option
-from ..words.failures import Wrong
+from ..words.errors import Wrong
 from ..words.output import echo, output_option, print_json, print_table
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from mezzo.sim.seeds import main as seeds
 from mezzo.units import INT64_MAX
 
 from ..option_types import Number, count
-from ..words.failures import Failed
+from ..words.errors import Failed
 from ..words.output import echo, output_option, print_json, print_table
 
 if TYPE_CHECKING:

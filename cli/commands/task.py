@@ -9,10 +9,10 @@ import click
 from mezzo.units import INT64_MAX
 
 from ..clients.answers import Framework, State, Status, Task
-from ..clients.json_http import HttpError, Server, gateway_server
+from ..clients.json_http import Server, gateway_server
 from ..clients.saved_contexts import gateway_option
 from ..option_types import count
-from ..words.failures import Failed
+from ..words.errors import Failed, HttpError
 from ..words.output import ago, amount, mib, output_option, print_json, print_table, writer_of_bytes
 
 

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from mezzo.agent.options import AgentOptions
 
 from ..commands import agents
-from ..words.failures import Wrong
+from ..words.errors import Wrong
 from .common import made, reachable_name
 from .declared import Main, daemon
 

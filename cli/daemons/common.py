@@ -15,7 +15,7 @@ import click
 from mezzo.units import HostName, problem, shown
 
 from ..setting_options import daemons_beside, mistyped
-from ..words.failures import Wrong
+from ..words.errors import Wrong
 
 # grpc reads it when it is imported. What it would say about broken connections, we log ourselves.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")

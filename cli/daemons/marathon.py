@@ -9,7 +9,7 @@ import click
 
 from mezzo.marathon.options import MarathonOptions
 
-from ..words.failures import Wrong
+from ..words.errors import Wrong
 from .common import made, reachable_name
 from .declared import Main, daemon
 

@@ -29,7 +29,7 @@ from ..clients.marathon_api import Marathon, addresses, app_id, counts
 from ..clients.saved_contexts import FOLDER, LOCK, Context, claim, publish, withdraw
 from ..option_types import DIRECTORY, DURATION, LOG_LEVEL, PORT, Whole, typed
 from ..setting_options import setting
-from ..words.failures import Failed, Wrong
+from ..words.errors import Failed, Wrong
 from ..words.output import echo, print_table, warn
 from ..words.progress import live_line
 from .engine import engine_problem, image_of, image_problem

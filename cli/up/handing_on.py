@@ -16,7 +16,7 @@ from mezzo.guess import near
 
 from ..daemons import agent, gateway, marathon, master, relay
 from ..setting_options import mistyped, settings_of
-from ..words.failures import Wrong
+from ..words.errors import Wrong
 
 Handed = Mapping[str, Mapping[str, str]]  # variables and their values, by daemon
 

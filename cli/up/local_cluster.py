@@ -18,7 +18,7 @@ from mezzo.process.daemon import Sidecar, cli_command
 from ..clients.answers import Apps, State
 from ..clients.json_http import Server, gateway_server
 from ..clients.marathon_api import Marathon
-from ..words.failures import Failed
+from ..words.errors import Failed
 from .handing_on import Handed
 
 HOST: Final = "127.0.0.1"

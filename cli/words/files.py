@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .failures import Wrong
+from .errors import Wrong
 
 
 def read(file: Path) -> bytes:

@@ -15,7 +15,8 @@ import orjson
 from mezzo.http.endless_answer import Stream
 from mezzo.http.event_hub import EventHub
 
-from ..replica.follower import Follower, NoLeader
+from ..errors import ClusterUnknown
+from ..replica.follower import Follower
 from .live import EMPTY, Documents, change, documents
 
 _GAP_S: Final = 0.2
@@ -69,7 +70,7 @@ class Feed:
         problem = self._follower.problem
         try:
             shown = documents(self._follower.read()[0])
-        except NoLeader:
+        except ClusterUnknown:
             shown = self._shown  # pages go on showing the last that was known
         delta = change(self._shown, shown)
         self._shown = shown

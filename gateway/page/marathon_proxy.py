@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
-from mezzo.errors import MezzoError
-from mezzo.http.forward import NotForwarded, Patience, Reply, exchange, next_via
+from mezzo.errors import NotForwarded
+from mezzo.http.forward import Patience, Reply, exchange, next_via
 
+from ..errors import NoMarathon
 from ..replica.cluster_replica import View
 from .masking import masked
 
@@ -23,10 +24,6 @@ _PATIENCE: Final = Patience(connect_s=5.0, answer_s=10.0)
 # Tells a Marathon that names this very gateway as its address.
 _OWN_NAME: Final = f"gateway-{uuid.uuid4().hex[:12]}"
 VIA: Final = "Via"
-
-
-class NoMarathon(MezzoError):
-    """No Marathon is registered."""
 
 
 def marathon_url(view: View) -> str:

@@ -33,6 +33,8 @@ from mezzo.messages.operator import (
 )
 from mezzo.record import Record, replace
 
+from ..errors import StreamGap
+
 TaskKey = tuple[FrameworkId, TaskId]
 
 # Mesos' defaults: max_completed_tasks_per_framework, max_completed_frameworks.
@@ -54,10 +56,6 @@ class View(Record):
     completed_frameworks: dict[FrameworkId, FrameworkView]
     tasks: dict[TaskKey, Task]
     completed_tasks: dict[TaskKey, Task]
-
-
-class Gap(Exception):
-    """The stream does not continue what the replica holds: subscribe again."""
 
 
 class _Tasks:
@@ -95,7 +93,7 @@ class _Tasks:
 
 
 class Replica:
-    """Apply every event of one stream, in order. After `Gap`, apply a fresh stream."""
+    """Apply every event of one stream, in order. After `StreamGap`, apply a fresh stream."""
 
     def __init__(self) -> None:
         self._epoch = 0
@@ -129,11 +127,11 @@ class Replica:
         """Take over one event.
 
         A snapshot starts anew; every other event must carry the next number, save a heartbeat,
-        which repeats the last one. Raises Gap otherwise, and for an epoch older than one that was
-        seen (a deposed leader still talking); nothing has changed then.
+        which repeats the last one. Raises StreamGap otherwise, and for an epoch older than one that
+        was seen (a deposed leader still talking); nothing has changed then.
         """
         if epoch < self._epoch:
-            raise Gap(
+            raise StreamGap(
                 f"epoch {epoch} is over, epoch {self._epoch} has been seen: that master is deposed "
                 "(if the cluster was made anew, restart the gateway)"
             )
@@ -143,7 +141,7 @@ class Replica:
             return
         last = sequence if isinstance(event, OperatorHeartbeat) else sequence - 1
         if epoch != self._epoch or last != self._sequence:
-            raise Gap(
+            raise StreamGap(
                 f"event {sequence} of epoch {epoch} does not follow "
                 f"{self._sequence} of epoch {self._epoch}"
             )

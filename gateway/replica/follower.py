@@ -20,16 +20,13 @@ from mezzo.process.log import get_logger
 from mezzo.wire.clients import OperatorClient, OperatorEvents
 from mezzo.wire.link import grpc_target
 
-from .cluster_replica import Gap, Replica, View
+from ..errors import ClusterUnknown, StreamGap
+from .cluster_replica import Replica, View
 
 _RETRY_MIN_S: Final = 0.1
 _RETRY_MAX_S: Final = 3.0
 # A stream that broke is most often back in a moment: until then the last view is good enough.
 _STALE_OK_S: Final = 10.0
-
-
-class NoLeader(MezzoError):
-    """There is nothing to answer from. Temporary: the follower goes on looking."""
 
 
 class Follower:
@@ -74,13 +71,13 @@ class Follower:
             return self._problem
 
     def read(self) -> tuple[View, Master]:
-        """The cluster as known now. Raises NoLeader if that is nothing, or too old."""
+        """The cluster as known now. Raises ClusterUnknown if that is nothing, or too old."""
         with self._changed:
             since_s = self._problem_since_s
             if self._problem is not None and (
                 since_s is None or self._monotonic() - since_s > _STALE_OK_S
             ):
-                raise NoLeader(f"{self._problem}: try again in a few seconds")
+                raise ClusterUnknown(f"{self._problem}: try again in a few seconds")
             assert self._master is not None
             return self._replica.view(), self._master
 
@@ -164,7 +161,7 @@ class Follower:
                     self._problem = self._problem_since_s = None
                     self._touch()
             return f"the master at {target} has closed the stream"
-        except Gap as error:
+        except StreamGap as error:
             with self._changed:
                 self._anew = True
             return f"the master at {target} can't be followed: {error}"

@@ -51,8 +51,8 @@ from .app_schema import (
     PortMappingDoc,
     later_features,
 )
+from .errors import Violation, not_valid, wrong_shape
 from .json_shape import Json, read
-from .refusals import Violation, not_valid, wrong_shape
 from .render import DISABLED, KINDS_WITH_1XX, definition_json
 
 

@@ -26,8 +26,8 @@ from mezzo.units import (
 )
 
 from ..model.app import Cpus, Interval, Labels, NetworkName, PortName, Timeout, Variables
+from .errors import Violation
 from .json_shape import Json, Shape
-from .refusals import Violation
 
 # More than that no agent has to give: each of its ports is one of 65,535, by default of 1,001.
 PORTS_MAX: Final = 1_000

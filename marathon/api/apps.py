@@ -30,9 +30,9 @@ from ..model.timestamps import format_ms, parse_ms
 from ..views import AppView
 from .app_definition import changed_app, new_app
 from .appinfo import ALWAYS, SINGLE, app_info, embeds
+from .errors import ApiError, Violation, message, not_valid, wrong_shape
 from .leadership import REPLY_TIMEOUT_S, Node, Term, refusal
 from .read_model import ReadModel
-from .refusals import ApiError, Violation, message, not_valid, wrong_shape
 from .render import app_json
 from .route_parts import answer, body, deployment_answer, deployment_header, flag
 from .selector import parse_selector

@@ -29,7 +29,7 @@ from msgspec import NODEFAULT, Meta
 
 from mezzo.units import INT64_MAX, meta_of, problem, shown
 
-from .refusals import Violation
+from .errors import Violation
 
 S = TypeVar("S", bound="Shape")
 Json = Any

@@ -19,11 +19,11 @@ from ..events import ApiRequest
 from ..news import AppNews
 from ..state.faults import DATA_ERRORS
 from .app_definition import Rules
+from .errors import ApiError, Violation, locked, message, not_valid
 from .event_json import event_of
 from .event_stream import EventStream
 from .metrics import Metrics
 from .read_model import ReadModel
-from .refusals import ApiError, Violation, locked, message, not_valid
 
 R = TypeVar("R", bound=Result)
 

@@ -27,7 +27,15 @@ from ..model.deployment import Action, Deployment, Step
 from ..model.instance import Condition
 from ..model.timestamps import format_ms, format_s
 from ..placement.matching import Reason
-from ..views import Aside, CheckView, DeploymentView, InstanceView, QueueItem, Refused, TaskFailure
+from ..views import (
+    Aside,
+    CheckView,
+    DeploymentView,
+    InstanceView,
+    OfferRefused,
+    QueueItem,
+    TaskFailure,
+)
 
 Json = dict[str, Any]
 DISABLED: Final = "disabled"
@@ -396,7 +404,7 @@ def _funnel(declined: dict[Reason, int], processed: int) -> list[Json]:
     return rows
 
 
-def _unused_offer(refused: Refused) -> Json:
+def _unused_offer(refused: OfferRefused) -> Json:
     offer = refused.offer
     return {
         "offer": {

@@ -12,7 +12,7 @@ from mezzo.units import json_depth_problem
 
 from ..commands import Deployed
 from ..model.timestamps import format_ms
-from .refusals import not_json
+from .errors import not_json
 
 _GZIP_MIN_BYTES: Final = 1024
 _GZIP_LEVEL: Final = 4

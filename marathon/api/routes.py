@@ -13,8 +13,8 @@ from mezzo.http.wsgi import WsgiApp
 from mezzo.process.log import get_logger
 
 from .apps import AppRoutes
+from .errors import ApiError, message
 from .leadership import Node, Term
-from .refusals import ApiError, message
 from .route_parts import HEADERS, answer, compressed
 from .system import SystemRoutes
 from .tasks import TaskRoutes

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from .refusals import message
+from .errors import message
 
 Selector = Callable[[Mapping[str, str]], bool]
 

@@ -12,8 +12,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from mezzo import __version__
 
 from ..commands import CancelDeployment, Deployed, Done, DropAside, QueueRead, ReadQueue, ResetDelay
+from .errors import message
 from .leadership import Node, Term, refusal
-from .refusals import message
 from .render import aside_json, deployment_json, queue_item_json
 from .route_parts import accepts, answer, deployment_answer, flag, text
 

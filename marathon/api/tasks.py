@@ -14,9 +14,9 @@ from ..model import paths
 from ..model.app import App
 from ..model.instance import Condition
 from ..views import InstanceView
+from .errors import Violation, message, wrong_shape
 from .leadership import Term, refusal
 from .read_model import ReadModel
-from .refusals import Violation, message, wrong_shape
 from .render import task_json
 from .route_parts import accepts, answer, body, deployment_answer, flag, text
 

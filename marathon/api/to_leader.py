@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 
 from flask import Response, redirect, request
 
-from mezzo.http.forward import NotForwarded, Patience, exchange, for_the_next, next_via
+from mezzo.errors import NotForwarded
+from mezzo.http.forward import Patience, exchange, for_the_next, next_via
 
+from .errors import message
 from .leadership import Node
-from .refusals import message
 
 _PATIENCE: Final = Patience(connect_s=5.0, answer_s=10.0)
 _AT_ONCE: Final = 64

@@ -37,6 +37,7 @@ from ..commands import (
     TooMany,
 )
 from ..effects import Reply
+from ..errors import NoPortsLeft
 from ..events import ApiRequest
 from ..killing import killer
 from ..model import paths
@@ -48,7 +49,7 @@ from ..placement import launcher, reviving
 from ..state import app_changes
 from ..state.loading import app_problem
 from ..state.marathon_state import MarathonState
-from ..state.service_ports import NoPortsLeft, assign_service_ports
+from ..state.service_ports import assign_service_ports
 from ..state.step import Step
 from ..state.tables import APPS
 from . import balancing, deployer

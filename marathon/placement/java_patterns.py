@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Final
 
-from mezzo.patterns import BadPattern, compile_pattern
+from mezzo.errors import BadPattern
+from mezzo.patterns import compile_pattern
 
 PATTERN_MAX_BYTES: Final = 16 * 1024
 # A list of 150 long host names has about 4,000; a text of 250 characters then takes milliseconds

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from mezzo.election.detector import detector_for, election_for
 from mezzo.election.known_leader import KnownLeader
-from mezzo.errors import Fenced, MezzoError, StoreUnavailable
+from mezzo.errors import Fenced, LeadershipLost, MezzoError, StoreUnavailable
 from mezzo.frameworks.sdk.scheduler_link import SchedulerLink
 from mezzo.http.server import HttpServer, raise_open_files
 from mezzo.http.web_guard import hosts_of_machine
@@ -18,7 +18,7 @@ from mezzo.ids import ConnId, FrameworkId, IdSource
 from mezzo.messages import scheduler as m
 from mezzo.process.daemon import restart
 from mezzo.process.log import Sparing, get_logger
-from mezzo.process.term import LeadershipLost, lead
+from mezzo.process.term import lead
 from mezzo.process.users import current_user
 from mezzo.runtime import Runtime
 from mezzo.store.base import StateStore

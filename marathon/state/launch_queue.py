@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from mezzo.cluster.model import Offer
 
 from ..model.app import App
-from ..views import Refused
+from ..views import OfferRefused
 from .census import Census
 
 
@@ -23,7 +23,7 @@ class Demand:
     last_used_at: float | None = None
     last_unused_at: float | None = None
     refused_in_all: dict[str, int] = field(default_factory=dict)  # by reason
-    last_refused: dict[str, Refused] = field(default_factory=dict)  # by agent
+    last_refused: dict[str, OfferRefused] = field(default_factory=dict)  # by agent
     census: Census | None = None
     census_at: tuple[int, int] | None = None  # configuration, and `Fleet.moves` then
 
@@ -36,7 +36,7 @@ class Demand:
         self.unused += 1
         self.last_unused_at = at
         self.refused_in_all[reason] = self.refused_in_all.get(reason, 0) + 1
-        self.last_refused[offer.agent_id] = Refused(offer, reason, at)
+        self.last_refused[offer.agent_id] = OfferRefused(offer, reason, at)
 
 
 @dataclass(slots=True)

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from mezzo.errors import Corrupt
 from mezzo.ids import FrameworkId
-from mezzo.record import Corrupt, decode, encode, replace
+from mezzo.record import decode, encode, replace
 from mezzo.tables import Stored, Table
 from mezzo.units import shown
 

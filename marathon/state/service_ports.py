@@ -8,11 +8,8 @@ from typing import Self
 
 from mezzo.record import replace
 
+from ..errors import NoPortsLeft
 from ..model.app import App, NetworkMode
-
-
-class NoPortsLeft(Exception):
-    """The range of service ports is used up."""
 
 
 class HeldPorts:

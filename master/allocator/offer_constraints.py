@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, Protocol
 
 from mezzo.cluster.model import Attribute, AttributeConstraint, FaultDomain, Predicate
-from mezzo.errors import BadRequest
-from mezzo.patterns import BadPattern, compile_pattern
+from mezzo.errors import BadPattern, BadRequest
+from mezzo.patterns import compile_pattern
 from mezzo.units import shown
 
 PATTERN_MAX_BYTES: Final = 4096

@@ -19,7 +19,7 @@ from mezzo.cluster.operations import (
     Unreserve,
 )
 from mezzo.cluster.resources import Resources
-from mezzo.errors import BadRequest, Conflict
+from mezzo.errors import BadRequest, NotNow
 from mezzo.ids import AgentId, check_user_id
 from mezzo.messages import operator as om
 
@@ -122,12 +122,12 @@ def shrink(state: MasterState, step: Step, call: om.ShrinkVolume) -> om.Operator
 def _for_operator(
     state: MasterState, step: Step, agent_id: AgentId | None, conversion: Conversion
 ) -> om.OperatorResponse:
-    """Raises BadRequest if it is not valid, Conflict if too little is free; nothing was changed."""
+    """Raises BadRequest if it is not valid, NotNow if too little is free; nothing was changed."""
     agent = state.agents.get(agent_id) if agent_id is not None else None
     if agent is None:
         raise BadRequest(f"agent {agent_id} is not known: name one that is registered")
     if not agent.connected:
-        raise Conflict(f"agent {agent_id} is away: try again when it is back")
+        raise NotNow(f"agent {agent_id} is away: try again when it is back")
     if isinstance(conversion, Reserve):
         for kind, _ in conversion.resources.items():
             check_usable(state.config.roles, kind.role)
@@ -139,11 +139,11 @@ def _for_operator(
 
 
 def _make_room(state: MasterState, step: Step, agent: AgentEntry, wanted: Resources) -> None:
-    """Take back as many offers as must be. Raises Conflict if all of them are not enough."""
+    """Take back as many offers as must be. Raises NotNow if all of them are not enough."""
     free = state.allocator.available(agent.id)
     most = Resources.total([free, *(state.offers[each].resources for each in agent.offers)])
     if not wanted <= most:
-        raise Conflict(
+        raise NotNow(
             f"{wanted} is needed, but of agent {agent.id} only {most} is free or offered: end the "
             "tasks that use it, or ask for less"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from mezzo.errors import BadRequest, Conflict
+from mezzo.errors import BadRequest, NotNow
 from mezzo.handlers import Handlers, Row, on, when
 from mezzo.messages import operator as m
 
@@ -25,7 +25,7 @@ def asked(state: MasterState, step: Step, event: OperatorAsked) -> None:
     """Every call is answered. Who is refused has changed nothing."""
     try:
         answer = ANSWERS.handle(state, step, event.call)
-    except Conflict as error:
+    except NotNow as error:
         answer = m.Conflict(str(error))
     except BadRequest as error:
         answer = m.Refused(str(error))

@@ -18,14 +18,14 @@ from mezzo import MESOS_VERSION
 from mezzo.cluster.model import Address, MasterInfo
 from mezzo.election.detector import detector_for, election_for
 from mezzo.election.known_leader import KnownLeader
-from mezzo.errors import BadConfig, Fenced, StoreUnavailable
+from mezzo.errors import BadConfig, Fenced, LeadershipLost, StoreUnavailable
 from mezzo.ids import ConnId, FrameworkId
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
 from mezzo.process.daemon import Sidecar, cli_command, restart
 from mezzo.process.log import Sparing, get_logger
-from mezzo.process.term import LeadershipLost, lead
+from mezzo.process.term import lead
 from mezzo.record import Record, encode
 from mezzo.runtime import Runtime
 from mezzo.store.base import StateStore

@@ -33,7 +33,7 @@ from mezzo.cluster.amounts import (
     parse_value,
     show,
 )
-from mezzo.errors import BadRequest
+from mezzo.errors import BadRequest, NotContained
 
 # ---------------------------------------------------------------------------------- kinds
 
@@ -351,10 +351,3 @@ _ORDER: Final = {"cpus": 0, "mem": 1, "disk": 2, "gpus": 3, "ports": 4}
 @lru_cache(maxsize=4096)  # few kinds occur, and to write one out takes long
 def _sort_key(kind: Kind) -> tuple[int, str]:
     return (_ORDER.get(kind.name, 9), repr(kind))
-
-
-class NotContained(ValueError):
-    """Something was subtracted that is not there."""
-
-    def __init__(self, wanted: Resources, have: Resources) -> None:
-        super().__init__(f"{wanted} is not contained in {have}")

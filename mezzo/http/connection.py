@@ -19,7 +19,8 @@ from typing import Final, Protocol, cast
 
 from . import limits
 from .endless_answer import Stream
-from .request import Body, Head, Refused, has_bare_line_feed, read_head
+from .errors import RequestRefused
+from .request import Body, Head, has_bare_line_feed, read_head
 from .web_guard import Hosts, judge
 from .wsgi import Answer, Begun, Fields, Peer, Piece, Pushed, Rest, Whole, problem, reason
 
@@ -172,7 +173,7 @@ class Connection(asyncio.Protocol):
                     return
             if self.state is State.BODY:
                 self._read_body()
-        except Refused as refused:
+        except RequestRefused as refused:
             self.refuse(refused)
         except Exception:
             self._abort()  # a bug, which the loop logs: nobody else would ever end this
@@ -192,13 +193,13 @@ class Connection(asyncio.Protocol):
         if end < 0:
             if len(buffer) >= limits.HEAD_MAX_BYTES:
                 line = buffer.find(b"\r\n", 0, limits.HEAD_MAX_BYTES) < 0
-                raise Refused(
+                raise RequestRefused(
                     414 if line else 431,
                     f"the {'request line' if line else 'header'} has more than "
                     f"{limits.HEAD_MAX_BYTES} bytes, which is the most",
                 )
             if has_bare_line_feed(buffer, self._scanned):
-                raise Refused(400, "a line of the header ends without a carriage return")
+                raise RequestRefused(400, "a line of the header ends without a carriage return")
             self._scanned = len(buffer)
             self._hold(len(buffer))
             if self._server.crowded():
@@ -409,7 +410,7 @@ class Connection(asyncio.Protocol):
 
     # ---- ends
 
-    def refuse(self, refused: Refused) -> None:
+    def refuse(self, refused: RequestRefused) -> None:
         self._keep_alive = False
         self._body = None
         answer = problem(refused.status, str(refused), *refused.fields)
@@ -443,9 +444,9 @@ class Connection(asyncio.Protocol):
         """Called when the deadline is over."""
         match self.state:
             case State.READING if self._buffer:
-                self.refuse(Refused(408, f"the header took longer than {limits.HEAD_S:g} s"))
+                self.refuse(RequestRefused(408, f"the header took longer than {limits.HEAD_S:g} s"))
             case State.BODY:
-                self.refuse(Refused(408, "the body came too slowly"))
+                self.refuse(RequestRefused(408, "the body came too slowly"))
             case State.STREAMING if self._drained:
                 self.deadline_s = now + limits.WRITE_S
             case State.READING:
@@ -472,8 +473,8 @@ class Connection(asyncio.Protocol):
             self._server.held(change)
 
 
-def _crowded() -> Refused:
-    return Refused(503, "this server holds more than it can at the moment: retry later")
+def _crowded() -> RequestRefused:
+    return RequestRefused(503, "this server holds more than it can at the moment: retry later")
 
 
 # The server says these itself.

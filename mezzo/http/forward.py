@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from mezzo.errors import NotForwarded
+
 Fields = list[tuple[str, str]]
 
 _HOP: Final = frozenset(
@@ -35,16 +37,6 @@ _BROWSER: Final = frozenset({"origin", "referer"})
 _PIECE_BYTES: Final = 256 * 1024
 # Longer chains of proxies go in a circle that none of them recognizes, or are made up.
 HOPS_MAX: Final = 8
-
-
-class NotForwarded(Exception):
-    """There is no answer to hand back; `status` says whose fault that is: 502 or 504, or 400."""
-
-    def __init__(self, status: int, text: str, *, refused: bool = False) -> None:
-        """refused: nobody listens there."""
-        super().__init__(text)
-        self.status = status
-        self.refused = refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Final
 
 from mezzo.units import shown
 
+from .errors import RequestRefused
 from .limits import CHUNK_LINE_MAX_BYTES, CHUNKS_MAX, FIELDS_MAX, TRAILERS_MAX_BYTES
 
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -30,15 +31,6 @@ _CHUNK: Final = re.compile(
 )
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _END: Final = b"\r\n"
-
-
-class Refused(Exception):
-    """Answered with `status` and the text; then the connection is closed."""
-
-    def __init__(self, status: int, text: str, *fields: tuple[str, str]) -> None:
-        super().__init__(text)
-        self.status = status
-        self.fields = fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +71,17 @@ def has_bare_line_feed(data: bytes | bytearray, start: int) -> bool:
 
 
 def read_head(raw: bytes) -> Head:
-    """raw: up to and without the empty line. Raises Refused."""
+    """raw: up to and without the empty line. Raises RequestRefused."""
     first, *lines = raw.split(_END)
     line = _REQUEST_LINE.fullmatch(first)
     if line is None:
-        raise Refused(
+        raise RequestRefused(
             400, f"{_shown(first)} is no request line: METHOD /target HTTP/1.1, in printable ASCII"
         )
     if len(lines) > FIELDS_MAX:
-        raise Refused(431, f"the request has {len(lines)} header fields: at most {FIELDS_MAX}")
+        raise RequestRefused(
+            431, f"the request has {len(lines)} header fields: at most {FIELDS_MAX}"
+        )
     fields = tuple(map(_read_field, lines))
     method, target = line[1].decode(), line[2].decode()
     http11 = line[3] == b"1"
@@ -114,7 +108,7 @@ def read_head(raw: bytes) -> Head:
 def _read_field(line: bytes) -> tuple[str, str]:
     field = _FIELD.fullmatch(line)
     if field is None:
-        raise Refused(400, f"{_shown(line)} is no header field: Name: value, in one line")
+        raise RequestRefused(400, f"{_shown(line)} is no header field: Name: value, in one line")
     return field[1].decode().lower(), field[2].decode("latin-1").strip(" \t")
 
 
@@ -130,7 +124,7 @@ def _read_target(method: str, target: str) -> tuple[str | None, str, str]:
             rest = f"/{rest}"
     path, _, query = rest.partition("?")
     if "#" in query or _PATH.fullmatch(path) is None or method == "CONNECT":
-        raise Refused(
+        raise RequestRefused(
             400,
             f"{shown(target)} is no target: a path that begins with /, what is not a letter, a "
             "digit or one of -._~!$&'()*+,;=:@ encoded as %XX",
@@ -141,17 +135,19 @@ def _read_target(method: str, target: str) -> tuple[str | None, str, str]:
 def _named(fields: tuple[tuple[str, str], ...], http11: bool) -> str | None:
     hosts = [value for name, value in fields if name == "host"]
     if len(hosts) > 1:
-        raise Refused(400, "the request has more than one Host field: send one")
+        raise RequestRefused(400, "the request has more than one Host field: send one")
     if not hosts and http11:
-        raise Refused(400, "the request has no Host field: HTTP/1.1 needs one")
+        raise RequestRefused(400, "the request has no Host field: HTTP/1.1 needs one")
     return hosts[0] if hosts else None
 
 
 def host_of(authority: str) -> str:
-    """Without its port, in lower case, without the brackets of IPv6. Raises Refused."""
+    """Without its port, in lower case, without the brackets of IPv6. Raises RequestRefused."""
     match = _AUTHORITY.fullmatch(authority)
     if match is None:
-        raise Refused(400, f"{shown(authority)} is no host: a name or an address, and a port")
+        raise RequestRefused(
+            400, f"{shown(authority)} is no host: a name or an address, and a port"
+        )
     return match[1].lower().strip("[]").rstrip(".")
 
 
@@ -160,15 +156,19 @@ def _framing(fields: tuple[tuple[str, str], ...], http11: bool) -> tuple[int, bo
     lengths = [value for name, value in fields if name == "content-length"]
     encodings = [value for name, value in fields if name == "transfer-encoding"]
     if lengths and encodings:
-        raise Refused(400, "the request has both Content-Length and Transfer-Encoding: send one")
+        raise RequestRefused(
+            400, "the request has both Content-Length and Transfer-Encoding: send one"
+        )
     if encodings:
         if not http11 or len(encodings) > 1 or encodings[0].lower() != "chunked":
-            raise Refused(400, f"Transfer-Encoding: {shown(encodings[0])}: only chunked is known")
+            raise RequestRefused(
+                400, f"Transfer-Encoding: {shown(encodings[0])}: only chunked is known"
+            )
         return 0, True
     if not lengths:
         return 0, False
     if len(lengths) > 1 or _LENGTH.fullmatch(lengths[0]) is None:
-        raise Refused(
+        raise RequestRefused(
             400, f"Content-Length: {shown(', '.join(lengths))}: send one, a number in digits"
         )
     return int(lengths[0]), False
@@ -189,7 +189,7 @@ def _expects_continue(fields: tuple[tuple[str, str], ...], http11: bool) -> bool
     if not expected or not http11:
         return False
     if [value.lower() for value in expected] != ["100-continue"]:
-        raise Refused(417, f"Expect: {shown(expected[0])}: only 100-continue is known")
+        raise RequestRefused(417, f"Expect: {shown(expected[0])}: only 100-continue is known")
     return True
 
 
@@ -213,7 +213,7 @@ class Body:
     __slots__ = ("_chunked", "_chunks", "_left", "_max", "_trailer_bytes", "_where", "data")
 
     def __init__(self, head: Head, most_bytes: int) -> None:
-        """Raises Refused (413) if the head already tells that it is too long."""
+        """Raises RequestRefused (413) if the head already tells that it is too long."""
         self.data = bytearray()
         self._max = most_bytes
         self._chunked = head.chunked
@@ -229,7 +229,7 @@ class Body:
         return self._where is _Where.END
 
     def feed(self, buffer: bytearray) -> None:
-        """Take from the front of `buffer` what belongs to the body. Raises Refused."""
+        """Take from the front of `buffer` what belongs to the body. Raises RequestRefused."""
         start = 0
         while self._where is not _Where.END:
             if self._where is _Where.DATA:
@@ -245,7 +245,7 @@ class Body:
             end = buffer.find(_END, start, start + most)
             if end < 0:
                 if len(buffer) - start >= most or has_bare_line_feed(buffer, start):
-                    raise Refused(400, "a line between the chunks of the body is malformed")
+                    raise RequestRefused(400, "a line between the chunks of the body is malformed")
                 break
             self._line(bytes(buffer[start:end]))
             start = end + len(_END)
@@ -254,15 +254,19 @@ class Body:
     def _line(self, line: bytes) -> None:
         if self._where is _Where.BORDER:
             if line:
-                raise Refused(400, "a chunk of the body is longer than its size says")
+                raise RequestRefused(400, "a chunk of the body is longer than its size says")
             self._where = _Where.SIZE
         elif self._where is _Where.SIZE:
             size = _CHUNK.fullmatch(line)
             if size is None:
-                raise Refused(400, f"{_shown(line)} is no size of a chunk: hexadecimal digits")
+                raise RequestRefused(
+                    400, f"{_shown(line)} is no size of a chunk: hexadecimal digits"
+                )
             self._chunks += 1
             if self._chunks > CHUNKS_MAX:
-                raise Refused(413, f"the body has more than {CHUNKS_MAX} chunks: send larger ones")
+                raise RequestRefused(
+                    413, f"the body has more than {CHUNKS_MAX} chunks: send larger ones"
+                )
             self._left = int(size[1], 16)
             self._check(len(self.data) + self._left)
             self._where = _Where.DATA if self._left else _Where.TRAILERS
@@ -271,10 +275,12 @@ class Body:
             _read_field(line)
             self._trailer_bytes += len(line)
             if self._trailer_bytes > TRAILERS_MAX_BYTES:
-                raise Refused(431, f"the trailers have more than {TRAILERS_MAX_BYTES} bytes")
+                raise RequestRefused(431, f"the trailers have more than {TRAILERS_MAX_BYTES} bytes")
         else:
             self._where = _Where.END
 
     def _check(self, length: int) -> None:
         if length > self._max:
-            raise Refused(413, f"the body has more than {self._max} bytes, which is the most")
+            raise RequestRefused(
+                413, f"the body has more than {self._max} bytes, which is the most"
+            )

@@ -27,7 +27,8 @@ from urllib.parse import urlsplit
 
 from mezzo.units import shown
 
-from .request import Head, Refused, host_of
+from .errors import RequestRefused
+from .request import Head, host_of
 
 READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -80,7 +81,7 @@ def _plain(name: str) -> str:
     try:
         host = host_of(name if not _is_v6(name) else f"[{name}]")
         return _address(host) or host
-    except Refused:
+    except RequestRefused:
         return name  # no request can name it
 
 
@@ -102,9 +103,9 @@ def _loopback(address: str) -> bool:
 
 
 def judge(head: Head, hosts: Hosts, local_ip: str) -> None:
-    """Raises Refused: 421, 403, 415."""
+    """Raises RequestRefused: 421, 403, 415."""
     if head.host is not None and not hosts.knows(head.host, local_ip):
-        raise Refused(
+        raise RequestRefused(
             421,
             f"{shown(head.host)} is none of this server's names: use its address, or start it with "
             f"{FLAG}={head.host}",
@@ -126,13 +127,13 @@ def _judge_origin(head: Head) -> None:
         # Old browsers send no Origin with a form, but where it was.
         origin = head.field("referer")
     if origin is not None and not _same(origin, head.authority):
-        raise Refused(
+        raise RequestRefused(
             403,
             f"this comes from a page of {shown(origin)}: only pages of this server itself may ask "
             "for it in a browser",
         )
     if site is not None and site.lower() not in ("same-origin", "none"):
-        raise Refused(
+        raise RequestRefused(
             403,
             f"a browser says that a page from elsewhere asks (Sec-Fetch-Site: {shown(site)}): only "
             "pages of this server itself may",
@@ -166,7 +167,7 @@ def _judge_type(head: Head) -> None:
         return
     if kind in ("", _FORM) and not _looks_like_browser(head):
         return
-    raise Refused(
+    raise RequestRefused(
         415,
         f"the body's type is {shown(kind) if kind else 'not given'}: send it with the header "
         "Content-Type: application/json",

@@ -66,7 +66,7 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], *, name: str) -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             code = runner.run(_until_told(main))
-    except Restart:
+    except _Restart:
         _stop_sidecars()
         _exec_unless_told()
         code = 0
@@ -82,7 +82,7 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], *, name: str) -> int:
     return code
 
 
-class Restart(Exception):
+class _Restart(Exception):
     """On its way from a daemon's main to `run`, through all that has to be cleaned up."""
 
 
@@ -94,7 +94,7 @@ def restart(reason: str) -> NoReturn:
     """
     get_logger("daemon").warning("daemon.restarting", reason=reason)
     _end_within(STOP_WITHIN_S, _exec_unless_told)
-    raise Restart(reason)
+    raise _Restart(reason)
 
 
 def follow_parent() -> None:

@@ -14,17 +14,13 @@ from typing import Any, Final
 from structlog.typing import FilteringBoundLogger
 
 from mezzo.election.base import Confirmed, Doubt, Elected, Election, ElectionEvent, Lost
-from mezzo.errors import MezzoError, StoreUnavailable
+from mezzo.errors import LeadershipLost, StoreUnavailable
 from mezzo.process.log import get_logger
 from mezzo.runtime import Runtime
 from mezzo.store.base import StateStore
 
 _AGAIN_S: Final = 1.0  # between two attempts to open a store that does not answer
 _EPOCH_FLOOR_MAX: Final = 2**53  # whatever the clock says: JSON's numbers are exact up to here
-
-
-class LeadershipLost(MezzoError):
-    """The term is over: this process is replaced by a fresh one (`daemon.Restart`)."""
 
 
 async def lead(

@@ -12,7 +12,7 @@ from mezzo.cluster.model import Filters, TaskInfo, TaskStatus
 from mezzo.cluster.operations import OperationState, OperationStatus
 from mezzo.cluster.states import Reason, Source, TaskState
 from mezzo.election.base import LeaderDetector
-from mezzo.errors import BadRequest, Conflict, MezzoError, Unencodable
+from mezzo.errors import BadRequest, MezzoError, NotNow, Unencodable
 from mezzo.ids import ConnId, FrameworkId
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
@@ -249,5 +249,5 @@ def _as_mezzo(error: grpc.RpcError) -> MezzoError:
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         return BadRequest(details)
     if code is grpc.StatusCode.FAILED_PRECONDITION:
-        return Conflict(details)
+        return NotNow(details)
     return MezzoError(f"the master does not answer ({code.name.lower()}): {details}")

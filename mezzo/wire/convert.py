@@ -51,10 +51,12 @@ from google.protobuf.message_factory import GetMessageClass
 
 from mezzo.cluster.amounts import MILLI, SUM_MAX, from_milli, to_milli
 from mezzo.cluster.resources import Resources
-from mezzo.errors import BadRequest, Unencodable
+from mezzo.errors import Unencodable
 from mezzo.record import Record
 from mezzo.units import INT32_MAX, INT64_MAX, UINT32_MAX, meta_of, problem, shown
 from mezzo.wire.mistyped import mistyped
+
+from .errors import Misfit
 
 R = TypeVar("R", bound=Record)
 
@@ -471,15 +473,6 @@ class Converter:
                 f"{at}.value = from_milli({value})",
             ]
         return self._put(hint, _wrapped(descriptor), at, value)
-
-
-class Misfit(BadRequest):
-    """What a message holds makes no record. `path` as that of Unencodable."""
-
-    def __init__(self, why: str, path: tuple[str, ...] = ()) -> None:
-        super().__init__(f"{'.'.join(path) or 'a text'} {why}")
-        self.why = why
-        self.path = path
 
 
 def no_record(value: object, message: Message) -> Unencodable:

@@ -8,6 +8,7 @@ import random
 from typing import Final
 
 from mezzo.agent.container import ContainerSpec
+from mezzo.errors import Corrupt
 from mezzo.ids import TaskId
 from mezzo.marathon.commands import (
     AlreadyExists,
@@ -28,7 +29,7 @@ from mezzo.marathon.commands import (
 )
 from mezzo.marathon.model.app import App
 from mezzo.marathon.state.tables import APPS
-from mezzo.record import Corrupt, replace
+from mezzo.record import replace
 
 from ..daemons.containers import Machine
 from ..daemons.marathons import VirtualMarathon

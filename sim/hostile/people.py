@@ -16,7 +16,7 @@ from mezzo.cluster.resources import Resources
 from mezzo.errors import BadRequest, Unencodable
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.marathon.api.app_definition import Rules, new_app
-from mezzo.marathon.api.refusals import ApiError
+from mezzo.marathon.api.errors import ApiError
 from mezzo.marathon.api.render import definition_json
 from mezzo.marathon.commands import ChangeApps, DeleteApp, KillTasks, Origin, Target
 from mezzo.marathon.model.app import App

@@ -24,7 +24,7 @@ class Find:
     error: str = ""
 
 
-class NoBug(Exception):
+class NoBug(AssertionError):
     """What was planted is not the bug that it is called."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mezzo.cluster.amounts import Ranges
-from mezzo.errors import BadRequest
+from mezzo.errors import BadRequest, Corrupt
 from mezzo.marathon.api import event_json
 from mezzo.marathon.api import render as render_of_marathon
 from mezzo.marathon.commands import Locked, Stale
@@ -19,7 +19,6 @@ from mezzo.master.allocator import offer_constraints
 from mezzo.master.frameworks import subscribing
 from mezzo.master.operators import calls
 from mezzo.master.roles import quota_calls
-from mezzo.record import Corrupt
 from mezzo.tables import Stored
 from mezzo.units import INT64_MAX
 from mezzo.wire import scheduler as wire_of_schedulers

@@ -30,7 +30,7 @@ DRIFT_MAX: Final = 0.001
 _SOUND: Final = DiskFaults()
 
 
-class Killed(BaseException):
+class _Killed(BaseException):
     """Unwinds the stack of a process that was killed in the middle of what it did."""
 
 
@@ -269,7 +269,7 @@ class Process:
             if life == self._life:
                 self.moments.met(self, kind, before=False)
         if life != self._life:
-            raise Killed
+            raise _Killed
         if self._held_in is not None:
             self._held_in -= 1
             if self._held_in <= 0:
@@ -282,7 +282,7 @@ class Process:
         self._doomed_in -= 1
         if self._doomed_in <= 0:
             self.crash("killed in the middle of something")
-            raise Killed
+            raise _Killed
 
     # ---- the store
 
@@ -294,7 +294,7 @@ class Process:
         """A commit travels to the store; its answer travels back, if anybody is there still."""
         try:
             self._point()
-        except Killed:
+        except _Killed:
             return
         term = (self._life, self.epoch, self.disk)
         self.world.after(self._latency_s(), self._commit, *term, commit, answer)

@@ -33,19 +33,18 @@ from mezzo.process.log import get_logger
 from mezzo.record import Record
 
 from ...container import (
-    CheckFailed,
     ContainerAbsent,
     ContainerExited,
     ContainerLost,
     ContainerRemoved,
     ContainerSpec,
     LaunchFailed,
-    NoLogs,
     Report,
     RuntimeEvent,
     Stream,
     container_name,
 )
+from ...errors import CheckFailed, NoLogs
 from ...sandbox import beneath
 from ...sandbox.folder import make_sandbox, read_output
 from ...sandbox.output_following import Followers
@@ -64,17 +63,8 @@ from .body import (
     never_started,
     stop_signal,
 )
-from .engine import (
-    AWAY,
-    GARBLED,
-    RETRY_MAX_S,
-    RETRY_MIN_S,
-    SILENCE_MAX_S,
-    Closed,
-    Engine,
-    Unanswered,
-    refusal_text,
-)
+from .engine import AWAY, GARBLED, RETRY_MAX_S, RETRY_MIN_S, SILENCE_MAX_S, Engine, refusal_text
+from .errors import EngineClosed, EngineUnanswered
 from .exec import Exec
 from .run_options import Body
 
@@ -165,7 +155,7 @@ class DockerRuntime:
             self._calls.tell(self._over, LaunchFailed(spec.container_id, refusal_text(error)))
         except _Lost as error:
             self._calls.tell(self._over, ContainerLost(spec.container_id, str(error)))
-        except Closed:
+        except EngineClosed:
             return
         else:
             # In the other pool: the next launch need not wait for it.
@@ -186,7 +176,7 @@ class DockerRuntime:
                 self._refuse_if_unwanted(container)
                 try:
                     self._engine.ask(partial(_start, made))
-                except Unanswered:
+                except EngineUnanswered:
                     pass
                 except APIError:
                     if never_started(self._engine.call(partial(_inspect, cid))):
@@ -213,7 +203,7 @@ class DockerRuntime:
             self._refuse_if_unwanted(container)
             try:
                 return self._engine.ask(lambda api: _create(api, body, spec.container_id))
-            except Unanswered:
+            except EngineUnanswered:
                 return None
             except ImageNotFound:
                 # Only now: to ask for the image before each launch would cost every launch.
@@ -316,7 +306,7 @@ class DockerRuntime:
                     event = ContainerLost(cid, "its container was removed from the engine")
                 self._calls.tell(self._over, event)
                 return
-        except Closed:
+        except EngineClosed:
             return
         if never_started(inspected):
             if recovering:
@@ -359,7 +349,7 @@ class DockerRuntime:
                 lasted = time.monotonic() - began > RETRY_MAX_S
                 wait_s = RETRY_MIN_S if lasted else min(wait_s * 2, RETRY_MAX_S)
                 self._engine.pause(wait_s)
-        except Closed:
+        except EngineClosed:
             return
         except BaseException as error:  # noqa: BLE001 - a thread that dies unseen loses endings
             self._crash(error)
@@ -393,7 +383,7 @@ class DockerRuntime:
         """In a thread: what the engine has of this agent's, with what is believed to run."""
         try:
             listed = self._engine.call(partial(_list, self._settings.owner))
-        except (DockerException, Closed):
+        except (DockerException, EngineClosed):
             return  # it is asked again
         self._calls.tell(self._compared, listed)
 
@@ -414,7 +404,7 @@ class DockerRuntime:
 
     def _wipe_out(self, id_: str) -> None:
         """In a thread."""
-        with contextlib.suppress(NotFound, Closed):
+        with contextlib.suppress(NotFound, EngineClosed):
             try:
                 self._engine.call(lambda api: api.remove_container(id_, v=True, force=True))
             except APIError as error:
@@ -443,7 +433,7 @@ class DockerRuntime:
 
     def _send_signal(self, cid: ContainerId, name: str) -> None:
         """In a thread. The engine refuses if it has ended; its event tells us."""
-        with contextlib.suppress(DockerException, Closed):
+        with contextlib.suppress(DockerException, EngineClosed):
             self._engine.call(lambda api: api.kill(container_name(cid), name))
 
     def remove(self, container_id: ContainerId, sandbox: str) -> None:
@@ -463,7 +453,7 @@ class DockerRuntime:
             text = refusal_text(error) if isinstance(error, DockerException) else str(error)
             self._log.warning("container.not_removed", container=name, error=text)
             return
-        except Closed:
+        except EngineClosed:
             return
         self._calls.tell(self._report, ContainerRemoved(cid))
 

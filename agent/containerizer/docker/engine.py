@@ -15,6 +15,7 @@ from docker.transport.unixconn import UnixHTTPAdapter
 
 from mezzo.process.log import get_logger
 
+from .errors import EngineClosed, EngineUnanswered
 from .socket import EngineSocket
 
 T = TypeVar("T")
@@ -33,14 +34,6 @@ _NOT_SHORT: Final = ("stream", "json", "files", "auth", "cookies", "hooks")
 AWAY: Final = (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError)
 # What the SDK and we raise of an answer that has another shape: then no engine answers there.
 GARBLED: Final = (LookupError, TypeError, ValueError, StreamParseError)
-
-
-class Closed(Exception):
-    """The agent ends: give up."""
-
-
-class Unanswered(Exception):
-    """The engine went away meanwhile: nobody knows whether it has done what it was asked for."""
 
 
 class _Client(docker.APIClient):
@@ -108,8 +101,8 @@ class Engine:
         What it raises as OSError is taken for the engine's absence: so it must touch no files.
 
         Raises docker.errors.APIError as the engine's refusal, another DockerException as that of
-        its client (a name that is none, a store of credentials that fails), and Closed when the
-        agent ends.
+        its client (a name that is none, a store of credentials that fails), and EngineClosed when
+        the agent ends.
         """
         wait_s = self._retry_min_s
         while not self._closed.is_set():
@@ -125,22 +118,22 @@ class Engine:
             else:
                 self._note_back()
                 return answer
-        raise Closed
+        raise EngineClosed
 
     def ask(self, ask: Callable[[docker.APIClient], T]) -> T:
         """Ask once what must not be done twice.
 
-        Raises Unanswered if it may have been done or not; else as `call`.
+        Raises EngineUnanswered if it may have been done or not; else as `call`.
         """
         if self._closed.is_set():
-            raise Closed
+            raise EngineClosed
         try:
             return ask(self._reached())
         except DockerException:
             raise
         except (*AWAY, *GARBLED) as error:
             self._note_away(error)
-            raise Unanswered(str(error)) from error
+            raise EngineUnanswered(str(error)) from error
 
     def call_once(self, ask: Callable[[docker.APIClient], T]) -> T:
         """Ask without waiting for an engine that is away.
@@ -153,9 +146,9 @@ class Engine:
             raise OSError(f"the engine's answer is unreadable: {error!r}") from error
 
     def pause(self, seconds: float) -> None:
-        """Between two attempts at a stream. Raises Closed when the agent ends."""
+        """Between two attempts at a stream. Raises EngineClosed when the agent ends."""
         if self._closed.wait(seconds):
-            raise Closed
+            raise EngineClosed
 
     def close(self) -> None:
         self._closed.set()

@@ -27,14 +27,14 @@ from typing import Annotated, Any, Final, TypeVar
 from msgspec import Meta
 
 from mezzo.cluster.model import CommandInfo
+from mezzo.errors import Corrupt
 from mezzo.ids import ContainerId
 from mezzo.process.log import get_logger
 from mezzo.process.users import current_user, switch_problem
-from mezzo.record import Corrupt, Record, decode, replace
+from mezzo.record import Record, decode, replace
 from mezzo.units import INT32_MAX
 
 from ...container import (
-    CheckFailed,
     ContainerAbsent,
     ContainerExited,
     ContainerLost,
@@ -46,6 +46,7 @@ from ...container import (
     RuntimeEvent,
     Stream,
 )
+from ...errors import CheckFailed, RemovalGivenUp
 from ...sandbox import beneath
 from ...sandbox.folder import bound_output, make_sandbox, read_output
 from ...sandbox.volume_folders import check_volumes, link_volumes
@@ -167,7 +168,7 @@ class ProcessRuntime:
     def _remove_folder(self, cid: ContainerId) -> None:
         try:
             beneath.remove_tree(str(self._run_root / cid), go_on=self._goes_on)
-        except beneath.GivenUp:  # a task that is the agent's own user may have filled it
+        except RemovalGivenUp:  # a task that is the agent's own user may have filled it
             self._log.info("process.not_removed", container=cid, error="the agent ends")
         except OSError as error:  # the next start finds it
             self._log.error("process.not_removed", container=cid, error=str(error))

@@ -14,6 +14,7 @@ from typing import Any, Final
 from mezzo.cluster.model import IpAddress, TaskStatus
 from mezzo.cluster.states import Reason, TaskState, may_move
 from mezzo.core import Delete, Instant, Output, Put, SetTimer
+from mezzo.errors import Corrupt
 from mezzo.ids import ConnId
 from mezzo.marathon.api.read_model import ReadModel
 from mezzo.marathon.config import MarathonConfig
@@ -34,7 +35,6 @@ from mezzo.marathon.news import PlanNews
 from mezzo.marathon.state.tables import APPS, DEPLOYMENTS, INSTANCES
 from mezzo.marathon.timers import MoreKillsDue
 from mezzo.messages.scheduler import Update
-from mezzo.record import Corrupt
 
 from ...daemons.marathons import VirtualMarathon
 from ...watch import Watch

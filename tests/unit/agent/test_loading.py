@@ -21,10 +21,10 @@ from mezzo.cluster.operations import Create, Reserve
 from mezzo.cluster.resources import Disk, Kind, Reservation, Resources
 from mezzo.cluster.states import TaskState
 from mezzo.core import Put
-from mezzo.errors import BadConfig
+from mezzo.errors import BadConfig, Corrupt
 from mezzo.ids import FrameworkId, IdSource
 from mezzo.messages import agent as am
-from mezzo.record import Corrupt, replace
+from mezzo.record import replace
 from mezzo.store.memory import MemoryStore
 
 from .fakes import CONFIG, F1, FRAMEWORK, World, docker_task, process_task

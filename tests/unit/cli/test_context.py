@@ -16,7 +16,7 @@ from typing import NoReturn
 import pytest
 
 from mezzo.cli.clients.saved_contexts import LOCK, Context, claim, publish, registered, withdraw
-from mezzo.cli.words.failures import Wrong
+from mezzo.cli.words.errors import Wrong
 from mezzo.process.daemon import cli_command
 
 from .conftest import Mezzo

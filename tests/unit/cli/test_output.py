@@ -17,7 +17,7 @@ from mezzo.cli.words.output import echo, plain, print_table, writer_of_bytes
 
 CLI = Path(__file__).parents[3] / "cli"
 # The functions themselves; errors are made plain in one place.
-MAY_PRINT = {"output.py", "failures.py"}
+MAY_PRINT = {"output.py", "errors.py"}
 
 
 @given(st.text())

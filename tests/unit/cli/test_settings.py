@@ -13,7 +13,7 @@ from mezzo import __version__
 from mezzo.cli.daemons.common import reachable_name
 from mezzo.cli.main import cli
 from mezzo.cli.option_types import Number
-from mezzo.cli.words.failures import Wrong
+from mezzo.cli.words.errors import Wrong
 from mezzo.flags import HOST_NAME
 from mezzo.process.daemon import cli_command
 

@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
+from mezzo.gateway.errors import ClusterUnknown
 from mezzo.gateway.page.feed import Feed
 from mezzo.gateway.replica.cluster_replica import Replica
-from mezzo.gateway.replica.follower import Follower, NoLeader
+from mezzo.gateway.replica.follower import Follower
 from mezzo.http import limits
 from mezzo.http.endless_answer import Stream
 from mezzo.messages.operator import (
@@ -55,7 +56,7 @@ class FakeFollower:
 
     def read(self) -> tuple[Any, None]:
         if not self.known:
-            raise NoLeader("nobody leads")
+            raise ClusterUnknown("nobody leads")
         return self.replica.view(), None
 
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from mezzo.cluster.model import Label, Task
 from mezzo.cluster.states import MOVES, TaskState
+from mezzo.gateway.errors import StreamGap
 from mezzo.gateway.replica.cluster_replica import (
     COMPLETED_FRAMEWORKS_MAX,
     COMPLETED_TASKS_MAX,
-    Gap,
     Replica,
     View,
     updated,
@@ -149,7 +149,7 @@ def test_the_oldest_completed_task_of_the_same_framework_makes_room() -> None:
 @pytest.mark.parametrize("number", [7, 9, 100])
 def test_an_event_that_does_not_follow_is_a_gap_and_changes_nothing(number: int) -> None:
     replica = replica_after()
-    with pytest.raises(Gap, match=f"event {number} of epoch 1 does not follow 7"):
+    with pytest.raises(StreamGap, match=f"event {number} of epoch 1 does not follow 7"):
         replica.apply(number, 1, AgentAdded(agent()))
     assert replica.view() == View(1, 7, {}, {}, {}, {}, {}, {})
 
@@ -157,7 +157,7 @@ def test_an_event_that_does_not_follow_is_a_gap_and_changes_nothing(number: int)
 def test_a_heartbeat_repeats_the_last_number_and_tells_of_a_gap() -> None:
     replica = replica_after()
     replica.apply(7, 1, OperatorHeartbeat())
-    with pytest.raises(Gap):
+    with pytest.raises(StreamGap):
         replica.apply(8, 1, OperatorHeartbeat())
 
 
@@ -171,7 +171,7 @@ def test_a_deposed_leader_is_not_believed() -> None:
     replica = replica_after()
     replica.apply(0, 2, snapshot(agents=(agent(A2),)))
     for event in (snapshot(), AgentRemoved(A2)):
-        with pytest.raises(Gap, match="epoch 1 is over"):
+        with pytest.raises(StreamGap, match="epoch 1 is over"):
             replica.apply(8, 1, event)
     assert list(replica.view().agents) == [A2]
 

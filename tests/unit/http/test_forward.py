@@ -10,14 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from mezzo.http.forward import (
-    HOPS_MAX,
-    NotForwarded,
-    Patience,
-    exchange,
-    for_the_next,
-    next_via,
-)
+from mezzo.errors import NotForwarded
+from mezzo.http.forward import HOPS_MAX, Patience, exchange, for_the_next, next_via
 
 PATIENCE = Patience(connect_s=1.0, answer_s=0.5, answer_max_bytes=1000)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: y\r\n\r\nok"

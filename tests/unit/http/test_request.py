@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mezzo.http import limits
-from mezzo.http.request import Body, Head, Refused, read_head
+from mezzo.http.errors import RequestRefused
+from mezzo.http.request import Body, Head, read_head
 
 HOST = b"Host: h:8080"
 
@@ -17,8 +18,8 @@ def head_of(*lines: bytes) -> Head:
     return read_head(b"\r\n".join(lines))
 
 
-def refused(*lines: bytes) -> Refused:
-    with pytest.raises(Refused) as error:
+def refused(*lines: bytes) -> RequestRefused:
+    with pytest.raises(RequestRefused) as error:
         head_of(*lines)
     return error.value
 
@@ -170,7 +171,7 @@ def with_length(length: int) -> Head:
 def test_a_body_ends_where_its_length_says() -> None:
     assert read_body(with_length(5), b"ab", b"cdeGET /") == (b"abcde", b"GET /")
     assert read_body(with_length(0), b"GET /") == (b"", b"GET /")
-    with pytest.raises(Refused) as error:
+    with pytest.raises(RequestRefused) as error:
         Body(with_length(1001), 1000)
     assert error.value.status == 413
 
@@ -211,13 +212,13 @@ def test_chunks_are_joined_and_extensions_and_trailers_let_go() -> None:
 )
 def test_malformed_chunks_are_refused(data: bytes, status: int) -> None:
     for parts in ([data], [bytes([each]) for each in data]):
-        with pytest.raises(Refused) as error:
+        with pytest.raises(RequestRefused) as error:
             read_body(CHUNKED, *parts)
         assert error.value.status == status
 
 
 def test_a_body_of_crumbs_is_refused() -> None:
-    with pytest.raises(Refused) as error:
+    with pytest.raises(RequestRefused) as error:
         read_body(CHUNKED, b"1\r\nx\r\n" * (limits.CHUNKS_MAX + 1), most=10**6)
     assert error.value.status == 413
 
@@ -260,7 +261,7 @@ def ours(data: bytes) -> tuple[str, str, dict[bytes, bytes], bytes] | None:
         head = read_head(raw)
         body, buffer = Body(head, 10**6), bytearray(rest)
         body.feed(buffer)
-    except Refused:
+    except RequestRefused:
         return None
     if not body.whole:
         return None

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mezzo.http.request import Refused, read_head
+from mezzo.http.errors import RequestRefused
+from mezzo.http.request import read_head
 from mezzo.http.web_guard import READS, Hosts, _own_names, hosts_of_machine, judge
 
 LOCAL = "10.1.2.3"
@@ -53,7 +54,7 @@ def verdict(
         lines.append("Content-Length: 2")
     try:
         judge(read_head("\r\n".join(lines).encode()), hosts, LOCAL)
-    except Refused as refused:
+    except RequestRefused as refused:
         return refused.status
     return 0
 

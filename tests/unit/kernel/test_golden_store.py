@@ -7,7 +7,8 @@ import json
 import pytest
 
 import mezzo
-from mezzo.record import Corrupt, Record, encode
+from mezzo.errors import Corrupt
+from mezzo.record import Record, encode
 from mezzo.tables import Stored, Table
 from tests.golden import kept
 

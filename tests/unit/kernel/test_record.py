@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from mezzo.cluster.model import AgentInfo, DrainInfo, FrameworkInfo, Task
 from mezzo.cluster.operations import Launch, Operation, OtherOperation
 from mezzo.cluster.resources import Resources
+from mezzo.errors import Corrupt
 from mezzo.messages.operator import QuotaConfig
-from mezzo.record import Corrupt, Record, decode, encode, replace
+from mezzo.record import Record, decode, encode, replace
 
 from . import strategies as s
 from .wire.test_convert import CONVERTED

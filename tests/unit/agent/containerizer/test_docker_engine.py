@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mezzo.agent.containerizer.docker.engine import Engine, Unanswered
+from mezzo.agent.containerizer.docker.engine import Engine
+from mezzo.agent.containerizer.docker.errors import EngineUnanswered
 
 _ANSWER = b'{"ApiVersion": "1.44"}'
 
@@ -104,7 +105,7 @@ def test_a_request_that_dies_on_a_kept_connection_is_unanswered_and_not_repeated
     engine.mute, engine.last = "/start", last
     asking = Engine(f"unix://{engine.path}")
     asking.call(lambda api: api.inspect_container("c"))
-    with pytest.raises(Unanswered):
+    with pytest.raises(EngineUnanswered):
         asking.ask(lambda api: api.start("c"))
     asking.call(lambda api: api.inspect_container("c"))
     asking.close()

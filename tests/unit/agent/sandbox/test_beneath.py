@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mezzo.agent.container import Mount, NoLogs, Stream
+from mezzo.agent.container import Mount, Stream
+from mezzo.agent.errors import NoLogs, RemovalGivenUp
 from mezzo.agent.sandbox import beneath
 from mezzo.agent.sandbox.folder import bound_output, make_sandbox, read_output, remove_sandbox
 from mezzo.agent.sandbox.volume_folders import link_volumes, remove_volume
@@ -420,7 +421,7 @@ def test_a_removal_that_may_not_go_on_ends_at_once_and_the_next_one_does_the_res
         (top / f"{number}" / "file").touch()
     for steps in range(60):
         asked = itertools.count()
-        with contextlib.suppress(beneath.GivenUp):
+        with contextlib.suppress(RemovalGivenUp):
             beneath.remove_tree(str(top), go_on=lambda: next(asked) < steps)  # noqa: B023
         assert next(asked) <= steps + 1
         assert top.exists() or steps > 10

@@ -17,10 +17,10 @@ from mezzo.agent.containerizer.docker.body import DockerSettings, create_body
 from mezzo.agent.containerizer.native.containerizer import ProcessRuntime
 from mezzo.cluster.model import FrameworkInfo, TaskInfo
 from mezzo.cluster.states import TaskState
-from mezzo.errors import BadRequest
+from mezzo.errors import BadRequest, Corrupt
 from mezzo.ids import FrameworkId, TaskId
 from mezzo.messages import agent as am
-from mezzo.record import Corrupt, decode, encode, replace
+from mezzo.record import decode, encode, replace
 from mezzo.wire.agent import agent_batches_to_wire
 from tests.unit.kernel.strategies import records
 

@@ -10,8 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mezzo.cluster.amounts import PARTS_MAX, Items, Ranges, Value, parse_value
-from mezzo.cluster.resources import Disk, DiskSource, Kind, NotContained, Reservation, Resources
-from mezzo.errors import BadRequest
+from mezzo.cluster.resources import Disk, DiskSource, Kind, Reservation, Resources
+from mezzo.errors import BadRequest, NotContained
 from mezzo.record import decode, encode
 from mezzo.units import INT64_MAX
 

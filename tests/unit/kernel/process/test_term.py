@@ -10,8 +10,8 @@ import pytest
 
 from mezzo.core import Instant, Output, Put
 from mezzo.election.base import Confirmed, Doubt, Elected, ElectionEvent, Lost
-from mezzo.errors import Fenced
-from mezzo.process.term import LeadershipLost, lead
+from mezzo.errors import Fenced, LeadershipLost
+from mezzo.process.term import lead
 from mezzo.runtime import Runtime
 from mezzo.store.memory import MemoryDisk, MemoryStore
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from mezzo.http.endless_answer import Stream
 from mezzo.http.limits import STREAM_MAX_FRAMES
 from mezzo.marathon.api import render
+from mezzo.marathon.api.errors import ApiError
 from mezzo.marathon.api.event_stream import EventStream, StreamEvent
-from mezzo.marathon.api.refusals import ApiError
 from mezzo.marathon.api.render import task_stats_json
 from mezzo.marathon.api.selector import parse_selector
 from mezzo.marathon.model import timestamps

@@ -10,9 +10,10 @@ from uuid import UUID
 
 import pytest
 
+from mezzo.errors import Corrupt
 from mezzo.ids import AgentId
 from mezzo.marathon.api.app_definition import Rules, changed_app, new_app, unknown_keys
-from mezzo.marathon.api.refusals import ApiError
+from mezzo.marathon.api.errors import ApiError
 from mezzo.marathon.api.render import app_json
 from mezzo.marathon.deployments.planner import same_configuration
 from mezzo.marathon.model.app import (
@@ -26,7 +27,7 @@ from mezzo.marathon.model.app import (
 )
 from mezzo.marathon.model.instance import Instance, new_instance_id
 from mezzo.marathon.state.tables import APPS
-from mezzo.record import Corrupt, replace
+from mezzo.record import replace
 
 RULES = Rules(default_network_name="overlay")
 DEFINITIONS = sorted((Path(__file__).parents[3] / "data" / "marathon").glob("*.json"))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mezzo.errors import BadPattern
 from mezzo.marathon.placement.constraints import constraint_problem
 from mezzo.marathon.placement.java_patterns import (
     PATTERN_MAX_BYTES,
@@ -16,7 +17,6 @@ from mezzo.marathon.placement.java_patterns import (
     matches,
     pattern_problem,
 )
-from mezzo.patterns import BadPattern
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from mezzo.cluster.states import TaskState
+from mezzo.marathon.api.errors import ApiError
 from mezzo.marathon.api.event_stream import EventStream
 from mezzo.marathon.api.leadership import Term
 from mezzo.marathon.api.metrics import Metrics
-from mezzo.marathon.api.refusals import ApiError
 from mezzo.marathon.commands import Done, NotFound, NotValid, ResetDelay, Result
 from mezzo.marathon.config import MarathonConfig
 from mezzo.marathon.events import ApiRequest

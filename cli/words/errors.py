@@ -36,3 +36,12 @@ class Unreachable(Failed):
     """Exit code 3: nobody answers."""
 
     exit_code = 3
+
+
+class HttpError(Failed):
+    """The server answered, and it was no success. Carries the status and what it said."""
+
+    def __init__(self, message: str, status: int, body: Any) -> None:  # noqa: ANN401 - JSON
+        super().__init__(message)
+        self.status = status
+        self.body = body

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mezzo.errors import MezzoError
+
 VIOLATIONS_MAX: Final = 100
 _PATH_MAX: Final = 300
 
 
-class ApiError(Exception):
+class ApiError(MezzoError):
     """Answered with `status` and `body`."""
 
     def __init__(self, status: int, body: dict[str, Any]) -> None:
