@@ -23,6 +23,7 @@ from .allocator.p7_visible import OffersAreOfUse
 from .calls.p8_calls import CallsAreAnswered
 from .cores.p0_cores import CoresAreInOrder
 from .cores.p0_durable import WhatWasSeenIsDurable
+from .marathon.p6_targets import AppsReachTheirTargets
 from .marathon.p11_aside import WhatMakesNoSenseIsLeftAlone
 from .marathon.p11_asking import QuestionsAreAsked
 from .marathon.p11_health import HealthHasConsequences
@@ -54,6 +55,7 @@ __all__ = [
     "AgentsAskHowTasksAre",
     "AgentsKeepTheirWord",
     "AgentsRunWhatTheyCan",
+    "AppsReachTheirTargets",
     "CallsAreAnswered",
     "ConstraintsAreKept",
     "CoresAreInOrder",

@@ -12,11 +12,12 @@ from mezzo.marathon.model.app import App
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
-from mezzo.sim.cluster import Cluster, Shape
+from mezzo.sim.cluster import Cluster
 from mezzo.sim.daemons.masters import FromAgent, ToClient
 from mezzo.sim.hostile import door
 from mezzo.sim.hostile.gossip import Gossip
 from mezzo.sim.hostile.wild import Wild
+from mezzo.sim.making.shape import Shape
 from mezzo.sim.world.moments import KINDS
 from mezzo.sim.world.watched import Broken
 

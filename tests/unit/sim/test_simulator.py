@@ -13,8 +13,9 @@ from click.testing import CliRunner
 from mezzo.marathon.placement import launcher
 from mezzo.messages.agent import ReregisterAgent
 from mezzo.sim.__main__ import main, run_seed
-from mezzo.sim.cluster import Cluster, Report, Shape
+from mezzo.sim.cluster import Cluster, Report
 from mezzo.sim.daemons.masters import FromAgent
+from mezzo.sim.making.shape import Shape
 from mezzo.sim.mutants.mutant import Mutant, never
 
 # Each found a bug once: the seed, and what was wrong.
@@ -80,7 +81,7 @@ def test_every_fault_is_drawn_by_some_seed() -> None:
 
 
 def test_everything_that_operators_do_is_drawn_by_some_seed_and_by_some_nothing() -> None:
-    drawn = [set(Cluster(seed).admin.summary) for seed in range(60)]
+    drawn = [set(Cluster(seed).staff.admin.summary) for seed in range(60)]
     everything = set().union(*drawn)
     assert len(everything) == 8
     assert all(any(name not in each for each in drawn) for name in everything)
@@ -101,7 +102,7 @@ def test_a_thousand_agents_come_back_all_at_once() -> None:
     world = cluster.world
     cluster.start()
     world.run(30.0)
-    leader = next(master for master in cluster.masters if master.process.up)
+    leader = next(master for master in cluster.fleet.masters if master.process.up)
     core = leader.core
     assert core is not None
     assert sum(agent.connected for agent in core.state.agents.values()) == 1000
@@ -114,7 +115,7 @@ def test_a_thousand_agents_come_back_all_at_once() -> None:
         received(conn, message)  # type: ignore[arg-type]
 
     leader._received = note  # type: ignore[method-assign]
-    cluster.network.cut(lambda name: name.startswith("agent"))
+    cluster.ground.network.cut(lambda name: name.startswith("agent"))
     world.run(world.now_s + 20.0)
     assert leader.core is core  # still the same term
     assert len(set(returned)) == 1000

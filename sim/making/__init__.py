@@ -1,0 +1,1 @@
+"""How a seed becomes a cluster: what it draws, who is there, who changes things, who watches."""
