@@ -1,0 +1,1 @@
+"""Peers that run nothing but keep their side of the protocol: for crowds, tests and benches."""
