@@ -5,16 +5,12 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Hashable, Iterable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from mezzo.cluster.conversions import convert, exchange
-from mezzo.cluster.description import task_of
 from mezzo.cluster.model import (
-    AgentCapability,
     AgentInfo,
     Capability,
     CommandInfo,
-    ExecutorInfo,
     FaultDomain,
     Filters,
     FrameworkInfo,
@@ -27,14 +23,11 @@ from mezzo.cluster.model import (
 from mezzo.cluster.operations import (
     Launch,
     Operation,
-    OperationRecord,
-    OperationState,
-    OperationStatus,
 )
 from mezzo.cluster.resources import Resources
-from mezzo.cluster.states import Source, TaskState
+from mezzo.cluster.states import TaskState
 from mezzo.core import CancelTimer, Delete, Instant, Put, SetTimer, TimerFired
-from mezzo.ids import AgentId, ConnId, ExecutorId, FrameworkId, OfferId, TaskId
+from mezzo.ids import AgentId, ConnId, FrameworkId, OfferId, TaskId
 from mezzo.master.config import MasterConfig
 from mezzo.master.core import MasterCore
 from mezzo.master.effects import (
@@ -62,6 +55,7 @@ from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
 from mezzo.record import replace
+from mezzo.sim.fakes.fake_agent import FakeAgent
 from mezzo.store.base import check_writes
 
 R = TypeVar("R")
@@ -73,29 +67,19 @@ SMALL = Resources.of(cpus=1, mem=100)
 BIG = Resources.of(cpus=4, mem=4000, ports=[(31000, 31009)])
 
 
-class Agent:
-    """The agent's side of a stream. `said` is what the master told it, since last asked."""
+# What agents do of themselves when they hear it, but here as a test says.
+_LEFT_TO_TESTS: Final = (am.AgentReregistered, am.KillTask, am.DrainAgent)
+
+
+class Agent(FakeAgent):
+    """The agent's side of a stream, with tasks that only tests move. `inbox` is what the master has
+    told it, since last asked."""
 
     def __init__(self, world: World, info: AgentInfo) -> None:
+        super().__init__(info, uuids=world.uuid, ignores=_LEFT_TO_TESTS, is_hasty=True)
         self.world = world
-        self.info = info
-        self.version = "1.0"
-        self.boot_id = "boot-1"
         self.conn: ConnId | None = None
-        self.tasks: dict[tuple[FrameworkId, TaskId], Task] = {}
-        self.frameworks: dict[FrameworkId, FrameworkInfo] = {}
-        self.executors: dict[tuple[FrameworkId, ExecutorId], ExecutorInfo] = {}
-        self.operations: dict[bytes, OperationRecord] = {}  # whose outcome is not acknowledged
-        self.capabilities = tuple(AgentCapability)
-        self.slow = False  # True: does no operations until it is told to `operate`
         self.inbox: list[am.MasterMessage] = []
-        self.deaf = False  # True: answers no pings
-        self.unacknowledged: dict[tuple[FrameworkId, TaskId], am.StatusUpdate] = {}
-
-    @property
-    def id(self) -> AgentId:
-        assert self.info.id is not None
-        return self.info.id
 
     def say(self, message: am.AgentMessage) -> None:
         assert self.conn is not None
@@ -108,45 +92,13 @@ class Agent:
     def register(self) -> None:
         """On a new stream, or again."""
         self.connect()
-        self.say(am.RegisterAgent(self.info, self.version, self.boot_id, self.capabilities))
+        self.say(self.registration())
 
     def reregister(self, *tasks: Task) -> None:
-        """On a new stream, with the tasks that it knows and has not forgotten."""
+        """On a new stream, with the tasks that it knows and has not forgotten, or with others."""
         self.connect()
-        self.say(self.report(*tasks))
-
-    def report(self, *tasks: Task) -> am.ReregisterAgent:
-        return am.ReregisterAgent(
-            self.info,
-            self.version,
-            self.boot_id,
-            tasks or tuple(self.tasks.values()),
-            tuple(self.frameworks.values()),
-            tuple(self.executors.values()),
-            tuple(self.operations.values()),
-            self.capabilities,
-        )
-
-    def operate(self, order: am.ApplyOperation, refusal: str | None = None) -> None:
-        """Do it, or not, and say so."""
-        assert self.conn is not None
-        self.world.replies.append(AgentSaid(self.conn, self.outcome(order, refusal)))
-
-    def outcome(self, order: am.ApplyOperation, refusal: str | None) -> am.OperationUpdate:
-        state, converted = OperationState.ERROR, Resources()
-        if refusal is None:
-            state, converted = OperationState.FINISHED, exchange(order.conversion).after
-            resources = convert(self.info.resources, order.conversion)
-            self.info = replace(self.info, resources=resources)
-        id_ = order.conversion.id
-        uuid = None if id_ is None else self.world.uuid()
-        status = OperationStatus(state, id_, refusal, self.id, converted, uuid)
-        record = OperationRecord(
-            order.uuid, order.conversion, status, order.framework_id, self.id, (status,)
-        )
-        if id_ is not None:
-            self.operations[order.uuid] = record
-        return am.OperationUpdate(record, status)
+        report = self.report()
+        self.say(replace(report, tasks=tasks) if tasks else report)
 
     def disconnect(self) -> None:
         if self.conn is not None:
@@ -157,81 +109,34 @@ class Agent:
         task: TaskInfo | Task,
         framework_id: FrameworkId,
         state: TaskState,
+        *,
+        latest: TaskState | None = None,
         **more: Any,
     ) -> TaskStatus:
         """Send an update of a task, with a uuid. `latest`: the latest state, if it is another."""
-        latest = more.pop("latest", state)
-        more.setdefault("source", Source.EXECUTOR)
-        status = TaskStatus(
-            task.task_id,
-            state,
-            agent_id=self.id,
-            uuid=self.world.uuid(),
-            timestamp=self.world.now.wall_s,
-            **more,
-        )
+        status = self.status(task.task_id, state, self.world.now.wall_s, **more)
+        told = self.tell(framework_id, status, latest)
         key = (framework_id, task.task_id)
         if key in self.tasks:
-            self.tasks[key] = replace(self.tasks[key], state=latest, statuses=(status,))
-        self.unacknowledged[key] = am.StatusUpdate(framework_id, status, latest)
-        self.say(self.unacknowledged[key])
+            self.tasks[key] = replace(self.tasks[key], statuses=(status,))
+        for message in told:
+            self.say(message)
         return status
 
     def resend(self) -> None:
         """What was not acknowledged: of each task the last update, of operations the outcome."""
-        for message in list(self.unacknowledged.values()):
+        for message in list(self.unheard()):
             self.say(message)
-        for record in list(self.operations.values()):
-            if record.latest_status.state.terminal:
-                self.say(am.OperationUpdate(record, record.latest_status))
 
     def receive(self, message: Any) -> None:
         self.inbox.append(message)
-        match message:
-            case am.Ping(number=number, connected=connected):
-                if not self.deaf and self.conn is not None:
-                    self.world.replies.append(AgentSaid(self.conn, am.Pong(number)))
-                    if not connected:
-                        self.world.replies.append(AgentSaid(self.conn, self.report()))
-            case am.AgentRegistered(agent_id=agent_id) | am.AgentReregistered(agent_id=agent_id):
-                self.info = replace(self.info, id=agent_id)
-            case am.RunTask():
-                self._run(message)
-            case am.RunGroup(framework=framework, executor=executor, tasks=tasks, role=role):
-                for each in tasks:
-                    self._run(am.RunTask(framework, replace(each, executor=executor), role))
-            case am.ApplyOperation():
-                if not self.slow:
-                    self.operate(message)
-            case am.OperationAcknowledged(uuid=uuid):
-                self.operations.pop(uuid, None)
-            case am.UpdateAcknowledged(framework_id=framework_id, task_id=task_id, uuid=uuid):
-                key = (framework_id, task_id)
-                sent = self.unacknowledged.get(key)
-                if sent is not None and sent.status.uuid == uuid:
-                    del self.unacknowledged[key]
-                    if sent.status.state.terminal:
-                        self.tasks.pop(key, None)
-            case am.ShutdownFramework(framework_id=framework_id):
-                self.frameworks.pop(framework_id, None)
-                for key in [key for key in self.tasks if key[0] == framework_id]:
-                    del self.tasks[key]
-                    self.unacknowledged.pop(key, None)
-                for running in [key for key in self.executors if key[0] == framework_id]:
-                    del self.executors[running]
-                for uuid, record in list(self.operations.items()):
-                    if record.framework_id == framework_id:
-                        del self.operations[uuid]
-            case _:
-                pass
+        for answer in self.hear(message, self.world.now.wall_s):
+            self.answer(answer)
 
-    def _run(self, order: am.RunTask) -> None:
-        framework, task = order.framework, order.task
-        assert framework.id is not None
-        self.frameworks[framework.id] = framework
-        if task.executor is not None:
-            self.executors[(framework.id, task.executor.executor_id)] = task.executor
-        self.tasks[(framework.id, task.task_id)] = task_of(task, framework.id, order.role)
+    def answer(self, message: am.AgentMessage) -> None:
+        """Say it when the master's step is over."""
+        if self.conn is not None:
+            self.world.replies.append(AgentSaid(self.conn, message))
 
     def heard(self, kind: type[R]) -> list[R]:
         """What it was told of one kind since it was asked last."""

@@ -166,7 +166,7 @@ def test_five_missed_pings_make_an_agent_unreachable(world: World, aware: bool) 
     framework, other = world.framework(aware=aware), world.framework()
     framework.launch("t1")
     framework.say(sm.Revive())
-    agent.deaf = True
+    agent.ignores.add(am.Ping)
     world.advance(15 * 6 - 1)
     assert world.peers[agent.conn or ConnId(0)] is agent
     world.advance(2)
@@ -385,7 +385,7 @@ def test_updates_of_a_removed_agent_are_ignored(world: World) -> None:
     """Behaviour 94."""
     agent, framework = world.agent(), world.framework()
     info = framework.launch("t1")
-    agent.deaf = True
+    agent.ignores.add(am.Ping)
     world.advance(100)
     framework.updates()
     agent.connect()  # a stream, but not registered

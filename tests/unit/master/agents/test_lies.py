@@ -107,7 +107,7 @@ def test_an_update_in_another_agents_name_reaches_nobody(liar: Liar) -> None:
 
 
 def test_an_update_of_a_task_that_waits_for_its_agent_reaches_nobody(liar: Liar) -> None:
-    liar.honest.deaf = True
+    liar.honest.ignores.add(am.Ping)
     liar.honest.disconnect()
     liar.world.advance(100.0)
     liar.framework.updates()
@@ -167,7 +167,7 @@ def test_a_report_that_names_another_agent_kills_no_leader(liar: Liar) -> None:
 
 
 def test_a_task_that_waits_for_its_agent_can_be_claimed_by_no_other(liar: Liar) -> None:
-    liar.honest.deaf = True
+    liar.honest.ignores.add(am.Ping)
     liar.honest.disconnect()
     liar.world.advance(100.0)
     stolen = Task("t", TaskId("t"), liar.framework.id, liar.agent.id, S.RUNNING, resources=SMALL)
@@ -348,7 +348,7 @@ def test_the_usual_resources_are_of_the_usual_types(world: World) -> None:
 
 def test_an_agent_can_not_change_the_type_of_what_it_has(world: World) -> None:
     agent = world.agent(BIG + Resources.parse("disks:3"))
-    agent.deaf = True
+    agent.ignores.add(am.Ping)
     agent.disconnect()
     world.advance(100.0)
     agent.info = replace(agent.info, resources=BIG + Resources.parse("disks:{a}"))
@@ -390,7 +390,7 @@ def _reservation(world: World) -> tuple[Framework, Agent, OperationRecord]:
     """An operation `o` that the honest agent is slow to do."""
     framework = world.framework(role="ads")
     honest = world.agent()
-    honest.slow = True
+    honest.ignores.add(am.ApplyOperation)
     cpus = Resources({Kind("cpus", (Reservation("DYNAMIC", "ads"),)): 1000})
     framework.operate(Reserve(cpus, id="o"))
     (record,) = world.core.state.agents[honest.id].operations.values()

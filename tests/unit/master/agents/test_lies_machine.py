@@ -96,7 +96,7 @@ class LiesMachine(MasterMachine):
         if liar is None or liar.conn is None:
             self.liar_agent = liar = liar or Agent(self.world, self.world.agent().info)
             liar.reregister()
-            liar.deaf = False
+            liar.ignores.discard(am.Ping)
         return liar
 
     def said(self, liar: Agent, message: am.AgentMessage) -> None:

@@ -156,12 +156,12 @@ def test_an_unreachable_agent_of_a_machine_that_is_down_is_refused(world: World)
     """Behaviour 99."""
     agent, framework = world.agent(hostname="a"), world.framework()
     framework.launch("t1")
-    agent.deaf = True
+    agent.ignores.add(am.Ping)
     world.advance(100)
     assert agent.id in world.core.state.unreachable
     plan(world, window("a"))
     down(world, "a")
-    agent.deaf = False
+    agent.ignores.discard(am.Ping)
     agent.reregister()
     assert len(agent.heard(am.ShutdownAgent)) == 1
     up(world, "a")

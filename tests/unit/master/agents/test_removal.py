@@ -117,7 +117,7 @@ def test_the_lease_counts_from_the_last_answer(world: World) -> None:
     agent, framework = world.agent(), world.framework()
     launch_unique(world, framework, agent, lease_s=300.0)
     world.advance(100)
-    agent.deaf = True  # the last answer was after 90 s
+    agent.ignores.add(am.Ping)  # the last answer was after 90 s
     world.advance(90 + 300 * 1.01 + 4 - 100)
     assert framework.updates() == []
     world.advance(2)
@@ -127,9 +127,9 @@ def test_the_lease_counts_from_the_last_answer(world: World) -> None:
 def test_an_agent_that_answers_again_keeps_its_unique_task(world: World) -> None:
     agent, framework = world.agent(), world.framework()
     launch_unique(world, framework, agent, lease_s=300.0)
-    agent.deaf = True
+    agent.ignores.add(am.Ping)
     world.advance(200)
-    agent.deaf = False
+    agent.ignores.discard(am.Ping)
     world.advance(1000)
     assert framework.updates() == []
     assert agent.id in world.core.state.agents
@@ -170,7 +170,7 @@ def test_agents_of_one_moment_get_one_and_the_same_ping(world: World) -> None:
 def test_an_agent_that_did_not_answer_is_told_what_it_was_heard_of_last(world: World) -> None:
     agent = world.agent()
     world.advance(16)
-    agent.deaf = True
+    agent.ignores.add(am.Ping)
     world.advance(30)
     assert agent.heard(am.Ping) == [am.Ping(True, 1, 0), am.Ping(True, 2, 1), am.Ping(True, 3, 1)]
 
@@ -228,7 +228,7 @@ def test_a_unique_task_launched_while_its_agent_waits_for_removal_has_its_lease(
 ) -> None:
     agent, framework = world.agent(), world.framework()
     framework.accept([framework.offer()], task("short", agent.id, unique_lease=200.0))
-    agent.deaf = True
+    agent.ignores.add(am.Ping)
     world.advance(SILENT_S)
     offer = framework.offer(agent)
     framework.accept([offer], task("long", agent.id, unique_lease=400.0), refuse_s=3600)

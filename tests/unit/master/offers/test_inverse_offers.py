@@ -118,10 +118,10 @@ def test_it_is_rescinded_when_its_agent_is_lost(world: World) -> None:
     framework.launch("t1")
     plan(world, window("a"))
     (offer,) = asked(framework)
-    agent.deaf = True
+    agent.ignores.add(am.Ping)
     world.advance(100)
     assert rescinded(framework) == [offer.id]
-    agent.deaf = False
+    agent.ignores.discard(am.Ping)
     agent.reregister()
     (again,) = asked(framework)
     assert again.agent_id == agent.id

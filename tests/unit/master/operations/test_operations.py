@@ -46,7 +46,8 @@ def reconcile(
 
 def pair(world: World, *, slow: bool = False, timeout_s: float = 1e6) -> tuple[Agent, Framework]:
     agent, framework = world.agent(ROOMY), ads(world, failover_timeout=timeout_s)
-    agent.slow = slow
+    if slow:
+        agent.ignores.add(am.ApplyOperation)
     return agent, framework
 
 
@@ -101,7 +102,7 @@ def test_an_operation_without_an_id_is_told_to_nobody(world: World) -> None:
     framework.operate(Reserve(of("cpus", 1)))
     (pending,) = _known(world)
     assert (pending.latest_status.state, pending.framework_id) == (O.PENDING, framework.id)
-    agent.operate(agent.heard(am.ApplyOperation)[0])
+    agent.say(agent.outcome(agent.heard(am.ApplyOperation)[0]))
     framework.say(sm.Revive())  # and the agent's answer is heard
     assert statuses(framework) == []
     assert _known(world) == []
@@ -129,7 +130,7 @@ def test_a_framework_that_was_away_hears_when_the_agent_repeats(world: World) ->
     agent, framework = pair(world, slow=True)
     framework.operate(Reserve(of("cpus", 1), id="o"))
     framework.disconnect()
-    agent.say(agent.outcome(agent.heard(am.ApplyOperation)[0], None))
+    agent.say(agent.outcome(agent.heard(am.ApplyOperation)[0]))
     framework.subscribe()
     (record,) = agent.operations.values()
     agent.say(am.OperationUpdate(record, record.latest_status))
@@ -156,7 +157,7 @@ def test_operations_of_a_removed_framework_are_forgotten_and_their_outcome_stays
 def test_reconciling_tells_what_was_told_last_with_its_uuid(world: World) -> None:
     agent, framework = pair(world, slow=True)
     framework.operate(Reserve(of("cpus", 1), id="o1"), Reserve(of("cpus", 1), id="o2"))
-    agent.operate(agent.heard(am.ApplyOperation)[0])
+    agent.say(agent.outcome(agent.heard(am.ApplyOperation)[0]))
     framework.say(sm.Revive())
     (told,) = statuses(framework)
     assert reconcile(framework) == [O.FINISHED, O.PENDING]
@@ -194,10 +195,10 @@ def test_pending_operations_of_a_lost_agent_are_unreachable_until_it_tells(world
     agent, framework = pair(world, slow=True)
     framework.operate(Reserve(of("cpus", 1), id="o1"), Reserve(of("cpus", 1), id="o2"))
     first, second = agent.heard(am.ApplyOperation)
-    done = agent.outcome(first, None)
+    done = agent.outcome(first)
     agent.say(done)
     assert states(framework) == [O.FINISHED]
-    agent.outcome(second, None)  # done, but its word is lost
+    agent.outcome(second)  # done, but its word is lost
     agent.disconnect()
     world.advance(100)
     assert [(s.operation_id, s.state) for s in statuses(framework)] == [("o2", O.UNREACHABLE)]
@@ -229,7 +230,7 @@ def test_an_operation_that_never_arrived_is_dropped_and_the_agents_total_counts(
 def test_what_was_done_without_a_word_counts_when_the_agent_returns(world: World) -> None:
     agent, framework = pair(world, slow=True)
     framework.operate(Reserve(of("cpus", 1)))
-    agent.outcome(agent.heard(am.ApplyOperation)[0], None)
+    agent.outcome(agent.heard(am.ApplyOperation)[0])
     agent.disconnect()
     agent.reregister()
     assert _known(world) == []
@@ -262,11 +263,11 @@ def test_a_refusal_of_the_agent_corrects_what_the_master_thinks_it_has(world: Wo
     framework.operate(Reserve(of("disk", 100), id="o1"), Create(volume(100), id="o2"), refuse_s=0)
     assert framework.held.filter(role="ads") == volume(100)
     first, second = agent.heard(am.ApplyOperation)
-    agent.deaf = True
+    agent.ignores.add(am.Ping)
     agent.say(agent.outcome(first, "no"))
     assert not framework.offers, "nothing is offered until the agent has said what it has"
     assert agent.heard(am.Ping) == [am.Ping(connected=False)]
-    agent.deaf = False
+    agent.ignores.discard(am.Ping)
     agent.say(agent.outcome(second, "no"))
     assert states(framework) == [O.ERROR, O.ERROR]
     assert framework.held == ROOMY
@@ -281,7 +282,7 @@ def test_a_report_that_crosses_operations_on_its_stream_counts_with_them(world: 
     assert framework.held.filter(role="ads") == of("cpus", 2)
     orders = agent.heard(am.ApplyOperation)
     for order in {order.uuid: order for order in orders}.values():  # it does nothing twice
-        agent.say(agent.outcome(order, None))
+        agent.say(agent.outcome(order))
     assert states(framework) == [O.FINISHED]
     assert agent.heard(am.Ping) == []
     assert world.core.state.agents[agent.id].info.resources == agent.info.resources
@@ -301,7 +302,7 @@ def test_an_order_that_came_while_the_agent_was_asked_for_a_report_is_given_agai
     kinds = [type(each) for each in agent.inbox if not isinstance(each, am.Ping)]
     assert kinds == [am.AgentReregistered, am.ApplyOperation]
     assert agent.heard(am.ApplyOperation) == [lost]
-    agent.say(agent.outcome(lost, None))
+    agent.say(agent.outcome(lost))
     assert world.core.state.agents[agent.id].operations == {}
     agent.say(agent.report())
     assert agent.heard(am.ApplyOperation) == []
@@ -335,7 +336,7 @@ def test_an_outcome_that_the_master_does_not_count_with_makes_it_ask(world: Worl
     agent, framework = pair(world)
     agent.info = replace(agent.info, resources=ROOMY)
     late = am.ApplyOperation(b"u" * 16, Reserve(of("cpus", 1)))
-    agent.say(agent.outcome(late, None))
+    agent.say(agent.outcome(late))
     assert agent.heard(am.Ping) == [am.Ping(connected=False)]
     assert framework.held.filter(role="ads") == of("cpus", 1)
 

@@ -32,7 +32,7 @@ def stored() -> dict[str, bytes]:
     agents = [world.agent(hostname=f"h{number}") for number in range(4)]
     world.ask(om.MarkAgentGone(agents[1].id))
     world.ask(om.DrainAgent(agents[2].id))
-    agents[3].deaf = True
+    agents[3].ignores.add(am.Ping)
     agents[3].disconnect()
     world.advance(100.0)
     world.ask(om.UpdateWeights((om.WeightInfo(2.0, "ads"), om.WeightInfo(3.0, "web"))))

@@ -13,7 +13,6 @@ from mezzo.cluster.model import CommandInfo, ExecutorInfo, Filters, Offer
 from mezzo.cluster.operations import Reserve, Unreserve
 from mezzo.cluster.resources import Kind, Reservation, Resources
 from mezzo.cluster.states import TaskState, may_move
-from mezzo.errors import BadRequest
 from mezzo.gateway.replica.cluster_replica import Replica, View
 from mezzo.ids import ExecutorId, FrameworkId
 from mezzo.master.state.agent_entry import AgentEntry, Standing
@@ -106,25 +105,21 @@ class MasterMachine(RuleBasedStateMachine):
         if forgets and agent.tasks:
             key = next(iter(agent.tasks))
             del agent.tasks[key]
-            agent.unacknowledged.pop(key, None)
+            agent.pending.pop(key, None)
         self.bring_back(agent)
 
     def bring_back(self, agent: Agent) -> None:
         """As a real agent does: it says DROPPED of what never arrived, and repeats its updates."""
+        agent.ignores.discard(am.AgentReregistered)
         agent.reregister()
         if agent.heard(am.ShutdownAgent):
             self.shut_down(agent)
-            return
-        for known in [k for each in agent.heard(am.AgentReregistered) for k in each.reconcile]:
-            if (known.framework_id, known.task_id) not in agent.tasks:
-                agent.update(task(known.task_id, agent.id), known.framework_id, S.DROPPED)
-        agent.resend()
 
     @staticmethod
     def shut_down(agent: Agent) -> None:
         agent.tasks.clear()
         agent.executors.clear()
-        agent.unacknowledged.clear()
+        agent.pending.clear()
         agent.disconnect()
 
     @rule(number=some)
@@ -251,14 +246,14 @@ class MasterMachine(RuleBasedStateMachine):
         agent = self.agent(number)
         if agent is None:
             return
-        if not agent.slow:
+        if am.ApplyOperation not in agent.ignores:
             agent.heard(am.ApplyOperation)  # which it did at once
-        agent.slow = slow
-        for order in agent.heard(am.ApplyOperation) if not slow else ():
-            try:
-                agent.say(agent.outcome(order, "no" if refuses else None))
-            except BadRequest as error:  # an earlier one was refused
-                agent.say(agent.outcome(order, str(error)))
+        if slow:
+            agent.ignores.add(am.ApplyOperation)
+            return
+        agent.ignores.discard(am.ApplyOperation)
+        for order in agent.heard(am.ApplyOperation):
+            agent.say(agent.outcome(order, "no" if refuses else None))
 
     @rule(number=some)
     def operations_are_acknowledged(self, number: int) -> None:
@@ -368,7 +363,7 @@ class MasterMachine(RuleBasedStateMachine):
     @invariant()
     def what_an_agent_has_is_known_unless_it_is_about_to_change(self) -> None:
         for agent in self.agents:
-            if agent.conn is not None and not agent.slow:
+            if agent.conn is not None and am.ApplyOperation not in agent.ignores:
                 assert self.state.agents[agent.id].info.resources == agent.info.resources
 
     @invariant()

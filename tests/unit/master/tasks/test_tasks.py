@@ -78,7 +78,7 @@ def test_an_end_is_over_once_acknowledged_even_if_an_older_update_comes_late(
     agent, framework = world.agent(), world.framework()
     info = framework.launch("t1")
     agent.update(info, framework.id, S.RUNNING)
-    late = agent.unacknowledged[(framework.id, info.task_id)]
+    (late,) = agent.unheard()
     end = agent.update(info, framework.id, S.KILLED)
     agent.say(late)
     framework.acknowledge(end)
