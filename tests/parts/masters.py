@@ -16,11 +16,7 @@ from uuid import uuid4
 
 import pytest
 
-from mezzo.cluster.conversions import convert
-from mezzo.cluster.description import task_of
-from mezzo.cluster.model import AgentCapability, AgentInfo, MasterInfo, Task
-from mezzo.cluster.operations import OperationRecord, OperationState, OperationStatus
-from mezzo.cluster.states import Source
+from mezzo.cluster.model import AgentInfo, MasterInfo
 from mezzo.election.detector import detector_for
 from mezzo.errors import MezzoError
 from mezzo.frameworks.sdk import (
@@ -40,13 +36,12 @@ from mezzo.ids import AgentId, ConnId, FrameworkId, OfferId, TaskId
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.process.daemon import cli_command
-from mezzo.record import replace
+from mezzo.sim.fakes.fake_agent import FakeAgent, Said, TaskKey
 from mezzo.wire.clients import AgentLink, OperatorClient
 from tests.parts.ports import free_ports
 
 WITHIN_S = 60.0
 SMALL = Resources.of(cpus=0.1, mem=32)
-CAPABILITIES = tuple(AgentCapability)
 
 
 def until(what: str, done: Callable[[], Any]) -> Any:
@@ -138,18 +133,17 @@ class MasterProcess:
         return self.wait()
 
 
-class TalkingAgent:
-    """Registers, answers pings and says that every task runs. It finishes one when it is told to.
+class TalkingAgent(FakeAgent):
+    """Every task runs at once, and finishes when it is told to; `finishes_at_once`: then already.
 
-    It runs on a thread of its own; everything that it heard is in `heard`.
+    It speaks on a thread of its own; everything that it heard is in `heard`.
     """
 
     def __init__(self, master: str, resources: Resources | None = None) -> None:
-        self.info = AgentInfo(
+        info = AgentInfo(
             f"host-{uuid4().hex[:8]}", resources=resources or Resources.of(cpus=2, mem=1024)
         )
-        self.tasks: dict[tuple[FrameworkId, TaskId], Task] = {}
-        self.frameworks: dict[FrameworkId, FrameworkInfo] = {}
+        super().__init__(info, launched=self._begin)
         self.heard: queue.Queue[am.MasterMessage] = queue.Queue()
         self.epochs: list[int] = []
         self.finishes_at_once = False
@@ -185,7 +179,13 @@ class TalkingAgent:
     def finish(self, framework_id: FrameworkId, task_id: str) -> None:
         assert self._loop is not None
         key = (framework_id, TaskId(task_id))
-        self._loop.call_soon_threadsafe(lambda: self._update(key, TaskState.FINISHED))
+        self._loop.call_soon_threadsafe(
+            lambda: self._send(*self.move(key, TaskState.FINISHED, time.time()))
+        )
+
+    def _begin(self, key: TaskKey, info: TaskInfo) -> Said:
+        states = [TaskState.RUNNING, *([TaskState.FINISHED] if self.finishes_at_once else ())]
+        return [said for state in states for said in self.move(key, state, time.time())]
 
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -199,21 +199,14 @@ class TalkingAgent:
         self._ready.set()
         await asyncio.wait([self._main])
 
-    def _send(self, message: am.AgentMessage) -> None:
+    def _send(self, *messages: am.AgentMessage) -> None:
         if self._conn is not None:
-            self._link.send(self._conn, message)
+            for message in messages:
+                self._link.send(self._conn, message)
 
     def _on_up(self, conn: ConnId) -> None:
         self._conn = conn
-        if self.info.id is None:
-            self._send(am.RegisterAgent(self.info, "1.0", "boot", CAPABILITIES))
-        else:
-            known, frameworks = tuple(self.tasks.values()), tuple(self.frameworks.values())
-            self._send(
-                am.ReregisterAgent(
-                    *(self.info, "1.0", "boot", known, frameworks), capabilities=CAPABILITIES
-                )
-            )
+        self._send(self.introduction())
 
     def _on_down(self, conn: ConnId) -> None:
         self._conn = None
@@ -221,54 +214,8 @@ class TalkingAgent:
     def _on_messages(self, conn: ConnId, epoch: int, messages: list[am.MasterMessage]) -> None:
         self.epochs.append(epoch)
         for message in messages:
-            match message:
-                case am.AgentRegistered(agent_id=agent_id):
-                    self.info = replace(self.info, id=agent_id)
-                case am.Ping():
-                    self._send(am.Pong())
-                case am.RunTask(framework=framework, task=task, role=role):
-                    self._launched(framework, task, role)
-                case am.KillTask(framework_id=framework_id, task_id=task_id):
-                    self._update((framework_id, task_id), TaskState.KILLED)
-                case am.DrainAgent():
-                    for key in list(self.tasks):
-                        self._update(key, TaskState.KILLED)
-                case am.ApplyOperation():
-                    self._convert(message)
-                case am.UpdateAcknowledged(framework_id=framework_id, task_id=task_id):
-                    known = self.tasks.get((framework_id, task_id))
-                    if known is not None and known.state.terminal:
-                        del self.tasks[(framework_id, task_id)]
-                case _:
-                    pass
+            self._send(*self.hear(message, time.time()))
             self.heard.put(message)
-
-    def _convert(self, order: am.ApplyOperation) -> None:
-        resources = convert(self.info.resources, order.conversion)
-        self.info = replace(self.info, resources=resources)
-        id_ = order.conversion.id
-        uuid = None if id_ is None else uuid4().bytes
-        done = OperationStatus(OperationState.FINISHED, id_, agent_id=self.info.id, uuid=uuid)
-        record = OperationRecord(order.uuid, order.conversion, done, order.framework_id)
-        self._send(am.OperationUpdate(record, done))
-
-    def _launched(self, framework: FrameworkInfo, task: TaskInfo, role: str) -> None:
-        assert framework.id is not None
-        key = (framework.id, task.task_id)
-        self.frameworks[framework.id] = framework
-        self.tasks[key] = task_of(task, framework.id, role)
-        self._update(key, TaskState.RUNNING)
-        if self.finishes_at_once:
-            self._update(key, TaskState.FINISHED)
-
-    def _update(self, key: tuple[FrameworkId, TaskId], state: TaskState) -> None:
-        if key not in self.tasks:
-            return
-        self.tasks[key] = replace(self.tasks[key], state=state)
-        status = TaskStatus(
-            key[1], state, source=Source.AGENT, agent_id=self.info.id, uuid=uuid4().bytes
-        )
-        self._send(am.StatusUpdate(key[0], status, state))
 
 
 class Recorder(Scheduler):
