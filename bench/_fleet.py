@@ -1,11 +1,11 @@
 """Many thin agents in one process, for `bench/scale.py`: real streams, scripted behaviour.
 
-Each agent is a real `AgentLink` (its own connection, jitter and backoff) and knows what it runs. It
-registers, or re-registers with its tasks; it answers every ping; it runs a task by storing it,
-storing that it runs, and only then saying so; it forgets the status once it is acknowledged. So it
-says nothing before it is durable, as a real agent does. All agents of the process share one SQLite
-file (synchronous=FULL), and what they store within one commit is one transaction: ten thousand
-files would measure the disk of this machine, not the master.
+Each agent is a real `AgentLink` (its own connection, jitter and backoff), says what a `FakeAgent`
+says, and runs a task by storing it, storing that it runs, and only then saying so; it forgets the
+status once it is acknowledged. So it says nothing before it is durable, as a real agent does. All
+agents of the process share one SQLite file (synchronous=FULL), and what they store within one
+commit is one transaction: ten thousand files would measure the disk of this machine, not the
+master.
 """
 
 import asyncio
@@ -13,21 +13,20 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import uvloop
 
-from mezzo.cluster.description import task_of
-from mezzo.cluster.model import AgentInfo, FrameworkInfo, Task, TaskStatus
+from mezzo.cluster.model import AgentInfo, TaskInfo
 from mezzo.cluster.resources import Resources
-from mezzo.cluster.states import Source, TaskState
+from mezzo.cluster.states import TaskState
 from mezzo.core import Delete, Put, Write
 from mezzo.election.base import LeaderChanged, LeaderDetector
 from mezzo.election.detector import detector_for
-from mezzo.ids import AgentId, ConnId, FrameworkId, TaskId
+from mezzo.ids import ConnId
 from mezzo.messages import agent as m
 from mezzo.process import log
-from mezzo.record import encode, replace
+from mezzo.record import encode
+from mezzo.sim.fakes.fake_agent import FakeAgent, Said, TaskKey
 from mezzo.store.base import StateStore
 from mezzo.store.open import open_store
 from mezzo.wire.clients import AgentLink
@@ -97,10 +96,8 @@ class Disk:
 class ThinAgent:
     def __init__(self, fleet: "Fleet", number: int) -> None:
         self._fleet = fleet
-        self._info = AgentInfo(f"agent{number}", port=5051, resources=EACH)
-        self._tasks: dict[tuple[FrameworkId, TaskId], Task] = {}
-        self._frameworks: dict[FrameworkId, FrameworkInfo] = {}
-        self._unacknowledged: dict[tuple[FrameworkId, TaskId], m.StatusUpdate] = {}
+        info = AgentInfo(f"agent{number}", port=5051, resources=EACH)
+        self._agent = FakeAgent(info, launched=self._launched)
         self._conn: ConnId | None = None
         self.link = AgentLink(
             fleet.detector, on_up=self._up, on_messages=self._heard, on_down=self._down
@@ -108,82 +105,44 @@ class ThinAgent:
 
     def _up(self, conn: ConnId) -> None:
         self._conn = conn
-        if self._info.id is None:
-            self._say(m.RegisterAgent(self._info, "1.11.0", "boot"))
-            return
-        self._say(
-            m.ReregisterAgent(
-                self._info,
-                "1.11.0",
-                "boot",
-                tuple(self._tasks.values()),
-                tuple(self._frameworks.values()),
-            )
-        )
+        self._say(self._agent.introduction())
 
     def _down(self, conn: ConnId) -> None:
         self._conn = None
         self._fleet.members.pop(self, None)
 
-    def _say(self, message: m.AgentMessage) -> None:
+    def _say(self, *messages: m.AgentMessage) -> None:
         if self._conn is not None:
-            self.link.send(self._conn, message)
+            for message in messages:
+                self.link.send(self._conn, message)
 
     def _heard(self, conn: ConnId, epoch: int, messages: list[m.MasterMessage]) -> None:
         for message in messages:
-            match message:
-                case m.Ping():
-                    self._say(m.Pong(message.number))
-                case m.RunTask():
-                    self._run(message)
-                case m.UpdateAcknowledged():
-                    self._acknowledged(message)
-                case m.AgentRegistered(agent_id=agent_id):
-                    self._info = replace(self._info, id=agent_id)
-                    self._fleet.joined(self)
-                case m.AgentReregistered():
-                    self._fleet.joined(self)
-                    for update in self._unacknowledged.values():
-                        self._say(update)
+            if isinstance(message, m.UpdateAcknowledged):
+                self._acknowledged((message.framework_id, message.task_id))
+            self._say(*self._agent.hear(message, time.time()))
+            if isinstance(message, m.AgentRegistered | m.AgentReregistered):
+                self._fleet.joined(self)
 
-    def _run(self, message: m.RunTask) -> None:
-        fleet = self._fleet
-        fleet.launched()
-        info, framework = message.task, message.framework
-        assert framework.id is not None
-        key = (framework.id, info.task_id)
-        self._frameworks[framework.id] = framework
-        self._tasks[key] = task_of(info, framework.id, message.role)
-        fleet.disk.keep(
-            Put(f"task/{_name(key)}", encode(info)), lambda: self._started(key, info.agent_id)
+    def _launched(self, key: TaskKey, info: TaskInfo) -> Said:
+        self._fleet.launched()
+        self._fleet.disk.keep(Put(f"task/{_name(key)}", encode(info)), lambda: self._started(key))
+        return ()
+
+    def _started(self, key: TaskKey) -> None:
+        status = self._agent.status(key[1], TaskState.RUNNING, time.time())
+        self._fleet.disk.keep(
+            Put(f"status/{_name(key)}", encode(status)),
+            lambda: self._say(*self._agent.tell(key[0], status)),
         )
 
-    def _started(self, key: tuple[FrameworkId, TaskId], agent_id: AgentId) -> None:
-        status = TaskStatus(
-            key[1],
-            TaskState.RUNNING,
-            source=Source.EXECUTOR,
-            agent_id=agent_id,
-            timestamp=time.time(),
-            uuid=uuid4().bytes,
-        )
-        update = m.StatusUpdate(key[0], status, TaskState.RUNNING)
-
-        def say() -> None:
-            self._tasks[key] = replace(self._tasks[key], state=TaskState.RUNNING)
-            self._unacknowledged[key] = update
-            self._say(update)
-
-        self._fleet.disk.keep(Put(f"status/{_name(key)}", encode(status)), say)
-
-    def _acknowledged(self, message: m.UpdateAcknowledged) -> None:
-        key = (message.framework_id, message.task_id)
-        if self._unacknowledged.pop(key, None) is not None:
+    def _acknowledged(self, key: TaskKey) -> None:
+        if key in self._agent.pending:
             self._fleet.acknowledged()
             self._fleet.disk.keep(Delete(f"status/{_name(key)}"))
 
 
-def _name(key: tuple[FrameworkId, TaskId]) -> str:
+def _name(key: TaskKey) -> str:
     return f"{key[0]}:{key[1]}"
 
 
