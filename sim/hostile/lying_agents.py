@@ -13,12 +13,13 @@ from typing import Any, Final, get_args
 from mezzo.cluster.model import AgentCapability, AgentInfo, ContainerStatus, Task, TaskStatus
 from mezzo.cluster.resources import Reservation, Resources
 from mezzo.cluster.states import TaskState
-from mezzo.ids import AgentId, ConnId, ContainerId, FrameworkId, TaskId
+from mezzo.ids import ConnId, ContainerId, FrameworkId, TaskId
 from mezzo.messages import agent as m
 from mezzo.record import replace
 
 from ..daemons.master_link import Client, Server
 from ..daemons.masters import FromAgent, ToClient
+from ..fakes.fake_agent import FakeAgent
 from ..world.network import Network
 from .gossip import Gossip
 from .lying_frameworks import ROLE
@@ -37,7 +38,8 @@ _STORM_SHARE: Final = 0.015
 
 
 class Impostor:
-    """It has no core: what it says next depends on nothing that it said before."""
+    """It registers as a `FakeAgent` does and answers most pings. What else it says depends on
+    nothing that it said or heard before."""
 
     def __init__(
         self,
@@ -53,8 +55,8 @@ class Impostor:
         self._gossip = gossip
         self._wild = Wild(rng, gossip)
         able = random.Random(f"{name} of {network.world.seed}").random() < 0.8
-        self._can = _CAPABILITIES if able else ()
-        self._id: AgentId | None = None
+        info = AgentInfo(name, resources=_HAS)
+        self._agent = FakeAgent(info, capabilities=_CAPABILITIES if able else ())
         self._conn: ConnId | None = None
         self._said: list[Any] = []
         self._tasks: list[Task] = []  # that it tells of in its reports
@@ -75,7 +77,7 @@ class Impostor:
 
     def _up(self, conn: ConnId) -> None:
         self._conn = conn
-        self._say(self._register())
+        self._say(self._agent.introduction())
 
     def _down(self, conn: ConnId) -> None:
         if conn == self._conn:
@@ -83,12 +85,13 @@ class Impostor:
 
     def _received(self, conn: ConnId, message: ToClient) -> None:
         match message.message:
-            case m.AgentRegistered(agent_id=agent_id):
-                self._id = agent_id
+            case m.AgentRegistered():
+                self._agent.hear(message.message)
             case m.Ping(number=number) if self._rng.random() < 0.7:
                 self._say(m.Pong(number))
             case m.ShutdownAgent():
-                self._id = None  # it comes again, as if nothing had been
+                # It comes again, as if nothing had been.
+                self._agent.info = replace(self._agent.info, id=None)
 
     def _act(self) -> None:
         if self._conn is not None:
@@ -104,16 +107,10 @@ class Impostor:
 
     # ---- what it says
 
-    def _register(self) -> m.AgentMessage:
-        info = AgentInfo(self.name, resources=_HAS, id=self._id)
-        if self._id is None:
-            return m.RegisterAgent(info, "1.11.0", "boot", self._can)
-        return m.ReregisterAgent(info, "1.11.0", "boot", capabilities=self._can)
-
     def _lie(self) -> Any:
         rng, heard = self._rng, self._gossip.any(self._gossip.said)
-        if self._id is not None and rng.random() < 0.1:
-            return self._report(self._id)
+        if self._agent.info.id is not None and rng.random() < 0.1:
+            return self._report()
         match rng.randrange(6):
             case 0 | 1 if self._gossip.tasks:
                 return self._status(rng.choice(self._gossip.tasks))
@@ -124,7 +121,7 @@ class Impostor:
             case _:
                 return self._wild.record(rng.choice(_KINDS))
 
-    def _report(self, id_: AgentId) -> m.AgentMessage:
+    def _report(self) -> m.AgentMessage:
         """Of tasks of its own, some of which have the same ports; one or the other has ended."""
         rng = self._rng
         framework_id = self._gossip.id(FrameworkId.__name__) or FrameworkId("nobodys")
@@ -138,22 +135,21 @@ class Impostor:
         task_id = TaskId(f"{self.name}-{self._numbers}")
         self._tasks.append(
             Task(
-                *("lie", task_id, framework_id, id_),
+                *("lie", task_id, framework_id, self._agent.id),
                 TaskState.RUNNING,
                 resources=self._wild.part(Resources(parts)),
                 statuses=_history(task_id),
                 role=ROLE,
             )
         )
-        mine = tuple(replace(task, agent_id=id_) for task in self._tasks)
-        info = AgentInfo(self.name, resources=_HAS, id=id_)
-        return m.ReregisterAgent(info, "1.11.0", "boot", mine, capabilities=self._can)
+        mine = tuple(replace(task, agent_id=self._agent.id) for task in self._tasks)
+        return replace(self._agent.report(), tasks=mine)
 
     def _status(self, task: Task) -> m.AgentMessage:
         """An end, most often, of a task that runs on another agent."""
         rng = self._rng
         state = rng.choice((TaskState.FAILED, TaskState.KILLED, TaskState.RUNNING, TaskState.GONE))
-        agent_id = rng.choice((task.agent_id, self._id, None))
+        agent_id = rng.choice((task.agent_id, self._agent.info.id, None))
         status = TaskStatus(task.task_id, state, agent_id=agent_id, uuid=rng.randbytes(16))
         if rng.random() < 0.3:
             status = self._wild.mutated(status)
