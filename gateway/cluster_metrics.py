@@ -9,7 +9,8 @@ from typing import TypeVar
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from mezzo.cluster.resources import Resources
+from mezzo.cluster.amounts import from_milli
+from mezzo.cluster.resources import SCALARS, Resources
 
 from .errors import ClusterUnknown
 from .page.feed import Feed
@@ -55,14 +56,14 @@ def _resources(view: View) -> Iterator[GaugeMetricFamily]:
         (total, [agent.total_resources for agent in active]),
         (used, [agent.allocated_resources for agent in active]),
     ):
-        for name in ("cpus", "mem", "disk", "gpus"):
+        for name in SCALARS:
             family.add_metric([name], _sum(name, parts))
     yield total
     yield used
 
 
 def _sum(name: str, parts: list[Resources]) -> float:
-    return sum(part.milli(name) for part in parts) / 1000
+    return from_milli(sum(part.milli(name) for part in parts))
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

@@ -11,8 +11,8 @@ from flask import Flask, Response, request
 from prometheus_client import Counter
 from werkzeug.exceptions import HTTPException
 
-from mezzo import MESOS_VERSION, __version__
 from mezzo.errors import MezzoError, NotForwarded
+from mezzo.mesos_json import version_json
 from mezzo.process.prometheus import CONTENT_TYPE, REGISTRY, exposition
 
 from .mesos.state_endpoint import state_bytes
@@ -56,7 +56,7 @@ def make_app(follower: Follower, feed: Feed) -> Flask:
 
     @app.get("/version")
     def version() -> Response:
-        return _json({"version": MESOS_VERSION, "git_tag": f"mezzo-{__version__}"})
+        return _json(version_json())
 
     @app.get("/state")
     @app.get("/state.json")

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from mezzo.cluster.amounts import from_milli
 from mezzo.cluster.model import TaskStatus
-from mezzo.cluster.resources import Resources
+from mezzo.cluster.resources import SCALARS, Resources
 from mezzo.cluster.states import TaskState
 from mezzo.core import TimerFired
 from mezzo.ids import ConnId
@@ -82,7 +82,6 @@ _COUNTERS: Final = (
 )
 NAME_MAX: Final = 100  # characters of a framework's name in those of its metrics
 _SAFE: Final = " !\"#$&'()*+,:;<=>?@[\\]^`{|}"  # readable, whatever it is for URLs
-_SCALARS: Final = ("cpus", "mem", "disk", "gpus")
 
 
 # ---------------------------------------------------------------------------------- counting
@@ -199,7 +198,7 @@ def _of_agents(state: MasterState) -> Iterator[tuple[str, float]]:
     yield "master/slaves_recovered", len(state.agents) - len(back)
     total, used = _sums(state)
     for kind in ("", "_revocable"):
-        for name in _SCALARS:
+        for name in SCALARS:
             have, taken = total[f"{name}{kind}"], used[f"{name}{kind}"]
             yield f"master/{name}{kind}_total", from_milli(have)
             yield f"master/{name}{kind}_used", from_milli(taken)

@@ -210,8 +210,11 @@ def _quantity_sets(text: str) -> tuple[Mapping[str, int], ...]:
 
 
 def _show_quantity_sets(sets: tuple[Mapping[str, int], ...]) -> str:
+    from .cluster.amounts import from_milli
+
     return "|".join(
-        ";".join(f"{name}:{milli / 1000:.15g}" for name, milli in each.items()) for each in sets
+        ";".join(f"{name}:{from_milli(milli):.15g}" for name, milli in each.items())
+        for each in sets
     )
 
 

@@ -28,8 +28,9 @@ from mezzo.errors import BadRequest
 INT32_MAX: Final = 2**31 - 1
 UINT32_MAX: Final = 2**32 - 1
 INT64_MAX: Final = 2**63 - 1
+NANOS: Final = 1_000_000_000
 # DurationInfo and TimeInfo hold nanoseconds in an int64: 292 years, or until 2262.
-SECONDS_MAX: Final = INT64_MAX // 1_000_000_000
+SECONDS_MAX: Final = INT64_MAX // NANOS
 # Fixed point with three decimals: a thousand agents of that much still are an int64. It is more
 # than the largest machine by far, and in MiB an exabyte.
 AMOUNT_MAX: Final = 1e12
@@ -147,6 +148,13 @@ def _sentence(meta: Meta, *, whole: bool) -> str:
 
 def _number(value: float) -> str:
     return str(int(value)) if float(value).is_integer() else f"{value:g}"
+
+
+def to_nanos(seconds: float) -> int:
+    """The nearest whole number of nanoseconds; divided by NANOS again it gives the same seconds,
+    if these came from nanoseconds. The product of floats would be off by hundreds of them."""
+    above, below = seconds.as_integer_ratio()
+    return (above * NANOS * 2 + below) // (below * 2)
 
 
 def whole_number(text: str, most: int) -> int | None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from mezzo.cluster.amounts import from_milli
-from mezzo.cluster.model import DrainConfig
 from mezzo.cluster.resources import Resources
+from mezzo.mesos_json import Json, attributes_json, drain_config_json, given, resources_json
 
 from ..resources.applying import used_by
 from ..state.agent_task import AgentTask
@@ -15,37 +14,23 @@ from ..tasks.container_spec import sandbox_path
 from ..views import AgentView
 
 
-def shown_resources(resources: Resources) -> dict[str, float | str]:
-    """Mesos' summary: cpus, mem, disk, gpus always there; ports and others as text."""
-    out: dict[str, float | str] = {
-        name: from_milli(resources.milli(name)) for name in ("cpus", "mem", "disk", "gpus")
-    }
-    for kind, value in resources.sorted_items():
-        if kind.name not in out:
-            out[kind.name] = from_milli(value) if isinstance(value, int) else str(value)
-    ports = resources.ports
-    if ports.pairs:
-        out["ports"] = "[" + ", ".join(f"{begin}-{end}" for begin, end in ports.pairs) + "]"
-    return out
-
-
-def shown_state(view: AgentView) -> dict[str, Any]:
+def shown_state(view: AgentView) -> Json:
     """`/state`: a part of Mesos', by its names."""
     info = view.config.info
-    frameworks: dict[str, list[dict[str, Any]]] = {}
+    frameworks: dict[str, list[Json]] = {}
     for task in view.tasks:
         frameworks.setdefault(task.framework_id, []).append(_shown_task(view, task))
     return {
         "version": view.config.version,
         "id": view.agent_id or "",
         "hostname": info.hostname,
-        "pid": f"slave(1)@{view.config.ip}:{info.port}",
+        "pid": info.pid,
         "registered": view.registered,
         "epoch": view.epoch,
-        "resources": shown_resources(view.resources),
-        "used_resources": shown_resources(used(view)),
-        **({} if view.drain is None else {"drain_config": _shown_drain(view.drain)}),
-        "attributes": {attribute.name: attribute.shown for attribute in info.attributes},
+        "resources": resources_json(view.resources),
+        "used_resources": resources_json(used(view)),
+        **given(drain_config=None if view.drain is None else drain_config_json(view.drain)),
+        "attributes": attributes_json(info.attributes),
         **({"set_aside": _shown_aside(view)} if view.aside else {}),
         "frameworks": [{"id": id_, "tasks": tasks} for id_, tasks in frameworks.items()],
     }
@@ -56,19 +41,12 @@ def _shown_aside(view: AgentView) -> list[dict[str, str]]:
     return [{"key": key, "why": why} for key, why in view.aside]
 
 
-def _shown_drain(config: DrainConfig) -> dict[str, Any]:
-    """As Mesos has it: a duration in nanoseconds."""
-    grace_s = config.max_grace_period
-    bound = {} if grace_s is None else {"max_grace_period": {"nanoseconds": round(grace_s * 1e9)}}
-    return {**bound, "mark_gone": config.mark_gone}
-
-
 def used(view: AgentView) -> Resources:
     """What tasks that are not over hold."""
     return used_by(task.info.resources for task in view.tasks if task.live)
 
 
-def _shown_task(view: AgentView, task: AgentTask) -> dict[str, Any]:
+def _shown_task(view: AgentView, task: AgentTask) -> Json:
     info, cid = task.info, task.container_id
     sandbox = (
         sandbox_path(view.config, info.agent_id, task.framework_id, info.task_id, cid)
@@ -82,7 +60,7 @@ def _shown_task(view: AgentView, task: AgentTask) -> dict[str, Any]:
         "container": cid or "",
         "directory": sandbox,
         "healthy": task.healthy,
-        "resources": shown_resources(info.resources),
+        "resources": resources_json(info.resources),
         "unacknowledged_updates": len(task.pending),
     }
 

@@ -13,8 +13,8 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote
 
-from mezzo import MESOS_VERSION
 from mezzo.ids import ContainerId
+from mezzo.mesos_json import version_json
 
 from ..container import Kind, Stream
 from ..errors import NoLogs
@@ -71,7 +71,7 @@ class AgentApi:
             case ["health"]:
                 return _JSON, iter(())
             case ["version"]:
-                return _JSON, _json({"version": MESOS_VERSION})
+                return _JSON, _json(version_json())
             case ["state" | "state.json"]:
                 return _JSON, _json(shown_state(self._view()))
             case ["metrics"]:

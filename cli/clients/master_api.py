@@ -10,7 +10,7 @@ from mezzo.guess import near
 from mezzo.ids import AgentId, FrameworkId
 
 from ..words.errors import Failed, Unreachable, Wrong
-from ..words.output import amount, warn
+from ..words.output import warn
 
 if TYPE_CHECKING:
     from mezzo.cluster.model import AgentInfo, FrameworkInfo
@@ -183,12 +183,13 @@ def check_machines(master: str, wanted: Iterable[str], *, force: bool) -> None:
 
 def check_resources(master: str, wanted: Iterable[str], *, force: bool) -> None:
     """Raises Wrong for one that no agent has."""
+    from mezzo.cluster.resources import SCALARS
     from mezzo.messages.operator import Agents, GetAgents
 
     if force:
         return
     agents = ask(master, GetAgents(), Agents).agents
-    known = dict.fromkeys(("cpus", "mem", "disk", "gpus"))
+    known = dict.fromkeys(SCALARS)
     known |= {name: None for each in agents for name in each.total_resources.quantities()}
     for name in wanted:
         if name not in known:
@@ -210,12 +211,16 @@ def tell_new_role(master: str, role: str) -> None:
 
 
 def amounts_json(milli: Mapping[str, int]) -> dict[str, float]:
-    return {name: value / 1000 for name, value in sorted(milli.items())}
+    from mezzo.cluster.amounts import from_milli
+
+    return {name: from_milli(value) for name, value in sorted(milli.items())}
 
 
 def amounts_text(milli: Mapping[str, int]) -> str:
     """cpus 1.5, mem 512."""
-    return ", ".join(f"{name} {amount(value / 1000)}" for name, value in milli.items()) or "-"
+    from mezzo.cluster.amounts import show
+
+    return ", ".join(f"{name} {show(each)}" for name, each in milli.items()) or "-"
 
 
 def resources_text(resources: Resources) -> str:

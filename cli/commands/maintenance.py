@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from mezzo.record import Record
-from mezzo.units import INT64_MAX, WallSeconds, problem
+from mezzo.units import INT64_MAX, NANOS, WallSeconds, problem
 
 from ..clients.master_api import ask, check_machines, order
 from ..clients.saved_contexts import master_option
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from mezzo.cluster.model import MachineId
     from mezzo.messages.operator import MaintenanceSchedule, MaintenanceWindow
 
-_NANOS: Final = 1_000_000_000
 _FORM: Final = (
     '{"windows": [{"machine_ids": [{"hostname": "h1"}], "unavailability": '
     '{"start": {"nanoseconds": N}, "duration": {"nanoseconds": N}}}]}'
@@ -211,8 +210,8 @@ def _read(file: Path) -> MaintenanceSchedule:
             MaintenanceWindow(
                 tuple(MachineId(machine.hostname, machine.ip) for machine in window.machine_ids),
                 Unavailability(
-                    away.start.nanoseconds / _NANOS,
-                    None if away.duration is None else away.duration.nanoseconds / _NANOS,
+                    away.start.nanoseconds / NANOS,
+                    None if away.duration is None else away.duration.nanoseconds / NANOS,
                 ),
             )
             for window in schedule.windows
@@ -240,12 +239,9 @@ def _length(length_s: float | None) -> str:
 
 def _window_json(window: MaintenanceWindow) -> dict[str, object]:
     """As Mesos shows it, and as `mezzo maintenance set` reads it."""
-    away = window.unavailability
-    machines = [
-        {key: value for key, value in (("hostname", m.hostname), ("ip", m.ip)) if value}
-        for m in window.machine_ids
-    ]
-    unavailability: dict[str, object] = {"start": {"nanoseconds": round(away.start * _NANOS)}}
-    if away.duration is not None:
-        unavailability["duration"] = {"nanoseconds": round(away.duration * _NANOS)}
-    return {"machine_ids": machines, "unavailability": unavailability}
+    from mezzo.mesos_json import machine_json, unavailability_json
+
+    return {
+        "machine_ids": [machine_json(machine) for machine in window.machine_ids],
+        "unavailability": unavailability_json(window.unavailability),
+    }

@@ -114,8 +114,10 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty:
 
 
 def amount(value: float) -> str:
-    """1.5, 2: without trailing zeros."""
-    return f"{value:.3f}".rstrip("0").rstrip(".")
+    """As a resource's amount is written: 1.5, 2."""
+    from mezzo.cluster.amounts import decimal
+
+    return decimal(value)
 
 
 def mib(value: float) -> str:

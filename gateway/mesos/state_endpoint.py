@@ -6,22 +6,25 @@ Times are seconds since 1970, mem and disk MiB. What mezzo has no notion of is l
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from mezzo import MESOS_VERSION
-from mezzo.cluster.amounts import Items, Ranges
-from mezzo.cluster.model import AgentInfo, DrainInfo, Label, MasterInfo, Task, TaskStatus
-from mezzo.cluster.resources import Resources
+from mezzo.cluster.model import AgentInfo, MasterInfo, Task
 from mezzo.cluster.states import TaskState
 from mezzo.ids import FrameworkId
+from mezzo.mesos_json import (
+    Json,
+    attributes_json,
+    domain_json,
+    drain_info_json,
+    given,
+    labels_json,
+    resources_json,
+    task_json,
+)
 from mezzo.messages.operator import AgentView, FrameworkView, Master
 
 from ..left_out import shown, to_json
 from ..replica.cluster_replica import View
-
-Json = dict[str, Any]
-
-# The API level that mezzo speaks. Clients split it at the dots and read numbers.
 
 
 def state_bytes(view: View, master: Master) -> bytes:
@@ -57,25 +60,6 @@ def state_json(view: View, master: Master, *, careful: bool = False) -> Json:
     }
 
 
-def resources_json(resources: Resources) -> Json:
-    """Amounts by name: cpus, gpus, mem and disk always, ports and others as text."""
-    out: Json = {
-        "cpus": resources.cpus,
-        "gpus": resources.gpus,
-        "mem": resources.mem_mib,
-        "disk": resources.disk_mib,
-    }
-    for kind, value in resources.sorted_items():
-        if isinstance(value, Ranges):
-            pairs = resources.ranges(kind.name).pairs
-            out[kind.name] = "[" + ", ".join(f"{begin}-{end}" for begin, end in pairs) + "]"
-        elif isinstance(value, Items):
-            out[kind.name] = str(value)
-        elif kind.name not in out:
-            out[kind.name] = resources.milli(kind.name) / 1000
-    return out
-
-
 def agent_json(agent: AgentView) -> Json:
     total = agent.total_resources
     reserved_roles = sorted({kind.role for kind, _ in total.items()} - {"*"})
@@ -97,37 +81,10 @@ def agent_json(agent: AgentView) -> Json:
             "version": agent.version,
             "capabilities": list(agent.capabilities),
         }
-        | _optional(
-            drain_info=None if agent.drain_info is None else _drain_info(agent.drain_info),
+        | given(
+            drain_info=None if agent.drain_info is None else drain_info_json(agent.drain_info),
             estimated_drain_start_time_seconds=agent.estimated_drain_start_time,
         )
-    )
-
-
-def _drain_info(info: DrainInfo) -> Json:
-    grace_s = info.config.max_grace_period
-    config = {"mark_gone": info.config.mark_gone} | _optional(
-        max_grace_period=None if grace_s is None else {"nanoseconds": round(grace_s * 1e9)}
-    )
-    return {"state": info.state, "config": config}
-
-
-def task_json(task: Task) -> Json:
-    return {
-        "id": task.task_id,
-        "name": task.name,
-        "framework_id": task.framework_id,
-        "executor_id": task.executor_id or "",
-        "slave_id": task.agent_id,
-        "state": task.state,
-        "resources": resources_json(task.resources),
-        "role": task.role,
-        "statuses": [_status(status) for status in task.statuses],
-        "labels": _labels(task.labels),
-    } | _optional(
-        user=task.user,
-        discovery=_discovery(task),
-        container=None if task.container is None else {"type": task.container.type},
     )
 
 
@@ -146,15 +103,9 @@ def _agent_info(info: AgentInfo) -> Json:
         "id": info.id or "",
         "hostname": info.hostname,
         "port": info.port,
-        "attributes": {
-            each.name: each.scalar if each.scalar is not None else each.shown
-            for each in info.attributes
-        },
-    } | _optional(
-        domain=None
-        if domain is None
-        else {"fault_domain": {"region": {"name": domain.region}, "zone": {"name": domain.zone}}}
-    )
+        "attributes": attributes_json(info.attributes),
+        **given(domain=None if domain is None else domain_json(domain)),
+    }
 
 
 def _frameworks(
@@ -203,7 +154,7 @@ def _framework(
             "resources": resources_json(
                 framework.allocated_resources + framework.offered_resources
             ),
-            "labels": _labels(info.labels),
+            "labels": labels_json(info.labels),
             "tasks": _tasks(here, careful),
             "unreachable_tasks": _tasks(away, careful),
             "completed_tasks": _tasks(completed, careful),
@@ -211,69 +162,8 @@ def _framework(
             "executors": [],
         }
         | ({"role": roles[0]} if len(roles) == 1 else {"roles": list(roles)})
-        | _optional(principal=info.principal)
+        | given(principal=info.principal)
     )
-
-
-def _status(status: TaskStatus) -> Json:
-    networks = status.container_status.network_infos if status.container_status else ()
-    return {
-        "state": status.state,
-        "timestamp": status.timestamp,
-        "labels": _labels(status.labels),
-    } | _optional(
-        healthy=status.healthy,
-        message=status.message,
-        reason=status.reason,
-        source=status.source,
-        container_status=None
-        if status.container_status is None
-        else {
-            "network_infos": [
-                {
-                    "ip_addresses": [
-                        {"ip_address": ip.ip_address, "protocol": ip.protocol}
-                        for ip in network.ip_addresses
-                    ]
-                }
-                for network in networks
-            ]
-        }
-        | _optional(
-            container_id=None
-            if status.container_status.container_id is None
-            else {"value": status.container_status.container_id}
-        ),
-    )
-
-
-def _discovery(task: Task) -> Json | None:
-    discovery = task.discovery
-    if discovery is None:
-        return None
-    return {
-        "visibility": discovery.visibility,
-        "ports": {
-            "ports": [
-                {"number": port.number} | _optional(name=port.name, protocol=port.protocol)
-                for port in discovery.ports
-            ]
-        },
-        "labels": {"labels": _labels(discovery.labels)},
-    } | _optional(
-        name=discovery.name,
-        version=discovery.version,
-        location=discovery.location,
-        environment=discovery.environment,
-    )
-
-
-def _labels(labels: Iterable[Label]) -> list[Json]:
-    return [{"key": label.key} | _optional(value=label.value) for label in labels]
-
-
-def _optional(**values: object) -> Json:
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _by_framework(tasks: Iterable[Task]) -> dict[FrameworkId, list[Task]]:

@@ -9,7 +9,7 @@ from flask import Response, request
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from mezzo import __version__
+from mezzo import BUILD
 
 from ..commands import CancelDeployment, Deployed, Done, DropAside, QueueRead, ReadQueue, ResetDelay
 from .errors import message
@@ -72,7 +72,7 @@ class SystemRoutes:
             {
                 "name": "marathon",
                 "version": MARATHON_VERSION,
-                "buildref": f"mezzo-{__version__}",
+                "buildref": BUILD,
                 "elected": True,
                 "leader": node.address,
                 "frameworkId": term.framework_id,

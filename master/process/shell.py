@@ -20,6 +20,7 @@ from mezzo.election.detector import detector_for, election_for
 from mezzo.election.known_leader import KnownLeader
 from mezzo.errors import BadConfig, Fenced, LeadershipLost, StoreUnavailable
 from mezzo.ids import ConnId, FrameworkId
+from mezzo.mesos_json import domain_json
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
@@ -317,8 +318,7 @@ def published(info: MasterInfo) -> bytes:
     """The content of the candidate's node: MasterInfo as JSON, read by Mesos' clients as well."""
     plain = {key: value for key, value in json.loads(encode(info)).items() if value is not None}
     if info.domain is not None:
-        region, zone = ({"name": name} for name in (info.domain.region, info.domain.zone))
-        plain["domain"] = {"fault_domain": {"region": region, "zone": zone}}
+        plain["domain"] = domain_json(info.domain)
     plain["capabilities"] = [
         {"type": name} for name in ("AGENT_UPDATE", "AGENT_DRAINING", "QUOTA_V2")
     ]

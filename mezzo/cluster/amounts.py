@@ -169,7 +169,7 @@ class Ranges(NamedTuple):
         return True
 
     def __str__(self) -> str:
-        return "[" + ",".join(f"{begin}-{end}" for begin, end in self.pairs) + "]"
+        return ranges_text(self.pairs)
 
 
 _begin, _end = itemgetter(0), itemgetter(1)
@@ -220,7 +220,7 @@ class Items(NamedTuple):
         return set(self.members) >= set(other.members)
 
     def __str__(self) -> str:
-        return "{" + ",".join(self.members) + "}"
+        return set_text(self.members)
 
 
 Value = int | Ranges | Items
@@ -322,4 +322,20 @@ def parse_value(name: str, raw: str) -> Value:
 
 
 def show(value: Value) -> str:
-    return f"{from_milli(value):.3f}".rstrip("0").rstrip(".") if is_scalar(value) else str(value)
+    """As `parse_value` reads it."""
+    return decimal(from_milli(value)) if is_scalar(value) else str(value)
+
+
+def decimal(amount: float) -> str:
+    """1.5, 2: up to three decimals, without trailing zeros."""
+    return f"{amount:.3f}".rstrip("0").rstrip(".")
+
+
+def ranges_text(pairs: Iterable[tuple[int, int]], comma: str = ",") -> str:
+    """`[31000-32000,33000-33001]`."""
+    return "[" + comma.join(f"{begin}-{end}" for begin, end in pairs) + "]"
+
+
+def set_text(members: Iterable[str], comma: str = ",") -> str:
+    """`{a,b}`."""
+    return "{" + comma.join(members) + "}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple, assert_never
 
-from mezzo.cluster.amounts import Value
+from mezzo.cluster.amounts import Value, from_milli
 from mezzo.cluster.operations import (
     Conversion,
     Create,
@@ -167,8 +167,8 @@ def _shrink(shrink: ShrinkVolume) -> Exchange:
     kind, amount = _one_volume(shrink.volume)
     if not 0 < shrink.subtract < amount:
         raise BadRequest(
-            f"can't take {shrink.subtract / 1000:g} MiB off a volume of {amount / 1000:g}: give "
-            "an amount between"
+            f"can't take {from_milli(shrink.subtract):g} MiB off a volume of "
+            f"{from_milli(amount):g}: give an amount between"
         )
     left = amount - shrink.subtract
     after = Resources({kind: left}) + Resources({_stripped(kind): shrink.subtract})

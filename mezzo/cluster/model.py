@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from mezzo.cluster.amounts import Thousandths
+from mezzo.cluster.amounts import Thousandths, decimal, ranges_text, set_text
 from mezzo.cluster.resources import Resources
 from mezzo.cluster.states import Reason, Source, TaskState
 from mezzo.ids import AgentId, ContainerId, ExecutorId, FrameworkId, OfferId, TaskId
@@ -263,11 +263,11 @@ class Attribute(Record):
     def shown(self) -> str:
         """As constraints compare it: scalars with up to 3 decimals, `[a-b,c-d]`, `{a,b}`."""
         if self.scalar is not None:
-            return f"{self.scalar:.3f}".rstrip("0").rstrip(".")
+            return decimal(self.scalar)
         if self.ranges is not None:
-            return "[" + ",".join(f"{begin}-{end}" for begin, end in self.ranges) + "]"
+            return ranges_text(self.ranges)
         if self.set is not None:
-            return "{" + ",".join(self.set) + "}"
+            return set_text(self.set)
         return self.text or ""
 
 

@@ -344,10 +344,12 @@ class Resources:
 _PART: Final = re.compile(r"(?P<name>[^:;()\s]+)(\((?P<role>[^()]+)\))?\s*:\s*(?P<value>\S.*)")
 
 
-# cpus, mem, disk, gpus, ports first: pages and clients show them in that order.
-_ORDER: Final = {"cpus": 0, "mem": 1, "disk": 2, "gpus": 3, "ports": 4}
+# What Mesos has a name of its own for, and shows also where there is none of it.
+SCALARS: Final = ("cpus", "mem", "disk", "gpus")
+# They and ports come first: pages and clients show them in that order.
+_ORDER: Final = {name: place for place, name in enumerate((*SCALARS, "ports"))}
 
 
 @lru_cache(maxsize=4096)  # few kinds occur, and to write one out takes long
 def _sort_key(kind: Kind) -> tuple[int, str]:
-    return (_ORDER.get(kind.name, 9), repr(kind))
+    return (_ORDER.get(kind.name, len(_ORDER)), repr(kind))

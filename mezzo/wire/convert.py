@@ -53,14 +53,22 @@ from mezzo.cluster.amounts import MILLI, SUM_MAX, from_milli, to_milli
 from mezzo.cluster.resources import Resources
 from mezzo.errors import Unencodable
 from mezzo.record import Record
-from mezzo.units import INT32_MAX, INT64_MAX, UINT32_MAX, meta_of, problem, shown
+from mezzo.units import (
+    INT32_MAX,
+    INT64_MAX,
+    NANOS,
+    UINT32_MAX,
+    meta_of,
+    problem,
+    shown,
+    to_nanos,
+)
 from mezzo.wire.mistyped import mistyped
 
 from .errors import Misfit
 
 R = TypeVar("R", bound=Record)
 
-NANOS = 1_000_000_000
 _SECONDS = {"DurationInfo", "TimeInfo", "Duration"}
 # Below, the product of seconds and NANOS is exact to a fraction of a nanosecond.
 _EXACT_S = 1e6
@@ -108,7 +116,7 @@ class Converter:
             "from_milli": from_milli,
             "milli": _milli,
             "missing": _missing,
-            "nanos": _nanos,
+            "nanos": to_nanos,
             "one_alone": _one_alone,
             "out_of_bounds": _out_of_bounds,
             "out_of_bounds_ns": _out_of_bounds_ns,
@@ -587,15 +595,8 @@ def _check(value: str, bounds: Bounds | None) -> list[str]:
     return [f"if not ({fits}): unwritable({value}, {bounds.kind})"]
 
 
-def _nanos(seconds: float) -> int:
-    """The nearest whole number of nanoseconds; divided by NANOS again it gives the same seconds,
-    if these came from nanoseconds. The product of floats would be off by hundreds of them."""
-    above, below = seconds.as_integer_ratio()
-    return (above * NANOS * 2 + below) // (below * 2)
-
-
 def _put_duration(seconds: float, message: Any) -> None:
-    message.seconds, message.nanos = divmod(_nanos(seconds), NANOS)
+    message.seconds, message.nanos = divmod(to_nanos(seconds), NANOS)
 
 
 def _file(name: str) -> str:

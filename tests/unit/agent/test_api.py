@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from mezzo.agent.api.routes import AgentApi
 from mezzo.agent.container import ContainerExited, Kind, Stream
+from mezzo.cluster.model import Attribute
 from mezzo.cluster.resources import Kind as ResourceKind
 from mezzo.cluster.resources import Resources
 from mezzo.ids import ContainerId, FrameworkId
+from mezzo.mesos_json import version_json
 from mezzo.messages import agent as am
 from mezzo.record import replace
 
@@ -71,6 +73,22 @@ def test_no_path_and_no_query_is_a_fault_of_the_server(path: str, query: str) ->
     for each in (path, f"/{path}", f"/containers/{path}/logs", f"/containers/{cid}/logs{path}"):
         status, _ = get(world, each, query)
         assert status[0] in "24"
+
+
+def test_the_state_has_mesos_shapes() -> None:
+    attributes = (Attribute("level", scalar=2.5), Attribute("keys", ranges=((1, 2), (7, 7))))
+    owned = Resources.parse("cpus:4;cpus(ads):1;ports:[1-2,7-7];sort:{a,b}")
+    info = replace(CONFIG.info, ip="10.0.0.7", resources=owned, attributes=attributes)
+    state = json.loads(get(World(config=replace(CONFIG, info=info)), "/state")[1])
+    assert state["attributes"] == {"level": 2.5, "keys": "[1-2, 7-7]"}
+    assert state["resources"]["cpus"] == 5
+    assert state["resources"]["ports"] == "[1-2, 7-7]"
+    assert state["resources"]["sort"] == "{a, b}"
+    assert state["pid"] == "slave(1)@10.0.0.7:5051"
+
+
+def test_the_version_names_what_answers(world: World) -> None:
+    assert json.loads(get(world, "/version")[1]) == version_json()
 
 
 def test_a_path_that_is_no_text_is_not_found(world: World) -> None:

@@ -12,26 +12,15 @@ from hypothesis import strategies as st
 
 from mezzo.cluster.model import (
     Attribute,
-    ContainerStatus,
     DiscoveryInfo,
-    IpAddress,
     Label,
-    NetworkInfo,
     Port,
-    TaskStatus,
 )
-from mezzo.cluster.resources import Resources
 from mezzo.cluster.states import TaskState
-from mezzo.gateway.mesos.state_endpoint import (
-    Json,
-    agent_json,
-    resources_json,
-    state_bytes,
-    state_json,
-    task_json,
-)
+from mezzo.gateway.mesos.state_endpoint import agent_json, state_bytes, state_json
 from mezzo.gateway.page.live import EMPTY, change, documents
 from mezzo.gateway.replica.cluster_replica import Replica
+from mezzo.mesos_json import Json
 from mezzo.messages.operator import TaskAdded
 from mezzo.record import replace
 
@@ -64,8 +53,7 @@ def test_the_leader_is_named_as_mesos_dns_wants_it() -> None:
     assert state()["leader_info"]["port"] == 5050
 
 
-def test_resources_always_have_the_four_scalars_and_ports_as_text() -> None:
-    assert resources_json(Resources()) == {"cpus": 0, "gpus": 0, "mem": 0, "disk": 0}
+def test_what_an_agent_has_is_shown_by_name() -> None:
     (slave,) = state()["slaves"]
     assert slave["resources"]["ports"] == "[31000-31099, 31200-31299]"
     assert slave["resources"]["cpus"] == 5
@@ -104,32 +92,6 @@ def test_a_framework_has_either_role_or_roles() -> None:
     (shown,) = state()["frameworks"]
     assert shown["role"] == "*"
     assert "roles" not in shown
-
-
-def test_a_task_tells_discovery_what_it_needs() -> None:
-    status = TaskStatus(
-        task().task_id,
-        TaskState.RUNNING,
-        timestamp=3.0,
-        data=b"secret",
-        container_status=ContainerStatus(network_infos=(NetworkInfo((IpAddress("10.0.0.9"),)),)),
-    )
-    shown = task_json(
-        replace(
-            task(state=TaskState.RUNNING),
-            statuses=(status,),
-            labels=(Label("env", "prod"),),
-            discovery=DiscoveryInfo("FRAMEWORK", "web", ports=(Port(80, "http", "tcp"),)),
-        )
-    )
-    (seen,) = shown["statuses"]
-    (network,) = seen["container_status"]["network_infos"]
-    assert network["ip_addresses"] == [{"ip_address": "10.0.0.9", "protocol": "IPv4"}]
-    assert "data" not in seen
-    assert shown["labels"] == [{"key": "env", "value": "prod"}]
-    assert shown["executor_id"] == ""
-    ports = shown["discovery"]["ports"]["ports"]
-    assert ports == [{"number": 80, "name": "http", "protocol": "tcp"}]
 
 
 # As Mesos-DNS splits it; what it can't read makes it drop the whole document.
