@@ -64,9 +64,9 @@ class SandboxFound(Record):
 
 
 class DiskMeasured(Record):
-    """The answer to MeasureDisk. used: the part of the work directory's disk that is not free."""
+    """The answer to MeasureDisk: the part of the work directory's disk that is not free."""
 
-    used: float
+    used_part: float
 
 
 class VolumeMade(Record):

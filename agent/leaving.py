@@ -9,7 +9,7 @@ from .state.agent_state import AgentState
 from .state.agent_task import KillCause
 from .state.step import Step
 from .tasks import task_kills
-from .tasks.kill_grace import grace_when_drained
+from .tasks.kill_grace import drained_grace_s
 
 # ---- for a while
 
@@ -19,7 +19,7 @@ def drain(state: AgentState, step: Step, message: DrainAgent) -> None:
     state.drain = config
     cause = KillCause.DRAINING_FOR_GOOD if config.mark_gone else KillCause.DRAINING
     for task in state.checkpoint.live_tasks():
-        grace_s = grace_when_drained(task.info, config)
+        grace_s = drained_grace_s(task.info, config)
         task_kills.kill(state, step, task, cause, grace_s=grace_s)
 
 

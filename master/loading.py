@@ -59,7 +59,7 @@ def _take_agent(state: MasterState, record: AgentRecord) -> None:
     if record.drain is not None and not record.deactivated:
         raise Corrupt("it drains and yet is active")
     if record.condition == "GONE":
-        state.gone[agent_id] = record.since_s or 0.0
+        state.gone_since_s[agent_id] = record.since_s or 0.0
     elif record.condition == "UNREACHABLE":
         state.unreachable[agent_id] = UnreachableAgent(agent_id, record)
     else:
@@ -79,7 +79,7 @@ def _remember_if_gone(state: MasterState, agent_id: AgentId, value: bytes) -> No
     with contextlib.suppress(Corrupt, BadRequest):
         check_user_id("the agent id", agent_id)
         _GONE.decode(value)
-        state.gone[agent_id] = math.inf  # the record is kept until an operator deletes it
+        state.gone_since_s[agent_id] = math.inf  # the record is kept until an operator deletes it
 
 
 def _take_framework(state: MasterState, record: FrameworkRecord) -> None:
@@ -135,5 +135,5 @@ def delete(state: MasterState, step: Step, call: om.DeleteSetAside) -> om.Operat
     step.write(Delete(call.key))
     kind, _, id_ = call.key.partition("/")
     if kind == "agent":
-        state.gone.pop(AgentId(id_), None)
+        state.gone_since_s.pop(AgentId(id_), None)
     return om.Done()

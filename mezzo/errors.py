@@ -92,10 +92,10 @@ class StoreUnavailable(StoreError):
 class ValueTooLarge(StoreError):
     """One value is larger than the store takes."""
 
-    def __init__(self, key: str, size: int, limit: int) -> None:
+    def __init__(self, key: str, size_bytes: int, limit_bytes: int) -> None:
         super().__init__(
-            f"the value of {key} has {size} bytes, more than the {limit} that the store takes: "
-            "make it smaller"
+            f"the value of {key} has {size_bytes} bytes, more than the {limit_bytes} that the "
+            "store takes: make it smaller"
         )
 
 

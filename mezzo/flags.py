@@ -116,7 +116,7 @@ def or_off(kind: K) -> K:
     return replace(kind, off=True)
 
 
-def _duration(text: str) -> float:
+def _duration_s(text: str) -> float:
     """Seconds out of Mesos' form: number and ns, us, ms, secs, mins, hrs, days, weeks.
 
     A bare number is seconds. Raises BadConfig, also beyond what the wire's durations hold.
@@ -146,7 +146,7 @@ def _rate(text: str) -> float:
     found = _RATE.fullmatch(text)
     if found is None or int(found[1]) < 1:
         raise BadConfig(f"{text!r} is no rate: write count/duration, as 1/20mins")
-    return _duration(found[2]) / int(found[1])
+    return _duration_s(found[2]) / int(found[1])
 
 
 def _fraction(text: str) -> float:
@@ -254,7 +254,7 @@ FILE: Final = Place(folder=False)
 COUNT: Final = Whole()
 PORT: Final = Whole(1, PORT_MAX)
 # Seconds, as 15secs, 10mins, 1weeks, or a bare number.
-DURATION: Final = Written("duration", _duration, _show_duration)
+DURATION: Final = Written("duration", _duration_s, _show_duration)
 # Seconds between two of them, as 1/20mins.
 RATE: Final = Written("rate", _rate, lambda apart_s: f"1/{_show_duration(apart_s)}")
 FRACTION: Final = Written("fraction", _fraction)  # from 0 to 1

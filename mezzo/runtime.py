@@ -236,7 +236,7 @@ class _Timers:
         self._heap: list[tuple[float, int, Hashable]] = []
         self._live: dict[Hashable, int] = {}  # key -> the number of its valid heap entry
         self._numbers = itertools.count()
-        self._armed_for = float("inf")
+        self._armed_for_s = float("inf")
 
     def set(self, key: Hashable, at_s: float) -> None:
         number = next(self._numbers)
@@ -245,7 +245,7 @@ class _Timers:
         if len(self._heap) > 2 * len(self._live) + _STALE_MIN:  # mostly replaced or cancelled ones
             self._heap = [entry for entry in self._heap if self._live.get(entry[2]) == entry[1]]
             heapq.heapify(self._heap)
-        if at_s < self._armed_for:
+        if at_s < self._armed_for_s:
             self._arm(at_s)
 
     def cancel(self, key: Hashable) -> None:
@@ -257,11 +257,11 @@ class _Timers:
         self._alarm.close()
 
     def _arm(self, at_s: float) -> None:
-        self._armed_for = at_s
+        self._armed_for_s = at_s
         self._alarm.set(at_s)
 
     def _fire(self) -> None:
-        self._armed_for = float("inf")
+        self._armed_for_s = float("inf")
         now_s = self._now().mono_s
         heap = self._heap
         while heap:

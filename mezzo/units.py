@@ -58,9 +58,9 @@ ShortSeconds = Annotated[float, Meta(ge=0, le=INT32_MAX)]
 # What delays grow by. From the largest on, the first failure leads to the longest of delays.
 Growth = Annotated[float, Meta(ge=1, le=INT32_MAX)]
 # A number that only has to be one: neither infinite nor nan.
-_FLOAT_MAX: Final = 1.7976931348623157e308
-_ENDLESS: Final = 1e300
-Finite = Annotated[float, Meta(ge=-_FLOAT_MAX, le=_FLOAT_MAX)]
+_NUMBER_MAX: Final = 1.7976931348623157e308
+_ENDLESS_VALUE: Final = 1e300
+Finite = Annotated[float, Meta(ge=-_NUMBER_MAX, le=_NUMBER_MAX)]
 
 # The longest text that Linux gives a program, with the NUL that ends it (MAX_ARG_STRLEN).
 ARGUMENT_MAX_BYTES: Final = 128 * 1024 - 1
@@ -141,7 +141,7 @@ def _text_problem(meta: Meta, value: str) -> str | None:
 
 def _sentence(meta: Meta, *, whole: bool) -> str:
     low, high = meta.ge, meta.le
-    if low is None or high is None or abs(high) > _ENDLESS:
+    if low is None or high is None or abs(high) > _ENDLESS_VALUE:
         return "must be a finite number"
     return f"must be a {'whole ' if whole else ''}number from {_number(low)} to {_number(high)}"
 

@@ -9,19 +9,19 @@ from mezzo.cluster.model import DrainConfig, TaskInfo
 KILL_GRACE_S: Final = 3.0
 
 
-def grace_of(info: TaskInfo) -> float:
-    """Seconds, if nobody says otherwise."""
+def own_grace_s(info: TaskInfo) -> float:
+    """If nobody says otherwise."""
     own_s = info.kill_policy.grace_period if info.kill_policy is not None else None
     return KILL_GRACE_S if own_s is None else own_s
 
 
-def grace_when_drained(info: TaskInfo, drain: DrainConfig) -> float:
+def drained_grace_s(info: TaskInfo, drain: DrainConfig) -> float:
     """At most so much as the operator who drains the agent allows."""
-    own_s = grace_of(info)
+    own_s = own_grace_s(info)
     return own_s if drain.max_grace_period is None else min(own_s, drain.max_grace_period)
 
 
-def grace_within_lease(info: TaskInfo) -> float:
+def leased_grace_s(info: TaskInfo) -> float:
     """Of a unique task: its grace is part of the lease, and at most a quarter of it."""
     assert info.unique_lease is not None
-    return min(grace_of(info), info.unique_lease / 4)
+    return min(own_grace_s(info), info.unique_lease / 4)

@@ -114,7 +114,7 @@ def _refused(
             Source.AGENT,
             Reason.RESOURCES_UNKNOWN,
         )
-    if info.unique_lease is not None and step.now.mono_s >= unique_leases.kill_at(state, info):
+    if info.unique_lease is not None and step.now.mono_s >= unique_leases.kill_at_s(state, info):
         # This process was frozen, say, and the launch has waited for it.
         return Verdict(
             not_launched(framework),

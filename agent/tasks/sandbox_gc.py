@@ -106,7 +106,7 @@ def disk_due(state: AgentState, step: Step) -> None:
 
 
 def disk_measured(state: AgentState, step: Step, event: DiskMeasured) -> None:
-    free = max(0.0, 1.0 - state.config.gc_disk_headroom - event.used)
+    free = max(0.0, 1.0 - state.config.gc_disk_headroom - event.used_part)
     allowed_s = state.config.gc_delay_s * free
     for remains in list(state.checkpoint.remains.values()):
         if step.now.wall_s - remains.ended_s >= allowed_s:

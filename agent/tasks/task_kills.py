@@ -14,7 +14,7 @@ from ..state.agent_task import AgentTask, Kill, KillCause
 from ..state.step import Step
 from . import outgoing_updates, reporting, unique_leases
 from .container_spec import kind_of
-from .kill_grace import grace_of
+from .kill_grace import own_grace_s
 from .verdicts import killing_of
 
 
@@ -80,7 +80,7 @@ def want_dead(
 
     Unless its framework is removed: then nobody is to be told of its end.
     """
-    grace_s = grace_of(task.info) if grace_s is None else grace_s
+    grace_s = own_grace_s(task.info) if grace_s is None else grace_s
     kill_at_s = step.now.wall_s + grace_s
     if task.kill is not None:
         if cause is not KillCause.FRAMEWORK_REMOVED:
@@ -96,7 +96,7 @@ def order(state: AgentState, step: Step, task: AgentTask) -> None:
     """Have it carried out, with what is left of its grace."""
     assert task.container_id is not None
     assert task.kill is not None
-    lasts_s = grace_of(task.info) if task.kill.grace_s is None else task.kill.grace_s
+    lasts_s = own_grace_s(task.info) if task.kill.grace_s is None else task.kill.grace_s
     grace_s = step.now.left_s(task.kill.kill_at_s - lasts_s, lasts_s)
     if task.info.unique_lease is not None and unique_leases.ends(state, step, task.info):
         # Whatever was done to the wall clock.

@@ -28,7 +28,7 @@ from ..state.agent_state import AgentState
 from ..state.facts import Proof
 from ..state.step import Step
 from .container_spec import kind_of
-from .kill_grace import grace_within_lease
+from .kill_grace import leased_grace_s
 
 PONGS_MAX: Final = 100  # that are remembered; a master that answers needs two
 _TICK_S: Final = 0.001  # two clocks may differ by what a float rounds
@@ -107,22 +107,22 @@ def begin(state: AgentState, step: Step, info: TaskInfo) -> None:
     _pass_on(state, step, (info,))
 
 
-def over_at(state: AgentState, info: TaskInfo) -> float:
+def over_at_s(state: AgentState, info: TaskInfo) -> float:
     """When nothing of it may run any more: the SIGKILL. Without a proof: at once."""
     assert info.unique_lease is not None
     proven_s = state.heard.proven_s
     return float("-inf") if proven_s is None else proven_s + info.unique_lease
 
 
-def kill_at(state: AgentState, info: TaskInfo) -> float:
+def kill_at_s(state: AgentState, info: TaskInfo) -> float:
     """When it is asked to end: the SIGTERM, with as much grace as a quarter of the lease."""
-    return over_at(state, info) - grace_within_lease(info)
+    return over_at_s(state, info) - leased_grace_s(info)
 
 
 def ends(state: AgentState, step: Step, info: TaskInfo) -> bool:
     """Is it time to kill it?"""
-    return step.now.mono_s + _TICK_S >= kill_at(state, info)
+    return step.now.mono_s + _TICK_S >= kill_at_s(state, info)
 
 
 def left_s(state: AgentState, step: Step, info: TaskInfo) -> float:
-    return max(0.0, over_at(state, info) - step.now.mono_s)
+    return max(0.0, over_at_s(state, info) - step.now.mono_s)

@@ -101,7 +101,7 @@ def health_observed(state: AgentState, step: Step, event: HealthObserved) -> Non
 
 def watch_lease(state: AgentState, step: Step, task: AgentTask) -> None:
     assert task.container_id is not None
-    at_s = max(step.now.mono_s, unique_leases.kill_at(state, task.info))
+    at_s = max(step.now.mono_s, unique_leases.kill_at_s(state, task.info))
     step.timer_at(LeaseDue(task.container_id), at_s)
 
 

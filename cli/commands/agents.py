@@ -61,11 +61,14 @@ def list_(master: str, output: str) -> None:
 @click.command("drain")
 @agent_argument
 @click.option(
-    "--max-grace-period", type=DURATION, help="No task gets longer to end.  [default: its own]"
+    "--max-grace-period",
+    "grace_s",
+    type=DURATION,
+    help="No task gets longer to end.  [default: its own]",
 )
 @click.option("--mark-gone", is_flag=True, help="Once drained it may never come back.")
 @master_option
-def drain(agent: str, max_grace_period: float | None, mark_gone: bool, master: str) -> None:
+def drain(agent: str, grace_s: float | None, mark_gone: bool, master: str) -> None:
     """Have all tasks of AGENT (hostname, address or id) killed, and offer it no more.
 
     It stays so, also across restarts, until it is reactivated.
@@ -73,7 +76,7 @@ def drain(agent: str, max_grace_period: float | None, mark_gone: bool, master: s
     from mezzo.messages.operator import DrainAgent
 
     found = agent_id(master, agent)
-    order(master, DrainAgent(found, max_grace_period, mark_gone))
+    order(master, DrainAgent(found, grace_s, mark_gone))
     then = "then it is gone" if mark_gone else "`mezzo agent list` shows when it is drained"
     echo(f"agent {found} drains; {then}")
 

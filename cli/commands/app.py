@@ -39,6 +39,7 @@ def changing(function: F) -> F:
         click.option("--detach", is_flag=True, help="Do not wait."),
         click.option(
             "--timeout",
+            "timeout_s",
             type=DURATION,
             default="5mins",
             show_default=True,
@@ -62,13 +63,13 @@ force_option: Final = click.option(
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @unknown_option
 @changing
-def add(file: Path, allow_unknown: bool, marathon: str, timeout: float, detach: bool) -> None:
+def add(file: Path, allow_unknown: bool, marathon: str, timeout_s: float, detach: bool) -> None:
     """Add the app that is defined in FILE, as Marathon's JSON. "-" reads the standard input."""
     definition = read_definition(file, allow_unknown=allow_unknown)
     server = Marathon(marathon)
     which = app_id(str(definition.get("id", "")))
     deployment = server.add(definition)
-    _finish(server, deployment, which, timeout, detach, done="is deployed")
+    _finish(server, deployment, which, timeout_s, detach, done="is deployed")
 
 
 @command.command("list")
@@ -143,11 +144,11 @@ def show(app: str, marathon: str, output: str) -> None:
 @force_option
 @changing
 def scale(
-    app: str, instances: int, force: bool, marathon: str, timeout: float, detach: bool
+    app: str, instances: int, force: bool, marathon: str, timeout_s: float, detach: bool
 ) -> None:
     """Run INSTANCES instances of an app; 0 suspends it."""
     server, which = Marathon(marathon), app_id(app)
-    _change(server, which, {"instances": instances}, force, timeout, detach, done="is scaled")
+    _change(server, which, {"instances": instances}, force, timeout_s, detach, done="is scaled")
 
 
 @command.command("update")
@@ -166,7 +167,7 @@ def update(
     allow_unknown: bool,
     force: bool,
     marathon: str,
-    timeout: float,
+    timeout_s: float,
     detach: bool,
 ) -> None:
     """Change an app: what is not named stays.
@@ -191,28 +192,28 @@ def update(
     named = wanted.pop("id", which)  # the path names it
     if isinstance(named, str) and app_id(named) != which:
         raise Wrong(f"the change is of {named} and not of {which}: an app keeps its id")
-    _change(server, which, wanted, force, timeout, detach, done="is updated")
+    _change(server, which, wanted, force, timeout_s, detach, done="is updated")
 
 
 @command.command("remove")
 @click.argument("app")
 @changing
-def remove(app: str, marathon: str, timeout: float, detach: bool) -> None:
+def remove(app: str, marathon: str, timeout_s: float, detach: bool) -> None:
     """Stop all instances of an app and forget it."""
     server, which = Marathon(marathon), app_id(app)
     deployment = server.remove(which)
-    _finish(server, deployment, which, timeout, detach, done="is removed")
+    _finish(server, deployment, which, timeout_s, detach, done="is removed")
 
 
 @command.command("restart")
 @click.argument("app")
 @force_option
 @changing
-def restart(app: str, force: bool, marathon: str, timeout: float, detach: bool) -> None:
+def restart(app: str, force: bool, marathon: str, timeout_s: float, detach: bool) -> None:
     """Replace all instances of an app by new ones, as its upgrade strategy says."""
     server, which = Marathon(marathon), app_id(app)
     deployment = server.restart(which, force=force)
-    _finish(server, deployment, which, timeout, detach, done="is restarted")
+    _finish(server, deployment, which, timeout_s, detach, done="is restarted")
 
 
 def _change(

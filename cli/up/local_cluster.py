@@ -22,7 +22,7 @@ from ..words.errors import Failed
 from .handing_on import Handed
 
 HOST: Final = "127.0.0.1"
-GIB: Final = 1024  # in MiB
+GIB_MIB: Final = 1024
 TASK_PORTS: Final = (31000, 32000)  # Mesos' default range
 START_WITHIN_S: Final = 60.0
 PORTS_FREE_WITHIN_S: Final = 5.0
@@ -84,19 +84,19 @@ def shares(agents: int, task_ports: tuple[int, int] = TASK_PORTS) -> list[str]:
     for one unless it says otherwise, and has to fit.
     """
     cpus = max(1.0, (psutil.cpu_count() or 1) / agents)
-    mem = _leave(psutil.virtual_memory().total / 2**20, GIB) / agents
-    disk = _leave(psutil.disk_usage("/").total / 2**20, 5 * GIB) / agents
+    mem_mib = _left_mib(psutil.virtual_memory().total / 2**20, GIB_MIB) / agents
+    disk_mib = _left_mib(psutil.disk_usage("/").total / 2**20, 5 * GIB_MIB) / agents
     begin, end = task_ports
     width = (end - begin + 1) // agents
     return [
-        f"cpus:{cpus:.2f};mem:{int(mem)};disk:{int(disk)};"
+        f"cpus:{cpus:.2f};mem:{int(mem_mib)};disk:{int(disk_mib)};"
         f"ports:[{begin + i * width}-{begin + (i + 1) * width - 1}]"
         for i in range(agents)
     ]
 
 
-def _leave(total: float, kept: float) -> float:
-    return total - kept if total >= 2 * kept else total / 2
+def _left_mib(total_mib: float, kept_mib: float) -> float:
+    return total_mib - kept_mib if total_mib >= 2 * kept_mib else total_mib / 2
 
 
 @dataclass(slots=True)

@@ -93,10 +93,10 @@ class Driver(ABC):
         task_id: TaskId,
         agent_id: AgentId | None = None,
         *,
-        grace_period: float | None = None,
+        grace_s: float | None = None,
     ) -> None:
-        """`grace_period`: seconds from SIGTERM to SIGKILL; None: as the task says."""
-        policy = None if grace_period is None else KillPolicy(grace_period)
+        """`grace_s`: from SIGTERM to SIGKILL; None: as the task says."""
+        policy = None if grace_s is None else KillPolicy(grace_s)
         self._call(m.Kill(task_id, agent_id, policy))
 
     def revive_offers(self, *roles: str) -> None:

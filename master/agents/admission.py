@@ -88,7 +88,7 @@ def check_return(state: MasterState, conn: ConnId, message: ReregisterAgent) -> 
     if agent_id is None:
         raise BadRequest("re-registration without an agent id: register instead")
     check_user_id("the agent id", agent_id)
-    if agent_id in state.gone:
+    if agent_id in state.gone_since_s:
         raise BadRequest(
             f"agent {agent_id} was marked gone by an operator: it may come as a new agent, without "
             "`meta` in its work directory"

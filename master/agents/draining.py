@@ -88,7 +88,7 @@ def drain(state: MasterState, step: Step, call: om.DrainAgent) -> om.OperatorRes
 
 def mark_gone(state: MasterState, step: Step, call: om.MarkAgentGone) -> om.OperatorResponse:
     """It can't be undone: the operator vouches that nothing of the agent runs any more."""
-    if call.agent_id not in state.gone:
+    if call.agent_id not in state.gone_since_s:
         _gone(state, step, call.agent_id, _record(state, call.agent_id))
     return om.Done()
 
@@ -103,7 +103,7 @@ def _record(state: MasterState, agent_id: AgentId) -> AgentRecord:
         return agent.record
     if lost is not None:
         return lost.record
-    if agent_id in state.gone:
+    if agent_id in state.gone_since_s:
         raise BadRequest(f"agent {agent_id} was marked gone: it never comes back")
     raise BadRequest(f"agent {agent_id} is not known: `mezzo agent list` names them")
 
@@ -169,7 +169,7 @@ def _drained(state: MasterState, step: Step, agent: AgentEntry) -> None:
 def _gone(state: MasterState, step: Step, agent_id: AgentId, record: AgentRecord) -> None:
     gone = replace(record, condition="GONE", since_s=step.now.wall_s)
     step.put(AGENTS, gone)
-    state.gone[agent_id] = step.now.wall_s
+    state.gone_since_s[agent_id] = step.now.wall_s
     why = f"agent {record.info.hostname} was marked gone by an operator"
     new, reason = TaskState.GONE_BY_OPERATOR, Reason.AGENT_REMOVED_BY_OPERATOR
     agent = state.agents.get(agent_id)

@@ -19,12 +19,12 @@ def collect_garbage(state: MasterState, step: Step) -> None:
     As in Mesos: a gone agent that is forgotten would be admitted if it came back after all.
     """
     lost = {entry.id: entry.since_s for entry in state.unreachable.values()}
-    for agent_id in [*_too_many(state, step, lost), *_too_many(state, step, state.gone)]:
+    for agent_id in [*_too_many(state, step, lost), *_too_many(state, step, state.gone_since_s)]:
         if step.full:
             step.timer(RegistryGcDue(), 0.0)
             return
         step.delete(AGENTS, agent_id)
-        state.gone.pop(agent_id, None)
+        state.gone_since_s.pop(agent_id, None)
         entry = state.unreachable.pop(agent_id, None)
         for framework_id, task_id in entry.tasks if entry is not None else ():
             if framework_id in state.frameworks:

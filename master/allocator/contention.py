@@ -28,7 +28,7 @@ from .terms import Withdraw
 
 # So many offers are looked at in one cycle: the master has more to do.
 LOOKS_PER_CYCLE: Final = 100_000
-_ROUNDING: Final = 1e-9
+_ROUNDING_SHARE: Final = 1e-9
 
 
 class _Given(NamedTuple):
@@ -174,7 +174,7 @@ class Contention:
         held = self._held()
         got = self._got(wanting)
         entitled = self._entitled([*held, *wanting], sum(held.values()) + sum(got.values()))
-        keeps = books.config.thinker_keeps
+        keeps = books.config.thinker_keeps_part
         # Of declared demand: the units that are still to be found.
         open_units = {c: c.wishes.open_units for c in wanting if c.wishes is not None}
         of_holder: dict[ClientNode, list[tuple[float, Agent]]] = {}
@@ -185,10 +185,10 @@ class Contention:
         # Who holds most beyond its part gives first; of its offers the newest.
         for holder in sorted(of_holder, key=lambda each: entitled[each] * keeps - held[each]):
             for size, agent in reversed(of_holder[holder]):
-                if held[holder] - size < entitled[holder] * keeps - _ROUNDING:
+                if held[holder] - size < entitled[holder] * keeps - _ROUNDING_SHARE:
                     continue
                 for client in sorted(wanting, key=lambda each: got[each] / entitled[each]):
-                    beyond = got[client] + size > entitled[client] + _ROUNDING
+                    beyond = got[client] + size > entitled[client] + _ROUNDING_SHARE
                     if (got[client] and beyond) or open_units.get(client, 1) <= 0:
                         continue
                     if self._could_use(client, holder, agent):
@@ -239,8 +239,10 @@ class Contention:
                 got[client] += given.share
         return got
 
-    def _entitled(self, contenders: Iterable[ClientNode], whole: float) -> dict[ClientNode, float]:
-        """The part of `whole` that is due to each, by the weights of the roles on the way."""
+    def _entitled(
+        self, contenders: Iterable[ClientNode], whole_share: float
+    ) -> dict[ClientNode, float]:
+        """The part of `whole_share` that is due to each, by the weights of the roles on the way."""
         below: dict[Node, dict[Node, None]] = {}
         clients = dict.fromkeys(contenders)
         for client in clients:
@@ -248,7 +250,7 @@ class Contention:
             while node.parent is not None:
                 below.setdefault(node.parent, {})[node] = None
                 node = node.parent
-        parts: dict[Node, float] = {self._books.tree.root: whole}
+        parts: dict[Node, float] = {self._books.tree.root: whole_share}
         waiting = [self._books.tree.root]
         while waiting:
             node = waiting.pop()

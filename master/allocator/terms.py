@@ -71,7 +71,7 @@ class AllocatorConfig(NamedTuple):
 
     patience_s: None: for ever, as in Mesos.
     region: of the master; agents of another one are for REGION_AWARE frameworks only.
-    thinker_keeps: how much of its fair part stays with one whose offers are withdrawn.
+    thinker_keeps_part: how much of its fair part stays with one whose offers are withdrawn.
     """
 
     patience_s: Annotated[
@@ -104,7 +104,7 @@ class AllocatorConfig(NamedTuple):
         ),
     ] = ()
     region: str | None = None
-    thinker_keeps: float = 1.0
+    thinker_keeps_part: float = 1.0
 
 
 class Grant(NamedTuple):

@@ -131,12 +131,12 @@ def _take_over(
 def _admit(state: MasterState, step: Step, framework: FrameworkEntry) -> None:
     """From now on it gets offers; in a moment, if it was admitted often just now."""
     now_s, name = step.now.mono_s, framework.info.name
-    times = state.admissions.get(name, ())
+    times = state.admitted_s.get(name, ())
     if len(times) == ADMISSIONS and now_s < times[0] + ADMISSIONS_S:
         step.timer(AdmissionDue(framework.id), times[0] + ADMISSIONS_S - now_s)
         return
-    state.admissions.pop(name, None)  # the latest come last
-    state.admissions[name] = (*times, now_s)[-ADMISSIONS:]
+    state.admitted_s.pop(name, None)  # the latest come last
+    state.admitted_s[name] = (*times, now_s)[-ADMISSIONS:]
     _forget_admissions(state, now_s - ADMISSIONS_S)
     assert framework.admission is not None
     _set(state, framework, framework.admission)
@@ -144,9 +144,9 @@ def _admit(state: MasterState, step: Step, framework: FrameworkEntry) -> None:
 
 
 def _forget_admissions(state: MasterState, before_s: float) -> None:
-    for name, times in list(itertools.islice(state.admissions.items(), 2)):
+    for name, times in list(itertools.islice(state.admitted_s.items(), 2)):
         if times[-1] < before_s:
-            del state.admissions[name]
+            del state.admitted_s[name]
 
 
 def time_to_admit(state: MasterState, step: Step, due: AdmissionDue) -> None:

@@ -16,8 +16,8 @@ from ..state.framework_entry import FrameworkEntry
 from ..tasks import unique_leases
 
 # The least that an executor of a group must have.
-EXECUTOR_CPUS: Thousandths = 10
-EXECUTOR_MEM: Thousandths = 32 * MILLI
+EXECUTOR_CPUS_MILLI: Thousandths = 10
+EXECUTOR_MEM_MILLI: Thousandths = 32 * MILLI
 
 
 class TaskValidation:
@@ -51,7 +51,7 @@ class TaskValidation:
         if executor.type is ExecutorType.UNKNOWN:
             raise BadRequest("executor.type must be DEFAULT or CUSTOM for a group: set it")
         self._check_executor(executor)
-        for name, least in (("cpus", EXECUTOR_CPUS), ("mem", EXECUTOR_MEM)):
+        for name, least in (("cpus", EXECUTOR_CPUS_MILLI), ("mem", EXECUTOR_MEM_MILLI)):
             if executor.resources.milli(name) < least:
                 raise BadRequest(
                     f"the executor of a group needs at least {least / MILLI:g} {name}: give it more"

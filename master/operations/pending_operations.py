@@ -279,7 +279,7 @@ def _of_unknown(state: MasterState, agent_id: AgentId | None) -> tuple[Operation
         return OperationState.RECOVERING, "the agent is not back since the master's failover"
     if agent_id in state.unreachable:
         return OperationState.UNREACHABLE, "the agent is unreachable"
-    if agent_id in state.gone:
+    if agent_id in state.gone_since_s:
         return OperationState.GONE_BY_OPERATOR, "the agent was marked gone"
     return OperationState.UNKNOWN, "the operation is not known"
 

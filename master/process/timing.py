@@ -33,22 +33,22 @@ class Series:
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
-        self._latest: deque[float] = deque(maxlen=_KEPT)
+        self._latest_ms: deque[float] = deque(maxlen=_KEPT)
         self._count = 0
 
-    def start(self) -> float:
+    def now_s(self) -> float:
         return self._clock()
 
-    def stop(self, started: float) -> None:
-        self._latest.append(1000 * (self._clock() - started))
+    def stop(self, started_s: float) -> None:
+        self._latest_ms.append(1000 * (self._clock() - started_s))
         self._count += 1
 
     def metrics(self, name: str) -> Iterator[Metric]:
         """As Mesos shows a timer: the last one, and how all that are kept are spread."""
-        if not self._latest:
+        if not self._latest_ms:
             return
-        ordered = sorted(self._latest)
-        yield Metric(name, self._latest[-1])
+        ordered = sorted(self._latest_ms)
+        yield Metric(name, self._latest_ms[-1])
         yield Metric(f"{name}/count", float(self._count))
         yield Metric(f"{name}/min", ordered[0])
         yield Metric(f"{name}/max", ordered[-1])
@@ -66,9 +66,9 @@ class TimedCore:
     def step(self, event: MasterEvent, now: Instant) -> Output[MasterEffect]:
         if type(event) is not TimerFired or type(event.key) not in RUN_TIMERS:
             return self._core.step(event, now)
-        started = self._runs.start()
+        started_s = self._runs.now_s()
         output = self._core.step(event, now)
-        self._runs.stop(started)
+        self._runs.stop(started_s)
         return output
 
 
@@ -88,9 +88,9 @@ class TimedStore:
         return self._store.load()
 
     def commit(self, writes: Sequence[Write]) -> None:
-        started = self._commits.start()
+        started_s = self._commits.now_s()
         self._store.commit(writes)
-        self._commits.stop(started)
+        self._commits.stop(started_s)
 
     def close(self) -> None:
         self._store.close()

@@ -11,20 +11,20 @@ class Budget:
 
     most: float
     per_s: float
-    left: float = 0.0
+    left_amount: float = 0.0
     since_s: float = -1e12  # mono; so it begins full
 
     def take(self, amount: float, now_s: float) -> bool:
         """False, and nothing is taken, if it is used up. Who has anything left may take any amount
         at once, and waits the longer for the next."""
-        self.left = min(self.most, self.left + (now_s - self.since_s) * self.per_s)
+        self.left_amount = min(self.most, self.left_amount + (now_s - self.since_s) * self.per_s)
         self.since_s = now_s
-        if self.left < 0:
+        if self.left_amount < 0:
             return False
-        self.left -= amount
+        self.left_amount -= amount
         return True
 
     @property
     def wait_s(self) -> float:
         """Until something is left, as of the last look."""
-        return max(0.0, -self.left / self.per_s)
+        return max(0.0, -self.left_amount / self.per_s)

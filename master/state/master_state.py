@@ -35,7 +35,7 @@ class MasterState:
     agents_at: dict[tuple[str, int], dict[AgentId, None]] = field(default_factory=dict)
     types: ResourceTypes = field(default_factory=ResourceTypes)
     unreachable: dict[AgentId, UnreachableAgent] = field(default_factory=dict)
-    gone: dict[AgentId, float] = field(default_factory=dict)  # since when (wall)
+    gone_since_s: dict[AgentId, float] = field(default_factory=dict)  # wall
     frameworks: dict[FrameworkId, FrameworkEntry] = field(default_factory=dict)
     away: Away = field(default_factory=Away)  # of `frameworks`, those without a stream
     completed: dict[FrameworkId, FrameworkEntry] = field(default_factory=dict)
@@ -46,8 +46,8 @@ class MasterState:
     inverse_looks: dict[tuple[AgentId, FrameworkId], None] = field(default_factory=dict)
     agent_of: dict[ConnId, AgentId] = field(default_factory=dict)
     framework_of: dict[ConnId, FrameworkId] = field(default_factory=dict)
-    # When frameworks were admitted to the allocator lately, by name: see subscribing.py.
-    admissions: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    # When (mono) frameworks were admitted to the allocator lately, by name: see subscribing.py.
+    admitted_s: dict[str, tuple[float, ...]] = field(default_factory=dict)
     operators: dict[ConnId, None] = field(default_factory=dict)  # the oldest first
     journal: Journal = field(default_factory=Journal)
     counters: dict[str, int] = field(default_factory=dict)  # by Mesos' names: see metrics.py
@@ -88,7 +88,9 @@ class MasterState:
         while True:
             agent_id = AgentId(f"{self.master_id}-S{self.next_agent}")
             self.next_agent += 1
-            if not any(agent_id in known for known in (self.agents, self.unreachable, self.gone)):
+            if not any(
+                agent_id in known for known in (self.agents, self.unreachable, self.gone_since_s)
+            ):
                 return agent_id
 
     def new_framework_id(self) -> FrameworkId:

@@ -58,7 +58,7 @@ def reconcile_one(
     elif task.agent_id in state.unreachable:
         new, why = TaskState.UNREACHABLE, "the agent is unreachable"
         unreachable_s = state.unreachable[task.agent_id].since_s
-    elif task.agent_id in state.gone:
+    elif task.agent_id in state.gone_since_s:
         new, why = TaskState.GONE_BY_OPERATOR, "the agent was marked gone"
     else:
         new, why = TaskState.UNKNOWN, "the task is not known"
@@ -81,7 +81,9 @@ def _may_still_appear(
     Where the store has forgotten the framework it has forgotten agents as well: those that nobody
     knows may come.
     """
-    known = agent_id in state.agents or agent_id in state.unreachable or agent_id in state.gone
+    known = (
+        agent_id in state.agents or agent_id in state.unreachable or agent_id in state.gone_since_s
+    )
     if framework.forgotten and not known and step.now.mono_s < state.recovery_over_s:
         return True
     if agent_id is not None:

@@ -51,7 +51,7 @@ class Server(Protocol):
     hosts: Hosts
     body_max_bytes: int
 
-    def now(self) -> float: ...
+    def now_s(self) -> float: ...
     def date(self) -> str: ...
     def opened(self, connection: Connection) -> None: ...
     def closed(self, connection: Connection) -> None: ...
@@ -380,7 +380,7 @@ class Connection(asyncio.Protocol):
         self._buffer.clear()
         self._transport.resume_reading()  # or its end would go unnoticed
         self._enter(State.STREAMING, float("inf"))
-        self._quiet_since_s = self._server.now()
+        self._quiet_since_s = self._server.now_s()
         self._write_frames(stream.heartbeat)
         stream.attach(self._server.waker(self._pump_stream))
 
@@ -401,9 +401,9 @@ class Connection(asyncio.Protocol):
                 return
 
     def _write_frames(self, frames: bytes) -> None:
-        now = self._quiet_since_s = self._server.now()
+        now_s = self._quiet_since_s = self._server.now_s()
         self._transport.write(self._framed(frames))
-        self.deadline_s = now + limits.WRITE_S  # looked at only while it does not read
+        self.deadline_s = now_s + limits.WRITE_S  # looked at only while it does not read
 
     def _framed(self, frames: bytes) -> bytes:
         return _chunk(frames) if self._chunked else frames
@@ -434,13 +434,13 @@ class Connection(asyncio.Protocol):
             self._transport.close()
             return
         self._transport.write_eof()
-        self.deadline_s = self._server.now() + limits.LINGER_S
+        self.deadline_s = self._server.now_s() + limits.LINGER_S
 
     def evict(self) -> None:
         """Its place is needed."""
         self._abort()
 
-    def expire(self, now: float) -> None:
+    def expire(self, now_s: float) -> None:
         """Called when the deadline is over."""
         match self.state:
             case State.READING if self._buffer:
@@ -448,29 +448,29 @@ class Connection(asyncio.Protocol):
             case State.BODY:
                 self.refuse(RequestRefused(408, "the body came too slowly"))
             case State.STREAMING if self._drained:
-                self.deadline_s = now + limits.WRITE_S
+                self.deadline_s = now_s + limits.WRITE_S
             case State.READING:
                 self._transport.close()
             case State.WRITING | State.STREAMING | State.CLOSING:
                 self._abort()
 
-    def beat(self, now: float) -> None:
+    def beat(self, now_s: float) -> None:
         """Called by each sweep while it streams."""
         stream = self._stream
         if stream is None or not self._drained or self._gone():
             return
-        if now - self._quiet_since_s >= stream.heartbeat_s:
+        if now_s - self._quiet_since_s >= stream.heartbeat_s:
             self._write_frames(stream.heartbeat)
 
     def _enter(self, state: State, within_s: float) -> None:
         self.state = state
-        self.since_s = self._server.now()
+        self.since_s = self._server.now_s()
         self.deadline_s = self.since_s + within_s
 
-    def _hold(self, size: int) -> None:
-        if size != self.held_bytes:
-            change, self.held_bytes = size - self.held_bytes, size
-            self._server.held(change)
+    def _hold(self, size_bytes: int) -> None:
+        if size_bytes != self.held_bytes:
+            change_bytes, self.held_bytes = size_bytes - self.held_bytes, size_bytes
+            self._server.held(change_bytes)
 
 
 def _crowded() -> RequestRefused:

@@ -39,8 +39,8 @@ class Head:
 
     target: as it came. path: its path, still encoded, `*` for the server as a whole. host: whom it
     is meant for, without the port; None only in HTTP/1.0. authority: the same with the port.
-    fields: names in lower case, in the order in which they came. length: of the body in bytes, 0
-    also for a body in chunks.
+    fields: names in lower case, in the order in which they came. body_bytes: 0 also for a body in
+    chunks.
     """
 
     method: str
@@ -51,7 +51,7 @@ class Head:
     authority: str | None
     host: str | None
     fields: tuple[tuple[str, str], ...]
-    length: int
+    body_bytes: int
     chunked: bool
     keep_alive: bool
     expects_continue: bool
@@ -63,7 +63,7 @@ class Head:
 
     @property
     def has_body(self) -> bool:
-        return self.chunked or self.length > 0
+        return self.chunked or self.body_bytes > 0
 
 
 def has_bare_line_feed(data: bytes | bytearray, start: int) -> bool:
@@ -217,10 +217,10 @@ class Body:
         self.data = bytearray()
         self._max = most_bytes
         self._chunked = head.chunked
-        self._left = head.length  # of the body or of this chunk
+        self._left = head.body_bytes  # of the body or of this chunk
         self._where = _Where.SIZE if head.chunked else _Where.DATA
         self._chunks = self._trailer_bytes = 0
-        self._check(head.length)
+        self._check(head.body_bytes)
         if not head.has_body:
             self._where = _Where.END
 
@@ -279,8 +279,8 @@ class Body:
         else:
             self._where = _Where.END
 
-    def _check(self, length: int) -> None:
-        if length > self._max:
+    def _check(self, size_bytes: int) -> None:
+        if size_bytes > self._max:
             raise RequestRefused(
                 413, f"the body has more than {self._max} bytes, which is the most"
             )

@@ -146,12 +146,12 @@ class HttpServer:
 
     def _sweep(self) -> None:
         assert self._loop is not None
-        now = self.now()
+        now_s = self.now_s()
         for connection in tuple(self._connections):
-            if connection.deadline_s <= now:
-                connection.expire(now)
+            if connection.deadline_s <= now_s:
+                connection.expire(now_s)
             elif connection.state is State.STREAMING:
-                connection.beat(now)
+                connection.beat(now_s)
         self._loop.call_later(limits.SWEEP_S, self._sweep)
 
     def _post(self, action: Callable[[], None]) -> None:
@@ -173,7 +173,7 @@ class HttpServer:
 
     # ---- for connections
 
-    def now(self) -> float:
+    def now_s(self) -> float:
         return time.monotonic()
 
     def date(self) -> str:

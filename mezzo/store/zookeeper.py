@@ -93,7 +93,7 @@ class ZooKeeperStore:
         self._epoch_path = f"{address.path}/epoch"
         self._patience_s = patience_s
         self._closing = threading.Event()
-        self._deadline = 0.0  # of the call that is under way
+        self._deadline_s = 0.0  # of the call that is under way
         self._handle = secrets.token_hex(8)
         self._mark = _Mark(0, self._handle, 0)  # of our latest transaction that was carried out
         self._version = -1  # of the epoch node after it
@@ -294,8 +294,8 @@ class ZooKeeperStore:
 
     def _answer(self, asked: IAsyncResult[T]) -> T:
         """Raises one of LOST_CONTACT at our deadline, or soon after we are to close."""
-        while not asked.wait(min(_GLANCE_S, max(0.0, self._deadline - time.monotonic()))):
-            if self._closing.is_set() or time.monotonic() >= self._deadline:
+        while not asked.wait(min(_GLANCE_S, max(0.0, self._deadline_s - time.monotonic()))):
+            if self._closing.is_set() or time.monotonic() >= self._deadline_s:
                 raise KazooTimeoutError
         return asked.get()
 
@@ -317,14 +317,14 @@ class ZooKeeperStore:
 
     def _renewing(self, asked: IAsyncResult[T]) -> T | None:
         answer = self._answer_if_there(asked)
-        self._deadline = time.monotonic() + self._patience_s
+        self._deadline_s = time.monotonic() + self._patience_s
         return answer
 
     def _patiently(self, attempt: Callable[[], T | None]) -> T:
         """Call `attempt` until it returns something; over again whenever the contact was lost."""
-        self._deadline = time.monotonic() + self._patience_s
+        self._deadline_s = time.monotonic() + self._patience_s
         while True:
-            left_s = max(0.0, self._deadline - time.monotonic())
+            left_s = max(0.0, self._deadline_s - time.monotonic())
             if self._connected.wait(min(_GLANCE_S, left_s)):
                 try:
                     if (result := attempt()) is not None:
@@ -338,7 +338,7 @@ class ZooKeeperStore:
                     ) from e
             if self._closing.is_set():
                 raise StoreUnavailable(f"{self._address} is not used any more: it was closed")
-            if time.monotonic() >= self._deadline:
+            if time.monotonic() >= self._deadline_s:
                 if not self._client.connected:
                     drop_client(self._client)
                     self._connect()

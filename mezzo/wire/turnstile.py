@@ -22,31 +22,31 @@ class Admission:
     in. Times are seconds of a clock that never jumps."""
 
     def __init__(self) -> None:
-        self._empty_at: dict[Hashable, float] = {}  # when the owner's bucket has run out
-        self._suspect_until: dict[Hashable, float] = {}
+        self._empty_at_s: dict[Hashable, float] = {}  # when the owner's bucket has run out
+        self._suspect_until_s: dict[Hashable, float] = {}
 
     def wait_s(self, owner: Hashable, came_s: float, now_s: float) -> float:
         """How long the owner's stream, which came then, has to wait yet; 0: not at all."""
-        full_s = self._empty_at.get(owner, now_s) - now_s - (FREE - 1) * EVERY_S
-        if full_s <= 0 and came_s >= self._suspect_until.get(owner, came_s):
+        full_s = self._empty_at_s.get(owner, now_s) - now_s - (FREE - 1) * EVERY_S
+        if full_s <= 0 and came_s >= self._suspect_until_s.get(owner, came_s):
             return 0.0
         return max(0.0, full_s, came_s + MEANT_AFTER_S - now_s)
 
     def gave_up(self, owner: Hashable, now_s: float) -> None:
         """A stream is over that has not been admitted."""
-        self._suspect_until = _live(self._suspect_until, now_s)
-        self._suspect_until[owner] = now_s + EVERY_S
+        self._suspect_until_s = _live(self._suspect_until_s, now_s)
+        self._suspect_until_s[owner] = now_s + EVERY_S
 
     def ended(self, owner: Hashable, lived_s: float, now_s: float) -> None:
         """A stream that had been admitted is over."""
         if lived_s >= MEANT_AFTER_S:
             return
-        self._empty_at = _live(self._empty_at, now_s)
-        self._empty_at[owner] = max(now_s, self._empty_at.get(owner, now_s)) + EVERY_S
+        self._empty_at_s = _live(self._empty_at_s, now_s)
+        self._empty_at_s[owner] = max(now_s, self._empty_at_s.get(owner, now_s)) + EVERY_S
 
 
-def _live(until: dict[Hashable, float], now_s: float) -> dict[Hashable, float]:
+def _live(until_s: dict[Hashable, float], now_s: float) -> dict[Hashable, float]:
     """Without those that are over, once there are many."""
-    if len(until) < _FORGET_BEYOND:
-        return until
-    return {owner: at_s for owner, at_s in until.items() if at_s > now_s}
+    if len(until_s) < _FORGET_BEYOND:
+        return until_s
+    return {owner: at_s for owner, at_s in until_s.items() if at_s > now_s}

@@ -168,7 +168,7 @@ def an_agent_heeds_no_leases(original: Any) -> Any:
     return never
 
 
-@mutant("agent", unique_leases, "kill_at")
+@mutant("agent", unique_leases, "kill_at_s")
 def unique_tasks_are_killed_long_before_their_lease_is_over(original: Any) -> Any:
     return lambda state, info: original(state, info) - 70.0
 

@@ -194,7 +194,7 @@ def portions_are_one_too_large(original: Any) -> Any:
 @mutant("ledgers", Budget, "take")
 def budgets_fill_too_fast(original: Any) -> Any:
     def take(self: Any, amount: float, now_s: float) -> Any:
-        self.left += (now_s - self.since_s) * self.per_s
+        self.left_amount += (now_s - self.since_s) * self.per_s
         return original(self, amount, now_s)
 
     return take

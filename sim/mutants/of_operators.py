@@ -99,11 +99,11 @@ def a_draining_agent_kills_nothing(original: Any) -> Any:
 @mutant("operators", admission, "check_return")
 def an_agent_that_was_marked_gone_may_come_back(original: Any) -> Any:
     def check(state: Any, conn: Any, message: Any) -> Any:
-        gone, state.gone = state.gone, {}
+        gone, state.gone_since_s = state.gone_since_s, {}
         try:
             return original(state, conn, message)
         finally:
-            state.gone = gone
+            state.gone_since_s = gone
 
     return check
 

@@ -208,7 +208,7 @@ def a_task_may_use_more_than_was_offered(original: Any) -> Any:
 @mutant("peers", claims, "deny")
 def who_lies_fills_the_log(original: Any) -> Any:
     def deny(step: Any, peer: Any, what: str, why: Any) -> None:
-        step.state.denials.left = step.state.denials.most
+        step.state.denials.left_amount = step.state.denials.most
         original(step, peer, what, why)
 
     return deny

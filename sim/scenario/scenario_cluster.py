@@ -65,7 +65,9 @@ def _config(flags: MasterPlan, info: MasterInfo) -> MasterConfig:
         agent_ping_timeout_s=flags.agent_ping_timeout_s,
         offer_timeout_s=flags.offer_timeout_s,
         refuse_min_s=flags.refuse_min_s,
-        allocator=AllocatorConfig(patience_s=flags.patience_s, thinker_keeps=flags.thinker_keeps),
+        allocator=AllocatorConfig(
+            patience_s=flags.patience_s, thinker_keeps_part=flags.thinker_keeps
+        ),
     )
 
 

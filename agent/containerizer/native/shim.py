@@ -207,7 +207,7 @@ def _write(path: str, text: str) -> None:
         file.write(text)
 
 
-def lease_left(lease_s: float, lease_file: str) -> float:
+def lease_left_s(lease_s: float, lease_file: str) -> float:
     """Seconds; none are left if nobody knows."""
     try:
         with open(lease_file) as file:
@@ -223,7 +223,7 @@ def keep_lease(pid: int, lease_s: float, lease_file: str) -> None:
     alarm_in = boottime_alarm()
 
     def look(*_: object) -> None:
-        left = lease_left(lease_s, lease_file)
+        left = lease_left_s(lease_s, lease_file)
         if left > 0:
             alarm_in(left)
         else:

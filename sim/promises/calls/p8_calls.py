@@ -222,7 +222,11 @@ class _Call(Subscriptions):
 
         def check(output: Output[Any]) -> str:
             told = self.told(output)
-            if len(told) == 1 and type(told[0]) is sm.Answered and self.framework.answers.left < 1:
+            if (
+                len(told) == 1
+                and type(told[0]) is sm.Answered
+                and self.framework.answers.left_amount < 1
+            ):
                 return ""  # it asks for too much
             shown = [
                 (s.task_id, s.state, s.agent_id, s.reason)
@@ -244,7 +248,7 @@ class _Call(Subscriptions):
         if entry is not None:
             return asked.task_id, self.lost_form(_told_last(entry)), entry.info.agent_id
         away = [each for each in state.agents.values() if each.standing is Standing.RECOVERED]
-        known = at in state.agents or at in state.unreachable or at in state.gone
+        known = at in state.agents or at in state.unreachable or at in state.gone_since_s
         if framework.forgotten and not known and self.now_s < state.recovery_over_s:
             return None
         if any(agent.id == at or at is None for agent in away):
@@ -254,7 +258,7 @@ class _Call(Subscriptions):
         elif at in state.unreachable:
             found = TaskState.UNREACHABLE
         else:
-            found = TaskState.GONE_BY_OPERATOR if at in state.gone else TaskState.UNKNOWN
+            found = TaskState.GONE_BY_OPERATOR if at in state.gone_since_s else TaskState.UNKNOWN
         return asked.task_id, self.lost_form(found), at
 
     def acknowledge(self) -> Check:
@@ -362,13 +366,17 @@ class _Call(Subscriptions):
                 found = "RECOVERING"
             elif each.agent_id in state.unreachable:
                 found = "UNREACHABLE"
-            elif each.agent_id in state.gone:
+            elif each.agent_id in state.gone_since_s:
                 found = "GONE_BY_OPERATOR"
             expected.append((each.operation_id, f"OPERATION_{found}", None))
 
         def check(output: Output[Any]) -> str:
             told = self.told(output)
-            if len(told) == 1 and type(told[0]) is sm.Answered and self.framework.answers.left < 1:
+            if (
+                len(told) == 1
+                and type(told[0]) is sm.Answered
+                and self.framework.answers.left_amount < 1
+            ):
                 return ""
             statuses = [each.status for each in told if type(each) is sm.UpdateOperationStatus]
             shown = [(s.operation_id, s.state, s.uuid) for s in statuses]

@@ -99,7 +99,7 @@ def _master_state(state: MasterState) -> _Picture:
     return {
         "agents": {a.id: _bare(a.record) for a in state.agents.values()},
         "unreachable agents": {a.id: _bare(a.record) for a in state.unreachable.values()},
-        "gone agents": state.gone,
+        "gone agents": state.gone_since_s,
         "frameworks": {f.id: f.stored for f in state.frameworks.values()},
         "completed frameworks": {f.id: f.stored for f in state.completed.values()},
         "weights": state.weights,

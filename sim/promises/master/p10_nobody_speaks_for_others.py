@@ -194,7 +194,7 @@ class NobodySpeaksForOthers(Watch):
                 for id_, lost in state.unreachable.items()
                 if lost.record.info.hostname not in self._liars
             },
-            "gone": dict(state.gone),
+            "gone": dict(state.gone_since_s),
         }
 
 

@@ -75,7 +75,7 @@ def _silence(output: Output[Any]) -> str:
 def _denied(state: MasterState, output: Output[Any]) -> str:
     """The log is told, unless it was told too much already."""
     notes = sum(isinstance(each, NoteDenied) for each in output.effects)
-    return "" if notes == 1 or state.denials.left < 1 else f"the log is told {notes} times"
+    return "" if notes == 1 or state.denials.left_amount < 1 else f"the log is told {notes} times"
 
 
 def _pong(state: MasterState, agent: AgentEntry, pong: am.Pong) -> Check:

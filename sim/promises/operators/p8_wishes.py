@@ -280,7 +280,7 @@ def _drain(state: MasterState, call: om.DrainAgent) -> Judged:
         if stored is None or drain is None or drain.config != config or not stored.drain_start_s:
             return f"it is stored as {stored}"
         gone = stored.condition == "GONE"
-        if gone is not (call.agent_id in state.gone) or (gone and not call.mark_gone):
+        if gone is not (call.agent_id in state.gone_since_s) or (gone and not call.mark_gone):
             return f"it is {stored.condition}"
         return "" if gone else _is_off(state, output, call.agent_id)
 
@@ -289,7 +289,7 @@ def _drain(state: MasterState, call: om.DrainAgent) -> Judged:
 
 
 def _mark_gone(state: MasterState, call: om.MarkAgentGone) -> Judged:
-    id_, before = call.agent_id, call.agent_id in state.gone
+    id_, before = call.agent_id, call.agent_id in state.gone_since_s
     agent = state.agents.get(id_)
     conn = None if agent is None else agent.conn
     record = _record(state, id_)
@@ -297,7 +297,7 @@ def _mark_gone(state: MasterState, call: om.MarkAgentGone) -> Judged:
     waiting = () if lost is None else lost.tasks
 
     def check(output: Output[Any]) -> str:
-        if id_ not in state.gone or _record(state, id_) is not None:
+        if id_ not in state.gone_since_s or _record(state, id_) is not None:
             return "it may come back"
         if before:
             return _nothing(output)

@@ -430,7 +430,7 @@ def test_a_task_that_no_message_can_hold_is_an_error_and_its_neighbour_runs(
     assert states == {"good": TaskState.RUNNING, "bad": TaskState.ERROR}
     (why,) = [status.message for status in told if status.task_id == "bad"]
     assert "TaskInfo.kill_policy.grace_period is 10000000000.0: it must be" in why
-    driver.kill_task(TaskId("good"), grace_period=float("nan"))
+    driver.kill_task(TaskId("good"), grace_s=float("nan"))
     assert "grace_period is nan" in scheduler.until("KILL")
     assert connected(master) == [True]
 

@@ -269,10 +269,10 @@ def test_a_proof_is_of_the_machines_clock_which_is_not_that_of_the_process(world
     step = Step(Instant(wall_s=5.0, mono_s=7.0))
     state = AgentState(CONFIG, IdSource(random.Random(1)), load(world.disk), "boot1")
     unique_leases.recall(state, step, proven_s + 20)
-    assert unique_leases.over_at(state, unique()) == 7.0 - 20 + LEASE_S
+    assert unique_leases.over_at_s(state, unique()) == 7.0 - 20 + LEASE_S
     state = AgentState(CONFIG, IdSource(random.Random(1)), load({}), "boot1")
     unique_leases.recall(state, step, proven_s + 20)
-    assert unique_leases.over_at(state, unique()) == float("-inf")
+    assert unique_leases.over_at_s(state, unique()) == float("-inf")
 
 
 def test_keepers_are_told_before_the_launch_and_of_every_renewal(world: World) -> None:

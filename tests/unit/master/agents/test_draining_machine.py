@@ -75,7 +75,7 @@ class DrainMachine(MasterMachine):
     def agent_is_called_gone(self, number: int) -> None:
         if agent := self.any_agent(number):
             assert self.world.ask(om.MarkAgentGone(agent.id)) == om.Done()
-            assert agent.id in self.state.gone
+            assert agent.id in self.state.gone_since_s
 
     # ---- what always holds
 
@@ -107,8 +107,8 @@ class DrainMachine(MasterMachine):
 
     @invariant()
     def gone_is_for_ever(self) -> None:
-        self.gone |= self.state.gone
-        assert set(self.gone) == set(self.state.gone)
+        self.gone |= self.state.gone_since_s
+        assert set(self.gone) == set(self.state.gone_since_s)
         assert not set(self.gone) & {*self.state.agents, *self.state.unreachable}
 
     # ---- the end

@@ -147,7 +147,7 @@ def test_what_operators_did_to_an_agent_still_holds_when_its_machine_is_up_again
     doomed.reregister()
     world.advance(10)
     assert framework.offers == {}
-    assert list(world.core.state.gone) == [doomed.id]
+    assert list(world.core.state.gone_since_s) == [doomed.id]
     assert world.ask(om.ReactivateAgent(off.id)) == om.Done()
     assert framework.offer(off)
 

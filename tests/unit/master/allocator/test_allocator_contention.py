@@ -127,7 +127,7 @@ def test_the_last_offer_of_a_thinker_stays_with_it() -> None:
 
 @pytest.mark.parametrize(("keeps", "left"), [(1.0, 4), (0.5, 2), (0.0, 0)])
 def test_how_much_the_thinker_keeps_is_configured(keeps: float, left: int) -> None:
-    a = thinking(8, thinker_keeps=keeps)
+    a = thinking(8, thinker_keeps_part=keeps)
     framework(a, "h1")
     run(a, 1.0)
     assert held(a, "thinker") >= left

@@ -367,7 +367,7 @@ def test_admissions_are_forgotten_in_time(world: World) -> None:
     for number in range(20):
         world.framework(f"once-{number}", suppressed=("*",))
         world.advance(2)
-    assert len(world.core.state.admissions) <= 3
+    assert len(world.core.state.admitted_s) <= 3
 
 
 # ---- never acknowledging

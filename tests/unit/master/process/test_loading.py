@@ -144,7 +144,7 @@ def check_that_it_hurts_nobody_else(key: str, data: bytes) -> None:
         answer = world.ask(om.GetSetAside())
         assert answer == om.SetAside((om.SetAsideRecord(key, world.set_aside[key]),))
     others = {each for each in stored() if each != key}
-    known = {f"agent/{id_}" for id_ in [*state.agents, *state.unreachable, *state.gone]}
+    known = {f"agent/{id_}" for id_ in [*state.agents, *state.unreachable, *state.gone_since_s]}
     known |= {f"framework/{id_}" for id_ in [*state.frameworks, *state.completed]}
     known |= {f"weight/{role}" for role in state.weights}
     known |= {f"quota/{role}" for role in state.quotas}

@@ -97,7 +97,7 @@ class LeasedAgent(Agent):
         for conn, message in self.go.take():
             if conn == self.conn:
                 self.world.feed(AgentSaid(conn, message))
-        over_s = unique_leases.over_at(self.state, self.runs) if self.runs is not None else 0.0
+        over_s = unique_leases.over_at_s(self.state, self.runs) if self.runs is not None else 0.0
         if self.clock.mono_s >= over_s + KILL_S:
             self.runs = None
 
@@ -109,7 +109,7 @@ class LeasedAgent(Agent):
             case am.AgentRegistered() | am.AgentReregistered():
                 super().receive(message)
                 unique_leases.registered(self.state, self.step())
-            case am.RunTask(task=info) if self.clock.mono_s < unique_leases.over_at(
+            case am.RunTask(task=info) if self.clock.mono_s < unique_leases.over_at_s(
                 self.state, info
             ):
                 super().receive(message)
