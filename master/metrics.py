@@ -206,8 +206,7 @@ def _of_agents(state: MasterState) -> Iterator[tuple[str, float]]:
 
 
 def _sums(state: MasterState) -> tuple[Counter[str], Counter[str]]:
-    """Thousandths by name, `_revocable` behind that of revocable ones: all, and what tasks and
-    executors have."""
+    """Thousandths by `Kind.summed_as`: all, and what tasks and executors have."""
     total: Counter[str] = Counter()
     used: Counter[str] = Counter()
     for agent in state.agents.values():
@@ -222,7 +221,7 @@ def _add(sums: Counter[str], parts: Iterable[Resources]) -> None:
     for part in parts:
         for kind, value in part.items():
             if type(value) is int:
-                sums[f"{kind.name}_revocable" if kind.revocable else kind.name] += value
+                sums[kind.summed_as] += value
 
 
 def _of_the_allocator(state: MasterState) -> Iterator[tuple[str, float]]:

@@ -56,12 +56,12 @@ _COMMA: Final = ", "
 
 def resources_json(resources: Resources) -> Json:
     """Amounts by name, over all roles and reservations: numbers, of which the four of Mesos are
-    always there, and texts (`[31000-32000, 33000-33000]`, `{a, b}`)."""
+    always there, and texts (`[31000-32000, 33000-33000]`, `{a, b}`). See `Kind.summed_as`."""
     scalars = dict.fromkeys(SCALARS, 0)
     ranges: dict[str, Ranges] = {}
     sets: dict[str, Items] = {}
     for kind, value in resources.sorted_items():
-        name = kind.name
+        name = kind.summed_as
         if isinstance(value, Ranges):
             ranges[name] = value.union(ranges[name]) if name in ranges else value
         elif isinstance(value, Items):

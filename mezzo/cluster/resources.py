@@ -80,6 +80,12 @@ class Kind(NamedTuple):
         return self.reservations[-1].role if self.reservations else "*"
 
     @property
+    def summed_as(self) -> str:
+        """Under which name it counts where amounts are summed up for people: what may be taken
+        back at any time stands apart (Mesos)."""
+        return f"{self.name}_revocable" if self.revocable else self.name
+
+    @property
     def indivisible(self) -> bool:
         """True if it can only be taken whole: persistent volumes and disks with own source."""
         disk = self.disk

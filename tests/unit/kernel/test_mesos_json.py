@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mezzo.cluster.amounts import from_milli
+from mezzo.cluster.amounts import Items, from_milli
 from mezzo.cluster.model import (
     Attribute,
     ContainerStatus,
@@ -25,7 +25,7 @@ from mezzo.cluster.model import (
     TaskStatus,
     Unavailability,
 )
-from mezzo.cluster.resources import SCALARS, Resources
+from mezzo.cluster.resources import SCALARS, Kind, Resources
 from mezzo.cluster.states import Reason, TaskState
 from mezzo.ids import AgentId, ContainerId, FrameworkId, TaskId
 from mezzo.mesos_json import (
@@ -77,12 +77,25 @@ def test_amounts_of_one_name_add_up_over_roles_whatever_their_type() -> None:
     assert shown["sort"] == "{a, b}"
 
 
+def test_what_is_revocable_is_told_apart_by_its_name() -> None:
+    lent = Resources({Kind("cpus", revocable=True): 1500, Kind("x", revocable=True): Items(("a",))})
+    shown = resources_json(Resources.parse("cpus:4;x:{b}") + lent)
+    assert (shown["cpus"], shown["cpus_revocable"]) == (4, 1.5)
+    assert (shown["x"], shown["x_revocable"]) == ("{b}", "{a}")
+
+
 @given(resources)
 def test_each_name_is_shown_once_and_each_scalar_with_its_sum(held: Resources) -> None:
+    kept, lent = (held.filter(revocable=revocable) for revocable in (False, True))
     shown = resources_json(held)
-    assert shown.keys() == {*SCALARS, *held.quantities()}
+    assert shown.keys() == {
+        *SCALARS,
+        *kept.quantities(),
+        *(f"{name}_revocable" for name in lent.quantities()),
+    }
     for name, amount in shown.items():
-        assert isinstance(amount, str) or amount == from_milli(held.milli(name))
+        of, base = (lent if "_" in name else kept), name.removesuffix("_revocable")
+        assert isinstance(amount, str) or amount == from_milli(of.milli(base))
 
 
 def test_attributes_are_numbers_or_texts() -> None:
