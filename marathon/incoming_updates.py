@@ -119,7 +119,7 @@ def _lives(
         _unreachable(state, step, live, status)
         return
     was_unreachable = live.condition.unreachable
-    live.unreachable_since = None
+    live.unreachable_since_s = None
     if condition is Condition.RUNNING:
         _runs(state, step, live, status)
     elif condition.starting:
@@ -138,11 +138,11 @@ def _runs(state: MarathonState, step: Step, live: Live, status: TaskStatus) -> N
     launcher.token_back(state, live)
     if live.condition.starting:
         backoff.progressed(state, step, live.app)
-    if live.started_at is None:
+    if live.started_s is None:
         known = status.timestamp or step.now.wall_s
         # An answer of reconciliation carries its own time, not that of the start.
         reconciled = live.inherited and status.reason is Reason.RECONCILIATION
-        live.started_at = live.record.staged_at if reconciled else known
+        live.started_s = live.record.staged_s if reconciled else known
 
 
 def _publish_update(step: Step, live: Live, status: TaskStatus) -> None:
@@ -174,7 +174,7 @@ def _unreachable(state: MarathonState, step: Step, live: Live, status: TaskStatu
         return
     instance_changes.stop_checks(step, live)
     since = status.unreachable_time or step.now.wall_s
-    live.unreachable_since = since
+    live.unreachable_since_s = since
     instance_changes.set_condition(state, step, live, Condition.UNREACHABLE)
     strategy = live.app.unreachable
     if strategy is None:
@@ -204,11 +204,11 @@ def _expunge(state: MarathonState, step: Step) -> None:
         if step.full:
             return  # the rest next time
         strategy: UnreachableStrategy | None = live.app.unreachable
-        since = live.unreachable_since
+        since = live.unreachable_since_s
         if strategy is None or since is None:
             continue
         if since > now.wall_s:  # the clock was set back: count anew
-            live.unreachable_since = since = now.wall_s
+            live.unreachable_since_s = since = now.wall_s
         if live.condition.unreachable and now.wall_s - since >= strategy.expunge_after_s:
             _gone(state, step, live, Condition.GONE)
 
@@ -228,6 +228,6 @@ def kill_overdue(state: MarathonState, step: Step) -> None:
             limit_s = config.task_launch_confirm_timeout_s
         else:
             limit_s = config.task_launch_timeout_s
-        if not step.now.is_within_s(live.record.staged_at, limit_s):
+        if not step.now.is_within_s(live.record.staged_s, limit_s):
             killer.doom(state, live)
     step.timer(OverdueCheckDue(), _OVERDUE_S)

@@ -17,9 +17,9 @@ class CheckView(Record):
 
     alive: bool | None
     consecutive_failures: int
-    first_success: float | None = None
-    last_success: float | None = None
-    last_failure: float | None = None
+    first_success_s: float | None = None
+    last_success_s: float | None = None
+    last_failure_s: float | None = None
     cause: str | None = None
 
 
@@ -33,10 +33,10 @@ class InstanceView(Record):
     host: str
     condition: Condition
     state: TaskState
-    staged_at: float
+    staged_s: float
     healthy: bool | None
     doomed: bool = False
-    started_at: float | None = None
+    started_s: float | None = None
     ports: tuple[int, ...] = ()
     ip_addresses: tuple[IpAddress, ...] = ()
     checks: tuple[CheckView, ...] = ()
@@ -50,7 +50,7 @@ class InstanceView(Record):
 
 
 class TaskFailure(Record):
-    """The last one of an app. `at`: wall seconds."""
+    """The last one of an app. `at_s`: wall time."""
 
     app_id: str
     host: str
@@ -60,7 +60,7 @@ class TaskFailure(Record):
     agent_id: AgentId
     state: TaskState
     version_ms: int
-    at: float
+    at_s: float
 
 
 class AppView(Record):
@@ -95,7 +95,7 @@ class OfferRefused(Record):
 
     offer: Offer
     reason: str
-    at: float
+    at_s: float
 
 
 class QueueItem(Record):
@@ -104,11 +104,11 @@ class QueueItem(Record):
     app: App
     count: int
     delay_left_s: float
-    since: float
+    since_s: float
     processed: int
     unused: int
-    last_used_at: float | None
-    last_unused_at: float | None
+    last_used_s: float | None
+    last_unused_s: float | None
     refused_in_all: dict[str, int]  # by reason
     last_refused: tuple[OfferRefused, ...]  # of each agent the last
     fault: str | None = None  # as in AppView

@@ -566,7 +566,7 @@ def _some_instance(app: App) -> Instance:
         config_ms=0,
         agent_id=AgentId("agent"),
         host="host",
-        staged_at=0,
+        staged_s=0,
         host_ports=(PORT_MAX,) * ports,
         container_ports=(PORT_MAX,) * ports,
     )

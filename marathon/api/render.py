@@ -222,8 +222,8 @@ def task_json(view: InstanceView, app: App | None) -> Json:
         "host": view.host,
         "slaveId": view.agent_id,
         "state": view.state.value,
-        "stagedAt": format_s(view.staged_at),
-        **_given(startedAt=None if view.started_at is None else format_s(view.started_at)),
+        "stagedAt": format_s(view.staged_s),
+        **_given(startedAt=None if view.started_s is None else format_s(view.started_s)),
         "version": format_ms(view.version_ms),
         "ports": list(view.ports),
         "ipAddresses": [address_json(ip) for ip in view.ip_addresses],
@@ -244,17 +244,17 @@ def _check_result(check: CheckView, view: InstanceView) -> Json:
         "alive": check.alive,
         "consecutiveFailures": check.consecutive_failures,
         **_given(
-            firstSuccess=_time(check.first_success),
-            lastSuccess=_time(check.last_success),
-            lastFailure=_time(check.last_failure),
+            firstSuccess=_time(check.first_success_s),
+            lastSuccess=_time(check.last_success_s),
+            lastFailure=_time(check.last_failure_s),
             lastFailureCause=check.cause,
         ),
         "instanceId": view.id,
     }
 
 
-def _time(at: float | None) -> str | None:
-    return None if at is None else format_s(at)
+def _time(at_s: float | None) -> str | None:
+    return None if at_s is None else format_s(at_s)
 
 
 def failure_json(failure: TaskFailure) -> Json:
@@ -264,7 +264,7 @@ def failure_json(failure: TaskFailure) -> Json:
         "message": failure.message,
         "state": failure.state.value,
         "taskId": failure.task_id,
-        "timestamp": format_s(failure.at),
+        "timestamp": format_s(failure.at_s),
         "version": format_ms(failure.version_ms),
         "slaveId": failure.agent_id,
     }
@@ -294,14 +294,14 @@ def _stats(views: Sequence[InstanceView], now_s: float) -> Json:
             "healthy": sum(_runs(view) and view.healthy is True for view in views),
             "unhealthy": sum(_runs(view) and view.healthy is False for view in views),
         },
-        **_life_time([now_s - v.started_at for v in views if v.started_at is not None]),
+        **_life_time([now_s - v.started_s for v in views if v.started_s is not None]),
     }
 
 
-def _life_time(lives: list[float]) -> Json:
-    if not lives:
+def _life_time(lives_s: list[float]) -> Json:
+    if not lives_s:
         return {}
-    average, median = statistics.fmean(lives), statistics.median(lives)
+    average, median = statistics.fmean(lives_s), statistics.median(lives_s)
     return {"lifeTime": {"averageSeconds": round(average, 3), "medianSeconds": round(median, 3)}}
 
 
@@ -374,15 +374,15 @@ def queue_item_json(item: QueueItem, *, with_offers: bool) -> Json:
             "timeLeftSeconds": round(item.delay_left_s),
             "overdue": item.delay_left_s <= 0,
         },
-        "since": format_s(item.since),
+        "since": format_s(item.since_s),
         **_given(fault=item.fault),
         "app": app_json(item.app),
         "processedOffersSummary": {
             "processedOffersCount": item.processed,
             "unusedOffersCount": item.unused,
             **_given(
-                lastUnusedOfferAt=_time(item.last_unused_at),
-                lastUsedOfferAt=_time(item.last_used_at),
+                lastUnusedOfferAt=_time(item.last_unused_s),
+                lastUsedOfferAt=_time(item.last_used_s),
             ),
             "rejectSummaryLastOffers": _funnel(last, len(item.last_refused)),
             "rejectSummaryLaunchAttempt": _funnel(in_all, item.processed),
@@ -415,7 +415,7 @@ def _unused_offer(refused: OfferRefused) -> Json:
             "attributes": [_attribute(attribute) for attribute in offer.attributes],
         },
         "reason": [refused.reason],
-        "timestamp": format_s(refused.at),
+        "timestamp": format_s(refused.at_s),
     }
 
 

@@ -66,8 +66,8 @@ def _observe(
     if alive:
         seen.alive = True
         seen.consecutive_failures = 0
-        seen.first_success = seen.first_success or now_s
-        seen.last_success = now_s
+        seen.first_success_s = seen.first_success_s or now_s
+        seen.last_success_s = now_s
         seen.cause = None
     else:
         _failed(step, live, check, seen, cause)
@@ -83,12 +83,12 @@ def _observe(
 def _failed(
     step: Step, live: Live, check: HealthCheck, seen: CheckState, cause: str | None
 ) -> None:
-    started = live.started_at or live.record.staged_at
-    if seen.first_success is None and step.now.is_within_s(started, check.grace_s):
+    started = live.started_s or live.record.staged_s
+    if seen.first_success_s is None and step.now.is_within_s(started, check.grace_s):
         return  # it may still be coming up
     seen.alive = False
     seen.consecutive_failures += 1
-    seen.last_failure = step.now.wall_s
+    seen.last_failure_s = step.now.wall_s
     seen.cause = cause
     step.publish(HealthCheckFailed(live.record.app_id, live.record.task_id, live.id, check))
 

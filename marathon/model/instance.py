@@ -107,7 +107,7 @@ class Instance(Record):
 
     version_ms: the app's version at the launch. config_ms: its last change of configuration, which
     tells outdated instances from current ones. host_ports: by port index; None publishes nothing.
-    container_ports: by port index, resolved. staged_at: wall seconds. doomed: it has to end.
+    container_ports: by port index, resolved. staged_s: wall time. doomed: it has to end.
     """
 
     id: str
@@ -116,7 +116,7 @@ class Instance(Record):
     config_ms: WallMillis
     agent_id: AgentId
     host: str
-    staged_at: WallSeconds
+    staged_s: WallSeconds
     incarnation: Count = 1
     role: str = "*"
     region: str | None = None
@@ -141,9 +141,9 @@ class CheckState:
 
     alive: bool | None = None
     consecutive_failures: int = 0
-    first_success: float | None = None
-    last_success: float | None = None
-    last_failure: float | None = None
+    first_success_s: float | None = None
+    last_success_s: float | None = None
+    last_failure_s: float | None = None
     cause: str | None = None
 
 
@@ -151,7 +151,7 @@ class CheckState:
 class Live:
     """An instance of this moment. `MarathonState` owns it and keeps the tallies in step.
 
-    app: the definition that it runs. since: wall seconds of the condition. inherited: launched in
+    app: the definition that it runs. since_s: wall time of the condition. inherited: launched in
     an earlier term. confirmed: the master has told its state in this term.
     """
 
@@ -159,11 +159,11 @@ class Live:
     app: App
     condition: Condition
     state: TaskState
-    since: float
+    since_s: float
     inherited: bool = False
     confirmed: bool = False
-    started_at: float | None = None
-    unreachable_since: float | None = None
+    started_s: float | None = None
+    unreachable_since_s: float | None = None
     message: str = ""
     checks: list[CheckState] = field(default_factory=list)
     checking: bool = False  # Marathon's own checks of it run
@@ -181,7 +181,7 @@ class Live:
     def addresses(self) -> tuple[IpAddress, ...]:
         """Without a network of its own a task that has run has its host's address."""
         known = tuple(ip for ip in self.ip_addresses if ip.ip_address)
-        ran = self.started_at is not None or self.state is TaskState.RUNNING
+        ran = self.started_s is not None or self.state is TaskState.RUNNING
         if known or not ran or self.app.network_mode is not NetworkMode.HOST:
             return known
         return (IpAddress(self.record.host),)
@@ -293,7 +293,7 @@ def kill_order(candidates: Iterable[Live], selection: KillSelection) -> list[Liv
         candidates,
         key=lambda live: (
             _KILL_RANK.get(live.condition, 3),
-            sign * (live.started_at or live.record.staged_at),
+            sign * (live.started_s or live.record.staged_s),
             live.id,
         ),
     )

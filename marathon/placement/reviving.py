@@ -54,18 +54,18 @@ def delay_reset(state: MarathonState, step: Step, app_id: str) -> bool:
 
 def delay_over(state: MarathonState, step: Step, due: LaunchDelayOver) -> None:
     queue = state.queue
-    queue.delay_timers.pop(due.app_id, None)
+    queue.delay_timers_s.pop(due.app_id, None)
     if (demand := queue.demands.get(due.app_id)) is None:
         return
     _set_delay_timer(state, step, demand.app)  # it may have grown meanwhile
-    if due.app_id not in queue.delay_timers:
+    if due.app_id not in queue.delay_timers_s:
         _ask_for_offers(state, step, state.config.min_revive_offers_s)
 
 
 def _set_delay_timer(state: MarathonState, step: Step, app: App) -> None:
     until_s = backoff.until_s(state, step, app)
-    if until_s is not None and state.queue.delay_timers.get(app.id) != until_s:
-        state.queue.delay_timers[app.id] = until_s
+    if until_s is not None and state.queue.delay_timers_s.get(app.id) != until_s:
+        state.queue.delay_timers_s[app.id] = until_s
         step.timer_at(LaunchDelayOver(app.id), until_s)
 
 
@@ -76,7 +76,7 @@ def suppress(state: MarathonState) -> bool:
     """A new subscription begins: is it to be one without offers?"""
     queue = state.queue
     queue.suppressed = not queue.demands
-    queue.revive_wanted_at = None
+    queue.revive_wanted_s = None
     return queue.suppressed
 
 
@@ -90,14 +90,14 @@ def _ask_for_offers(state: MarathonState, step: Step, gap_s: float) -> None:
     queue = state.queue
     if queue.answered and gap_s <= FRESH_REVIVE_GAP_S:
         gap_s = 0.0  # the master keeps up
-    at_s = max(step.now.mono_s, queue.revived_at + gap_s)
-    if queue.revive_wanted_at is None or at_s < queue.revive_wanted_at:
-        queue.revive_wanted_at = at_s
+    at_s = max(step.now.mono_s, queue.revived_s + gap_s)
+    if queue.revive_wanted_s is None or at_s < queue.revive_wanted_s:
+        queue.revive_wanted_s = at_s
 
 
 def revive_due(state: MarathonState, _step: Step) -> None:
     """It is looked at when the step is settled."""
-    state.queue.revive_timer_at = None
+    state.queue.revive_due_s = None
 
 
 def settle(state: MarathonState, step: Step) -> None:
@@ -106,25 +106,25 @@ def settle(state: MarathonState, step: Step) -> None:
     if not state.subscribed:
         return
     if not queue.demands:
-        queue.revive_wanted_at = None
+        queue.revive_wanted_s = None
         if not queue.suppressed:
             queue.suppressed = True
             step.call(Suppress())
-    elif queue.revive_wanted_at is not None:
-        _revive(state, step, queue.revive_wanted_at)
+    elif queue.revive_wanted_s is not None:
+        _revive(state, step, queue.revive_wanted_s)
 
 
 def _revive(state: MarathonState, step: Step, at_s: float) -> None:
     queue, now_s = state.queue, step.now.mono_s
     if at_s > now_s:
-        if queue.revive_timer_at != at_s:
-            queue.revive_timer_at = at_s
+        if queue.revive_due_s != at_s:
+            queue.revive_due_s = at_s
             step.timer_at(ReviveDue(), at_s)
         return
-    queue.revive_wanted_at = None
+    queue.revive_wanted_s = None
     if all(backoff.until_s(state, step, demand.app) for demand in queue.demands.values()):
         return  # the delay's timer asks again
-    queue.revived_at = now_s
+    queue.revived_s = now_s
     queue.answered = False
     queue.suppressed = False
     step.call(Revive())

@@ -18,7 +18,7 @@ from .tables import INSTANCES
 
 def launch(state: MarathonState, step: Step, record: Instance, app: App, data: bytes) -> Live:
     """data: the stored form of the record."""
-    live = Live(record, app, Condition.PROVISIONED, TaskState.STAGING, since=step.now.wall_s)
+    live = Live(record, app, Condition.PROVISIONED, TaskState.STAGING, since_s=step.now.wall_s)
     state.add(live)
     step.write(Put(INSTANCES.key_of(record), data))
     state.changed(live)
@@ -29,7 +29,7 @@ def set_condition(state: MarathonState, step: Step, live: Live, condition: Condi
     if condition is live.condition:
         return
     live.condition = condition
-    live.since = step.now.wall_s
+    live.since_s = step.now.wall_s
     state.changed(live)
     _publish_condition(step, live)
 

@@ -17,26 +17,26 @@ class Demand:
 
     app: App
     count: int
-    since: float
+    since_s: float
     processed: int = 0
     unused: int = 0
-    last_used_at: float | None = None
-    last_unused_at: float | None = None
+    last_used_s: float | None = None
+    last_unused_s: float | None = None
     refused_in_all: dict[str, int] = field(default_factory=dict)  # by reason
     last_refused: dict[str, OfferRefused] = field(default_factory=dict)  # by agent
     census: Census | None = None
     census_at: tuple[int, int] | None = None  # configuration, and `Fleet.moves` then
 
-    def used(self, at: float) -> None:
+    def used(self, at_s: float) -> None:
         self.processed += 1
-        self.last_used_at = at
+        self.last_used_s = at_s
 
-    def refused(self, offer: Offer, reason: str, at: float) -> None:
+    def refused(self, offer: Offer, reason: str, at_s: float) -> None:
         self.processed += 1
         self.unused += 1
-        self.last_unused_at = at
+        self.last_unused_s = at_s
         self.refused_in_all[reason] = self.refused_in_all.get(reason, 0) + 1
-        self.last_refused[offer.agent_id] = OfferRefused(offer, reason, at)
+        self.last_refused[offer.agent_id] = OfferRefused(offer, reason, at_s)
 
 
 @dataclass(slots=True)
@@ -58,9 +58,9 @@ class LaunchQueue:
     demands: dict[str, Demand] = field(default_factory=dict)  # by app
     delays: dict[tuple[str, int], Delay] = field(default_factory=dict)  # by app and configuration
     sweeping: bool = False  # the timer is set
-    delay_timers: dict[str, float] = field(default_factory=dict)  # by app
+    delay_timers_s: dict[str, float] = field(default_factory=dict)  # by app
     suppressed: bool = False
     answered: bool = True  # offers have come since the last revive
-    revived_at: float = float("-inf")
-    revive_wanted_at: float | None = None
-    revive_timer_at: float | None = None
+    revived_s: float = float("-inf")
+    revive_wanted_s: float | None = None
+    revive_due_s: float | None = None

@@ -185,7 +185,7 @@ def _load_instances(reader: _Reader, loaded: Loaded) -> None:
     known |= {app_id for plan in loaded.plans for app_id in plan.app_ids}
     known |= {each.app_id for each in loaded.aside.values() if each.app_id is not None}
     records = reader.sound(INSTANCES, _instance_problem)
-    for record in sorted(records, key=lambda record: (record.staged_at, record.id)):
+    for record in sorted(records, key=lambda record: (record.staged_s, record.id)):
         if record.app_id in known:
             loaded.instances.append(record)
         else:

@@ -96,7 +96,7 @@ class MarathonState:
             app or App(record.app_id),
             Condition.PROVISIONED,
             TaskState.STAGING,
-            since=record.staged_at,
+            since_s=record.staged_s,
             inherited=True,
             doomed=record.doomed,
         )

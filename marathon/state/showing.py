@@ -47,19 +47,19 @@ def _picture(live: Live) -> InstanceView:
         host=record.host,
         condition=live.condition,
         state=live.state,
-        staged_at=record.staged_at,
+        staged_s=record.staged_s,
         healthy=live.healthy,
         doomed=live.doomed,
-        started_at=live.started_at,
+        started_s=live.started_s,
         ports=record.ports,
         ip_addresses=live.addresses,
         checks=tuple(
             CheckView(
                 check.alive,
                 check.consecutive_failures,
-                check.first_success,
-                check.last_success,
-                check.last_failure,
+                check.first_success_s,
+                check.last_success_s,
+                check.last_failure_s,
                 check.cause,
             )
             for check in live.checks

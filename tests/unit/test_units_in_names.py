@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("mezzo", "master", "agent", "frameworks", "gateway", "relay", "cli")
+ROOMS = ("mezzo", "master", "agent", "frameworks", "marathon", "gateway", "relay", "cli")
 OF_PROTOCOLS = (
     *("mezzo/wire/v1/", "mezzo/cluster/", "mezzo/messages/"),
     *("marathon/api/app_schema.py", "cli/clients/answers.py"),

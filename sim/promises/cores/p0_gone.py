@@ -46,7 +46,7 @@ REMEMBERS: Final[Mapping[tuple[type, str], str]] = {
     (Checkpoint, "ended"): "the last ENDED_MAX",
     (Checkpoint, "applied"): "the last APPLIED_MAX",
     (LaunchQueue, "delays"): "what it sweeps",
-    (LaunchQueue, "delay_timers"): "the timer",
+    (LaunchQueue, "delay_timers_s"): "the timer",
     (MarathonState, "unanswered"): "the next reconciliation",
     # No tables of anybody, and long ones.
     (TaskEntry, "statuses"): "",

@@ -83,9 +83,9 @@ class Check:
 
     alive: bool | None = None
     failures: int = 0
-    first_success: float | None = None
-    last_success: float | None = None
-    last_failure: float | None = None
+    first_success_s: float | None = None
+    last_success_s: float | None = None
+    last_failure_s: float | None = None
     cause: str | None = None
 
 
@@ -104,9 +104,9 @@ class Seen:
     confirmed: bool = False
     checks: list[Check] = field(default_factory=list)
     checking: bool = False
-    started_at: float | None = None
+    started_s: float | None = None
     addresses: tuple[IpAddress, ...] = ()
-    unreachable_since: float | None = None
+    unreachable_since_s: float | None = None
     inactive_at_s: float | None = None
 
     @property
@@ -137,12 +137,12 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The last one of an app. at: wall seconds."""
+    """The last one of an app. at_s: wall time."""
 
     task_id: str
     state: TaskState
     version_ms: int
-    at: float
+    at_s: float
     unhealthy: bool
 
 
@@ -441,20 +441,20 @@ def _told(step: Step, status: TaskStatus) -> None:
         told = tuple(ip for info in infos for ip in info.ip_addresses)
         seen.addresses = told or seen.addresses
     if condition == UNREACHABLE:
-        if seen.unreachable_since is None:
+        if seen.unreachable_since_s is None:
             seen.condition = UNREACHABLE
-            seen.unreachable_since = status.unreachable_time or now.wall_s
+            seen.unreachable_since_s = status.unreachable_time or now.wall_s
             if (strategy := seen.app.unreachable) is not None:
-                left_s = now.left_s(seen.unreachable_since, strategy.inactive_after_s)
+                left_s = now.left_s(seen.unreachable_since_s, strategy.inactive_after_s)
                 seen.inactive_at_s = now.mono_s + left_s
         return
-    seen.unreachable_since = seen.inactive_at_s = None
+    seen.unreachable_since_s = seen.inactive_at_s = None
     seen.condition = condition
     if condition == "Running":
-        if seen.started_at is None:
+        if seen.started_s is None:
             reconciled = seen.inherited and status.reason is Reason.RECONCILIATION
             told_at = status.timestamp or now.wall_s
-            seen.started_at = seen.record.staged_at if reconciled else told_at
+            seen.started_s = seen.record.staged_s if reconciled else told_at
         for check, asked in zip(seen.checks, seen.app.health_checks, strict=True):
             if asked.protocol.by_agent and status.healthy is not None:
                 _observed(step, seen, check, asked.grace_s, status.healthy, status.message)
@@ -481,14 +481,14 @@ def _observed(
     wall_s = step.now.wall_s
     if alive:
         check.alive, check.failures, check.cause = True, 0, None
-        check.last_success = wall_s
-        if check.first_success is None:
-            check.first_success = wall_s
+        check.last_success_s = wall_s
+        if check.first_success_s is None:
+            check.first_success_s = wall_s
         return
-    began = seen.record.staged_at if seen.started_at is None else seen.started_at
-    if check.first_success is None and abs(wall_s - began) < grace_s:
+    began = seen.record.staged_s if seen.started_s is None else seen.started_s
+    if check.first_success_s is None and abs(wall_s - began) < grace_s:
         return
-    check.alive, check.cause, check.last_failure = False, cause, wall_s
+    check.alive, check.cause, check.last_failure_s = False, cause, wall_s
     check.failures += 1
 
 

@@ -60,8 +60,8 @@ class KillsAreAsAsked(Reader):
 def _count_anew(step: Step) -> None:
     """The clock was set back, or is another machine's: what lies in its future begins now."""
     for seen in (*step.term.instances.values(), *step.gone):
-        if seen.unreachable_since is not None:
-            seen.unreachable_since = min(seen.unreachable_since, step.now.wall_s)
+        if seen.unreachable_since_s is not None:
+            seen.unreachable_since_s = min(seen.unreachable_since_s, step.now.wall_s)
 
 
 def _unknown(step: Step) -> str | None:
@@ -121,7 +121,7 @@ def of_its_own(step: Step, seen: Seen) -> bool:
     due = type(step.event.key) if isinstance(step.event, TimerFired) else None
     if due is OverdueCheckDue and seen.condition in STARTING:
         limit_s = min(config.task_launch_timeout_s, config.task_launch_confirm_timeout_s)
-        return not now.is_within_s(seen.record.staged_at, limit_s)
+        return not now.is_within_s(seen.record.staged_s, limit_s)
     if isinstance(step.event, HealthResult) and step.event.instance_id == seen.record.id:
         return fails_too_often(seen, step.event)
     if seen.condition != UNREACHABLE:
@@ -129,7 +129,7 @@ def of_its_own(step: Step, seen: Seen) -> bool:
     if seen.record.doomed:
         return True  # it can't be told
     if due is ExpungeDue and seen.app.unreachable is not None:
-        since, after_s = seen.unreachable_since, seen.app.unreachable.expunge_after_s
+        since, after_s = seen.unreachable_since_s, seen.app.unreachable.expunge_after_s
         return since is not None and now.wall_s - since >= after_s
     return False
 
@@ -204,6 +204,6 @@ def _from_the_fullest(app: App, fields: list[str], ended: list[Seen], stay: list
 def kill_rank(app: App, seen: Seen) -> tuple[int, float]:
     """Who goes first has the lowest (spec 8.2)."""
     ranks = {UNREACHABLE: 0, "Provisioned": 1, "Staging": 1, "Starting": 2}
-    began = seen.record.staged_at if seen.started_at is None else seen.started_at
+    began = seen.record.staged_s if seen.started_s is None else seen.started_s
     youngest = app.kill_selection is KillSelection.YOUNGEST_FIRST
     return ranks.get(seen.condition, 3), -began if youngest else began

@@ -141,7 +141,7 @@ def _record_is_right(step: Step, app: App, seen: Seen, offer: Offer) -> None:
         record.config_ms,
         record.agent_id,
         record.host,
-        record.staged_at,
+        record.staged_s,
         record.role,
         record.region,
         record.zone,

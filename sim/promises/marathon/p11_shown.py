@@ -73,19 +73,19 @@ def _picture(step: Step, seen: Seen, condition: str) -> dict[str, Any]:
         "host": record.host,
         "condition": condition if condition in allowed else allowed[0],
         "state": seen.state,
-        "staged_at": record.staged_at,
+        "staged_s": record.staged_s,
         "healthy": seen.healthy,
         "doomed": record.doomed,
-        "started_at": seen.started_at,
+        "started_s": seen.started_s,
         "ports": tuple(port for port in record.host_ports if port is not None),
         "ip_addresses": _addresses(seen),
         "checks": tuple(
             CheckView(
                 check.alive,
                 check.failures,
-                check.first_success,
-                check.last_success,
-                check.last_failure,
+                check.first_success_s,
+                check.last_success_s,
+                check.last_failure_s,
                 check.cause,
             )
             for check in seen.checks
@@ -99,7 +99,7 @@ def _picture(step: Step, seen: Seen, condition: str) -> dict[str, Any]:
 def _addresses(seen: Seen) -> tuple[IpAddress, ...]:
     """Who ran on the network of its host has the address of that."""
     own = tuple(ip for ip in seen.addresses if ip.ip_address)
-    ran = seen.started_at is not None or seen.state is TaskState.RUNNING
+    ran = seen.started_s is not None or seen.state is TaskState.RUNNING
     if own or not ran or seen.app.networks[0].mode.value != "host":
         return own
     return (IpAddress(seen.record.host),)
@@ -116,11 +116,11 @@ def _app_is_so(term: Term, app_id: str) -> None:
     if view.app != app:
         raise Broken(f"promise 11: {app_id} is shown as {view.app}, it is {app}")
     shown, failure = view.last_failure, term.failures.get(app_id)
-    have = None if shown is None else (shown.task_id, shown.state, shown.version_ms, shown.at)
+    have = None if shown is None else (shown.task_id, shown.state, shown.version_ms, shown.at_s)
     right = (
         None
         if failure is None
-        else (failure.task_id, failure.state, failure.version_ms, failure.at)
+        else (failure.task_id, failure.state, failure.version_ms, failure.at_s)
     )
     if have != right and not term.in_small_steps:  # it may have been about to be ended
         raise Broken(f"promise 11: the last failure of {app_id} is shown as {have}, it was {right}")
@@ -205,9 +205,9 @@ def _queue_is_so(step: Step, items: tuple[QueueItem, ...]) -> None:
             raise Broken(f"promise 11: the queue counts wrongly: {item}")
         if not 0.0 <= item.delay_left_s <= max(app.max_launch_delay_s, 0.0):
             raise Broken(f"promise 11: {app_id} waits for {item.delay_left_s} s")
-        if (item.last_unused_at is None) is not (item.unused == 0):
+        if (item.last_unused_s is None) is not (item.unused == 0):
             raise Broken(f"promise 11: the queue does not know when an offer was unused: {item}")
-        if (item.last_used_at is None) is not (item.processed == item.unused):
+        if (item.last_used_s is None) is not (item.processed == item.unused):
             raise Broken(f"promise 11: the queue does not know when an offer was used: {item}")
 
 

@@ -240,12 +240,10 @@ def test_everything_is_read_back_by_the_next_leader() -> None:
     world.deploy(app("/a", 3, cmd="two"))
     shown = dict(world.shown_apps)
     tasks = set(world.tasks)
-    instances = {k: (v.staged_at, v.ports, v.host) for k, v in world.shown_instances.items()}
+    instances = {k: (v.staged_s, v.ports, v.host) for k, v in world.shown_instances.items()}
     world.restart()
     world.advance(1000)
     assert world.shown_apps == shown
     assert set(world.tasks) == tasks
-    assert {
-        k: (v.staged_at, v.ports, v.host) for k, v in world.shown_instances.items()
-    } == instances
+    assert {k: (v.staged_s, v.ports, v.host) for k, v in world.shown_instances.items()} == instances
     assert {v.state for v in world.shown_instances.values()} == {"TASK_RUNNING"}

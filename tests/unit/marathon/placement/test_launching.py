@@ -271,7 +271,7 @@ def test_an_app_that_was_offered_nothing_shows_so() -> None:
     world = World.of("a")
     world.put(app("/a"))
     item = queue(world)["/a"]
-    assert (item.processed, item.last_refused, item.last_unused_at) == (0, (), None)
+    assert (item.processed, item.last_refused, item.last_unused_s) == (0, (), None)
 
 
 def test_an_app_at_its_target_is_not_in_the_queue() -> None:

@@ -318,7 +318,7 @@ def changed(data: bytes, **fields: Any) -> bytes:
         ("instance", {"id": "x"}, "it is the record of"),
         ("instance", {"container_ports": []}, "number of ports"),
         ("instance", {"host_ports": [70_000]}, r"\$.host_ports"),
-        ("instance", {"staged_at": 1e300}, r"\$.staged_at"),
+        ("instance", {"staged_s": 1e300}, r"\$.staged_s"),
         ("instance", {"incarnation": 10**30}, "incarnation"),
         ("deployment", {"changes": []}, "which it does not change"),
         ("deployment", {"id": "x"}, "it is the record of"),
