@@ -13,7 +13,8 @@ from pathlib import Path
 import click
 
 from ..seeds import COUNT
-from . import ALL, Find, hunt
+from .catalogue import ALL
+from .hunt import Find, hunt
 
 
 def _hunt(name: str, seeds: int) -> Find:
@@ -40,7 +41,7 @@ def main(seeds: int, only: str, jobs: int, save: str | None) -> None:
             finds.append(find)
             found = f"seed {find.seed:3}" if find.seed is not None else "SURVIVED"
             error = find.error.removeprefix("mezzo.sim.world.watched.Broken: ")[:120]
-            click.echo(f"{find.area:10} {found} ({find.tried} tried) {find.name}: {error}")
+            click.echo(f"{find.area:20} {found} ({find.tried} tried) {find.name}: {error}")
     if save is not None:
         found_by = {find.name: find.seed for find in finds}
         Path(save).write_text(json.dumps(found_by, indent=2, sort_keys=True) + "\n")

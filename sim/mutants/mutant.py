@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 from mezzo.handlers import Handlers, Row
 
@@ -60,23 +60,16 @@ def _tables(_modules: int) -> list[Handlers[Any]]:
     return [each for module in ours for each in vars(module).values() if isinstance(each, Handlers)]
 
 
-ALL: Final[dict[str, Mutant]] = {}
+def mutant(owner: Any, attribute: str) -> Callable[[Callable[[Any], Any]], Mutant]:
+    """Of a function that gets the original and returns the replacement; its name says the bug, and
+    the file that it stands in the area."""
 
+    def planted_by(make: Callable[[Any], Any]) -> Mutant:
+        _, room, file = make.__module__.rsplit(".", 2)
+        area = f"{room} {file.removeprefix('of_').replace('_', ' ')}"
+        return Mutant(make.__name__.replace("_", " "), area, owner, attribute, make)
 
-def mutant(
-    area: str,
-    owner: Any,
-    attribute: str,
-) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
-    """Of a function that gets the original and returns the replacement; its name says the bug."""
-
-    def register(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        name = make.__name__.replace("_", " ")
-        assert name not in ALL, name
-        ALL[name] = Mutant(name, area, owner, attribute, make)
-        return make
-
-    return register
+    return planted_by
 
 
 def never(*_: Any, **__: Any) -> None:

@@ -17,8 +17,10 @@ import pytest
 from click.testing import CliRunner
 
 from mezzo.agent.state.checkpoint import Checkpoint
-from mezzo.sim.mutants import ALL, Mutant, NoBug, hunt
 from mezzo.sim.mutants.__main__ import main
+from mezzo.sim.mutants.catalogue import ALL
+from mezzo.sim.mutants.hunt import NoBug, hunt
+from mezzo.sim.mutants.mutant import Mutant
 
 FOUND_BY: Final[dict[str, int | None]] = json.loads(
     Path(__file__).with_name("mutants.json").read_text()

@@ -1,21 +1,19 @@
-"""Bugs in what all daemons share: the runtime, its timers, the fencing of the store."""
+"""Bugs in the runtime and its timers, which all daemons share."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from mezzo import runtime
-from mezzo.core import Instant, Put
+from mezzo.core import Instant
 from mezzo.errors import Fenced
 from mezzo.runtime import Runtime
-from mezzo.store.base import check_writes
-from mezzo.store.memory import MemoryStore
 
-from ..world.virtual_process import Process
-from .mutant import mutant, never
+from ...world.virtual_process import Process
+from ..mutant import mutant, never
 
 
-@mutant("kernel", Runtime, "_step")
+@mutant(Runtime, "_step")
 def effects_leave_before_their_writes_are_durable(original: Any) -> Any:
     def step(self: Any, event: Any) -> None:
         known = len(self._effects)
@@ -26,7 +24,7 @@ def effects_leave_before_their_writes_are_durable(original: Any) -> Any:
     return step
 
 
-@mutant("kernel", Runtime, "_commit")
+@mutant(Runtime, "_commit")
 def a_commit_makes_later_steps_durable_too(original: Any) -> Any:
     def commit(self: Any) -> None:
         original(self)
@@ -35,7 +33,7 @@ def a_commit_makes_later_steps_durable_too(original: Any) -> Any:
     return commit
 
 
-@mutant("kernel", Runtime, "_committed")
+@mutant(Runtime, "_committed")
 def an_unreachable_store_counts_as_a_commit(original: Any) -> Any:
     def committed(self: Any, done: Any, group: Any, upto: int) -> None:
         if not done.cancelled():
@@ -47,7 +45,7 @@ def an_unreachable_store_counts_as_a_commit(original: Any) -> Any:
     return committed
 
 
-@mutant("kernel", Runtime, "_finish")
+@mutant(Runtime, "_finish")
 def who_is_fenced_goes_on(original: Any) -> Any:
     def finish(self: Any, error: BaseException | None) -> None:
         if isinstance(error, Fenced):
@@ -59,7 +57,7 @@ def who_is_fenced_goes_on(original: Any) -> Any:
     return finish
 
 
-@mutant("kernel", Runtime, "_send")
+@mutant(Runtime, "_send")
 def writes_that_wait_for_a_commit_are_dropped(original: Any) -> Any:
     def send(self: Any, group: Any, upto: int) -> None:
         self._writes.clear()
@@ -68,17 +66,17 @@ def writes_that_wait_for_a_commit_are_dropped(original: Any) -> Any:
     return send
 
 
-@mutant("kernel", Runtime, "hold")
+@mutant(Runtime, "hold")
 def leadership_in_doubt_holds_nothing_back(original: Any) -> Any:
     return never
 
 
-@mutant("kernel", Runtime, "release")
+@mutant(Runtime, "release")
 def what_was_held_is_never_released(original: Any) -> Any:
     return never
 
 
-@mutant("kernel", runtime._Timers, "set")
+@mutant(runtime._Timers, "set")
 def a_timer_that_is_set_again_keeps_its_old_time(original: Any) -> Any:
     def set_(self: Any, key: Any, at_s: float) -> None:
         if key not in self._live:
@@ -87,7 +85,7 @@ def a_timer_that_is_set_again_keeps_its_old_time(original: Any) -> Any:
     return set_
 
 
-@mutant("kernel", runtime._Timers, "_fire")
+@mutant(runtime._Timers, "_fire")
 def timers_fire_one_at_a_time_and_forget_the_next(original: Any) -> Any:
     def fire(self: Any) -> None:
         armed, self._arm = self._arm, never
@@ -97,57 +95,7 @@ def timers_fire_one_at_a_time_and_forget_the_next(original: Any) -> Any:
     return fire
 
 
-@mutant("kernel", MemoryStore, "commit")
-def the_store_takes_writes_of_old_terms(original: Any) -> Any:
-    def commit(self: Any, writes: Any) -> None:
-        mine, self._epoch = self._epoch, self._disk.epoch
-        try:
-            original(self, writes)
-        finally:
-            self._epoch = mine
-
-    return commit
-
-
-@mutant("kernel", MemoryStore, "open_term")
-def a_new_term_has_the_old_epoch(original: Any) -> Any:
-    def open_term(self: Any, token: str | None = None, *, at_least: int = 1) -> int:
-        before = self._disk.epoch
-        original(self, token, at_least=at_least)
-        epoch = self._epoch = self._disk.epoch = max(1, before)
-        return int(epoch)
-
-    return open_term
-
-
-@mutant("kernel", MemoryStore, "commit")
-def the_store_forgets_to_delete(original: Any) -> Any:
-    def commit(self: Any, writes: Any) -> None:
-        check_writes(writes, self.max_value_bytes, self.max_commit_bytes)
-        original(self, [write for write in writes if isinstance(write, Put)])
-
-    return commit
-
-
-@mutant("kernel", MemoryStore, "commit")
-def the_last_write_of_a_commit_is_lost(original: Any) -> Any:
-    def commit(self: Any, writes: Any) -> None:
-        original(self, writes[:-1] if len(writes) > 1 else writes)
-
-    return commit
-
-
-@mutant("kernel", Process, "now")
-def agents_count_by_a_clock_that_stands_still_in_a_sleep(original: Any) -> Any:
-    def now(self: Any) -> Instant:
-        at: Instant = original(self)
-        slept_s = self._loop.slept_s if self._loop is not None and self._counts_sleep else 0.0
-        return Instant(at.wall_s, at.mono_s - slept_s * self.mono_rate)
-
-    return now
-
-
-@mutant("kernel", Runtime, "_move")
+@mutant(Runtime, "_move")
 def hold_waits_for_what_is_leaving(original: Any) -> Any:
     class Unheld:
         """The runtime as it was when it began to let out."""
@@ -166,3 +114,13 @@ def hold_waits_for_what_is_leaving(original: Any) -> Any:
             original(Unheld(self))
 
     return move
+
+
+@mutant(Process, "now")
+def agents_count_by_a_clock_that_stands_still_in_a_sleep(original: Any) -> Any:
+    def now(self: Any) -> Instant:
+        at: Instant = original(self)
+        slept_s = self._loop.slept_s if self._loop is not None and self._counts_sleep else 0.0
+        return Instant(at.wall_s, at.mono_s - slept_s * self.mono_rate)
+
+    return now

@@ -1,0 +1,1 @@
+"""What all daemons share: the runtime, what is stored and sent, how resources are counted."""

@@ -1,0 +1,1 @@
+"""Marathon: apps, deployments, instances, offers."""

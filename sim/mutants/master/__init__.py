@@ -1,0 +1,1 @@
+"""The master, except its allocator."""
