@@ -1,10 +1,7 @@
-"""The agent's state as people and scrapers see it. Pure; no environment of a task is shown."""
+"""The agent's state as people see it. Pure; no environment of a task is shown."""
 
 from __future__ import annotations
 
-from collections import Counter
-
-from mezzo.cluster.amounts import from_milli
 from mezzo.cluster.resources import Resources
 from mezzo.mesos_json import Json, attributes_json, drain_config_json, given, resources_json
 
@@ -63,27 +60,3 @@ def _shown_task(view: AgentView, task: AgentTask) -> Json:
         "resources": resources_json(info.resources),
         "unacknowledged_updates": len(task.pending),
     }
-
-
-def metrics_text(view: AgentView) -> bytes:
-    """In Prometheus' text format."""
-    states = Counter(task.state for task in view.tasks)
-    total, in_use = view.resources, used(view)
-    lines = ["# TYPE mezzo_agent_registered gauge", f"mezzo_agent_registered {view.registered:d}"]
-    lines.append("# TYPE mezzo_agent_tasks gauge")
-    lines += [f'mezzo_agent_tasks{{state="{state}"}} {states[state]}' for state in sorted(states)]
-    lines.append("# TYPE mezzo_agent_unacknowledged_updates gauge")
-    waiting = sum(len(task.pending) for task in view.tasks)
-    lines.append(f"mezzo_agent_unacknowledged_updates {waiting}")
-    for what, resources in (("total", total), ("used", in_use)):
-        lines.append(f"# TYPE mezzo_agent_resources_{what} gauge")
-        lines += [
-            f'mezzo_agent_resources_{what}{{name="{_label(name)}"}} {from_milli(milli):g}'
-            for name, milli in resources.quantities().items()
-        ]
-    return ("\n".join(lines) + "\n").encode(errors="replace")
-
-
-def _label(value: str) -> str:
-    """As Prometheus' text format wants it between quotes."""
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

@@ -20,7 +20,7 @@ from ..container import Kind, Stream
 from ..errors import NoLogs
 from ..tasks.container_spec import kind_of, sandbox_path
 from ..views import AgentView
-from .render import metrics_text, shown_state
+from .render import shown_state
 
 _JSON: Final = "application/json"
 _BYTES: Final = "application/octet-stream"
@@ -75,12 +75,12 @@ class AgentApi:
             case ["state" | "state.json"]:
                 return _JSON, _json(shown_state(self._view()))
             case ["metrics"]:
-                from mezzo.process.prometheus import (  # loaded only where scraped
-                    CONTENT_TYPE,
-                    exposition,
-                )
+                # Prometheus' client is loaded only where its metrics are asked for.
+                from mezzo.process.prometheus import CONTENT_TYPE, exposition
 
-                return CONTENT_TYPE, iter((exposition(), metrics_text(self._view())))
+                from .agent_metrics import AgentCollector
+
+                return CONTENT_TYPE, iter((exposition(AgentCollector(self._view())),))
             case ["containers", name, "logs"]:
                 return _BYTES, self._logs(name, parse_qs(query))
         raise _NotServed(HTTPStatus.NOT_FOUND, f"there is nothing at {text}")

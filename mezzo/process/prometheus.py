@@ -6,6 +6,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
@@ -16,6 +17,7 @@ PlatformCollector(registry=REGISTRY)
 GCCollector(registry=REGISTRY)
 
 
-def exposition() -> bytes:
-    """All metrics of this process, in the text format that `CONTENT_TYPE` names."""
-    return generate_latest(REGISTRY)
+def exposition(*more: Collector) -> bytes:
+    """All metrics of this process and what `more` collects, in the text format that `CONTENT_TYPE`
+    names."""
+    return b"".join(map(generate_latest, (REGISTRY, *more)))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 
 from mezzo.agent.api.routes import AgentApi
 from mezzo.agent.container import ContainerExited, Kind, Stream
@@ -56,12 +57,44 @@ def test_the_head_of_logs_that_are_followed_ends(world: World) -> None:
     assert list(AgentApi(world.core.view, endless)(environ, lambda *_: None)) == []
 
 
-def test_names_of_resources_are_escaped_in_metrics() -> None:
-    odd = Resources({ResourceKind('a"b\\c\nd'): 1000})
-    config = replace(CONFIG, info=replace(CONFIG.info, resources=odd))
-    status, body = get(World(config=config), "/metrics")
+def samples(world: World) -> dict[str, dict[str, float]]:
+    """What `/metrics` tells of the agent, by name and by the one label that a metric has."""
+    status, body = get(world, "/metrics")
     assert status == "200 OK"
-    assert rb'mezzo_agent_resources_total{name="a\"b\\c\nd"} 1' in body
+    found: dict[str, dict[str, float]] = {}
+    for family in text_string_to_metric_families(body.decode()):
+        if family.name.startswith("mezzo_agent_"):
+            assert family.type == "gauge"
+            for each in family.samples:
+                (label,) = each.labels.values() or ("",)
+                found.setdefault(each.name, {})[label] = each.value
+    return found
+
+
+def test_metrics_tell_what_runs_and_what_it_takes(world: World) -> None:
+    world.step(ContainerExited(world.start(), exit_code=0))
+    world.start(process_task("t2", resources=Resources.of(cpus=0.5, mem=64, ports=[(1, 3)])))
+    waiting = sum(len(task.pending) for task in world.core.view().tasks)
+    assert samples(world) == {
+        "mezzo_agent_registered": {"": 1},
+        "mezzo_agent_tasks": {"TASK_FINISHED": 1, "TASK_RUNNING": 1},
+        "mezzo_agent_unacknowledged_updates": {"": waiting},
+        "mezzo_agent_resources_total": {"cpus": 4, "mem": 4096},
+        "mezzo_agent_resources_used": {"cpus": 0.5, "mem": 64, "ports": 3},
+    }
+
+
+def test_an_amount_is_told_with_all_its_digits() -> None:
+    large = Resources.of(cpus=4, disk=12_345_678.5)
+    world = World(config=replace(CONFIG, info=replace(CONFIG.info, resources=large)))
+    assert samples(world)["mezzo_agent_resources_total"]["disk"] == 12_345_678.5
+
+
+@pytest.mark.parametrize(("name", "told"), [('a"b\\c\nd', 'a"b\\c\nd'), ("a\udcff", "a?")])
+def test_any_name_of_a_resource_is_told_in_metrics(name: str, told: str) -> None:
+    odd = Resources({ResourceKind(name): 1000})
+    config = replace(CONFIG, info=replace(CONFIG.info, resources=odd))
+    assert samples(World(config=config))["mezzo_agent_resources_total"] == {told: 1}
 
 
 @given(
