@@ -32,7 +32,7 @@ from .traces import trace
 REMEMBERS: Final[Mapping[tuple[type, str], str]] = {
     (MasterState, "completed"): "the last max_completed_frameworks",
     (MasterState, "unreachable"): "registry_max_agent_age_s, registry_max_agent_count",
-    (MasterState, "gone"): "as those that are unreachable",
+    (MasterState, "gone_since_s"): "as those that are unreachable",
     (MasterState, "drain_checks"): "the end of the next step",
     (MasterState, "changed_agents"): "VIEWS_EVERY_S",
     (MasterState, "changed_frameworks"): "VIEWS_EVERY_S",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import random
+import re
 
 import pytest
 
@@ -10,6 +12,7 @@ from mezzo.ids import AgentId, FrameworkId
 from mezzo.master.allocator.allocator import Allocator
 from mezzo.master.allocator.nodes import ClientNode
 from mezzo.master.allocator.terms import FrameworkTerms
+from mezzo.sim.promises.cores.p0_gone import REMEMBERS
 from mezzo.sim.promises.cores.traces import trace
 
 
@@ -58,3 +61,8 @@ def test_who_may_remember_is_not_asked() -> None:
     gone = {AgentId("a1"): "agent"}
     assert trace(allocator, gone, {}, {(Allocator, "_tightened"): "for a day"}) == ""
     assert trace(allocator, gone, {}, {}) == "agent a1 by _tightened"
+
+
+@pytest.mark.parametrize(("owner", "table"), REMEMBERS)
+def test_whatever_may_remember_who_is_gone_is_there(owner: type, table: str) -> None:
+    assert re.search(rf"^    ( +self\.)?{table}: ", inspect.getsource(owner), re.MULTILINE)
