@@ -152,9 +152,12 @@ def _enough_stay(step: Step, app: App, there: list[Seen], old: list[Seen]) -> No
     served = [seen for seen in old if _served(seen) and seen.record.id not in step.term.heard_late]
     if not served or any(seen.unsure for seen in (*there, *old)):
         return
-    # What another step has left to be done came before what a user asks for in this one.
-    later = asked_for(step) if step.hurried else {}
-    ready = sum(seen.ready or (seen.record.id in later and _served(seen)) for seen in there)
+    ready = sum(seen.ready for seen in there)
+    if step.hurried:
+        # What another step has left to be done came before what is told or asked for in this one.
+        ended = [seen for seen in step.gone if _has_ended(step, seen)]
+        asked = [seen for seen in there if seen.record.id in asked_for(step) and not seen.ready]
+        ready += sum(seen.record.app_id == app.id and _served(seen) for seen in (*ended, *asked))
     least = math.ceil(app.instances * app.upgrade_strategy.minimum_health_capacity)
     if ready < least:
         raise Broken(
