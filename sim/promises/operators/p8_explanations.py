@@ -26,7 +26,7 @@ from mezzo.master.effects import CloseStream, ToFramework
 from mezzo.master.events import FrameworkSaid
 from mezzo.master.state.framework_entry import FrameworkEntry
 from mezzo.master.timers import HeartbeatDue
-from mezzo.messages.scheduler import Accept, Update
+from mezzo.messages.scheduler import Accept, Offers, Update
 
 from ...daemons.marathons import VirtualMarathon
 from ...daemons.masters import VirtualMaster
@@ -66,6 +66,12 @@ class EveryNoIsExplained(Watch):
         if isinstance(event, TimerFired) and type(event.key) is HeartbeatDue:
             # Timers are effects: while a store is slow they are late, and nothing is wrong.
             _ask(master, self._places, late_s=math.inf)
+        for effect in output.effects if self._next else ():
+            # Who declines what it is offered for no time has it offered again and again, and
+            # may have none of it at each look.
+            if type(effect) is ToFramework and type(effect.event) is Offers:
+                for offer in effect.event.offers:
+                    self._next.pop((offer.framework_id, offer.role, offer.agent_id), None)
 
     def wrong(self) -> str:
         found: dict[Place, Resources] = {}
