@@ -103,11 +103,11 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, lazy.help) for name, lazy in _COMMANDS.items()])
 
-    def make_context(self, *args: Any, **extra: Any) -> click.Context:  # noqa: ANN401 - as click
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
         with _errors_made_plain():
             return super().make_context(*args, **extra)
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             with _errors_made_plain():
                 return super().invoke(ctx)

@@ -34,7 +34,7 @@ def typed(kind: flags.Kind) -> click.ParamType[Any]:
 
 
 def _written(kind: flags.Written) -> click.ParamType[Any]:
-    def convert(value: object) -> Any:  # noqa: ANN401 - of the kind
+    def convert(value: object) -> Any:
         try:
             return kind.parse(str(value))
         except BadConfig as error:
@@ -62,7 +62,7 @@ class Number(click.FloatRange):
 
     def convert(
         self,
-        value: Any,  # noqa: ANN401 - as click has it
+        value: Any,
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> float:

@@ -60,7 +60,7 @@ class Setting(click.Option):
         return next((name for name in self.variables(ctx.command) if os.environ.get(name)), None)
 
 
-def setting(*names: str, **attributes: Any) -> Callable[[F], F]:  # noqa: ANN401 - as click.option
+def setting(*names: str, **attributes: Any) -> Callable[[F], F]:
     """As `click.option`, with the sources of `Setting`; defaults are shown."""
     given: dict[str, Any] = {"cls": Setting, "show_default": True}
     return click.option(*names, **(given | attributes))

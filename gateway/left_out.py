@@ -8,10 +8,10 @@ from typing import Any, Final, TypeVar
 import orjson
 from prometheus_client import Counter
 
+from mezzo.json_types import Json
 from mezzo.process.log import get_logger
 from mezzo.process.prometheus import REGISTRY
 
-Json = dict[str, Any]
 T = TypeVar("T")
 
 _LEFT_OUT: Final = Counter(
@@ -32,17 +32,24 @@ def shown(
     A value that it trips over (only a fault of ours, or a newer master, brings one here) takes no
     other with it; if `careful`, neither does one that can't be written as JSON.
     """
-    out = []
-    for id_, thing in things.items():
-        try:
-            document = show(thing)
-            if careful:
-                orjson.dumps(document)
-        except Exception as error:  # noqa: BLE001 - whatever the data of one object does
-            note(kind, str(id_), error)
-        else:
-            out.append(document)
-    return out
+
+    def checked(thing: T) -> Json:
+        document = show(thing)
+        orjson.dumps(document)
+        return document
+
+    make = checked if careful else show
+    tries = (tried(kind, str(id_), make, thing) for id_, thing in things.items())
+    return [document for document in tries if document is not None]
+
+
+def tried(kind: str, id_: str, show: Callable[[T], Json], thing: T) -> Json | None:
+    """The document that `show` makes of the thing; None if that fails, which is noted."""
+    try:
+        return show(thing)
+    except Exception as error:  # noqa: BLE001 - one object's data hurts only that object
+        note(kind, id_, error)
+        return None
 
 
 def to_json(make: Callable[[bool], Json]) -> bytes:

@@ -49,7 +49,7 @@ class Kind:
 
     off: bool = False
 
-    def show(self, value: Any) -> str:  # noqa: ANN401 - of the kind
+    def show(self, value: Any) -> str:
         """As it is written. Empty for None and what else needs no words."""
         return "" if value is None else str(value)
 
@@ -62,7 +62,7 @@ class Written(Kind):
     parse: Callable[[str], Any]
     shown_as: Callable[[Any], str] = str
 
-    def show(self, value: Any) -> str:  # noqa: ANN401 - of the kind
+    def show(self, value: Any) -> str:
         return "" if value is None else self.shown_as(value)
 
 
@@ -297,7 +297,7 @@ class FlagsOf(Generic[R]):
     record: type[R]
     values: Mapping[str, Any] = field(default_factory=dict)  # by field
 
-    def completed(self, **rest: Any) -> R:  # noqa: ANN401 - of its fields
+    def completed(self, **rest: Any) -> R:
         return self.record(**self.values, **rest)
 
 

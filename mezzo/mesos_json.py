@@ -12,7 +12,7 @@ since 1970; inside a message, times and durations are whole nanoseconds.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from mezzo import BUILD, MESOS_VERSION
 from mezzo.cluster.amounts import Items, Ranges, from_milli, ranges_text, set_text
@@ -32,9 +32,8 @@ from mezzo.cluster.model import (
     Unavailability,
 )
 from mezzo.cluster.resources import SCALARS, Resources
+from mezzo.json_types import Json
 from mezzo.units import to_nanos
-
-Json = dict[str, Any]
 
 
 def given(**fields: object) -> Json:

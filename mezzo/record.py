@@ -12,6 +12,7 @@ from typing import Any, TypeVar, dataclass_transform
 import msgspec
 
 from mezzo.errors import BadRequest, Corrupt
+from mezzo.json_types import JsonValue
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
@@ -36,7 +37,7 @@ def _encode_hook(value: object) -> object:
     return to_plain()
 
 
-def _decode_hook(kind: type, plain: Any) -> object:  # noqa: ANN401 - whatever JSON holds
+def _decode_hook(kind: type, plain: JsonValue) -> object:
     from_plain = getattr(kind, "from_plain", None)
     if from_plain is None:
         raise TypeError(f"{kind.__name__} has no stored form")

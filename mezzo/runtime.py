@@ -139,7 +139,7 @@ class Runtime(Generic[E]):
                     return
                 self._step(inbox.popleft())
             self._move()
-        except BaseException as error:  # noqa: BLE001 - crash-only: whatever it is ends the run
+        except BaseException as error:
             self._finish(error)
             return
         if inbox and not self._wake_due:
@@ -178,7 +178,7 @@ class Runtime(Generic[E]):
                 self._send(group, upto)
             elif self._writes and not self._committing:
                 self._commit()
-        except BaseException as error:  # noqa: BLE001 - as in _drain
+        except BaseException as error:
             self._finish(error)
 
     def _commit(self) -> None:

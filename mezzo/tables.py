@@ -19,6 +19,7 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from mezzo.errors import BadRequest, Corrupt
+from mezzo.json_types import JsonValue
 from mezzo.record import decode, encode
 from mezzo.units import json_depth_problem, shown
 
@@ -82,7 +83,7 @@ class Table(Generic[R]):
             )
         return decode(self.record, encode(self._upgraded(found)))
 
-    def _upgraded(self, found: _Value) -> Any:  # noqa: ANN401 - plain JSON
+    def _upgraded(self, found: _Value) -> JsonValue:
         plain = msgspec.json.decode(found.record)
         try:
             for upgrade in self.upgrades[found.version - 1 :]:

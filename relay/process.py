@@ -126,7 +126,7 @@ class Relay:
 
     # ---- the agents' side
 
-    async def _connect(self, said: AsyncIterator[bytes], context: Any) -> None:  # noqa: ANN401
+    async def _connect(self, said: AsyncIterator[bytes], context: Any) -> None:  # noqa: ANN401 - grpc.aio has no types
         conn = await self._upstream()
         if conn is None:
             await context.abort(

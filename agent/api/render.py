@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mezzo.cluster.resources import Resources
-from mezzo.mesos_json import Json, attributes_json, drain_config_json, given, resources_json
+from mezzo.json_types import Json
+from mezzo.mesos_json import attributes_json, drain_config_json, given, resources_json
 
 from ..resources.applying import used_by
 from ..state.agent_task import AgentTask

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any, NoReturn
 
+from mezzo.json_types import Json, JsonValue
 from mezzo.units import json_depth_problem
 
 from ..words import files
 from ..words.errors import Wrong
-from .json_http import Json
 
 
 def read_definition(file: Path, *, allow_unknown: bool = False) -> Json:
@@ -47,7 +47,7 @@ def value_of(text: str) -> object:
         return text
 
 
-def parse(data: bytes) -> Any:  # noqa: ANN401 - JSON
+def parse(data: bytes) -> JsonValue:
     """JSON as the standard has it, and no key twice. Raises ValueError."""
     if (why := json_depth_problem(data)) is not None:
         raise ValueError(f"it {why}")

@@ -7,13 +7,14 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
+from mezzo.json_types import Json
+
 from ..words.errors import Failed, HttpError, Unreachable
 
-Json = dict[str, Any]
 T = TypeVar("T")
 
 _TIMEOUT_S: Final = 30.0

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 from urllib.parse import quote
 
+from mezzo.json_types import Json
+
 from ..words.errors import Failed, HttpError, Wrong
 from ..words.progress import live_line
 from .answers import App, Apps, AppTask, Changed, Created, Failure, OneApp, Queue, QueueItem, Ref
-from .json_http import Json, Server
+from .json_http import Server
 from .why_waiting import why_waiting
 
 _POLL_S: Final = 0.2

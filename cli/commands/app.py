@@ -9,9 +9,10 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from mezzo.json_types import Json
+
 from ..clients.answers import App, AppTask
 from ..clients.definitions import check_keys, read_definition, value_of
-from ..clients.json_http import Json
 from ..clients.marathon_api import Marathon, addresses, app_id, counts, definition_of, failure_text
 from ..clients.saved_contexts import marathon_option
 from ..clients.why_waiting import why_waiting

@@ -14,20 +14,20 @@ from ..option_types import typed
 from .common import serve
 
 C = TypeVar("C", bound=click.Command)
-O = TypeVar("O")  # noqa: E741 - of options
+T = TypeVar("T")  # the options
 Main = Callable[[], Coroutine[Any, Any, int]]
 
 
 def daemon(
     name: str,
-    options: type[O],
+    options: type[T],
     kind: type[C],
-    **attributes: Any,  # noqa: ANN401 - of click's
-) -> Callable[[Callable[[O], Main | None]], C]:
+    **attributes: Any,
+) -> Callable[[Callable[[T], Main | None]], C]:
     """For a function that says what runs with these options, if anything: its docstring is the
     command's help."""
 
-    def command(begin: Callable[[O], Main | None]) -> C:
+    def command(begin: Callable[[T], Main | None]) -> C:
         def run(log_level: str, log_json: bool, **values: object) -> None:
             given = {key.replace("_", "-"): value for key, value in values.items()}
             main = begin(filled(options, given))

@@ -20,11 +20,11 @@ import click
 
 from mezzo.errors import BadConfig
 from mezzo.flags import Written
+from mezzo.json_types import Json
 from mezzo.process.users import closed_folder, current_user, switch_problem
 from mezzo.units import PORT_MAX
 
 from ..clients.definitions import read_definition
-from ..clients.json_http import Json
 from ..clients.marathon_api import Marathon, addresses, app_id, counts
 from ..clients.saved_contexts import FOLDER, LOCK, Context, claim, publish, withdraw
 from ..option_types import DIRECTORY, DURATION, LOG_LEVEL, PORT, Whole, typed

@@ -6,9 +6,8 @@ import os
 from collections.abc import Callable
 from typing import Final
 
+from mezzo.json_types import Json
 from mezzo.process.users import current_user
-
-from ..clients.json_http import Json
 
 _ANSWERS_WITHIN_S: Final = 3
 _PULL_WITHIN_S: Final = 300

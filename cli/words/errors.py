@@ -6,6 +6,8 @@ from typing import IO, Any, Final
 
 import click
 
+from mezzo.json_types import JsonValue
+
 from .output import plain
 
 EXIT_CODES: Final = """\b
@@ -41,7 +43,7 @@ class Unreachable(Failed):
 class HttpError(Failed):
     """The server answered, and it was no success. Carries the status and what it said."""
 
-    def __init__(self, message: str, status: int, body: Any) -> None:  # noqa: ANN401 - JSON
+    def __init__(self, message: str, status: int, body: JsonValue) -> None:
         super().__init__(message)
         self.status = status
         self.body = body

@@ -8,9 +8,11 @@ import re
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import click
+
+from mezzo.json_types import JsonValue
 
 output_option: Final = click.option(
     "-o",
@@ -92,7 +94,7 @@ def confirm(question: str) -> None:
 _PIPE_WIDTH: Final = 10_000  # no line is wrapped for a program
 
 
-def print_json(data: Any) -> None:  # noqa: ANN401 - JSON
+def print_json(data: JsonValue) -> None:
     click.echo(json.dumps(data, indent=2))  # which escapes all but ASCII
 
 

@@ -108,7 +108,7 @@ class SchedulerDriver(Driver):
     def _run_io(self) -> None:
         try:
             asyncio.run(self._io_main())
-        except BaseException as error:  # noqa: BLE001 - raised again by join
+        except BaseException as error:
             self._failure = error
         finally:
             self._ready.set()
@@ -206,7 +206,7 @@ class SchedulerDriver(Driver):
                 continue
             try:
                 callback()
-            except BaseException as error:  # noqa: BLE001 - raised again by join
+            except BaseException as error:
                 self._failure = error
                 self._end()
                 return

@@ -11,8 +11,8 @@ from mezzo import MESOS_VERSION
 from mezzo.cluster.model import AgentInfo, MasterInfo, Task
 from mezzo.cluster.states import TaskState
 from mezzo.ids import FrameworkId
+from mezzo.json_types import Json
 from mezzo.mesos_json import (
-    Json,
     attributes_json,
     domain_json,
     drain_info_json,

@@ -6,18 +6,18 @@ Pure. Keys are sent once; a change holds only documents that differ, and null fo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from mezzo.cluster.model import Task
 from mezzo.cluster.resources import Resources
 from mezzo.ids import AgentId, FrameworkId
+from mezzo.json_types import Json
 from mezzo.messages.operator import AgentView, FrameworkView
 from mezzo.record import Record
 
 from .. import left_out
 from ..replica.cluster_replica import TaskKey, View
 
-Json = dict[str, Any]
 K = TypeVar("K", bound=str)
 T = TypeVar("T")
 
@@ -124,11 +124,7 @@ def _changed(old: Mapping[K, T], new: Mapping[K, T], doc: Callable[[T], Json]) -
     out: Json = {}
     for key, each in new.items():
         if old.get(key) is not each:
-            try:
-                out[key] = doc(each)
-            except Exception as error:  # noqa: BLE001 - one object's data hurts only that object
-                left_out.note(doc.__name__, key, error)
-                out[key] = None
+            out[key] = left_out.tried(doc.__name__, key, doc, each)
     out.update({key: None for key in old if key not in new})
     return out
 

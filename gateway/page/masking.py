@@ -7,10 +7,11 @@ it there first. The page only shows, and is open to more people, so it never get
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
+from mezzo.json_types import JsonValue
 from mezzo.units import json_depth_problem
 
 MASK: Final = "***"
@@ -26,7 +27,7 @@ def masked(document: bytes) -> bytes:
     return orjson.dumps(_masked(orjson.loads(document)))
 
 
-def _masked(value: Any, key: str = "") -> Any:  # noqa: ANN401 - whatever JSON holds
+def _masked(value: JsonValue, key: str = "") -> JsonValue:
     if isinstance(value, dict):
         if key == "env":
             return dict.fromkeys(value, MASK)

@@ -14,6 +14,7 @@ from typing import Final
 from mezzo.cluster.description import description_problem
 from mezzo.cluster.resources import Resources
 from mezzo.ids import AgentId
+from mezzo.json_types import JsonValue
 from mezzo.units import ARGUMENT_MAX_BYTES, PORT_MAX, Name, problem
 
 from ..model import paths
@@ -52,7 +53,7 @@ from .app_schema import (
     later_features,
 )
 from .errors import Violation, not_valid, wrong_shape
-from .json_shape import Json, read
+from .json_shape import read
 from .render import DISABLED, KINDS_WITH_1XX, definition_json
 
 
@@ -65,7 +66,7 @@ class Rules:
     bridge_name: str = "mesos-bridge"
 
 
-def new_app(document: Json, rules: Rules, *, app_id: str | None = None) -> App:
+def new_app(document: JsonValue, rules: Rules, *, app_id: str | None = None) -> App:
     """A complete definition. app_id: from the path; it wins over the document's.
 
     Raises ApiError (422).
@@ -76,7 +77,7 @@ def new_app(document: Json, rules: Rules, *, app_id: str | None = None) -> App:
     return _finish(draft, rules)
 
 
-def changed_app(document: Json, before: App, rules: Rules) -> App:
+def changed_app(document: JsonValue, before: App, rules: Rules) -> App:
     """`before` with the values that are given in place of its own; nothing is merged deeper."""
     update = _read(document, rules)
     doc = read(AppDoc, definition_json(before)).value
@@ -86,7 +87,7 @@ def changed_app(document: Json, before: App, rules: Rules) -> App:
     return _finish(_Draft(doc, update.given, update.violations), rules)
 
 
-def unknown_keys(document: Json) -> list[str]:
+def unknown_keys(document: JsonValue) -> list[str]:
     """Paths of keys that nobody knows, each with what may be meant. They are dropped."""
     return read(AppDoc, document).found.unknown
 
@@ -100,7 +101,7 @@ class _Draft:
     violations: list[Violation]
 
 
-def _read(document: Json, rules: Rules) -> _Draft:
+def _read(document: JsonValue, rules: Rules) -> _Draft:
     later = later_features(document)
     if later:
         raise not_valid(later)

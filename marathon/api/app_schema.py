@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from msgspec import Meta
 
+from mezzo.json_types import JsonValue
 from mezzo.units import (
     Amount,
     Count,
@@ -27,7 +28,7 @@ from mezzo.units import (
 
 from ..model.app import Cpus, Interval, Labels, NetworkName, PortName, Timeout, Variables
 from .errors import Violation
-from .json_shape import Json, Shape
+from .json_shape import Shape
 
 # More than that no agent has to give: each of its ports is one of 65,535, by default of 1,001.
 PORTS_MAX: Final = 1_000
@@ -232,7 +233,7 @@ _SECRETS: Final = (
 )
 
 
-def later_features(document: Json) -> list[Violation]:
+def later_features(document: JsonValue) -> list[Violation]:
     """What the document asks for that this version does not do yet."""
     document = _dict(document)
     given = {key: value for key, value in document.items() if value is not None}
@@ -259,5 +260,5 @@ def later_features(document: Json) -> list[Violation]:
     return violations
 
 
-def _dict(value: Json) -> dict[str, Any]:
+def _dict(value: JsonValue) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}

@@ -11,6 +11,7 @@ import orjson
 from flask import Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
+from mezzo.json_types import JsonValue
 from mezzo.record import replace
 
 from ..commands import (
@@ -201,7 +202,7 @@ class AppRoutes:
     def _target(
         self,
         app_id: str,
-        document: Any,  # noqa: ANN401 - any JSON
+        document: JsonValue,
         index: int | None,
         *,
         create: bool,
@@ -214,7 +215,7 @@ class AppRoutes:
         _told(target.app)
         return target
 
-    def _target_of(self, app_id: str, document: Any, *, create: bool) -> Target:  # noqa: ANN401
+    def _target_of(self, app_id: str, document: JsonValue, *, create: bool) -> Target:
         rules = self._node.rules
         view = self._term().model.app(app_id)
         if view is None:

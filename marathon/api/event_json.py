@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from mezzo.handlers import Handlers, Row, on
+from mezzo.json_types import Json
 
 from ..model.timestamps import format_ms
 from ..news import (
@@ -31,7 +32,7 @@ from ..news import (
     UnknownInstanceTerminated,
 )
 from .event_stream import StreamEvent
-from .render import Json, address_json, app_json, health_check_json, plan_json, step_json
+from .render import address_json, app_json, health_check_json, plan_json, step_json
 
 N = TypeVar("N")
 

@@ -27,14 +27,14 @@ from typing import Any, ClassVar, Final, Generic, Literal, TypeVar, Union, get_a
 import msgspec
 from msgspec import NODEFAULT, Meta
 
+from mezzo.json_types import JsonValue
 from mezzo.units import INT64_MAX, meta_of, problem, shown
 
 from .errors import Violation
 
 S = TypeVar("S", bound="Shape")
-Json = Any
 _Type = Any  # as it is declared
-_Read = Callable[[Json, str, "Found"], Json]
+_Read = Callable[[JsonValue, str, "Found"], JsonValue]
 UNKNOWN_MAX: Final = 20  # of keys that are named
 _COMPARED_CHARS: Final = 64
 
@@ -61,7 +61,7 @@ class Reading(Generic[S]):
     found: Found
 
 
-def read(shape: type[S], document: Json) -> Reading[S]:
+def read(shape: type[S], document: JsonValue) -> Reading[S]:
     found = Found()
     value = _reader(shape)(document, "", found)
     known = shape.__struct_fields__
@@ -107,19 +107,19 @@ def _origin(hint: _Type) -> _Type:
     return get_origin(hint)
 
 
-def _expected(kind: str, path: str, found: Found) -> Json:
+def _expected(kind: str, path: str, found: Found) -> JsonValue:
     found.wrong.append(Violation(path or "/", f"error.expected.js{kind}"))
     return None
 
 
-def _bool(value: Json, path: str, found: Found) -> Json:
+def _bool(value: JsonValue, path: str, found: Found) -> JsonValue:
     if not isinstance(value, bool):
         _expected("boolean", path, found)
     return value
 
 
 def _int(meta: Meta | None) -> _Read:
-    def reads(value: Json, path: str, found: Found) -> Json:
+    def reads(value: JsonValue, path: str, found: Found) -> JsonValue:
         if not _is_number(value) or (isinstance(value, float) and not value.is_integer()):
             return _expected("number", path, found)
         return _within(int(value), meta, path, found)
@@ -128,7 +128,7 @@ def _int(meta: Meta | None) -> _Read:
 
 
 def _float(meta: Meta | None) -> _Read:
-    def reads(value: Json, path: str, found: Found) -> Json:
+    def reads(value: JsonValue, path: str, found: Found) -> JsonValue:
         if not _is_number(value):
             return _expected("number", path, found)
         return float(_within(value, meta, path, found)) + 0.0  # never -0.0
@@ -168,7 +168,7 @@ def _str(hint: _Type) -> _Read:
     if meta_of(hint) is None:
         return _any_str
 
-    def reads(value: Json, path: str, found: Found) -> Json:
+    def reads(value: JsonValue, path: str, found: Found) -> JsonValue:
         if not isinstance(value, str):
             return _expected("string", path, found)
         if (why := problem(hint, value)) is not None:
@@ -178,14 +178,14 @@ def _str(hint: _Type) -> _Read:
     return reads
 
 
-def _any_str(value: Json, path: str, found: Found) -> Json:
+def _any_str(value: JsonValue, path: str, found: Found) -> JsonValue:
     return value if isinstance(value, str) else _expected("string", path, found)
 
 
 def _word(words: Sequence[str]) -> _Read:
     allowed = frozenset(words)
 
-    def reads(value: Json, path: str, found: Found) -> Json:
+    def reads(value: JsonValue, path: str, found: Found) -> JsonValue:
         if not isinstance(value, str):
             return _expected("string", path, found)
         if value not in allowed:
@@ -196,7 +196,7 @@ def _word(words: Sequence[str]) -> _Read:
 
 
 def _either(word: _Read, shape: _Read) -> _Read:
-    def reads(value: Json, path: str, found: Found) -> Json:
+    def reads(value: JsonValue, path: str, found: Found) -> JsonValue:
         return (word if isinstance(value, str) else shape)(value, path, found)
 
     return reads
@@ -205,7 +205,7 @@ def _either(word: _Read, shape: _Read) -> _Read:
 def _list(item: _Read, meta: Meta | None) -> _Read:
     most = None if meta is None else meta.max_length
 
-    def reads(value: Json, path: str, found: Found) -> Json:
+    def reads(value: JsonValue, path: str, found: Found) -> JsonValue:
         if not isinstance(value, list):
             return _expected("array", path, found)
         if most is not None and len(value) > most:
@@ -218,7 +218,7 @@ def _list(item: _Read, meta: Meta | None) -> _Read:
 def _dict(key: _Read, item: _Read, meta: Meta | None) -> _Read:
     most = None if meta is None else meta.max_length
 
-    def reads(value: Json, path: str, found: Found) -> Json:
+    def reads(value: JsonValue, path: str, found: Found) -> JsonValue:
         if not isinstance(value, dict):
             return _expected("object", path, found)
         given = [(name, each) for name, each in value.items() if each is not None]
@@ -247,7 +247,7 @@ def _object(shape: type[Shape]) -> _Read:
         if each.default is NODEFAULT and each.default_factory is NODEFAULT
     ]
 
-    def reads(value: Json, path: str, found: Found) -> Json:
+    def reads(value: JsonValue, path: str, found: Found) -> JsonValue:
         if not isinstance(value, dict):
             return _expected("object", path, found)
         out = {}

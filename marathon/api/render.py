@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from mezzo.cluster.amounts import Items, Ranges, from_milli
 from mezzo.cluster.model import Attribute, IpAddress
 from mezzo.cluster.resources import Resources
+from mezzo.json_types import Json, JsonValue
 
 from ..model.app import (
     App,
@@ -37,7 +38,6 @@ from ..views import (
     TaskFailure,
 )
 
-Json = dict[str, Any]
 DISABLED: Final = "disabled"
 _EXACT_MAX: Final = 2.0**53  # up to here every whole number is a float
 # Checks by Marathon over HTTP: of others `ignoreHttp1xx` is not told, and so not kept.
@@ -54,7 +54,7 @@ def number(value: float) -> float:
     return int(value) if whole and abs(value) <= _EXACT_MAX else value
 
 
-def _given(**fields: Any) -> Json:  # noqa: ANN401 - JSON values
+def _given(**fields: JsonValue) -> Json:
     """Without what is None."""
     return {key: value for key, value in fields.items() if value is not None}
 

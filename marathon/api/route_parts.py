@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gzip
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from flask import Response, request
 
+from mezzo.json_types import JsonValue
 from mezzo.units import json_depth_problem
 
 from ..commands import Deployed
@@ -31,7 +32,7 @@ def flag(name: str, *, default: bool = False) -> bool:
     return default if value is None else value.lower() == "true"
 
 
-def body() -> Any:  # noqa: ANN401 - any JSON
+def body() -> JsonValue:
     """The request's JSON. Raises ApiError (400), also if it is nested too deeply."""
     data = request.get_data()
     if (problem := json_depth_problem(data)) is not None:
@@ -42,11 +43,7 @@ def body() -> Any:  # noqa: ANN401 - any JSON
         raise not_json(str(error)) from None
 
 
-def answer(
-    value: Any,  # noqa: ANN401 - any JSON
-    status: int = 200,
-    headers: dict[str, str] | None = None,
-) -> Response:
+def answer(value: JsonValue, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(orjson.dumps(value), status, headers=headers, content_type="application/json")
 
 

@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from email.utils import formatdate
 from functools import partial
 from typing import Any, Final
@@ -166,10 +166,8 @@ class HttpServer:
     def _do_posted(self) -> None:
         self._awake = False  # before looking: what comes from now on wakes it again
         while self._inbox:
-            try:
+            with _contained("connection.failed"):
                 self._inbox.popleft()()
-            except Exception as error:  # noqa: BLE001 - one connection's bug is that connection's
-                get_logger("http").error("connection.failed", exc_info=error)
 
     # ---- for connections
 
@@ -224,10 +222,8 @@ class HttpServer:
 
         def job() -> None:
             piece: Piece | None = None
-            try:
+            with _contained("answer.failed"):
                 piece = rest.piece()
-            except Exception as error:  # noqa: BLE001 - one answer's bug is that answer's
-                get_logger("http").error("answer.failed", exc_info=error)
             self._post(lambda: done(piece))
 
         self._workers.submit(job, anyway=True)
@@ -236,10 +232,8 @@ class HttpServer:
         """What an application wants done at the end of an answer."""
 
         def careful() -> None:
-            try:
+            with _contained("answer.failed"):
                 job()
-            except Exception as error:  # noqa: BLE001 - one answer's bug is that answer's
-                get_logger("http").error("answer.failed", exc_info=error)
 
         self._workers.submit(careful, anyway=True)
 
@@ -325,6 +319,15 @@ def _listening(ip: str, port: int) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+@contextlib.contextmanager
+def _contained(event: str) -> Iterator[None]:
+    """A bug of one connection, or of one answer, is logged and ends nothing else."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        get_logger("http").error(event, exc_info=error)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -121,14 +121,14 @@ def _careful(level: str | None, json: bool) -> type[structlog.BoundLoggerBase]:
     """A logger class whose methods never raise. What is below `level` costs nothing; None: all."""
 
     def tell(name: str) -> Callable[..., None]:
-        def method(self: structlog.BoundLoggerBase, event: str, /, **facts: Any) -> None:  # noqa: ANN401
+        def method(self: structlog.BoundLoggerBase, event: str, /, **facts: object) -> None:
             try:
                 if not _TAKEN.isdisjoint(facts):
                     facts = {f"{k}_" if k in _TAKEN else k: v for k, v in facts.items()}
                 if not json:  # whose renderer escapes by itself
                     _keep_to_a_line(facts)
                 self._proxy_to_logger(name, event, **facts)
-            except Exception as error:  # noqa: BLE001 - a log never raises
+            except Exception as error:
                 _tell_roughly(self, name, event, facts, error)
 
         return method
@@ -158,8 +158,8 @@ def _tell_roughly(
     try:
         rough = {f"{key}_": one_line(shown(value)) for key, value in facts.items()}
         logger._proxy_to_logger(name, one_line(str(event)), **rough, log_error=shown(error))
-    except Exception:  # noqa: BLE001 - nobody is left to be told
-        pass
+    except Exception:
+        pass  # nobody is left to be told
 
 
 def get_logger(component: str) -> FilteringBoundLogger:

@@ -110,7 +110,7 @@ class LogOutput:
             if self._stream is not None:
                 self._stream.write(data.decode())
                 self._stream.flush()
-        except Exception as error:  # noqa: BLE001 - whoever wrote it: a log never raises
+        except Exception as error:
             self._why = shown(error)
             return 0
         return len(data)
@@ -156,7 +156,7 @@ def shown(value: object) -> str:
     """A value's `repr`, also if that has a bug."""
     try:
         return repr(value)
-    except Exception as error:  # noqa: BLE001 - a log never raises
+    except Exception as error:
         return f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
 
 

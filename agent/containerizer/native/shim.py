@@ -195,7 +195,7 @@ def _kill_in(path: str, groups: "list[str]") -> None:
     for group in groups:
         with open(group + "/cgroup.procs") as members:
             for pid in members.read().split():
-                try:  # noqa: SIM105 - contextlib takes too long to import
+                try:
                     os.kill(int(pid), signal.SIGKILL)
                 except ProcessLookupError:
                     pass  # it ended by itself
@@ -341,7 +341,7 @@ def spawn(task: "dict[str, Any]", note: "Callable[[int], None]") -> int:
     os.close(report)
     os.close(told)
     note(pid)
-    try:  # noqa: SIM105 - contextlib takes too long to import
+    try:
         os.write(go, _GO)
     except BrokenPipeError:
         pass  # it has failed already
@@ -384,7 +384,7 @@ def main(run_dir: str, ready: int) -> int:
         os.write(ready, str(error).encode())  # first: for the file there may be no space
         write_whole(exit_file, json.dumps({"error": str(error)}))
         return NOT_STARTED
-    try:  # noqa: SIM105 - contextlib takes too long to import
+    try:
         os.write(ready, STARTED)
     except BrokenPipeError:
         pass  # the agent has gone; the next one finds the pid file

@@ -90,7 +90,7 @@ def test_the_keeper_ends_a_unique_task_whose_agent_is_dead(world: World) -> None
     while time.monotonic() < until:
         number += 1
         master.say(am.Ping(True, number, number - 1))
-        master.wait(f"pong {number}", lambda heard: am.Pong(number) in heard.messages)  # noqa: B023
+        master.wait(f"pong {number}", lambda heard: am.Pong(number) in heard.messages)  # noqa: B023 - it waits
     assert alive(pid)
     agent.crash()
     assert alive(pid)

@@ -17,7 +17,7 @@ from mezzo.wire.v1 import operator_pb2
 ROOT = Path(mezzo.__file__).parent.parent
 FOLDERS = ("mezzo", "master", "agent", "marathon", "web", "cli", "frameworks")
 CALLS = re.compile(
-    "|".join(name for name in operator_pb2.Call.Type.keys() if "_" in name)  # noqa: SIM118
+    "|".join(name for name in operator_pb2.Call.Type.keys() if "_" in name)  # noqa: SIM118 - protobuf's
 )
 
 

@@ -10,7 +10,6 @@ from mezzo.cluster.states import TaskState
 from mezzo.gateway.page.live import (
     COMPLETED_SHOWN,
     EMPTY,
-    Json,
     agent_doc,
     change,
     documents,
@@ -18,6 +17,7 @@ from mezzo.gateway.page.live import (
 )
 from mezzo.gateway.replica.cluster_replica import Replica
 from mezzo.ids import TaskId
+from mezzo.json_types import Json
 from mezzo.messages.operator import AgentAdded, AgentRemoved, AgentUpdated, OperatorEvent, TaskAdded
 from mezzo.record import replace
 

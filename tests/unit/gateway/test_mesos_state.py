@@ -20,7 +20,7 @@ from mezzo.cluster.states import TaskState
 from mezzo.gateway.mesos.state_endpoint import agent_json, state_bytes, state_json
 from mezzo.gateway.page.live import EMPTY, change, documents
 from mezzo.gateway.replica.cluster_replica import Replica
-from mezzo.mesos_json import Json
+from mezzo.json_types import Json
 from mezzo.messages.operator import TaskAdded
 from mezzo.record import replace
 

@@ -422,7 +422,7 @@ def test_a_removal_that_may_not_go_on_ends_at_once_and_the_next_one_does_the_res
     for steps in range(60):
         asked = itertools.count()
         with contextlib.suppress(RemovalGivenUp):
-            beneath.remove_tree(str(top), go_on=lambda: next(asked) < steps)  # noqa: B023
+            beneath.remove_tree(str(top), go_on=lambda: next(asked) < steps)  # noqa: B023 - it is over
         assert next(asked) <= steps + 1
         assert top.exists() or steps > 10
     beneath.remove_tree(str(top))

@@ -23,7 +23,7 @@ from mezzo.record import replace
 from ..reserved import ROOMY, ads, of, volume
 from ..world import Agent, Framework, World, task
 
-O = OperationState  # noqa: E741 - as S of task states
+Op = OperationState
 
 
 def statuses(framework: Framework) -> list[OperationStatus]:
@@ -60,7 +60,7 @@ def test_feedback_reaches_the_framework_and_its_acknowledgement_the_agent(world:
     (order,) = agent.heard(am.ApplyOperation)
     assert (order.conversion, order.framework_id) == (Reserve(of("cpus", 1), id="o"), framework.id)
     (status,) = statuses(framework)
-    assert (status.state, status.operation_id, status.agent_id) == (O.FINISHED, "o", agent.id)
+    assert (status.state, status.operation_id, status.agent_id) == (Op.FINISHED, "o", agent.id)
     assert status.converted_resources == of("cpus", 1)
     assert status.uuid is not None
     framework.say(sm.AcknowledgeOperationStatus(agent.id, status.uuid, "o"))
@@ -101,7 +101,7 @@ def test_an_operation_without_an_id_is_told_to_nobody(world: World) -> None:
     agent, framework = pair(world, slow=True)
     framework.operate(Reserve(of("cpus", 1)))
     (pending,) = _known(world)
-    assert (pending.latest_status.state, pending.framework_id) == (O.PENDING, framework.id)
+    assert (pending.latest_status.state, pending.framework_id) == (Op.PENDING, framework.id)
     agent.say(agent.outcome(agent.heard(am.ApplyOperation)[0]))
     framework.say(sm.Revive())  # and the agent's answer is heard
     assert statuses(framework) == []
@@ -118,12 +118,12 @@ def test_an_id_is_used_once_at_a_time(world: World) -> None:
     agent, framework = pair(world)
     framework.operate(Reserve(of("cpus", 1), id="o"), Reserve(of("cpus", 1), id="o"))
     told = statuses(framework)
-    assert [(s.state, s.uuid is None) for s in told] == [(O.ERROR, True), (O.FINISHED, False)]
+    assert [(s.state, s.uuid is None) for s in told] == [(Op.ERROR, True), (Op.FINISHED, False)]
     assert "an operation o is under way" in (told[0].message or "")
     framework.say(sm.AcknowledgeOperationStatus(agent.id, told[1].uuid or b"", "o"))
     framework.say(sm.Revive())
     framework.operate(Reserve(of("cpus", 1), id="o"))
-    assert states(framework) == [O.FINISHED]
+    assert states(framework) == [Op.FINISHED]
 
 
 def test_a_framework_that_was_away_hears_when_the_agent_repeats(world: World) -> None:
@@ -134,7 +134,7 @@ def test_a_framework_that_was_away_hears_when_the_agent_repeats(world: World) ->
     framework.subscribe()
     (record,) = agent.operations.values()
     agent.say(am.OperationUpdate(record, record.latest_status))
-    assert states(framework) == [O.FINISHED]
+    assert states(framework) == [Op.FINISHED]
 
 
 def test_operations_of_a_removed_framework_are_forgotten_and_their_outcome_stays(
@@ -160,7 +160,7 @@ def test_reconciling_tells_what_was_told_last_with_its_uuid(world: World) -> Non
     agent.say(agent.outcome(agent.heard(am.ApplyOperation)[0]))
     framework.say(sm.Revive())
     (told,) = statuses(framework)
-    assert reconcile(framework) == [O.FINISHED, O.PENDING]
+    assert reconcile(framework) == [Op.FINISHED, Op.PENDING]
     framework.say(sm.ReconcileOperations((sm.ReconcileOperation("o1", agent.id),)))
     assert statuses(framework) == [told]
 
@@ -172,10 +172,10 @@ def test_an_unknown_operation_is_told_by_the_agent_that_is_named(world: World) -
     world.advance(100)
     assert reconcile(
         framework, ("x", here.id), ("x", away.id), ("x", AgentId("nobody")), ("x", None)
-    ) == [O.UNKNOWN, O.UNREACHABLE, O.UNKNOWN, O.UNKNOWN]
+    ) == [Op.UNKNOWN, Op.UNREACHABLE, Op.UNKNOWN, Op.UNKNOWN]
     world.restart()
     framework.subscribe()
-    assert reconcile(framework, ("x", here.id)) == [O.RECOVERING]
+    assert reconcile(framework, ("x", here.id)) == [Op.RECOVERING]
 
 
 def test_another_agent_than_the_operations_does_not_know_it(world: World) -> None:
@@ -185,7 +185,7 @@ def test_another_agent_than_the_operations_does_not_know_it(world: World) -> Non
     world.advance(10)
     ids = tuple(o.id for o in framework.offers.values() if o.agent_id == agent.id)
     framework.say(sm.Accept(ids, (Reserve(of("cpus", 1), id="o"),)))
-    assert reconcile(framework, ("o", other.id)) == [O.UNKNOWN]
+    assert reconcile(framework, ("o", other.id)) == [Op.UNKNOWN]
 
 
 # ---- loss and return
@@ -197,14 +197,14 @@ def test_pending_operations_of_a_lost_agent_are_unreachable_until_it_tells(world
     first, second = agent.heard(am.ApplyOperation)
     done = agent.outcome(first)
     agent.say(done)
-    assert states(framework) == [O.FINISHED]
+    assert states(framework) == [Op.FINISHED]
     agent.outcome(second)  # done, but its word is lost
     agent.disconnect()
     world.advance(100)
-    assert [(s.operation_id, s.state) for s in statuses(framework)] == [("o2", O.UNREACHABLE)]
-    assert reconcile(framework, ("o1", agent.id)) == [O.UNREACHABLE]
+    assert [(s.operation_id, s.state) for s in statuses(framework)] == [("o2", Op.UNREACHABLE)]
+    assert reconcile(framework, ("o1", agent.id)) == [Op.UNREACHABLE]
     agent.reregister()
-    assert reconcile(framework) == [O.FINISHED, O.FINISHED]
+    assert reconcile(framework) == [Op.FINISHED, Op.FINISHED]
     assert world.core.state.agents[agent.id].info.resources == agent.info.resources
 
 
@@ -218,7 +218,7 @@ def test_an_operation_that_never_arrived_is_dropped_and_the_agents_total_counts(
     agent.disconnect()
     agent.tasks.clear()  # nor did the launch
     agent.reregister()
-    assert states(framework) == [O.DROPPED]
+    assert states(framework) == [Op.DROPPED]
     (welcome,) = agent.heard(am.AgentReregistered)
     assert [known.task_id for known in welcome.reconcile] == ["t1"]
     agent.update(task("t1", agent.id), framework.id, TaskState.DROPPED)
@@ -269,7 +269,7 @@ def test_a_refusal_of_the_agent_corrects_what_the_master_thinks_it_has(world: Wo
     assert agent.heard(am.Ping) == [am.Ping(connected=False)]
     agent.ignores.discard(am.Ping)
     agent.say(agent.outcome(second, "no"))
-    assert states(framework) == [O.ERROR, O.ERROR]
+    assert states(framework) == [Op.ERROR, Op.ERROR]
     assert framework.held == ROOMY
     assert world.core.state.agents[agent.id].info.resources == ROOMY
 
@@ -283,7 +283,7 @@ def test_a_report_that_crosses_operations_on_its_stream_counts_with_them(world: 
     orders = agent.heard(am.ApplyOperation)
     for order in {order.uuid: order for order in orders}.values():  # it does nothing twice
         agent.say(agent.outcome(order))
-    assert states(framework) == [O.FINISHED]
+    assert states(framework) == [Op.FINISHED]
     assert agent.heard(am.Ping) == []
     assert world.core.state.agents[agent.id].info.resources == agent.info.resources
 
