@@ -25,7 +25,7 @@ from mezzo.marathon.api.routes import make_api
 from mezzo.marathon.effects import Publish, Reply, ShowApp, ShowAside, ShowDeployment, ShowInstance
 from mezzo.marathon.events import ApiRequest
 
-from .world import Agent, World
+from .world import OfferedAgent, World
 
 PATIENCE_S = 20.0
 
@@ -56,7 +56,7 @@ class ApiWorld(World):
     def up(cpus: float = 1e12, mem: float = 1e12) -> ApiWorld:
         """Agents that have room for all that the API takes, connected."""
         total = Resources.of(cpus=cpus, mem=mem, disk=1e12, ports=[(1, 65535)])
-        world = ApiWorld(agents=[Agent(AgentId("S0"), "host-0", total)])
+        world = ApiWorld(agents=[OfferedAgent(AgentId("S0"), "host-0", total)])
         world.connect()
         return world
 

@@ -57,19 +57,21 @@ ORIGIN = Origin("127.0.0.1", "/v2/apps")
 
 
 @dataclass
-class Agent:
+class OfferedAgent:
+    """What offers say of an agent: Marathon hears of agents, and never one itself. What agents say
+    is in `mezzo.sim.fakes`; here the world says what a master makes of it."""
+
     id: AgentId
     hostname: str
     total: Resources
     attributes: tuple[Attribute, ...] = ()
     domain: FaultDomain | None = None
-    up: bool = True
 
 
 @dataclass
 class Task:
     info: TaskInfo
-    agent: Agent
+    agent: OfferedAgent
     state: TaskState = TaskState.STAGING
 
 
@@ -82,7 +84,7 @@ class World:
     """`auto_run`: launched tasks turn RUNNING. `auto_kill`: killed ones turn KILLED. `mute`: the
     master answers no reconciliation, as of tasks whose agents may still return."""
 
-    agents: list[Agent] = field(default_factory=list)
+    agents: list[OfferedAgent] = field(default_factory=list)
     config: MarathonConfig = field(default_factory=MarathonConfig)
     auto_run: bool = True
     auto_kill: bool = True
@@ -140,7 +142,7 @@ class World:
         ports = [(31000, 32000)]
         world = cls(
             agents=[
-                Agent(
+                OfferedAgent(
                     AgentId(f"S{i}"), host, Resources.of(cpus=cpus, mem=mem, disk=9999, ports=ports)
                 )
                 for i, host in enumerate(hosts or ("a",))
@@ -334,15 +336,15 @@ class World:
         if self.conn is not None:
             self.inbox.append(MasterEvent(self.conn, self.epoch, event))
 
-    def free(self, agent: Agent) -> Resources:
+    def free(self, agent: OfferedAgent) -> Resources:
         used = Resources.total(t.info.resources for t in self.tasks.values() if t.agent is agent)
         return agent.total - used
 
-    def offer(self, *agents: Agent) -> list[Any]:
+    def offer(self, *agents: OfferedAgent) -> list[Any]:
         """One batch of offers of all that is free."""
-        return self.say(m.Offers(tuple(self.make_offer(a) for a in agents or self.agents if a.up)))
+        return self.say(m.Offers(tuple(self.make_offer(a) for a in agents or self.agents)))
 
-    def make_offer(self, agent: Agent) -> Offer:
+    def make_offer(self, agent: OfferedAgent) -> Offer:
         self._offers += 1
         return Offer(
             OfferId(f"O{self._offers}"),

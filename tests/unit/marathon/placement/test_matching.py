@@ -28,7 +28,7 @@ from mezzo.marathon.state.census import Census
 from mezzo.record import replace
 
 from ..apps import app
-from ..world import Agent, World
+from ..world import OfferedAgent, World
 
 PLENTY = "cpus:8;mem:8192;disk:9999;ports:[31000-31099]"
 
@@ -267,9 +267,9 @@ def test_group_by_waits_for_the_groups_that_are_missing() -> None:
     assert racks(world) == {"r1": 2, "r2": 2, "r3": 2}
 
 
-def another_agent(world: World, rack: str) -> Agent:
+def another_agent(world: World, rack: str) -> OfferedAgent:
     attributes = (Attribute("rack", text=rack),)
-    return Agent(AgentId("S9"), "h9", world.agents[0].total, attributes)
+    return OfferedAgent(AgentId("S9"), "h9", world.agents[0].total, attributes)
 
 
 def test_max_per_is_never_exceeded() -> None:
