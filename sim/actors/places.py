@@ -16,11 +16,11 @@ from mezzo.core import Output
 from mezzo.ids import AgentId, ConnId
 from mezzo.master.events import Started, WhitelistChanged
 from mezzo.messages import agent as am
-from mezzo.record import replace
 from mezzo.units import AMOUNT_MAX
 
 from ..daemons.master_link import Client, Server
 from ..daemons.masters import FromAgent, ToClient, VirtualMaster
+from ..fakes.fake_agent import FakeAgent
 from ..watch import Watch
 from ..world.network import Network
 from ..world.world import World
@@ -113,10 +113,9 @@ class Stray:
         has = _HAS
         if rng.random() < 0.3:  # at home, of today, and each part of what it has is fine
             domain, version, has = self._map.domain, "1.11.0", _TOO_MUCH
-        info = AgentInfo(self.name, resources=has, domain=domain)
-        if rng.random() < 0.5:
-            return am.RegisterAgent(info, version, "boot")
-        return am.ReregisterAgent(replace(info, id=AgentId("stray-S0")), version, "boot")
+        id_ = None if rng.random() < 0.5 else AgentId("stray-S0")
+        info = AgentInfo(self.name, resources=has, domain=domain, id=id_)
+        return FakeAgent(info, version=version, capabilities=()).introduction()
 
 
 class Listing(Watch):

@@ -71,6 +71,7 @@ class FakeAgent:
         self,
         info: AgentInfo,
         *,
+        version: str = "1.11.0",
         capabilities: tuple[AgentCapability, ...] = CAPABILITIES,
         launched: Callable[[TaskKey, TaskInfo], Said] = _runs_nothing,
         uuids: Callable[[], bytes] | None = None,
@@ -80,7 +81,7 @@ class FakeAgent:
         """launched: is told of each new task, once, and returns what to say of it at once.
         uuids: 16 bytes for each update and outcome; counted unless given."""
         self.info = info
-        self.version = "1.11.0"
+        self.version = version
         self.boot_id = "boot-1"
         self.capabilities = capabilities
         self.tasks: dict[TaskKey, Task] = {}
@@ -237,7 +238,6 @@ class FakeAgent:
     def _forget_task(self, key: TaskKey) -> None:
         """And its framework with its last task."""
         self.tasks.pop(key, None)
-        self.pending.pop(key, None)
         if not any(other[0] == key[0] for other in itertools.chain(self.tasks, self.executors)):
             self.frameworks.pop(key[0], None)
 
