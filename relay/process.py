@@ -21,9 +21,9 @@ from mezzo.errors import BadConfig
 from mezzo.ids import ConnId
 from mezzo.process.log import get_logger
 from mezzo.wire.clients import RelayLink
-from mezzo.wire.grpc_server import OUTBOX_MAX, allow_many_connections
+from mezzo.wire.grpc_server import allow_many_connections
 from mezzo.wire.link import SERVER_OPTIONS
-from mezzo.wire.served_stream import Stream
+from mezzo.wire.served_stream import Stream, put_or_cut
 
 from .options import RelayOptions
 
@@ -104,14 +104,9 @@ class Relay:
 
     def _on_said(self, number: int, batch: bytes) -> None:
         stream = self._agents.get(number)
-        if stream is None:
-            return
-        if len(stream.outbox) >= OUTBOX_MAX:
+        if stream is not None and not put_or_cut(stream, batch):
             self._log.warning("stream.too_slow", stream=number)
-            stream.abort("this stream is read too slowly: come again")
-            self._ended(number)  # now: when the agent reads again, if ever, is another matter
-            return
-        stream.put(batch)
+            self._ended(number)
 
     def _on_too_large(self, number: int) -> None:
         """What the agent said is lost, and it would not know: it comes again, and says it anew."""

@@ -67,14 +67,8 @@ def _end(
 
 def exited(state: MasterState, step: Step, agent: AgentEntry, message: ExecutorExited) -> None:
     """What it takes is free; of its tasks the agent tells by itself."""
-    framework = state.frameworks.get(message.framework_id)
+    framework = _framework_of(state, step, agent, message, "the end")
     if framework is None:
-        return  # completed meanwhile
-    try:
-        claims.check_has_executor(agent, framework.id, message.executor_id)
-    except BadRequest as error:
-        what = f"the end of executor {message.executor_id} of framework {framework.id}"
-        claims.deny(step, agent, what, error)
         return
     _end(state, step, agent, framework.id, message.executor_id)
     step.to_framework(framework, Failure(agent.id, message.executor_id, message.status))
@@ -165,16 +159,29 @@ def _roles(agent: AgentEntry) -> dict[tuple[FrameworkId, ExecutorId | None], str
 
 
 def said(state: MasterState, step: Step, agent: AgentEntry, message: ExecutorMessage) -> None:
+    framework = _framework_of(state, step, agent, message, "a message")
+    if framework is not None:
+        step.to_framework(framework, Message(agent.id, message.executor_id, message.data))
+
+
+def _framework_of(
+    state: MasterState,
+    step: Step,
+    agent: AgentEntry,
+    message: ExecutorExited | ExecutorMessage,
+    what: str,
+) -> FrameworkEntry | None:
+    """Whose executor it is of which an agent tells something. None: the framework was completed
+    meanwhile, or the agent has no such executor, which is denied."""
     framework = state.frameworks.get(message.framework_id)
-    if framework is None:
-        return  # completed meanwhile
-    try:
-        claims.check_has_executor(agent, framework.id, message.executor_id)
-    except BadRequest as error:
-        what = f"a message of executor {message.executor_id} to framework {framework.id}"
-        claims.deny(step, agent, what, error)
-        return
-    step.to_framework(framework, Message(agent.id, message.executor_id, message.data))
+    if framework is not None:
+        try:
+            claims.check_has_executor(agent, framework.id, message.executor_id)
+        except BadRequest as error:
+            whose = f"{what} of executor {message.executor_id} of framework {framework.id}"
+            claims.deny(step, agent, whose, error)
+            return None
+    return framework
 
 
 def tell(state: MasterState, step: Step, framework: FrameworkEntry, call: Message) -> None:

@@ -37,11 +37,9 @@ from .batches import STATE_MAX_BYTES, Refused
 from .convert import told_of
 from .link import SERVER_OPTIONS
 from .relay import Member, read_batch, to_agents
-from .served_stream import Stream, details, received
+from .served_stream import Stream, details, put_or_cut, received
 from .turnstile import Admission
 
-# A peer that reads so slowly that this many messages wait is cut off: it comes back and catches up.
-OUTBOX_MAX: Final = 100_000
 _ANSWER_S: Final = 30.0
 # From the election to the lead: reading the store, above all.
 _ELECTED_S: Final = 10.0
@@ -145,12 +143,9 @@ class MasterServer:
         stream = self._streams.get(conn)
         if stream is None or stream.closing:
             return
-        if len(stream.outbox) >= OUTBOX_MAX:
+        if not put_or_cut(stream, message):
             self._sparing.warning("stream.too_slow", conn=conn)
-            stream.abort("this stream is read too slowly: come again")
-            self._closed(stream)  # now: when its peer reads again, if ever, is another matter
-            return
-        stream.put(message)
+            self._closed(stream)
 
     def send_snapshot(self, conn: ConnId, sequence: int, event: om.OperatorEvent) -> None:
         if conn in self._streams:

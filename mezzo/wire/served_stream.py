@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import grpc
 import grpc.aio
@@ -21,6 +21,8 @@ from mezzo.ids import ConnId
 M = TypeVar("M", bound=Message)
 R = TypeVar("R")
 
+# A peer that reads so slowly that this many messages wait is cut off: it comes back and catches up.
+OUTBOX_MAX: Final = 100_000
 # The details of a status are a header, in which a byte may take three, and of all headers a peer
 # takes 8 KiB.
 _DETAILS_MAX_BYTES: Final = 2000
@@ -45,6 +47,25 @@ def received(kind: type[M], data: bytes, read: Callable[[M], R]) -> R:
             f"these bytes are no {kind.__name__} that can be read ({type(error).__name__}): send "
             "the protobuf message"
         ) from error
+
+
+class Outbox(Protocol):
+    """What `put_or_cut` asks of a `Stream`, or of one behind a relay."""
+
+    outbox: list[Any]
+
+    def put(self, message: Any) -> None: ...
+    def abort(self, why: str) -> None: ...
+
+
+def put_or_cut(stream: Outbox, message: Any) -> bool:
+    """False: the peer reads so slowly, if at all, that too much waits for it. The stream is
+    aborted, and its end must not be waited for: it comes when the peer reads again."""
+    if len(stream.outbox) >= OUTBOX_MAX:
+        stream.abort("this stream is read too slowly: come again")
+        return False
+    stream.put(message)
+    return True
 
 
 class Stream:

@@ -8,30 +8,21 @@ from typing import Any, Final
 
 from mezzo.cluster.model import AttributeConstraint, Offer
 from mezzo.core import Output
-from mezzo.ids import FrameworkId
-from mezzo.master.effects import ToFramework
-from mezzo.messages.scheduler import Offers
 
 from ...daemons.masters import VirtualMaster
 from ...watch import Watch
 from ...world.watched import Broken
+from .offered import offered
 
 _PLAIN: Final = re.compile(r"([a-z0-9.]|\[[0-9]-[0-9]\]|\.\*){0,20}")
 
 
 class ConstraintsAreKept(Watch):
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
-        for effect in output.effects:
-            if isinstance(effect, ToFramework) and isinstance(effect.event, Offers):
-                core = master.core
-                assert core is not None
-                state = core.state
-                framework = state.frameworks.get(
-                    state.framework_of.get(effect.conn, FrameworkId(""))
-                )
-                if framework is not None and framework.constraints is not None:
-                    for each in framework.constraints.roles:
-                        _look(master, each.role, each.groups, effect.event.offers)
+        for framework, offers in offered(master, output):
+            if framework.constraints is not None:
+                for each in framework.constraints.roles:
+                    _look(master, each.role, each.groups, offers)
 
 
 def _look(

@@ -14,19 +14,19 @@ from typing import Any, Final
 
 from mezzo.cluster.model import AgentInfo, Capability, FaultDomain, MasterInfo, Offer
 from mezzo.core import Output
-from mezzo.ids import AgentId, FrameworkId
+from mezzo.ids import AgentId
 from mezzo.master.allocator.reasons import Verdict
-from mezzo.master.effects import NoteIgnored, ToAgent, ToFramework
+from mezzo.master.effects import NoteIgnored, ToAgent
 from mezzo.master.events import AgentSaid
 from mezzo.master.state.agent_entry import AgentEntry
 from mezzo.master.state.framework_entry import FrameworkEntry
 from mezzo.messages.agent import RegisterAgent, ReregisterAgent, ShutdownAgent
-from mezzo.messages.scheduler import Offers
 from mezzo.units import AMOUNT_MAX
 
 from ...daemons.masters import VirtualMaster
 from ...watch import Watch
 from ...world.watched import Broken
+from .offered import offered
 
 _MOST: Final = int(AMOUNT_MAX * 1000)
 _COMES: Final = (RegisterAgent, ReregisterAgent)
@@ -50,15 +50,11 @@ class PlacesAreKept(Watch):
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
         if type(event) is AgentSaid and type(event.message) in _COMES and not self._repeats:
             self._comes(master, event, output)
-        for effect in output.effects:
-            if type(effect) is ToFramework and type(effect.event) is Offers:
-                core = master.core
-                assert core is not None
-                state = core.state
-                id_ = state.framework_of.get(effect.conn, FrameworkId(""))
-                if (framework := state.frameworks.get(id_)) is not None:
-                    for offer in effect.event.offers:
-                        self._look(master, framework, offer, state.agents.get(offer.agent_id))
+        for framework, offers in offered(master, output):
+            assert master.core is not None
+            agents = master.core.state.agents
+            for offer in offers:
+                self._look(master, framework, offer, agents.get(offer.agent_id))
 
     def _comes(self, master: VirtualMaster, event: AgentSaid, output: Output[Any]) -> None:
         message: Any = event.message

@@ -11,27 +11,18 @@ from typing import Any
 from mezzo.cluster.model import Capability, Offer
 from mezzo.cluster.resources import Kind
 from mezzo.core import Output
-from mezzo.ids import FrameworkId
-from mezzo.master.effects import ToFramework
-from mezzo.messages.scheduler import Offers
 
 from ...daemons.masters import VirtualMaster
 from ...watch import Watch
 from ...world.watched import Broken
+from .offered import offered
 
 
 class OffersAreOfUse(Watch):
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
-        for effect in output.effects:
-            if type(effect) is ToFramework and type(effect.event) is Offers:
-                core = master.core
-                assert core is not None
-                state = core.state
-                id_ = state.framework_of.get(effect.conn, FrameworkId(""))
-                framework = state.frameworks.get(id_)
-                if framework is not None:
-                    for offer in effect.event.offers:
-                        _look(master, offer, framework.info.capabilities)
+        for framework, offers in offered(master, output):
+            for offer in offers:
+                _look(master, offer, framework.info.capabilities)
 
 
 def _look(master: VirtualMaster, offer: Offer, can: tuple[Capability, ...]) -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from mezzo.ids import ConnId
 from mezzo.messages import agent as am
-from mezzo.relay import process as relay_module
 from mezzo.relay.options import RelayOptions
 from mezzo.relay.process import Relay
 from mezzo.wire import agent as agent_wire
+from mezzo.wire import served_stream
 from mezzo.wire.grpc_server import MasterServer
 from mezzo.wire.v1 import agent_pb2_grpc
 from tests.integration.master.test_master_server import Handler
@@ -26,7 +26,7 @@ LARGE = am.ShutdownAgent("x" * 1_000_000)  # more than a stream's window: the wr
 def test_an_agent_that_does_not_read_is_cut_off_and_its_master_hears_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(relay_module, "OUTBOX_MAX", 2)
+    monkeypatch.setattr(served_stream, "OUTBOX_MAX", 2)
 
     async def test() -> None:
         server, handler = MasterServer(leader=lambda: None), Handler()

@@ -21,9 +21,9 @@ from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
 from mezzo.record import Record
 from mezzo.wire import agent as agent_wire
-from mezzo.wire import grpc_server as server_module
 from mezzo.wire import operator as operator_wire
 from mezzo.wire import scheduler as scheduler_wire
+from mezzo.wire import served_stream
 from mezzo.wire.batches import MESSAGE_MAX_BYTES, PART_BYTES
 from mezzo.wire.clients import OperatorClient
 from mezzo.wire.grpc_server import MasterServer
@@ -337,7 +337,7 @@ def test_of_a_peer_that_hung_up_grpc_logs_no_traceback(caplog: pytest.LogCapture
 
 
 def test_a_peer_that_reads_too_slowly_is_cut_off_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "OUTBOX_MAX", 10)
+    monkeypatch.setattr(served_stream, "OUTBOX_MAX", 10)
 
     async def test(f: Fixture) -> None:
         conn, call = await f.agent()
@@ -354,7 +354,7 @@ def test_a_peer_that_reads_too_slowly_is_cut_off_and_told(monkeypatch: pytest.Mo
 def test_a_peer_that_does_not_read_at_all_is_cut_off_as_well(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(server_module, "OUTBOX_MAX", 2)
+    monkeypatch.setattr(served_stream, "OUTBOX_MAX", 2)
     large = am.ShutdownAgent("x" * 1_000_000)
 
     async def test(f: Fixture) -> None:
