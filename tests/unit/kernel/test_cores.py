@@ -37,7 +37,10 @@ BANNED = {
 }
 # Of these, names that need no outside world.
 PURE_PARTS = {"random": {"Random"}, "uuid": {"UUID"}, "signal": {"Signals"}}
-CLOCKS = {"now", "utcnow", "today"}
+CLOCKS = {
+    *("datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today"),
+    "datetime.date.today",
+}
 
 
 def file_of(module: str) -> Path | None:
@@ -82,22 +85,45 @@ def reachable(start: str) -> dict[str, Path]:
     return found
 
 
+def bindings(tree: ast.Module) -> dict[str, str]:
+    """What the names that a file imports stand for, in full: a module, or what is in one."""
+    bound: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                top = alias.name.split(".")[0]
+                bound[alias.asname or top] = alias.name if alias.asname else top
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            bound |= {
+                alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names
+            }
+    return bound
+
+
+def full_name(node: ast.expr, bound: dict[str, str]) -> str | None:
+    """Of a name that is imported, or of what is in that; None: it is something of the file's."""
+    if isinstance(node, ast.Name):
+        return bound.get(node.id)
+    if isinstance(node, ast.Attribute) and (base := full_name(node.value, bound)):
+        return f"{base}.{node.attr}"
+    return None
+
+
+def impure_uses(tree: ast.Module) -> list[str]:
+    """Clocks, and of modules that are pure in part the other parts."""
+    bound = bindings(tree)
+    names = [full_name(node, bound) for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    used = [name for name in (*names, *bound.values()) if name]
+    return [name for name in used if name in CLOCKS or not _is_pure(*name.rpartition("."))]
+
+
+def _is_pure(module: str, _: str, name: str) -> bool:
+    return name in PURE_PARTS.get(module, {name})
+
+
 def impurities(file: Path) -> list[str]:
     found = [base for base, _ in imports(file) if base.split(".")[0] in BANNED]
-    found += [
-        f"{base}.{name}"
-        for base, name in imports(file)
-        if name and base in PURE_PARTS and name not in PURE_PARTS[base]
-    ]
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            module, name = node.value.id, node.attr
-            pure = PURE_PARTS.get(module)
-            if (pure is not None and name not in pure) or (
-                module in ("datetime", "date") and name in CLOCKS
-            ):
-                found.append(f"{module}.{name}")
-    return found
+    return found + impure_uses(ast.parse(file.read_text()))
 
 
 @pytest.mark.parametrize("core", CORES)
@@ -117,3 +143,21 @@ def test_a_core_is_followed_into_everything_it_imports() -> None:
 def test_impurity_is_noticed() -> None:
     assert set(impurities(ROOT / "mezzo" / "process" / "daemon.py")) >= {"asyncio", "time"}
     assert "random.uniform" in impurities(ROOT / "mezzo" / "wire" / "link.py")
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import uuid\nx = uuid.uuid4()", ["uuid.uuid4"]),
+        ("import uuid as u\nx = u.uuid4()", ["uuid.uuid4"]),
+        ("from uuid import uuid4", ["uuid.uuid4"]),
+        ("from uuid import UUID\ndef f(uuid): return uuid.hex", []),
+        ("import uuid\nx = uuid.UUID(int=1).hex", []),
+        ("import random\nx = random.Random(1).random()", []),
+        ("import datetime\nx = datetime.datetime.now()", ["datetime.datetime.now"]),
+        ("from datetime import datetime as d\nx = d.now()", ["datetime.datetime.now"]),
+        ("def f(date): return date.today", []),
+    ],
+)
+def test_a_name_is_judged_by_what_it_was_imported_from(source: str, found: list[str]) -> None:
+    assert impure_uses(ast.parse(source)) == found
