@@ -30,6 +30,8 @@ test: .venv/installed ## all tests, on a real Docker engine, ZooKeeper and brows
 # What depends on rights: users, folders, processes, ports, and the commands. The rest is the same
 # for everybody, and what needs a Docker engine of its own is for root.
 USERTEST := tests/unit/agent tests/unit/cli tests/unit/kernel tests/integration/agent/test_agent_process.py \
+	tests/integration/agent/test_process_tasks.py tests/integration/agent/test_process_checks.py \
+	tests/integration/agent/test_process_hostile.py \
 	tests/integration/agent/test_agent_volumes.py tests/integration/cluster/test_daemon.py tests/integration/cluster/test_up.py \
 	tests/integration/marathon/test_marathon_api.py tests/integration/master/test_master_process.py
 

@@ -311,6 +311,17 @@ def proc_file(pid: int, name: str) -> bytes:
         return b""
 
 
+def any_with(mark: str) -> bool:
+    return any(mark.encode() in proc_file(pid, "cmdline") for pid in pids())
+
+
+def groups_of(agent: Agent) -> list[Path]:
+    """Its control groups, where it has some."""
+    contained = [line["by"] for line in agent.logged() if line["event"] == "process.containment"]
+    base = Path(contained[-1].rpartition(" ")[2])
+    return [entry for entry in base.glob("*") if entry.is_dir()]
+
+
 def alive(pid: int) -> bool:
     """Also an orphan that nobody has reaped yet is dead."""
     state = proc_file(pid, "stat").rpartition(b")")[2].split()

@@ -51,6 +51,8 @@ from mezzo.master.events import (
     Started,
     StreamClosed,
 )
+from mezzo.master.state.records import AgentRecord
+from mezzo.master.tables import AGENTS
 from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
@@ -449,3 +451,8 @@ class World:
 def task(task_id: str, agent_id: AgentId, resources: Resources = SMALL, **more: Any) -> TaskInfo:
     more.setdefault("command", CommandInfo("true"))
     return TaskInfo(task_id, TaskId(task_id), agent_id, resources, **more)
+
+
+def record(world: World, agent: Agent) -> AgentRecord:
+    """As it is stored."""
+    return AGENTS.decode(world.stored[f"agent/{agent.id}"])
