@@ -1,7 +1,7 @@
 """A peer speaks only for itself: what an agent says counts as far as it is about what it has.
 
 The rule is the same for updates, reports and messages: compare with what that agent has. A claim
-that fails is left out alone, the rest of a message counts. It changes nothing of anybody, and it is
+that fails is left out alone, the rest of a message counts. A denied claim changes nothing, and is
 told: `deny` counts it and has the log name who said what, and the caller answers where the protocol
 has an answer.
 
@@ -33,12 +33,12 @@ from .state.step import Step
 from .state.task_entry import TaskEntry
 
 UUID_BYTES: Final = 16
-# Only who has lost sight of an agent, or of a task, can say so.
+# States that only somebody can tell who has lost sight of an agent, or of a task.
 _MASTERS_STATES: Final = frozenset({TaskState.UNREACHABLE, TaskState.UNKNOWN})
 
 
 def deny(step: Step, peer: AgentEntry | FrameworkEntry, what: str, why: BadRequest) -> None:
-    """Count and tell what is left out of what a peer said. Who lies all the time fills no log."""
+    """Count and tell what is left out of what a peer said. One that lies always fills no log."""
     step.count("dropped_messages")
     if step.state.denials.take(1, step.now.mono_s):
         step.do(NoteDenied(name_of(peer), what, str(why)))
@@ -58,7 +58,7 @@ def check_update(
 ) -> TaskEntry | None:
     """Is it an update of a task of that agent? Returns the task, if it is known. Raises BadRequest.
 
-    There are very many: what need not be asked of a known task is not.
+    There are very many updates: what need not be asked of a known task is not.
     """
     status = message.status
     if status.agent_id != agent.id and status.agent_id is not None:
@@ -81,7 +81,7 @@ def check_update(
 
 
 class _Holder(NamedTuple):
-    """entry: of a task that was known before the report, which may end it. None: of another."""
+    """entry: of a task that was known before the report, which may end it; None for others."""
 
     name: str
     entry: TaskEntry | None = None
@@ -170,7 +170,7 @@ def check_task(
     reported: Container[tuple[FrameworkId, TaskId]],
     holders: Holders,
 ) -> None:
-    """May the agent report it as its own? `reported`: those that it has named in the same report.
+    """May the agent report the task? `reported`: tasks that it has named in the same report.
     Raises BadRequest."""
     key = (framework.id, task.task_id)
     if key in reported:

@@ -78,8 +78,8 @@ class MasterConfig(Record):
         Flag("How long a unique task whose lease is over may take to be dead.", DURATION),
     ] = 5.0
     heartbeat_s: float = 15.0
-    # Who uses nothing of an offer refuses it for at least so long, also with 0 seconds: Mesos'
-    # allocation interval bounds how often one that declines everything is asked again, here this.
+    # An unused offer is refused for at least so long, also with 0 seconds: that bounds how often a
+    # framework that declines everything is asked, as in Mesos the allocation interval does.
     refuse_min_s: float = 1.0
     offer_timeout_s: Annotated[
         float | None,

@@ -29,7 +29,7 @@ class ToOperator(Record):
 
 
 class Publish(Record):
-    """To every operator stream that has its snapshot."""
+    """Send an event to every operator stream that has its snapshot."""
 
     sequence: int
     event: OperatorEvent
@@ -69,7 +69,7 @@ class GiveUp(Record):
 
 
 class CloseStream(Record):
-    """End it after what was sent before."""
+    """End the stream, after what was sent before."""
 
     conn: ConnId
 

@@ -67,7 +67,7 @@ def _take_agent(state: MasterState, record: AgentRecord) -> None:
 
 
 class _Gone(Record):
-    """All that must be known of an agent that may never come back."""
+    """What must be known of an agent that may never come back."""
 
     condition: Literal["GONE"]
 
@@ -127,7 +127,7 @@ def set_aside(state: MasterState) -> om.SetAside:
 
 
 def delete(state: MasterState, step: Step, call: om.DeleteSetAside) -> om.OperatorResponse:
-    """For ever. What the record was about is new to the cluster if it comes back."""
+    """For ever. The agent or framework of the record is new to the cluster if it comes back."""
     if call.key not in state.set_aside:
         raise BadRequest(
             f"no record {shown(call.key)} is set aside: `mezzo quarantine list` names them"

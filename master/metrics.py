@@ -66,7 +66,7 @@ _TO_AGENTS: Final[Mapping[type[Record], str]] = {
 }
 _ENDS: Final = tuple(state for state in TaskState if state.terminal)
 _LIVE: Final = tuple(state for state in TaskState if not state.terminal)
-# Shown from the beginning: who watches a counter wants to see its zero.
+# Shown from the beginning: an operator who watches a counter wants to see its zero.
 _COUNTERS: Final = (
     *_FROM_AGENTS.values(),
     *_FROM_FRAMEWORKS.values(),
@@ -123,14 +123,14 @@ def _of(state: MasterState, conn: ConnId) -> FrameworkEntry | None:
 
 
 def task_over(step: Step, framework: FrameworkEntry, state: TaskState) -> None:
-    """Its latest state has become a terminal one; for a task that never was, its only one."""
+    """The task's latest state has become terminal; for a task that never was, its only one."""
     short = state.removeprefix("TASK_").lower()
     step.count(f"tasks_{short}")
     step.count(f"tasks/terminal/{state.lower()}", framework)
 
 
 def status_came(step: Step, entry: TaskEntry | None, status: TaskStatus) -> None:
-    """An agent's update, before it is taken over. Repeated ones count as valid, not as new ends."""
+    """An agent's update came. A repeated one counts as valid, not as a new end."""
     step.count("invalid_status_updates" if entry is None else "valid_status_updates")
     if entry is not None and status.state.terminal:
         told = entry.forwarded
@@ -149,7 +149,7 @@ def end_told(step: Step, status: TaskStatus) -> None:
 
 
 def view(state: MasterState, step: Step, _: om.GetMetrics) -> om.Metrics:
-    """All of them, sorted by name."""
+    """All metrics, sorted by name."""
     found = {
         **dict(_of_the_master(state, step.now.wall_s)),
         **dict(_of_the_allocator(state)),

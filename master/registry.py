@@ -18,7 +18,7 @@ INFO_MAX_BYTES: Final = 65_536
 
 
 def check_info(what: str, info: FrameworkInfo | AgentInfo) -> None:
-    """Raise BadRequest for what would take too much of the store, which limits its records."""
+    """Raise BadRequest for an agent whose record would be more than the store takes."""
     size = len(encode(info))
     if size > INFO_MAX_BYTES:
         raise BadRequest(
@@ -28,7 +28,7 @@ def check_info(what: str, info: FrameworkInfo | AgentInfo) -> None:
 
 
 def keep_framework(step: Step, framework: FrameworkEntry) -> None:
-    """No write if it is stored like this already: some come and go all the time."""
+    """Store the framework, unless it is stored like this already: some come and go all the time."""
     deadline_s = framework.deadline_s
     record = FrameworkRecord(
         framework.info,

@@ -23,7 +23,7 @@ def remove(state: MasterState, step: Step, offer: Offer) -> None:
 
 
 def take_back(state: MasterState, step: Step, offer: Offer) -> None:
-    """Without a filter: it may be offered again at once."""
+    """Rescind the offer, without a filter: its resources may be offered again at once."""
     remove(state, step, offer)
     state.allocator.decline((offer.framework_id, offer.role), offer.agent_id, offer.resources)
 

@@ -26,7 +26,7 @@ class InverseFilterOver(Record):
 
 
 class HeartbeatDue(Record):
-    """Of frameworks."""
+    """Frameworks get heartbeats."""
 
 
 class OperatorHeartbeatDue(Record):

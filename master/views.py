@@ -43,7 +43,7 @@ def agent(state: MasterState, entry: AgentEntry) -> AgentView:
 def framework(
     state: MasterState, entry: FrameworkEntry, *, with_offers: bool = False
 ) -> FrameworkView:
-    """The offers themselves are for who asks: in every event they would be most of what is sent."""
+    """Offers are only counted: in every event they would be most of what is sent."""
     connected = entry.conn is not None
     offers = [state.offers[offer_id] for offer_id in entry.offers]
     return FrameworkView(
@@ -66,7 +66,7 @@ def framework(
 
 
 def agents(state: MasterState, *, with_unreachable: bool = True) -> Agents:
-    """There may be a hundred thousand that are unreachable: those are for who asks."""
+    """Without the unreachable agents: there may be a hundred thousand, and a call asks for them."""
     lost = state.unreachable.values() if with_unreachable else ()
     back = [a for a in state.agents.values() if a.standing is not Standing.RECOVERED]
     return Agents(

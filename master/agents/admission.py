@@ -19,7 +19,7 @@ VERSION_MIN: Final = (1, 0, 0)  # of Mesos: which behaviour the agent has
 
 
 def why_ignored(state: MasterState, message: RegisterAgent | ReregisterAgent) -> str | None:
-    """Why it gets no answer; None: it gets one.
+    """Why the agent gets no answer; None: it gets one.
 
     These are settings that can be put right, so the agent is not told to exit: its tasks go on, and
     it asks again.
@@ -49,7 +49,7 @@ def why_ignored(state: MasterState, message: RegisterAgent | ReregisterAgent) ->
 
 
 def _had(state: MasterState, agent_id: AgentId | None) -> Resources | None:
-    """What the agent had when it was here."""
+    """What the agent had when it was registered last."""
     known = state.agents.get(agent_id) if agent_id is not None else None
     lost = state.unreachable.get(agent_id) if agent_id is not None else None
     if known is not None:
@@ -83,7 +83,7 @@ def check_agent(state: MasterState, info: AgentInfo) -> None:
 
 
 def check_return(state: MasterState, conn: ConnId, message: ReregisterAgent) -> AgentId:
-    """The id under which it is to be admitted. Raises BadRequest: it must exit."""
+    """The id under which the agent is to be admitted. Raises BadRequest: it must exit."""
     agent_id = message.info.id
     if agent_id is None:
         raise BadRequest("re-registration without an agent id: register instead")

@@ -4,8 +4,9 @@
     any    --DRAIN--> DRAINING --all has ended and is acknowledged--> DRAINED, or gone
     any    --MARK_GONE--> gone, for ever
 
-All of it is durable before the agent hears of it, and is told to the agent again whenever it
-registers. Also agents that are unreachable or not back yet can be meant: it holds when they return.
+Each change is durable before the agent hears of it, and is told to the agent again whenever it
+registers. Agents that are unreachable or not back yet can be meant, too: a change holds when they
+return.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ ASK_EVERY_S: Final = 5.0
 
 
 def deactivate(state: MasterState, step: Step, call: om.DeactivateAgent) -> om.OperatorResponse:
-    """No more offers; what runs goes on."""
+    """The agent gets no more offers; its tasks go on."""
     return _settle(state, step, call.agent_id, lambda record: replace(record, deactivated=True))
 
 
@@ -61,7 +62,7 @@ def reactivate(state: MasterState, step: Step, call: om.ReactivateAgent) -> om.O
 
 
 def drain(state: MasterState, step: Step, call: om.DrainAgent) -> om.OperatorResponse:
-    """Kill what runs there, and take nothing new. Draining once more changes how."""
+    """Kill the agent's tasks, and take no new ones. Draining it once more changes how."""
     grace_s = call.max_grace_period
     if grace_s is not None and grace_s < 0:
         raise BadRequest(f"max_grace_period is {grace_s:g} s: give seconds from 0 up")
@@ -87,7 +88,7 @@ def drain(state: MasterState, step: Step, call: om.DrainAgent) -> om.OperatorRes
 
 
 def mark_gone(state: MasterState, step: Step, call: om.MarkAgentGone) -> om.OperatorResponse:
-    """It can't be undone: the operator vouches that nothing of the agent runs any more."""
+    """MARK_GONE can't be undone: the operator vouches that nothing of the agent runs any more."""
     if call.agent_id not in state.gone_since_s:
         _gone(state, step, call.agent_id, _record(state, call.agent_id))
     return om.Done()
@@ -97,7 +98,7 @@ def mark_gone(state: MasterState, step: Step, call: om.MarkAgentGone) -> om.Oper
 
 
 def _record(state: MasterState, agent_id: AgentId) -> AgentRecord:
-    """What is kept of an agent that could come back. Raises BadRequest for another one."""
+    """The record of an agent that could come back. Raises BadRequest for another one."""
     agent, lost = state.agents.get(agent_id), state.unreachable.get(agent_id)
     if agent is not None:
         return agent.record
@@ -128,7 +129,7 @@ def _settle(
 
 
 def check(state: MasterState, step: Step) -> None:
-    """Called as a step ends: of those agents where something has ended, which are drained now?"""
+    """As a step ends: which of the agents where something has ended are drained now?"""
     for agent_id in list(state.drain_checks):
         if step.full:
             step.timer(DrainCheckDue(), 0.0)
@@ -144,14 +145,14 @@ def check(state: MasterState, step: Step) -> None:
 
 
 def ask(state: MasterState, step: Step, due: DrainAskDue) -> None:
-    """What is over for us may still have its grace there: have the agent report once more."""
+    """A task that is over for us may have its grace there: have the agent report once more."""
     agent = state.agents.get(due.agent_id)
     if agent is not None and agent.dismissed and _is_empty(agent):
         step.to_agent(agent, am.Ping(connected=False))
 
 
 def _is_empty(agent: AgentEntry) -> bool:
-    """Everything that we know of has ended there, and whoever had to know has acknowledged it."""
+    """All its tasks and executors have ended, and the frameworks have acknowledged each end."""
     draining = agent.drain is not None and agent.drain.state is DrainState.DRAINING
     known = agent.standing is not Standing.RECOVERED
     return draining and known and not agent.tasks and not agent.operations

@@ -5,7 +5,7 @@
     draining --START_MAINTENANCE-->                        down: its agents are shut down, refused
     down     --STOP_MAINTENANCE-->                         up, and out of the schedule
 
-The rules are those of Mesos. All of it is durable.
+The rules are those of Mesos. The schedule is durable.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def schedule(state: MasterState, step: Step, call: m.GetMaintenanceSchedule) -> 
 
 
 def status(state: MasterState, step: Step, call: m.GetMaintenanceStatus) -> m.MaintenanceStatus:
-    """Of each draining machine what frameworks answered, per agent there; and what is down."""
+    """What frameworks answered for the agents of draining machines; which machines are down."""
     answers: dict[str, list[m.InverseOfferStatus]] = {}
     for agent in state.agents.values():
         planned = state.machines.of(agent.info.hostname)
@@ -64,7 +64,7 @@ def status(state: MasterState, step: Step, call: m.GetMaintenanceStatus) -> m.Ma
 def update_schedule(
     state: MasterState, step: Step, call: m.UpdateMaintenanceSchedule
 ) -> m.OperatorResponse:
-    """The new schedule takes the place of the old one. What is down must be in it."""
+    """The new schedule takes the place of the old one. Machines that are down must be in it."""
     check_schedule(call.schedule)
     record = MaintenanceRecord(call.schedule)
     machines = Machines(record)
@@ -121,7 +121,7 @@ def stop(state: MasterState, step: Step, call: m.StopMaintenance) -> m.OperatorR
 
 
 def _replace(state: MasterState, step: Step, record: MaintenanceRecord) -> None:
-    """Frameworks learn at once of what changed for the agents that they use or are offered."""
+    """Frameworks learn at once which of the agents that they use or are offered are affected."""
     before = state.machines
     state.machines = Machines(record)
     step.put(MAINTENANCE, record)
@@ -154,7 +154,7 @@ def shut_down(state: MasterState, step: Step) -> None:
         # Mesos says LOST to every framework; to one that knows GONE this says more.
         unreachable.shut_down(state, step, agent, TaskState.GONE, Reason.AGENT_REMOVED, why)
         if agent.record.deactivated:
-            # It may come back, and what operators did to it still holds then.
+            # The agent may come back, and what operators did to it still holds then.
             unreachable.await_return(state, step, agent, ())
         else:
             step.delete(AGENTS, agent.id)
@@ -164,7 +164,7 @@ def shut_down(state: MasterState, step: Step) -> None:
 
 
 def check_schedule(schedule: m.MaintenanceSchedule) -> None:
-    """What can be said of it alone. Raises BadRequest."""
+    """The rules for a schedule by itself. Raises BadRequest."""
     for window in schedule.windows:
         if not window.machine_ids:
             raise BadRequest("a maintenance window names no machines: name some, or leave it out")

@@ -36,7 +36,7 @@ def merge_tasks(
     resend: bool,
     fresh: bool,
 ) -> tuple[KnownTask, ...]:
-    """The agent's report is the truth. Returns what it lacks: launches that never arrived."""
+    """The agent's report is the truth. Returns the tasks that it lacks: they never arrived."""
     infos = {info.id: info for info in message.frameworks if info.id is not None}
     agent.dismissed = False
     dismissed: dict[FrameworkId, None] = {}
@@ -52,13 +52,13 @@ def merge_tasks(
         except BadRequest as error:
             what = f"task {task.task_id} of framework {framework.id} in its report"
             claims.deny(step, agent, what, error)
-            if key not in reported:  # it may run there all the same, and no book has it
+            if key not in reported:  # the task may run there all the same, and no book has it
                 agent.dismissed = True
                 step.to_agent(agent, KillTask(*key))
             continue
         reported[key] = None
         if not fresh and task.state.terminal and key not in agent.tasks:
-            continue  # acknowledged, and the agent hears of that in a moment
+            continue  # its end is acknowledged, and the agent hears of that in a moment
         _merge_task(state, step, agent, framework, task, resend=resend)
     for framework_id in dismissed:
         agent.dismissed = True
@@ -87,7 +87,7 @@ def _framework_of(
     """The framework of a reported task; None if it is completed or can't be: its tasks must end."""
     framework = state.frameworks.get(framework_id)
     if framework is None and framework_id not in state.completed and framework_id in infos:
-        # The store does not know it (it was made anew): believe the agent, as Mesos does.
+        # The store was made anew and lacks the framework: believe the agent, as Mesos does.
         try:
             subscribing.check_info(None, infos[framework_id])
         except BadRequest as error:
@@ -115,7 +115,7 @@ def _merge_task(
         if task.state.terminal:
             status_updates.await_acknowledgement(state, framework, entry)
         if agent.standing is not Standing.RECOVERED and entry.holds_resources:
-            # Connected before, yet with a task that nobody knew of: count it.
+            # The framework was connected before, yet has a task that nobody knew of: count it.
             state.allocator.occupy((framework.id, task.role), agent.id, task.resources)
     elif entry.state == task.state and not resend:
         return

@@ -1,4 +1,4 @@
-"""Pings of agents, and who does not answer them."""
+"""Pings of agents, and agents that do not answer them."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def _set_timer(state: MasterState, step: Step) -> None:
 
 
 def pings_due(state: MasterState, step: Step) -> None:
-    """Ping those whose turn it is. Who has not answered for long enough is to be removed; while it
-    waits for that it is asked on, for it may live."""
+    """Ping the agents whose turn it is. One that has not answered for long enough is to be removed;
+    until then it is pinged on, for it may live."""
     due = state.pings.take(step.now.mono_s)
     silent = [
         agent
@@ -75,7 +75,7 @@ def answered(state: MasterState, step: Step, agent: AgentEntry, pong: Pong) -> N
 
 
 def heard(state: MasterState, step: Step, agent: AgentEntry) -> None:
-    """It lives."""
+    """The agent lives."""
     agent.missed_pings = 0
     agent.heard_s = step.now.mono_s
     if unreachable.unschedule(state, step, agent):

@@ -53,7 +53,7 @@ def said(state: MasterState, step: Step, event: AgentSaid) -> None:
     agent = state.agents.get(state.agent_of.get(conn, AgentId("")))
     if agent is not None and agent.conn == conn:
         _MESSAGES.handle(state, step, agent, message)
-    # Else: a removed agent, or an old stream. Neither is listened to.
+    # Else a removed agent speaks, or an old stream. Neither is listened to.
 
 
 _MESSAGES: Final = Handlers(
@@ -102,16 +102,16 @@ def register(state: MasterState, step: Step, conn: ConnId, message: RegisterAgen
     neighbours = [state.agents[other_id] for other_id in others]
     for other in neighbours:
         if other.connected and other.heard:
-            # One of the two lies, and that one answers. If it is gone, its stream ends, or its
+            # One of the two lies, and the known one answers. If it is gone, its stream ends, or its
             # pings are missed, while this one asks again.
             step.do(NoteIgnored(f"agent {other.id} is connected at {_place(message.info)}"))
             return
     for other in neighbours:
         if other.tasks or other.standing is Standing.RECOVERED:
-            # It lost its memory: what it ran under its old id can't be told by it any more.
+            # The agent lost its memory: it can't tell of what it ran under its old id any more.
             unreachable.replaced(state, step, other)
         else:
-            unreachable.leave(state, step, other)  # most likely it never heard its id
+            unreachable.leave(state, step, other)  # most likely the agent never heard its id
     agent_id = state.new_agent_id()
     record = AgentRecord(
         replace(message.info, id=agent_id),
@@ -133,7 +133,7 @@ def register(state: MasterState, step: Step, conn: ConnId, message: RegisterAgen
 
 
 def reregister(state: MasterState, step: Step, conn: ConnId, message: ReregisterAgent) -> None:
-    """An agent is back: after a broken stream, its own restart, a partition or a new leader."""
+    """An agent is back after a broken stream, a restart, a partition or a change of leader."""
     try:
         agent_id = admission.check_return(state, conn, message)
     except BadRequest as error:
@@ -187,8 +187,8 @@ def reregister(state: MasterState, step: Step, conn: ConnId, message: Reregister
 def _readmit(
     state: MasterState, step: Step, message: ReregisterAgent, agent_id: AgentId
 ) -> AgentEntry:
-    """One that was unreachable, or that left, or that an earlier store had: admitted again under
-    its id, with the tasks that waited for it."""
+    """An agent that was unreachable, or that left, or that an earlier store had, is admitted again
+    under its id, with the tasks that waited for it."""
     lost = state.unreachable.pop(agent_id, None)
     record = AgentRecord(message.info, message.version, message.boot_id, step.now.wall_s)
     if lost is not None:
@@ -208,8 +208,8 @@ def _readmit(
 def _accept_change(
     state: MasterState, step: Step, agent: AgentEntry, message: ReregisterAgent
 ) -> None:
-    """It may be back with other resources or attributes, after a reboot, or as a newer program:
-    what it says now is true."""
+    """An agent may be back with other resources or attributes, after a reboot, or as a newer
+    program: what it says now is true."""
     said = _as_it_says(agent.record, message)
     if said == agent.record:
         return
@@ -224,7 +224,7 @@ def _accept_change(
 
 
 def _as_it_says(record: AgentRecord, message: ReregisterAgent) -> AgentRecord:
-    """What is known of an agent, with what it says of itself."""
+    """The record of an agent, with what it says of itself."""
     return replace(
         record,
         info=message.info,
@@ -235,8 +235,8 @@ def _as_it_says(record: AgentRecord, message: ReregisterAgent) -> AgentRecord:
 
 
 def _came_late(state: MasterState, agent_id: AgentId, conn: ConnId) -> bool:
-    """Has the agent registered on a later stream already? Then this was under way for long, and
-    tells of a past in which tasks that have ended still ran."""
+    """Has the agent registered on a later stream already? Then this message was under way for long,
+    and tells of a past in which tasks that have ended still ran."""
     known = state.agents.get(agent_id) or state.unreachable.get(agent_id)
     return known is not None and conn < known.stream
 
@@ -245,7 +245,7 @@ def _attach(state: MasterState, step: Step, agent: AgentEntry, conn: ConnId) -> 
     if agent.conn is not None and agent.conn != conn:
         state.agent_of.pop(agent.conn, None)
         step.do(CloseStream(agent.conn))
-    # An offer of before may count on resources that the report changes.
+    # An earlier offer may count on resources that the report changes.
     rescinding.rescind_all_of_agent(state, step, agent)
     if conn != agent.stream:
         agent.settled.clear()  # an acknowledgement may have been lost with the stream before
@@ -257,7 +257,7 @@ def _attach(state: MasterState, step: Step, agent: AgentEntry, conn: ConnId) -> 
 
 
 def disconnected(state: MasterState, step: Step, agent: AgentEntry) -> None:
-    """Its stream ended. It keeps its tasks; pings go on being missed until it is back or lost."""
+    """The agent's stream ended. It keeps its tasks, and misses pings until it is back or lost."""
     agent.conn = None
     agent.standing = Standing.DISCONNECTED
     rescinding.rescind_all_of_agent(state, step, agent)

@@ -14,7 +14,7 @@ from ..timers import RegistryGcDue
 
 def collect_garbage(state: MasterState, step: Step) -> None:
     """Forget agents that are unreachable or gone for too long, the oldest first, and those beyond
-    the bound of each kind. Tasks of theirs then reconcile to UNKNOWN.
+    the bound of each kind. Their tasks then reconcile to UNKNOWN.
 
     As in Mesos: a gone agent that is forgotten would be admitted if it came back after all.
     """

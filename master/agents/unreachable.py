@@ -1,4 +1,4 @@
-"""How agents go: pings that nobody answers, removal, its limits, what is kept of it."""
+"""How agents go: unanswered pings, removal, its limits, and what is kept of a removed agent."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from ..timers import RecoveryOver, RegistryGcDue, RemovalsDue
 
 
 def recover(state: MasterState, step: Step) -> None:
-    """A new leader gives all agents that it knows the time to come back. Of what they were heard
-    before it knows nothing, so that counts from now."""
+    """A new leader gives all agents that it knows the time to come back. When they were heard last
+    it does not know, so it counts from now."""
     state.agents_recovered = len(state.agents)
     for agent in state.agents.values():
         agent.heard_s = step.now.mono_s
@@ -36,14 +36,14 @@ def recover(state: MasterState, step: Step) -> None:
 
 
 def schedule(state: MasterState, step: Step, agent: AgentEntry, why: str) -> None:
-    """It is to be called unreachable, if it is not heard of before: see `remove_due`."""
+    """The agent is to be called unreachable, if it is not heard of before: see `remove_due`."""
     if agent.id not in state.removals:
         state.removals[agent.id] = Removal(why, unique_leases.over_s(state, agent))
         step.count("slave_unreachable_scheduled")
 
 
 def unschedule(state: MasterState, step: Step, agent: AgentEntry) -> bool:
-    """True if it was scheduled."""
+    """True if the agent was scheduled."""
     if state.removals.pop(agent.id, None) is None:
         return False
     if not state.removals:
@@ -52,9 +52,9 @@ def unschedule(state: MasterState, step: Step, agent: AgentEntry) -> bool:
 
 
 def remove_due(state: MasterState, step: Step) -> None:
-    """Call unreachable who was scheduled first, and the next: as soon as no unique task can run
-    there, and as fast as the rate limit allows. Who answered meanwhile has left the queue, so that
-    it takes nobody's turn."""
+    """Call agents unreachable, in the order of their schedule: as soon as no unique task can run
+    there, and as fast as the rate limit allows. One that answered meanwhile has left the queue, and
+    takes nobody's turn."""
     now_s = step.now.mono_s
     next_s = math.inf
     for agent_id, removal in list(state.removals.items()):
@@ -65,7 +65,7 @@ def remove_due(state: MasterState, step: Step) -> None:
             next_s = now_s
             break
         agent = state.agents[agent_id]
-        # Looked up again: a unique task may have been launched there while it waited.
+        # Looked up again: a unique task may have been launched there while the agent waited.
         due_s = removal.due_s if removal.due_s > now_s else unique_leases.over_s(state, agent)
         if due_s > now_s:
             state.removals[agent_id] = replace(removal, due_s=due_s)
@@ -80,8 +80,8 @@ def remove_due(state: MasterState, step: Step) -> None:
 
 
 def replaced(state: MasterState, step: Step, agent: AgentEntry) -> None:
-    """Another agent registered at its address: it lost its memory, and with it whatever it knew of
-    its tasks. No limit is on that, but unique ones may still run for a while."""
+    """Another agent registered at its address: so this one has lost its memory and its tasks with
+    it. No limit holds for that, but unique tasks may still run for a while."""
     why = "a new agent registered at the same address"
     if unique_leases.over_s(state, agent) > step.now.mono_s:
         schedule(state, step, agent, why)
@@ -91,7 +91,7 @@ def replaced(state: MasterState, step: Step, agent: AgentEntry) -> None:
 
 
 def recovery_over(state: MasterState, step: Step) -> None:
-    """Agents known from before that have not come back within agent_reregister_timeout."""
+    """Agents that an earlier leader knew have not come back within agent_reregister_timeout."""
     missing = [agent for agent in state.agents.values() if agent.standing is Standing.RECOVERED]
     limit = state.config.recovery_agent_removal_limit
     if len(missing) > limit * state.agents_recovered:
@@ -145,8 +145,8 @@ def shut_down(
     reason: Reason,
     message: str,
 ) -> None:
-    """The agent is told to end everything and to exit; its tasks are `new` at once. What the store
-    holds of it is the caller's to say."""
+    """The agent is told to end everything and to exit; its tasks are `new` at once. The caller
+    says what the store holds of it."""
     step.to_agent(agent, ShutdownAgent(message))
     _remove(state, step, agent, new, reason, message)
 
@@ -159,7 +159,7 @@ def _remove(
     reason: Reason,
     message: str,
 ) -> tuple[tuple[FrameworkId, TaskId], ...]:
-    """Its offers and tasks are taken off the books, and everybody is told."""
+    """The agent's offers and tasks are taken off the books, and everybody is told."""
     rescinding.rescind_all_of_agent(state, step, agent)
     if agent.standing is not Standing.RECOVERED:
         state.allocator.remove_agent(agent.id)

@@ -65,7 +65,7 @@ class Agent:
     # ---- books
 
     def set_total(self, total: Resources) -> None:
-        """What runs and what is offered stays counted."""
+        """The agent has other resources; tasks and offers stay counted."""
         self.total = self.free = total
         self.debt = NOTHING
         self._note_kinds()
@@ -74,7 +74,7 @@ class Agent:
                 self.take(resources)
 
     def take(self, resources: Resources) -> None:
-        """Out of the free part; what is not there is owed."""
+        """Take resources out of the free part; what is not there is owed."""
         if resources is self.free and self.plain:
             self.free = NOTHING
             return
@@ -89,7 +89,7 @@ class Agent:
         self.debt = self.debt + (resources - there)
 
     def give(self, resources: Resources) -> None:
-        """Back to the free part, after debts."""
+        """Put resources back to the free part, after debts."""
         if not self.plain:
             resources = _exclusive(resources)
             self._views.clear()
@@ -147,7 +147,7 @@ def _seen(free: Resources, role: str, terms: FrameworkTerms) -> Resources:
 
 
 def visible(kind: Kind, role: str, terms: FrameworkTerms) -> bool:
-    """Reserved ones are for the role they are reserved to and the roles below it."""
+    """Reserved resources are for the role they are reserved to and the roles below it."""
     return (
         is_for(kind, role)
         and (terms.revocable or not kind.revocable)
@@ -162,7 +162,7 @@ def is_for(kind: Kind, role: str) -> bool:
 
 
 def move(held: dict[ClientNode, Resources], client: ClientNode, resources: Resources) -> None:
-    """Set what the client has; nothing is not kept."""
+    """Set what the client has; a client that has nothing is not kept."""
     if resources:
         held[client] = resources
     else:

@@ -1,7 +1,7 @@
 """The allocator, as the master's core sees it: it is told every change and answers with grants.
 
 Pure bookkeeping, by change: an agent or a client that nothing happened to costs a cycle nothing.
-Here is noted what changed; what that leads to is in cycle.py, who has what in books.py.
+This file notes what changed; cycle.py has what that leads to, books.py who has what.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Allocator:
         # What may lead to grants and has not been looked at yet.
         self._agents: dict[Agent, None] = {}
         self._clients: dict[ClientNode, None] = {}
-        # Agents that have something left: who changes looks at them.
+        # Agents that have something left: clients that change look at them.
         self._leftover: dict[Agent, None] = {}
         self._contention = Contention(self._books)
         self._tightened: dict[str, None] = {}  # roles whose limit is lower than before
@@ -74,10 +74,10 @@ class Allocator:
         self._agents[agent] = None
 
     def update_agent(self, agent_id: AgentId, terms: AgentTerms) -> None:
-        """Its resources, attributes, hostname or domain are others; what runs stays counted.
+        """The agent has other resources, attributes, hostname or domain; its tasks stay counted.
 
-        Rescind what does not fit the new resources first. Refusals are forgotten if what is
-        not resources changed: the frameworks may judge the agent otherwise now.
+        Rescind what does not fit the new resources first. Refusals are forgotten if more
+        than resources changed: the frameworks may judge the agent otherwise now.
         """
         agent = self._books.agents[agent_id]
         if agent.terms[1:] != terms[1:]:
@@ -89,7 +89,7 @@ class Allocator:
         self._agents[agent] = None
 
     def remove_agent(self, agent_id: AgentId) -> None:
-        """It is gone, with everything that was allocated or offered on it."""
+        """The agent is gone, with everything that was allocated or offered on it."""
         agent = self._books.agents[agent_id]
         held = self._books.remove_agent(agent)
         self._agents.pop(agent, None)
@@ -100,7 +100,7 @@ class Allocator:
         self._books.quotas.wake_for_headroom()
 
     def set_agent_active(self, agent_id: AgentId, active: bool) -> None:
-        """An inactive one is not offered."""
+        """An inactive agent is not offered."""
         agent = self._books.agents[agent_id]
         agent.active = active
         self._agents[agent] = None
@@ -137,14 +137,14 @@ class Allocator:
             self._drop_if_over(client)
 
     def deactivate_framework(self, framework_id: FrameworkId) -> None:
-        """It is disconnected: no offers, filters forgotten; what it runs still counts."""
+        """The framework is disconnected: no offers, filters forgotten; its tasks still count."""
         for client in self._of(framework_id).values():
             self._forget_refusals(client)
             self._open(client, False)
             client.connected = False
 
     def remove_framework(self, framework_id: FrameworkId) -> None:
-        """It is completed. What is still allocated to it counts until it is released."""
+        """The framework is completed. What is still allocated to it counts until it is released."""
         for client in list(self._of(framework_id).values()):
             self._forget_refusals(client)
             self._open(client, False)
@@ -160,7 +160,7 @@ class Allocator:
     def revive(self, framework_id: FrameworkId, roles: tuple[str, ...] = ()) -> None:
         """Refusals and suppression of the roles (none named: of all) are forgotten."""
         for client in self._named(framework_id, roles):
-            # What it did not refuse it has been offered, unless it was suppressed.
+            # What the client did not refuse it has been offered, unless it was suppressed.
             if self._forget_refusals(client):
                 self._clients[client] = None
             self._open(client, True)
@@ -172,8 +172,8 @@ class Allocator:
             self._declare(client, demands)
 
     def keep_demand(self, framework_id: FrameworkId, demands: tuple[Demand, ...]) -> None:
-        """Its roles may have changed. demands: what it declared in those that it still has: there
-        it goes on, with what is used and offered by now."""
+        """The framework's roles may have changed. demands: what it declared in those that it still
+        has: there it goes on, with what is used and offered by now."""
         for role, client in self._of(framework_id).items():
             if role not in client.terms.roles:
                 client.wishes = None
@@ -191,7 +191,7 @@ class Allocator:
         self._clients[client] = None
 
     def _set_floors(self, client: ClientNode) -> None:
-        """Less is no offer: a shape that it wants, its own minimum in the role, or anybody's."""
+        """The least that is an offer: a wanted shape, the client's own minimum, or anybody's."""
         floors = self._books.floors
         sets = client.terms.min_allocatable.get(client.role)
         if client.wishes is not None and client.wishes.wishes:
@@ -241,11 +241,11 @@ class Allocator:
     # ---- roles
 
     def set_weight(self, role: str, weight: float) -> None:
-        """1 is the default. It counts from the next grant on."""
+        """A weight is 1 if not set. A new one counts from the next grant on."""
         self._books.tree.set_weight(role, weight)
 
     def set_quota(self, role: str, quota: Quota | None) -> None:
-        """Of a top-level role. Offers beyond a tighter limit are withdrawn in the next cycle."""
+        """The quota of a top-level role. The next cycle withdraws offers beyond a tighter limit."""
         self._books.quotas.set(role, quota)
         if self._books.quotas.over_limit(role):
             self._tightened[role] = None
@@ -262,11 +262,11 @@ class Allocator:
         return {n: -left for n in quotas.required() if (left := quotas.surplus(n)) < 0}
 
     def roles(self) -> list[RoleBooks]:
-        """All that are known: somebody is in them, or they have a weight, quota, reservation."""
+        """All roles that somebody is in, or that have a weight, quota or reservation."""
         return role_books(self._books)
 
     def share(self, client: Client) -> float:
-        """The dominant share: the largest part of the cluster that it has of any one scalar."""
+        """The client's dominant share: the largest part of the cluster that it has of a scalar."""
         known = self._books.tree.clients.get(client)
         return 0.0 if known is None else self._books.tree.share(known)
 
@@ -275,8 +275,8 @@ class Allocator:
     def use(
         self, client: Client, agent_id: AgentId, resources: Resources, *, task: bool = True
     ) -> None:
-        """A task takes these of what is offered; or, if not `task`, its executor: that is no task
-        of the declared demand."""
+        """A task takes these resources of the offer; or, if not `task`, its executor, which is no
+        task of the declared demand."""
         books = self._books
         node, agent = books.tree.clients[client], books.agents[agent_id]
         books.use(node, agent, resources)
@@ -293,7 +293,7 @@ class Allocator:
         resources: Resources,
         refused_until_s: float | None = None,
     ) -> None:
-        """These are not offered any more; with a time the client refuses them until then."""
+        """The resources are offered no more; with a time the client refuses them until then."""
         if not resources:
             return
         books = self._books
@@ -352,7 +352,7 @@ class Allocator:
         return explain(books, client, agent, now_s, paused=self._paused)
 
     def _settle_wishes(self, client: ClientNode, agent: Agent) -> None:
-        """It is offered less there: what it still wants it may get elsewhere."""
+        """The client is offered less there: what it still wants it may get elsewhere."""
         left = agent.offered.get(client, Resources())
         if client.wishes is not None and client.wishes.returned(agent, left):
             self._clients[client] = None
@@ -385,8 +385,8 @@ class Allocator:
 
     @property
     def rests_until_s(self) -> float:
-        """Before that no cycle should be: the last one has looked at many agents in vain. It is not
-        later than the last cycle if that gave all that it looked at."""
+        """No cycle should be before this time: the last one looked at many agents in vain. If it
+        gave all that it looked at, the time is past."""
         return self._rests_until_s
 
     @property

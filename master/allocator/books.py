@@ -42,7 +42,7 @@ class Books:
         return agent
 
     def remove_agent(self, agent: Agent) -> list[ClientNode]:
-        """It is gone with all that was offered or allocated there; returns who had something."""
+        """The agent is gone with all that clients had there; returns these clients."""
         held = dict.fromkeys([*agent.offered, *agent.allocated])
         for client, resources in list(agent.offered.items()):
             self.decline(client, agent, resources)
@@ -65,7 +65,7 @@ class Books:
         self.quotas.count_total(total, amounts.open, sign)
 
     def client(self, key: Client) -> ClientNode:
-        """One that is heard of for the first time wants nothing yet."""
+        """A client that is heard of for the first time wants nothing yet."""
         return self.tree.clients.get(key) or self.tree.add_client(key, self.floors)
 
     def remove_client(self, client: ClientNode) -> None:
@@ -96,7 +96,7 @@ class Books:
         return self.floors.met_by(free) or any(each.met_by(free) for each in self._own_floors)
 
     def may_use(self, client: ClientNode, agent: Agent) -> bool:
-        """Whatever is free there: capabilities, region and constraints (Mesos
+        """May the client, whatever is free there? Capabilities, region, constraints (Mesos
         `isCapableOfReceivingAgent`, `OfferConstraintsFilter`)."""
         terms = client.terms
         if agent.has_gpus and self.config.filter_gpu_resources and not terms.gpus:
@@ -114,7 +114,7 @@ class Books:
         """What of `free`, resources of the agent, an offer to the client would hold; of declared
         demand one unit, of the wish returned. None: no offer can be made.
 
-        noting: if quota keeps something from the client, look again when it may not any more.
+        noting: if quota keeps something from the client, look again when it no longer may.
         """
         if not self.may_use(client, agent):
             return None
@@ -198,7 +198,7 @@ class Books:
         agent.give(resources)
 
     def occupy(self, client: ClientNode, agent: Agent, resources: Resources) -> None:
-        """It was found there: allocated without a grant."""
+        """Resources of a task that was found there: allocated without a grant."""
         agent.take(resources)
         self._allocate(client, agent, resources)
         self._count_allocated(client, resources, 1)

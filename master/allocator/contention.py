@@ -9,7 +9,7 @@ some hungry client could use them; what comes back is promised to that client an
 before all else. The holder keeps its part, however long it thinks: what a hungry client got and
 used up counts as had until the holder has answered the offers of that time.
 
-It costs nothing unless somebody is hungry, and then one look at each offer for each who is.
+This costs nothing unless a client is hungry, and then one look at each offer for each that is.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Contention:
         self._look_s.pop(client, None)
 
     def gave_back(self, client: ClientNode, resources: Resources) -> None:
-        """It declines some of its offers: of what was given to it only what it keeps counts."""
+        """The client declines some offers: of what was given to it only what it keeps counts."""
         if not self._given:
             return
         back = self._books.tree.dominant(measure(resources).all)
@@ -75,7 +75,7 @@ class Contention:
         return min(self._look_s.values(), default=None)
 
     def take_promises(self) -> list[tuple[Agent, ClientNode]]:
-        """Of the last cycle; they are kept in this one or forgotten."""
+        """The promises of the last cycle; they are kept in this one or forgotten."""
         promises, self.promises = self.promises, {}
         return list(promises.items())
 
@@ -107,7 +107,7 @@ class Contention:
     # ---- who is hungry
 
     def _hungry(self, now_s: float, patience_s: float) -> list[ClientNode]:
-        """Whose time to look it is."""
+        """The hungry clients whose time to look it is."""
         books = self._books
         if not books.offered_s:
             self._look_s.clear()
@@ -136,7 +136,7 @@ class Contention:
         overdue: list[tuple[ClientNode, Agent]],
         patience_s: float,
     ) -> bool:
-        """If not, it is not asked again before there are other offers."""
+        """Does the client want any offer? If not, it is not asked again before there are others."""
         offered_s = self._books.offered_s
         seen_s = self._seen_s.get(client, -math.inf)
         for holder, agent in reversed(overdue):
@@ -182,7 +182,7 @@ class Contention:
             size = self._size(holder, agent)
             of_holder.setdefault(holder, []).append((size, agent))
         out = []
-        # Who holds most beyond its part gives first; of its offers the newest.
+        # The holder of most beyond its part gives first; of its offers the newest.
         for holder in sorted(of_holder, key=lambda each: entitled[each] * keeps - held[each]):
             for size, agent in reversed(of_holder[holder]):
                 if held[holder] - size < entitled[holder] * keeps - _ROUNDING_SHARE:
@@ -211,7 +211,7 @@ class Contention:
         return out
 
     def _size(self, holder: ClientNode, agent: Agent) -> float:
-        """The dominant share of what it is offered of the agent."""
+        """The dominant share of what the client is offered of the agent."""
         return self._books.tree.dominant(measure(agent.offered[holder]).all)
 
     def _held(self) -> dict[ClientNode, float]:
@@ -224,7 +224,7 @@ class Contention:
         return held
 
     def _got(self, wanting: list[ClientNode]) -> dict[ClientNode, float]:
-        """What they were given of offers that their holders still think about."""
+        """What hungry clients were given of offers that their holders still think about."""
         oldest_s: dict[ClientNode, float] = {}
         for (holder, _), at_s in self._books.offered_s.items():
             oldest_s.setdefault(holder, at_s)

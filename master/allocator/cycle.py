@@ -100,7 +100,7 @@ class Cycle:
             return False
         caps = books.quotas.caps(client.top)
         if caps is not None and not client.floors.within(caps):
-            # Of what is unreserved and firm no offer can be made to it.
+            # Of what is unreserved and firm no offer can be made to the client.
             return self._serve_special(client, guarantees)
         pool, following = self._pool, self._next
         end = len(pool) if client in self._clients else self._changed
@@ -108,11 +108,11 @@ class Cycle:
         while at < end:
             agent = pool[at]
             refused = agent.refusals.get(client)
-            # Mostly it has refused just what is free: no need to look closer.
+            # Mostly the client has refused just what is free: no need to look closer.
             if (refused is None or refused[-1].resources is not agent.free) and self._give(
                 client, agent, guarantees
             ):
-                # Whole agents: it has all that it may have there.
+                # Whole agents: the client has all that it may have there.
                 client.cursor = at if client.wishes is not None else at + 1
                 if not books.worth_more(agent):
                     self._drop(at)

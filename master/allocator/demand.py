@@ -1,7 +1,7 @@
 """Declared demand: so many tasks of such a shape. Beyond Mesos, whose REQUEST no allocator heeds.
 
-Who declares is offered only where a shape fits, in multiples of it, and never more than it wants: a
-unit at each of its turns. What is offered counts as pending; what is used counts down.
+A client with demand is offered only what a shape fits into, in multiples of it, and never more than
+it wants: a unit at each of its turns. Offered units count as pending; used ones are counted down.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ class Wishes:
         return None
 
     def offered(self, agent: Hashable, resources: Resources) -> None:
-        """These are offered already, as the demand is declared: count what fits, the first wishes
-        first."""
+        """These resources are offered already as the demand is declared: count what fits, in the
+        order of the wishes."""
         names = dict.fromkeys(name for wish in self.wishes for name in wish.shape)
         left = {name: quantity(resources, name) for name in names}
         for wish in self.wishes:
@@ -84,8 +84,8 @@ class Wishes:
                     left[name] -= units * amount
 
     def used(self, agent: Hashable, resources: Resources) -> None:
-        """A task was launched: one unit of the first shape pending there that holds it; one that
-        fits none takes as many as it is large."""
+        """A task was launched: it takes one unit of the first shape pending there that holds it, or
+        as many as it is large if none does."""
         pending = [wish for wish in self.wishes if agent in wish.on]
         if not pending:
             return
@@ -100,7 +100,7 @@ class Wishes:
         taken.left = max(0, taken.left - units)
 
     def returned(self, agent: Hashable, left: Resources) -> bool:
-        """Of what was offered there only `left` is still offered: are less units pending?"""
+        """Of the agent only `left` is still offered: are less units pending?"""
         less = False
         for wish in self.wishes:
             there = wish.on.get(agent, 0)

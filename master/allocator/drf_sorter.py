@@ -57,7 +57,7 @@ class Tree:
         return node
 
     def remove_client(self, client: ClientNode) -> None:
-        """Closed and with nothing held. Roles that nobody is in any more go with it."""
+        """The client is closed and holds nothing. Roles that nobody is in any more go with it."""
         assert client.open == 0
         del self.clients[client.key]
         node: Node = client
@@ -92,7 +92,7 @@ class Tree:
         *,
         grants: int = 0,
     ) -> None:
-        """It has so much more or less, by so many grants."""
+        """The client has so much more or less, by so many grants."""
         node: Node = client
         while (parent := node.parent) is not None:
             node.grants += grants
@@ -113,7 +113,7 @@ class Tree:
         return self.dominant(node.held)
 
     def dominant(self, amounts: Mapping[str, Thousandths]) -> float:
-        """The dominant share: the largest part of the cluster that these are of any one scalar."""
+        """The dominant share: the largest part of the cluster that they are of a scalar."""
         totals = self.totals
         share = 0.0
         for name, amount in amounts.items():
@@ -125,7 +125,7 @@ class Tree:
     # ---- order
 
     def set_open(self, client: ClientNode, open_: bool) -> None:
-        """Whether it takes part."""
+        """Whether the client takes part."""
         if bool(client.open) == open_:
             return
         node: Node = client

@@ -61,7 +61,7 @@ class Filters:
         kept = mine
         if mine:
             if any(old.until_tick >= tick and refused <= old.resources for old in mine):
-                return  # it says nothing new
+                return  # this refusal says nothing new
             kept = tuple(
                 old for old in mine if not (old.until_tick <= tick and old.resources <= refused)
             )
@@ -95,7 +95,7 @@ class Filters:
         return None
 
     def clear_client(self, client: ClientNode, agents: Iterable[Agent]) -> bool:
-        """Forget all that it refused; True if there was anything."""
+        """Forget all that the client refused; True if there was anything."""
         any_refused = client.refusals > 0
         for agent in agents:
             if not client.refusals:
@@ -111,7 +111,7 @@ class Filters:
         agent.refusals.clear()
 
     def expire(self, now_s: float) -> Iterator[tuple[Agent, ClientNode]]:
-        """Drop what has run out by now; yields whose, where."""
+        """Drop refusals that have run out by now; yields whose, where."""
         while self._ticks and self._ticks[0] / TICKS_PER_S <= now_s:
             tick = heapq.heappop(self._ticks)
             due = self._due.pop(tick)

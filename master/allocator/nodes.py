@@ -96,7 +96,7 @@ class ClientNode(Node):
 
     @property
     def idle(self) -> bool:
-        """It has nothing at all."""
+        """The client has nothing at all."""
         return not self.offers and not self.uses
 
 

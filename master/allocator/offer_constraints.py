@@ -48,7 +48,7 @@ class _Condition(NamedTuple):
         if found is None:
             return self.test(None)
         if found.text is None and self.source.predicate not in _PRESENCE:
-            return True  # of what is no text nothing can be said
+            return True  # of a value that is no text nothing can be said
         return self.test(found.text or "")
 
 

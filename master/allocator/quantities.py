@@ -76,7 +76,7 @@ class Floors(NamedTuple):
         )
 
     def met_by(self, resources: Resources) -> bool:
-        """Nothing is never enough."""
+        """Do the amounts meet one of the sets? Nothing is never enough."""
         if not self.sets:
             return bool(resources)
         get = resources.get

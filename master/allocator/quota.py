@@ -60,8 +60,8 @@ class Quotas:
                 self._charge(kind.role.split("/", 1)[0], {kind.name: value}, sign)
 
     def note_idle(self, agents: Iterable[Agent]) -> None:
-        """Of all agents that changed. What is free at one that is not offered is no headroom: other
-        than in Mesos a guarantee is not kept free where nobody could have it."""
+        """To be told of each agent that changed. What is free at one that is not offered is no
+        headroom: other than in Mesos a guarantee is not kept free where nobody could have it."""
         for agent in agents:
             if agent.offerable and agent not in self._idle_of:
                 continue
@@ -74,7 +74,7 @@ class Quotas:
         add(self._idle, self._idle_of.pop(agent, {}), -1)
 
     def charge(self, client: ClientNode, open_: Mapping[str, Thousandths], sign: int) -> None:
-        """Offered or allocated; `open_`: of the unreserved and firm."""
+        """Count what is offered or allocated; `open_`: of the unreserved and firm."""
         taken, role = self._taken, self._roles.get(client.top)
         if role is None or role.quota is not None or sign < 0:
             add(taken, open_, sign)
@@ -205,7 +205,7 @@ class Quotas:
             role.kept_from[client] = None
 
     def _wake(self, role: _Role) -> None:
-        """Its limit is further away, or its own guarantee less satisfied."""
+        """The role's limit is further away, or its own guarantee less satisfied."""
         self.woken.update(role.limited)
         role.limited.clear()
         if role.quota is not None and role.quota.guarantees:

@@ -235,7 +235,7 @@ def _offered_to_others(
 
 
 def _hidden(client: ClientNode, agent: Agent) -> Iterator[Objection]:
-    """Free, yet not for this framework."""
+    """What is free, yet not for this framework."""
     terms = client.terms
     for kind, value in agent.free.items():
         amount = str(Resources({kind: value}))
@@ -305,7 +305,7 @@ def _too_small(client: ClientNode, seen: Resources, part: Resources) -> Iterator
 
 
 def _refused(client: ClientNode, agent: Agent) -> Iterator[Objection]:
-    """Of what is free; if that is nothing, of what was if others gave back what they hold."""
+    """Refusals of what is free; if nothing is, of what would be if others gave their part back."""
     seen = agent.view(client.role, client.terms, agent.free)
     if not seen:
         seen = agent.view(client.role, client.terms, _could_be_free(client, agent))
@@ -324,7 +324,7 @@ def _refused(client: ClientNode, agent: Agent) -> Iterator[Objection]:
 
 
 def _could_be_free(client: ClientNode, agent: Agent) -> Resources:
-    """If the others gave back what they are offered."""
+    """What would be free if the others gave back what they are offered."""
     others = (held for other, held in agent.offered.items() if other is not client)
     return Resources.total([agent.free, *others])
 
@@ -342,7 +342,7 @@ def _nearest_miss(client: ClientNode, part: Resources) -> dict[str, Thousandths]
 
 
 def _turn(books: Books, client: ClientNode, agent: Agent) -> Iterator[Objection]:
-    """Others that are served before it, of what is free or would be if others gave it back."""
+    """Clients that are served first, of what is free or would be if others gave it back."""
     pot = _could_be_free(client, agent)
     if books.assess(client, agent, pot) is None:
         return
@@ -384,7 +384,7 @@ def _is_below(client: ClientNode, node: Node) -> bool:
 
 
 def _standing(books: Books, client: ClientNode) -> str:
-    """The shares by which it is compared, from its top-level role on."""
+    """The shares by which the client is compared, from its top-level role on."""
     levels: list[str] = []
     at: Node = client
     while at.parent is not None:

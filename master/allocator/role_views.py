@@ -16,7 +16,7 @@ def consumed(books: Books, role: str) -> Ledger:
 
 
 def _reserved(books: Books, role: str) -> Ledger:
-    """To the role and the roles below it."""
+    """What is reserved to the role and the roles below it."""
     out: Ledger = {}
     for owner, amounts in books.quotas.reserved.items():
         if owner == role or owner.startswith(role + "/"):

@@ -52,7 +52,7 @@ class FrameworkTerms(NamedTuple):
 
 
 class Quota(NamedTuple):
-    """Of a top-level role and all roles below it. A resource without a limit has none."""
+    """Of a top-level role with all roles below it. Resources that are not named have no limit."""
 
     guarantees: Quantities = _NONE
     limits: Quantities = _NONE

@@ -1,8 +1,8 @@
 """Whose turn it is: one stage of a cycle, in which the order changes with every grant.
 
 A copy of the tree's order that is consumed from the front, level by level and no deeper than it is
-looked at. Who was served comes again at its new place; who could not be is out for this stage:
-within a stage resources, quota and headroom only shrink, so it will not be able to later either.
+looked at. A client that was served comes again at its new place; one that could not be is out for
+this stage: in it resources, quota and headroom only shrink, so nothing will fit later either.
 """
 
 from __future__ import annotations

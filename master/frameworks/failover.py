@@ -18,8 +18,8 @@ from ..state.step import Step
 from ..timers import DeadlinesDue, FailoverTimeout, HeartbeatDue
 from . import ending
 
-# Most are back in a moment, some again and again: a deadline is stored after this time. Who leads
-# next before that gives the framework its whole time again.
+# Most are back in a moment, some again and again: a deadline is stored after this time. A leader
+# that comes before gives the framework its whole time again.
 AWAY_UNSTORED_S = 5.0
 _LOOKED_AT = 100  # of those that are away, for one that has nothing
 
@@ -65,7 +65,7 @@ def show(state: MasterState, step: Step, framework: FrameworkEntry) -> None:
 
 
 def disconnected(state: MasterState, step: Step, framework: FrameworkEntry) -> None:
-    """Its stream ended: no offers, tasks run on, the failover timeout starts."""
+    """The framework's stream ended: no offers, tasks run on, the failover timeout starts."""
     framework.conn = None
     ending.withdraw(state, step, framework)
     _start_deadline(step, framework, framework.info.failover_timeout)
@@ -76,9 +76,9 @@ def disconnected(state: MasterState, step: Step, framework: FrameworkEntry) -> N
 
 
 def _give_up_surplus(state: MasterState, step: Step, name: str) -> None:
-    """Who comes anew again and again, with a long failover timeout, is remembered for so long. Of
-    too many that have nothing here, who left first is given up: of the name that came last, if many
-    are called so."""
+    """A client that comes anew again and again leaves many frameworks with a long failover timeout.
+    Of too many that have nothing here, the one that left first is given up: of the name that came
+    last, if many are called so."""
     surplus = len(state.away) - state.config.max_idle_frameworks_away
     if surplus <= 0:
         return
@@ -97,7 +97,7 @@ def _give_up_surplus(state: MasterState, step: Step, name: str) -> None:
 
 
 def _may_have_something(state: MasterState, step: Step, framework: FrameworkEntry) -> bool:
-    """Of whom an earlier leader knew, agents that are not back may have what nobody knows."""
+    """Of a framework that an earlier leader knew, agents that are not back may run tasks."""
     awaited = step.now.mono_s < state.recovery_over_s or bool(state.unreachable)
     return (framework.of_before and awaited) or bool(
         framework.tasks or framework.unreachable or framework.executors or framework.operations
@@ -119,15 +119,15 @@ def _keep_deadline(step: Step, framework: FrameworkEntry) -> None:
 
 
 def start_long_deadline(state: MasterState, step: Step, framework: FrameworkEntry) -> None:
-    """At least as long as an agent has, also with a failover timeout of 0: that the framework is
-    not here is the masters' doing, and its tasks run on."""
+    """A deadline at least as long as an agent has, also with a failover timeout of 0: that the
+    framework is not here is the masters' doing, and its tasks run on."""
     least_s = state.config.agent_reregister_timeout_s
     _start_deadline(step, framework, max(framework.info.failover_timeout, least_s))
     _keep_deadline(step, framework)
 
 
 def recover(state: MasterState, step: Step) -> None:
-    """A new leader: who was away before keeps its deadline."""
+    """Under a new leader a framework that was away before keeps its deadline."""
     for framework in state.frameworks.values():
         state.away.add(framework.id, framework.info.name)
         if framework.deadline_s is not None:
@@ -140,7 +140,7 @@ def recover(state: MasterState, step: Step) -> None:
 
 
 def resume_deadlines(state: MasterState, step: Step) -> None:
-    """Who was connected to the last leader and is not back yet has all its time from now."""
+    """A framework that the last leader had connected and that is not back has all its time now."""
     missing = [f for f in state.frameworks.values() if f.conn is None and f.deadline_s is None]
     for framework in missing:
         if step.full:

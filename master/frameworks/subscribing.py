@@ -129,7 +129,7 @@ def _take_over(
 
 
 def _admit(state: MasterState, step: Step, framework: FrameworkEntry) -> None:
-    """From now on it gets offers; in a moment, if it was admitted often just now."""
+    """The framework gets offers from now on; in a moment, if it was admitted often just now."""
     now_s, name = step.now.mono_s, framework.info.name
     times = state.admitted_s.get(name, ())
     if len(times) == ADMISSIONS and now_s < times[0] + ADMISSIONS_S:
@@ -166,7 +166,7 @@ def _set(state: MasterState, framework: FrameworkEntry, terms: FrameworkTerms) -
 def update(
     state: MasterState, step: Step, framework: FrameworkEntry, call: UpdateFramework
 ) -> None:
-    """In place: all or nothing. Unlike on SUBSCRIBE, what can't change is an error."""
+    """UPDATE_FRAMEWORK: all or nothing. Unlike on SUBSCRIBE, what can't change is an error."""
     try:
         terms = _check(state, framework.id, call)
         for name in ("user", "principal", "checkpoint"):
@@ -192,7 +192,7 @@ def update(
 
 
 def _are_its_own(step: Step, framework: FrameworkEntry, call: str, roles: tuple[str, ...]) -> bool:
-    """False, and the framework is told, if one of the roles is none of its own."""
+    """Has the framework all these roles? If not, it is told."""
     for role in roles:
         if role not in framework.info.all_roles:
             why = f"role {role!r} is none of the framework's: name its own, or none for all"
@@ -227,7 +227,7 @@ def suppress(state: MasterState, step: Step, framework: FrameworkEntry, call: Su
 
 
 def request(state: MasterState, step: Step, framework: FrameworkEntry, call: Request) -> None:
-    """The demand that it declares, until it subscribes anew. See `Request`."""
+    """The framework declares its demand, until it subscribes anew. See `Request`."""
     try:
         demand = _demand(framework.info, call)
     except BadRequest as error:
@@ -310,7 +310,7 @@ def check_subscription(
 
 
 def check_info(allowed: tuple[str, ...] | None, info: FrameworkInfo) -> None:
-    """What a framework may be, whoever tells of it. `allowed`: the only roles (see `check_usable`).
+    """What a framework may be, whoever reports it. `allowed`: the only roles (see `check_usable`).
     Raises BadRequest."""
     if info.id is not None:
         check_user_id("framework_info.id", info.id)

@@ -32,7 +32,7 @@ from . import declining, launching
 
 
 def accept(state: MasterState, step: Step, framework: FrameworkEntry, call: Accept) -> None:
-    """One that fails is skipped, and told to who wants to know; what is left goes back."""
+    """An operation that fails is skipped, and told if it has an id; what is left goes back."""
     for part in call.unreadable:
         _answer_unreadable(step, framework, part)
     try:
@@ -50,8 +50,8 @@ def accept(state: MasterState, step: Step, framework: FrameworkEntry, call: Acce
     agent = state.agents[used[0].agent_id]
     for operation in call.operations:
         left = _operate(state, step, framework, agent, used[0].role, operation, left)
-    # Who used something may have the rest again at once: it makes progress. Who used nothing would
-    # be asked over and over.
+    # A framework that used something may have the rest again at once: it makes progress. One
+    # that used nothing would be asked over and over.
     floor_s = state.config.refuse_min_s if left == offered else 0.0
     declining.give_back(state, step, used[0], left, call.filters, at_least_s=floor_s)
 
@@ -124,7 +124,7 @@ def _operate(
 
 
 def _answer_unreadable(step: Step, framework: FrameworkEntry, part: Unreadable) -> None:
-    """Whoever asked for it hears of it, however little could be read of whom it was for."""
+    """The framework hears of an operation that could not be read, however little was of it."""
     if part.task_id is not None:
         reason = Reason.TASK_GROUP_INVALID if part.group else Reason.TASK_INVALID
         status = step.status(part.task_id, TaskState.ERROR, reason, part.why)
@@ -143,7 +143,7 @@ def _answer(
     why: str,
     agent: AgentEntry | None = None,
 ) -> None:
-    """Only who gave the operation an id wants to know."""
+    """Only of an operation with an id the framework wants to know."""
     if operation.id is not None:
         agent_id = None if agent is None else agent.id
         status = OperationStatus(OperationState.ERROR, operation.id, why, agent_id)

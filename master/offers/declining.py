@@ -17,16 +17,16 @@ from .refuse_seconds import refusal_s
 
 
 def take_back_all(state: MasterState, step: Step, framework: FrameworkEntry) -> None:
-    """The framework is gone or starts anew: it is not told."""
+    """The framework is gone or starts anew: its offers go, and it is not told."""
     for offer_id in list(framework.offers):
         rescinding.take_back(state, step, state.offers[offer_id])
     inverse_offers.forget(state, step, framework)
 
 
 def timed_out(state: MasterState, step: Step, due: OfferTimeout) -> None:
-    """A framework that hoards: the offer goes to others, and with it whatever else it is offered of
-    that agent, for pieces that come back at different times may be of use to nobody. Silence is a
-    refusal: without one who has nothing but offers would be the first to get it again."""
+    """A framework hoards: the offer goes to others, and with it whatever else it is offered of that
+    agent, for pieces that come back at different times may be of use to nobody. Silence counts as
+    a refusal: else a framework that has nothing but offers would be the first to get it again."""
     oldest = state.offers.get(due.offer_id)
     if oldest is None:
         return
@@ -61,7 +61,7 @@ def give_back(
     *,
     at_least_s: float,
 ) -> None:
-    """What is `left` of the offer, which was removed. `at_least_s`: how long the refusal lasts even
+    """Give back what is `left` of a removed offer. `at_least_s`: how long the refusal lasts even
     if the framework wants it shorter."""
     refuse_s = refusal_s(filters, at_least_s)
     until_s = step.now.mono_s + refuse_s if refuse_s else None

@@ -48,7 +48,7 @@ def settle(state: MasterState, step: Step) -> None:
 def _look(
     state: MasterState, step: Step, agent_id: AgentId, framework: FrameworkEntry
 ) -> InverseOffer | None:
-    """Returns what is new."""
+    """Make, keep or rescind the pair's inverse offer; returns a new one."""
     agent = state.agents.get(agent_id)
     planned = None
     if agent is not None and framework.id in _users(state, agent):
@@ -76,7 +76,7 @@ def _look(
 
 
 def _users(state: MasterState, agent: AgentEntry) -> dict[FrameworkId, None]:
-    """Who has something there that it could lose."""
+    """The frameworks that have something on the agent that they could lose."""
     users = dict.fromkeys(key[0] for key, task in agent.tasks.items() if task.holds_resources)
     users |= dict.fromkeys(framework_id for framework_id, _ in agent.executors)
     return users | dict.fromkeys(state.offers[offer_id].framework_id for offer_id in agent.offers)
@@ -97,7 +97,7 @@ def answer(
     framework: FrameworkEntry,
     call: AcceptInverseOffers | DeclineInverseOffers,
 ) -> None:
-    """Remember it, and ask no more until the filter ends. Unknown ones are ignored: they may just
+    """Remember an answer, and ask no more until its filter ends. Unknown offers may just
     have been rescinded."""
     status = "ACCEPT" if isinstance(call, AcceptInverseOffers) else "DECLINE"
     for offer_id in call.inverse_offer_ids:
@@ -109,7 +109,7 @@ def answer(
         if offer is None or offer.agent_id is None:
             continue
         _remove(state, framework, offer)
-        # The same bound as for offers: who answers at once is not asked at once.
+        # The same bound as for offers: a framework that answers at once is not asked at once.
         hide_s = refusal_s(call.filters, state.config.refuse_min_s)
         state.agents[offer.agent_id].inverse_answers[framework.id] = InverseAnswer(
             InverseOfferStatus(status, framework.id, step.now.wall_s),
@@ -139,9 +139,9 @@ def revive(state: MasterState, step: Step, framework: FrameworkEntry) -> None:
 
 
 def ask_anew(state: MasterState, step: Step, agent: AgentEntry) -> None:
-    """The plan for its machine changed: what was answered to the old one counts no more.
+    """The plan for the agent's machine changed: answers to the old one count no more.
 
-    Call it before its offers are rescinded, with the new plan in `state.machines`.
+    To be called before its offers are rescinded, with the new plan in `state.machines`.
     """
     users = _users(state, agent)
     for framework_id in agent.inverse_answers:
@@ -152,7 +152,7 @@ def ask_anew(state: MasterState, step: Step, agent: AgentEntry) -> None:
 
 
 def agent_came(state: MasterState, agent: AgentEntry) -> None:
-    """It has told what runs there."""
+    """The agent has told what runs there."""
     for framework_id in _users(state, agent):
         state.inverse_looks[(agent.id, framework_id)] = None
 

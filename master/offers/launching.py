@@ -28,7 +28,7 @@ def tasks_of(operation: Launch | LaunchGroup) -> tuple[TaskInfo, ...]:
 
 
 def refused(step: Step, framework: FrameworkEntry, status: TaskStatus) -> None:
-    """Of what never was a task its framework alone is told. It is counted like an end."""
+    """A launch that never became a task: its framework alone is told. It is counted like an end."""
     metrics.task_over(step, framework, status.state)
     metrics.end_told(step, status)
     step.to_framework(framework, Update(status))
@@ -43,7 +43,7 @@ def launch(
     operation: Launch | LaunchGroup,
     left: Resources,
 ) -> Resources:
-    """Of `left`, offered there to the framework in the role; returns what is left then."""
+    """Launch on `left`, offered there to the framework in the role; returns what is left then."""
     launcher = _Launcher(state, step, framework, agent, role, left)
     group = isinstance(operation, LaunchGroup)
     reason = Reason.TASK_GROUP_INVALID if group else Reason.TASK_INVALID
@@ -113,7 +113,7 @@ class _Launcher:
     # ---- doing it
 
     def _start(self, executor: ExecutorInfo) -> None:
-        """Unless it runs already."""
+        """Start the executor, unless it runs already."""
         if (self._framework.id, executor.executor_id) not in self._agent.executors:
             executors.add(self._framework, self._agent, executor, self._role)
             self._charge(executor.resources, task=False)
@@ -130,7 +130,7 @@ class _Launcher:
         self._charge(task.resources, task=True)
 
     def _charge(self, resources: Resources, *, task: bool) -> None:
-        """Out of the offers. What is shared stays there: the next may use it as well."""
+        """Take resources out of the offers. Shared ones stay: the next may use them as well."""
         allocator, client = self._state.allocator, (self._framework.id, self._role)
         own = exclusive(resources)
         if own is not resources:

@@ -21,7 +21,7 @@ EXECUTOR_MEM_MILLI: Thousandths = 32 * MILLI
 
 
 class TaskValidation:
-    """Of what a framework launches in a role on one agent. Each check raises BadRequest."""
+    """Checks of what a framework launches in a role on one agent. Each raises BadRequest."""
 
     def __init__(
         self, config: MasterConfig, framework: FrameworkEntry, agent: AgentEntry, role: str
@@ -101,7 +101,7 @@ class TaskValidation:
         unique_leases.check(self._config, task)
 
     def filled(self, executor: ExecutorInfo) -> ExecutorInfo:
-        """With the framework's id, if it has none."""
+        """The executor with the framework's id, if it has none."""
         if executor.framework_id is not None:
             return executor
         return replace(executor, framework_id=self._framework.id)
@@ -162,7 +162,7 @@ class TaskValidation:
 
 
 def exclusive(resources: Resources) -> Resources:
-    """Without what is shared. The same object if nothing is."""
+    """The resources without shared ones. The same object if there are none."""
     for kind, _ in resources.items():
         if kind.shared:
             break

@@ -43,9 +43,9 @@ def for_framework(
     conversion: Conversion,
     left: Resources,
 ) -> Resources:
-    """Do it with what is `left` of offers for the role; returns what that is then.
+    """Do the operation with what is `left` of offers for the role; returns what that is then.
 
-    Raises BadRequest, and has changed nothing, if it is not valid.
+    Raises BadRequest, with nothing changed, if it is not valid.
     """
     if conversion.id is not None:
         check_user_id("the operation's id", conversion.id)
@@ -87,7 +87,7 @@ def _check_rights(framework: FrameworkEntry, role: str, conversion: Conversion) 
 
 
 def _check_principal(mine: str | None, given: str | None, verb: str) -> None:
-    """Who has none is not authenticated: then anything goes, as in Mesos."""
+    """A framework without a principal is not authenticated: then anything goes, as in Mesos."""
     if mine is not None and given != mine:
         raise BadRequest(f"can't {verb} as principal {given!r}: the framework's is {mine!r}")
 
@@ -158,7 +158,7 @@ def _make_room(state: MasterState, step: Step, agent: AgentEntry, wanted: Resour
 
 
 def _check(agent: AgentEntry, conversion: Conversion) -> Exchange:
-    """Does it make sense on this agent, and can that do it? Raises BadRequest."""
+    """Does the operation make sense on this agent, and can that do it? Raises BadRequest."""
     change = exchange(conversion)
     needed = [AgentCapability.AGENT_OPERATION_FEEDBACK]
     if isinstance(conversion, (GrowVolume, ShrinkVolume)):
@@ -169,7 +169,7 @@ def _check(agent: AgentEntry, conversion: Conversion) -> Exchange:
         if capability not in agent.record.capabilities:
             raise BadRequest(f"agent {agent.id} lacks the capability {capability}: upgrade it")
     if isinstance(conversion, Create):
-        # Also those of volumes that are in use, and so in no offer.
+        # Also ids of volumes that are in use, and so in no offer.
         check_ids_are_new(agent.info.resources, conversion.volumes)
     if isinstance(conversion, Destroy):
         _check_unused(agent, conversion.volumes)
@@ -191,7 +191,7 @@ def _check_unused(agent: AgentEntry, volumes: Resources) -> None:
 def _take_back_destroyed(
     state: MasterState, step: Step, agent: AgentEntry, conversion: Conversion
 ) -> None:
-    """Offers of a shared volume that is no more."""
+    """Take back offers of a shared volume that is no more."""
     if not isinstance(conversion, Destroy):
         return
     for offer_id in list(agent.offers):

@@ -2,7 +2,7 @@
 framework if it gave an id, acknowledged, reconciled.
 
 The master counts with the outcome at once and the agent makes it last, so the agent's report is the
-truth: of what it knows nothing, that never arrived, and a refusal makes it report anew.
+truth: an operation that it does not know never arrived, and a refusal makes it report anew.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _forget(state: MasterState, agent: AgentEntry, record: OperationRecord) -> N
 
 
 def updated(state: MasterState, step: Step, agent: AgentEntry, message: OperationUpdate) -> None:
-    """How one went. The agent repeats what has a uuid until it is acknowledged."""
+    """The agent says how an operation went; one with a uuid is repeated until acknowledged."""
     record, status = message.operation, message.status
     if record.uuid in agent.settled:
         return
@@ -110,7 +110,7 @@ def updated(state: MasterState, step: Step, agent: AgentEntry, message: Operatio
         _forget(state, agent, record)
         return
     if framework is None:
-        # Completed meanwhile, or unknown: nobody will ever acknowledge it.
+        # The framework is completed or unknown: nobody will ever acknowledge the update.
         step.to_agent(agent, ShutdownFramework(record.framework_id))
         return
     _keep(agent, framework, replace(record, latest_status=status, agent_id=agent.id))
@@ -118,8 +118,7 @@ def updated(state: MasterState, step: Step, agent: AgentEntry, message: Operatio
 
 
 def _as_expected(known: OperationRecord | None, status: OperationStatus) -> bool:
-    """False if the agent has not what we count with: we expected success, and of what we do not
-    know, nothing."""
+    """Has the agent what we count with? We expected success, and nothing of unknown operations."""
     if known is None:
         return status.state is not OperationState.FINISHED
     return known.latest_status.state.terminal or status.state is OperationState.FINISHED
@@ -136,7 +135,7 @@ def _ask_what_it_has(state: MasterState, step: Step, agent: AgentEntry) -> None:
 def acknowledge(
     state: MasterState, step: Step, framework: FrameworkEntry, call: AcknowledgeOperationStatus
 ) -> None:
-    """Pass it on. One that is late or wrong is dropped silently."""
+    """Pass an acknowledgement on. One that is late or wrong is dropped silently."""
     agent_id, uuid = framework.operations.get(call.operation_id, (None, b""))
     if agent_id is None or agent_id != call.agent_id:
         return
@@ -202,8 +201,8 @@ def merge(
 
 
 def send_again(step: Step, agent: AgentEntry) -> None:
-    """After its report: what came to the agent since it was asked for one is not obeyed. What it
-    does already it does not do twice."""
+    """After the agent's report: it obeyed no operation since it was asked for one, and does none
+    twice."""
     for record in agent.operations.values():
         if not record.latest_status.state.terminal:
             step.to_agent(agent, ApplyOperation(record.uuid, record.info, record.framework_id))
@@ -215,8 +214,8 @@ def send_again(step: Step, agent: AgentEntry) -> None:
 def lose_on_agent(
     state: MasterState, step: Step, agent: AgentEntry, tasks: TaskState, message: str
 ) -> None:
-    """Speak for an agent that can't, whose tasks become `tasks`. If it should be back, it tells how
-    they went."""
+    """Speak for an agent that can't, whose tasks become `tasks`. If it comes back, it tells how its
+    operations went."""
     forever = tasks in (TaskState.GONE, TaskState.GONE_BY_OPERATOR)
     new = OperationState.GONE_BY_OPERATOR if forever else OperationState.UNREACHABLE
     for record in list(agent.operations.values()):
@@ -226,7 +225,7 @@ def lose_on_agent(
 
 
 def forget_all_of(state: MasterState, framework: FrameworkEntry) -> list[AgentId]:
-    """The framework is over: returns who still tells of its operations."""
+    """The framework is over: returns the agents that still tell of its operations."""
     agent_ids = []
     for agent_id, uuid in list(framework.operations.values()):
         agent = state.agents[agent_id]
@@ -250,7 +249,7 @@ def _tell(
 def reconcile(
     state: MasterState, step: Step, framework: FrameworkEntry, call: ReconcileOperations
 ) -> None:
-    """None named: tell of all that are known."""
+    """Tell of the operations that are named; if none is, of all that are known."""
     if not framework.answers.take(
         len(call.operations) or len(framework.operations), step.now.mono_s
     ):
@@ -265,7 +264,7 @@ def reconcile(
 def _status(
     state: MasterState, framework: FrameworkEntry, asked: ReconcileOperation
 ) -> OperationStatus:
-    """What was told last: with the uuid, for it may not have been acknowledged yet."""
+    """The status that was told last, with its uuid: it may not have been acknowledged yet."""
     agent_id, uuid = framework.operations.get(asked.operation_id, (None, b""))
     if agent_id is not None and asked.agent_id in (None, agent_id):
         return state.agents[agent_id].operations[uuid].latest_status

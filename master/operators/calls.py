@@ -22,14 +22,14 @@ from . import explaining
 
 
 def asked(state: MasterState, step: Step, event: OperatorAsked) -> None:
-    """Every call is answered. Who is refused has changed nothing."""
+    """Every call is answered. A refused one has changed nothing."""
     try:
         answer = ANSWERS.handle(state, step, event.call)
     except NotNow as error:
         answer = m.Conflict(str(error))
     except BadRequest as error:
         answer = m.Refused(str(error))
-    step.do(Answer(event.request, state.sequence, answer))  # the number of what it has changed
+    step.do(Answer(event.request, state.sequence, answer))  # the number of the change
 
 
 def _teardown(state: MasterState, step: Step, call: m.Teardown) -> m.OperatorResponse:
@@ -43,7 +43,7 @@ def _teardown(state: MasterState, step: Step, call: m.Teardown) -> m.OperatorRes
 def _read(
     kind: type[m.OperatorCall], read: Callable[[MasterState], m.OperatorResponse]
 ) -> Row[m.OperatorResponse, MasterState, Step]:
-    """For a call without a body that changes nothing."""
+    """The handler of a call without a body that changes nothing."""
     return when(kind, lambda state, _step: read(state))
 
 

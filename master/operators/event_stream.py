@@ -12,7 +12,7 @@ from ..state.master_state import MasterState
 from ..state.step import Step
 from ..timers import HistoryDue, OperatorHeartbeatDue
 
-# Who lost its stream is mostly back in a moment: so long is noted what it misses.
+# An operator whose stream broke is mostly back in a moment: so long is noted what it misses.
 LISTEN_ON_S = 60.0
 
 
@@ -39,7 +39,7 @@ def joined(state: MasterState, step: Step, event: OperatorJoined) -> None:
 
 
 def _missed(state: MasterState, resume: m.Resume | None) -> list[m.OperatorEvent] | None:
-    """None: that is not known, for it is another leader's stream or too long ago."""
+    """Events since then; None if unknown: it was another leader's stream, or too long ago."""
     if resume is None or resume.epoch != state.epoch:
         return None
     return state.journal.latest(state.sequence - resume.sequence)
@@ -59,7 +59,7 @@ def close_journal(state: MasterState, step: Step) -> None:
 
 
 def publish_views(state: MasterState, step: Step) -> None:
-    """Who has what, as it is by now: the views that changed since the last time."""
+    """Tell who has what by now: the views that changed since the last time."""
     state.views_due = False
     agents, state.changed_agents = state.changed_agents, {}
     changed, state.changed_frameworks = state.changed_frameworks, {}

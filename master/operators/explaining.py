@@ -43,7 +43,7 @@ def _pair(
     state: MasterState, step: Step, framework: FrameworkEntry, role: str, agent: AgentEntry
 ) -> m.Explanation:
     known = (framework.id, framework.info.name, role, agent.id, agent.info.hostname)
-    # Of what is not back since a failover the allocator knows nothing, nor in which roles one is
+    # The allocator does not know agents that are not back, nor the roles of a framework
     # that has not had its turn.
     away = [
         *([_FRAMEWORK_NOT_BACK] if framework.recovered else []),

@@ -65,7 +65,7 @@ from .timing import Series, TimedCore, TimedStore, completed
 
 
 async def run_master(options: MasterOptions) -> int:
-    """Until cancelled. A lost term replaces the process by a fresh standby."""
+    """Run until cancelled. A lost term replaces the process by a fresh standby."""
     options.check()  # a standby says so at once
     if options.whitelist is not None:
         await asyncio.to_thread(whitelist.read, options.whitelist)

@@ -44,7 +44,7 @@ class Series:
         self._count += 1
 
     def metrics(self, name: str) -> Iterator[Metric]:
-        """As Mesos shows a timer: the last one, and how all that are kept are spread."""
+        """As Mesos shows a timer: the last duration, and how all that are kept are spread."""
         if not self._latest_ms:
             return
         ordered = sorted(self._latest_ms)

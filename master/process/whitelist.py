@@ -30,8 +30,8 @@ async def follow(
     tell: Callable[[tuple[str, ...]], None],
     every_s: float = EVERY_S,
 ) -> None:
-    """Tell what the file holds whenever that is not what was `known`. What can't be read changes
-    nothing: a file that is being replaced must not open the whole cluster."""
+    """Tell what the file holds whenever that is not what was `known`. A file that can't be read
+    changes nothing: one that is being replaced must not open the whole cluster."""
     log = get_logger("master")
     while True:
         await asyncio.sleep(every_s)

@@ -15,8 +15,8 @@ from . import quota_calls
 
 
 def view(state: MasterState) -> m.Roles:
-    """All roles that somebody is in, or that have a weight, quota or reservation. What is below a
-    role counts for it as well."""
+    """All roles that somebody is in, or that have a weight, quota or reservation. Roles below one
+    count for it as well."""
     members: dict[str, list[FrameworkId]] = {}
     for framework in state.frameworks.values():
         for role in framework.info.all_roles:

@@ -27,7 +27,7 @@ def quotas(state: MasterState) -> m.Quotas:
 
 
 def update_quota(state: MasterState, step: Step, call: m.UpdateQuota) -> m.OperatorResponse:
-    """All or none. A role without guarantees and limits has no quota any more."""
+    """Set all quotas or none. A role without guarantees and limits has no quota any more."""
     configs = call.quota_configs
     one_call.check_each_once(config.role for config in configs)
     for config in configs:
@@ -44,7 +44,7 @@ def update_quota(state: MasterState, step: Step, call: m.UpdateQuota) -> m.Opera
 
 
 def set_quota(state: MasterState, step: Step, call: m.SetQuota) -> m.OperatorResponse:
-    """The old form: what is guaranteed is the limit as well. Once for a role."""
+    """The old form: the guarantee is the limit as well. Once for a role."""
     request = call.quota_request
     if request.role is None:
         raise BadRequest("quota_request.role is missing: name a role")
@@ -77,7 +77,7 @@ def _set_quota(state: MasterState, step: Step, config: m.QuotaConfig) -> None:
 
 
 def _make_room(state: MasterState, step: Step) -> None:
-    """What is guaranteed has to be free: offers to roles without a guarantee are taken back, the
+    """Guaranteed resources have to be free: offers to roles without a guarantee are taken back, the
     latest first, until it is."""
     for offer in reversed(list(state.offers.values())):
         lacking = state.allocator.lacking()
@@ -90,7 +90,7 @@ def _make_room(state: MasterState, step: Step) -> None:
 
 
 def _amounts(guarantee: Resources) -> dict[str, Thousandths]:
-    """Raises BadRequest for what can't be guaranteed."""
+    """Raises BadRequest for resources that can't be guaranteed."""
     out: dict[str, Thousandths] = {}
     for kind, value in guarantee.items():
         if type(value) is not int:
@@ -107,7 +107,7 @@ def _amounts(guarantee: Resources) -> dict[str, Thousandths]:
 
 
 def check_config(allowed: tuple[str, ...] | None, config: m.QuotaConfig) -> None:
-    """What can be said of it alone (Mesos `quota::validate`). `allowed`: see `check_usable`.
+    """The rules for a quota by itself (Mesos `quota::validate`). `allowed`: see `check_usable`.
     Raises BadRequest."""
     role = config.role
     check_usable(allowed, role)
@@ -175,7 +175,7 @@ def _guaranteed(configs: Mapping[str, m.QuotaConfig]) -> dict[str, Thousandths]:
 
 
 def capacity_of(state: MasterState) -> dict[str, Thousandths]:
-    """Of all admitted agents, those not connected included: most often they are back soon."""
+    """What all admitted agents have, those away included: most often they are back soon."""
     out: dict[str, Thousandths] = {}
     for agent in state.agents.values():
         for kind, value in agent.info.resources.items():

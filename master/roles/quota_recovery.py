@@ -1,4 +1,4 @@
-"""After a failover: who allocates too early could break guarantees, and waits for the agents."""
+"""A new leader that allocated too early could break guarantees: it waits for agents."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def recover(state: MasterState, step: Step) -> None:
 
 
 def agents_came_back(state: MasterState, step: Step) -> None:
-    """Enough of them? Asked while allocation is paused."""
+    """Are enough agents back? Asked while allocation is paused."""
     if len(state.agent_of) >= state.agents_awaited:
         step.cancel(QuotaRecoveryOver())
         recovery_over(state, step)
 
 
 def recovery_over(state: MasterState, step: Step) -> None:
-    """Enough, or long enough."""
+    """Allocation begins: enough agents are back, or it has waited long enough."""
     state.agents_awaited = 0
     state.allocator.resume()

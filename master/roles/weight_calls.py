@@ -1,4 +1,4 @@
-"""Weights of roles: whose share is how large."""
+"""Weights of roles: how large the share of each is."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ WEIGHT_MAX: Final = 1e9
 
 
 def weights(state: MasterState) -> m.Weights:
-    """Those that were set; every other role has 1."""
+    """The weights that were set; every other role has 1."""
     return m.Weights(tuple(m.WeightInfo(w, role) for role, w in sorted(state.weights.items())))
 
 
 def update_weights(state: MasterState, step: Step, call: m.UpdateWeights) -> m.OperatorResponse:
-    """All or none. If somebody is in these roles, all that is offered is offered anew."""
+    """Set all weights or none. If somebody is in these roles, all offers are made anew."""
     infos = call.weight_infos
     one_call.check_each_once(info.role for info in infos)
     for info in infos:
@@ -54,6 +54,6 @@ def check_weight(allowed: tuple[str, ...] | None, info: m.WeightInfo) -> None:
 
 
 def _is_in(framework: FrameworkEntry, roles: Iterable[str]) -> bool:
-    """In one of the roles, or in a role below."""
+    """Is a framework in one of the roles, or in a role below?"""
     mine = framework.info.all_roles
     return any(own == role or own.startswith(role + "/") for role in roles for own in mine)

@@ -61,7 +61,7 @@ class AgentEntry:
     stream: ConnId = _NO_STREAM  # the newest that it has registered on, open or not
     # Operations whose end was acknowledged on that stream: what it says of them was on its way.
     settled: dict[bytes, None] = field(default_factory=dict)
-    # It may still run what is over for us, such as tasks of a removed framework in their grace, or
+    # The agent may still run what is over for us: tasks of a removed framework in their grace, or
     # of one that does not checkpoint. Only its report can tell.
     dismissed: bool = False
     heard: int = 0  # the newest ping whose pong arrived
@@ -70,7 +70,7 @@ class AgentEntry:
 
     @property
     def info(self) -> AgentInfo:
-        """With what operations have made of its resources."""
+        """The agent's info, with what operations have made of its resources."""
         return self.record.info
 
     @property
@@ -83,12 +83,12 @@ class AgentEntry:
 
     @property
     def active(self) -> bool:
-        """May it be offered?"""
+        """May the agent be offered?"""
         return self.connected and not self.record.deactivated
 
     @property
     def place(self) -> tuple[str, int]:
-        """Where it answers: hostname and port."""
+        """Where the agent answers: hostname and port."""
         return self.info.hostname, self.info.port
 
     @property

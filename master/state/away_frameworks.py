@@ -20,7 +20,7 @@ class Away:
         return framework_id in self._names
 
     def add(self, framework_id: FrameworkId, name: str) -> None:
-        """It has left just now."""
+        """The framework has left just now."""
         self.remove(framework_id)
         self._names[framework_id] = name
         self._by_name.setdefault(name, {})[framework_id] = None
@@ -38,5 +38,5 @@ class Away:
         return len(self._by_name.get(name, ()))
 
     def oldest(self, name: str | None = None) -> Iterator[FrameworkId]:
-        """Who left first comes first; of that name, or of all."""
+        """The frameworks in the order in which they left; of that name, or all."""
         return iter(self._names if name is None else self._by_name.get(name, {}))

@@ -15,8 +15,8 @@ class Budget:
     since_s: float = -1e12  # mono; so it begins full
 
     def take(self, amount: float, now_s: float) -> bool:
-        """False, and nothing is taken, if it is used up. Who has anything left may take any amount
-        at once, and waits the longer for the next."""
+        """False, and nothing is taken, if the budget is used up. As long as anything is left any
+        amount may be taken at once, and the wait for the next is the longer."""
         self.left_amount = min(self.most, self.left_amount + (now_s - self.since_s) * self.per_s)
         self.since_s = now_s
         if self.left_amount < 0:
@@ -26,5 +26,5 @@ class Budget:
 
     @property
     def wait_s(self) -> float:
-        """Until something is left, as of the last look."""
+        """The time until something is left, as of the last look."""
         return max(0.0, -self.left_amount / self.per_s)

@@ -1,4 +1,4 @@
-"""The latest operator events: whose stream broke gets what it missed, not everything again."""
+"""The latest operator events: after a broken stream an operator gets only what it missed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mezzo.messages.operator import OperatorEvent
 
 
 class Journal:
-    """Open while somebody listens, and for a while after the last one has left: he may come back.
+    """Open while an operator listens, and for a while after the last has left: it may come back.
 
     While it is closed nobody has a use for events, and they cost nothing.
     """

@@ -23,12 +23,12 @@ class Planned(Record):
 
 
 def name_of(machine: MachineId) -> str:
-    """What a machine is known by: its hostname, or without one its ip."""
+    """The name of a machine: its hostname, or without one its ip."""
     return (machine.hostname or machine.ip or "").lower()
 
 
 class Machines:
-    """The schedule, to look things up in. It is not changed but replaced.
+    """The schedule, to look things up in; a new one replaces it.
 
     An agent runs on the machine of its hostname. An ip finds the agents that have it for that:
     several agents on one machine may have an address in common, such as that of the loopback.
@@ -52,7 +52,7 @@ class Machines:
         return self._by_name.get(hostname.lower())
 
     def find(self, machine: MachineId) -> Planned | None:
-        """The machine that is meant: nothing that both names tell of it may differ."""
+        """The machine that is meant: what its hostname and its ip tell may not differ."""
         found = self._by_name.get(name_of(machine))
         if found is None or _differ(found.id.ip, machine.ip):
             return None

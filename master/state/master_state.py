@@ -69,7 +69,7 @@ class MasterState:
     denials: Budget = field(default_factory=lambda: Budget(20, 1))  # lines in the log
     cycle_due: bool = False  # the timer of the next allocation cycle is set
     cycle_timer_s: float | None = None  # what the timer of the next cycle in time is set to
-    # Whose resources changed since their view was published last.
+    # Agents and frameworks that have changed since their view was published last.
     changed_agents: dict[AgentId, None] = field(default_factory=dict)
     changed_frameworks: dict[FrameworkId, None] = field(default_factory=dict)
     views_due: bool = False
@@ -84,7 +84,7 @@ class MasterState:
         return state
 
     def new_agent_id(self) -> AgentId:
-        """One that nobody has: an agent may bring any id from a store that is no more."""
+        """An id that no agent has: one may bring any id from a store that is no more."""
         while True:
             agent_id = AgentId(f"{self.master_id}-S{self.next_agent}")
             self.next_agent += 1
@@ -94,7 +94,7 @@ class MasterState:
                 return agent_id
 
     def new_framework_id(self) -> FrameworkId:
-        """One that nobody has: see `new_agent_id`."""
+        """An id that no framework has: see `new_agent_id`."""
         while True:
             framework_id = FrameworkId(f"{self.master_id}-{self.next_framework:04d}")
             self.next_framework += 1
@@ -102,12 +102,12 @@ class MasterState:
                 return framework_id
 
     def new_offer_id(self) -> OfferId:
-        """Of an offer or an inverse offer."""
+        """The id of an offer or an inverse offer."""
         self.next_offer += 1
         return OfferId(f"{self.master_id}-O{self.next_offer - 1}")
 
     def maybe_drained(self, agent: AgentEntry) -> None:
-        """Something of it has ended: look at the end of the step whether that was the last."""
+        """A task of the agent has ended: the end of the step looks whether that was the last."""
         if agent.drain is not None:
             self.drain_checks[agent.id] = None
 

@@ -1,4 +1,4 @@
-"""Who is to be pinged when: one timer for all agents, and equal pings for all that are due at once.
+"""When agents are to be pinged: one timer for all, and equal pings for those due at once.
 
 Ten thousand agents with a timer and a message of their own each would keep an idle master busy. So
 moments are rounded down to `TICK_S`, and a ping's number is that of its tick: those that answered
@@ -24,7 +24,7 @@ class Pings:
     _tick_of: dict[AgentId, int] = field(default_factory=dict)
 
     def add(self, agent_id: AgentId, now_s: float, period_s: float) -> None:
-        """To be pinged a period from now, whatever was agreed before."""
+        """The agent is to be pinged a period from now, whatever was agreed before."""
         self.remove(agent_id)
         tick = int((now_s + period_s) / TICK_S)
         self._tick_of[agent_id] = tick
@@ -45,11 +45,11 @@ class Pings:
 
     @property
     def agents(self) -> set[AgentId]:
-        """Those that are to be pinged."""
+        """The agents that are to be pinged."""
         return set(self._tick_of)
 
     def take(self, now_s: float) -> list[AgentId]:
-        """Those that are due by now; add them again."""
+        """Take the agents that are due by now; add them again."""
         taken: list[AgentId] = []
         while self._due and (tick := next(iter(self._due))) * TICK_S <= now_s:
             taken += self._due.pop(tick)

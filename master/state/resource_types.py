@@ -20,14 +20,14 @@ _SHOWN: Final[dict[type, str]] = {int: "a number", Ranges: "ranges", Items: "a s
 
 
 class ResourceTypes:
-    """What is none of the usual five is of the type that it has at the agents that are known."""
+    """A resource that is none of the usual five is of the type that it has at known agents."""
 
     def __init__(self) -> None:
         self._of: dict[str, type[Value]] = {}
         self._agents: dict[str, int] = {}  # that have it
 
     def add(self, resources: Resources) -> None:
-        """Of an agent that is known from now on."""
+        """Add the resources of an agent that is known from now on."""
         for name, type_ in _types(resources).items():
             self._of.setdefault(name, type_)
             self._agents[name] = self._agents.get(name, 0) + 1
@@ -41,7 +41,7 @@ class ResourceTypes:
 
     def check(self, resources: Resources, before: Resources | None = None) -> None:
         """Raise BadRequest if a name is not of the type that it has in this cluster, or had
-        `before` for who tells of it."""
+        `before` at the agent that tells of it."""
         types = _types(before) if before else {}
         for kind, value in resources.items():
             name = kind.name

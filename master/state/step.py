@@ -29,7 +29,7 @@ class Step(core.Step[MasterEffect]):
 
     @property
     def full(self) -> bool:
-        """Is there so much to store that the rest of a long work has to wait for another step?"""
+        """Is there so much to store that the rest of a long job has to wait for another step?"""
         config = self.state.config
         return len(self.writes) >= config.step_writes or self.bytes >= config.step_bytes
 
@@ -48,7 +48,7 @@ class Step(core.Step[MasterEffect]):
             self.effects.append(ToFramework(framework.conn, event))
 
     def count(self, name: str, framework: FrameworkEntry | None = None, by: int = 1) -> None:
-        """Let a counter grow: that of the framework, or the master's. metrics.py has the names."""
+        """Let a counter of the framework or of the master grow. metrics.py has the names."""
         counters = self.state.counters if framework is None else framework.counters
         counters[name] = counters.get(name, 0) + by
 

@@ -38,14 +38,14 @@ def add(
     *,
     seen: bool = False,
 ) -> None:
-    """One that was not there. `info` names its framework; who calls this charges the resources."""
+    """Add a new executor. `info` names its framework; the caller charges the resources."""
     entry = ExecutorEntry(info, agent.id, role, seen)
     agent.executors[(framework.id, info.executor_id)] = entry
     framework.executors[(agent.id, info.executor_id)] = entry
 
 
 def launched(agent: AgentEntry, task: Task) -> None:
-    """One of its tasks is on the way to the agent."""
+    """A task of the executor is on the way to the agent."""
     executor = agent.executors.get((task.framework_id, task.executor_id or ExecutorId("")))
     if executor is not None and not executor.seen:
         executor.launched.add(task.task_id)
@@ -60,13 +60,13 @@ def _end(
 ) -> None:
     entry = agent.executors.pop((framework_id, executor_id))
     del state.frameworks[framework_id].executors[(agent.id, executor_id)]
-    # No error if the agent is not in the allocator: it is not back yet, or gone.
+    # No error if the allocator lacks the agent: it is not back yet, or gone.
     state.allocator.release((framework_id, entry.role), agent.id, entry.info.resources)
     step.changed(agent.id, framework_id)
 
 
 def exited(state: MasterState, step: Step, agent: AgentEntry, message: ExecutorExited) -> None:
-    """What it takes is free; of its tasks the agent tells by itself."""
+    """An executor's resources are free; of its tasks the agent tells by itself."""
     framework = _framework_of(state, step, agent, message, "the end")
     if framework is None:
         return
@@ -97,7 +97,7 @@ def task_over(state: MasterState, step: Step, agent: AgentEntry, task: TaskEntry
 def lose_on_agent(
     state: MasterState, step: Step, agent: AgentEntry, only: FrameworkId | None
 ) -> None:
-    """They went with their agent, or with the framework `only`."""
+    """The executors of the agent are gone, or those of the framework `only`."""
     for framework_id, executor_id in list(agent.executors):
         if only is None or framework_id == only:
             _end(state, step, agent, framework_id, executor_id)
@@ -148,7 +148,7 @@ def merge(
 
 
 def _roles(agent: AgentEntry) -> dict[tuple[FrameworkId, ExecutorId | None], str]:
-    """Of executors, as the first of their tasks tells."""
+    """The roles of executors, as the first of their tasks tells."""
     roles: dict[tuple[FrameworkId, ExecutorId | None], str] = {}
     for (owner, _), task in agent.tasks.items():
         roles.setdefault((owner, task.info.executor_id), task.info.role)
@@ -185,14 +185,14 @@ def _framework_of(
 
 
 def tell(state: MasterState, step: Step, framework: FrameworkEntry, call: Message) -> None:
-    """Best effort: lost if the agent is away."""
+    """Pass a message to an executor. Best effort: lost if the agent is away."""
     agent = state.agents.get(call.agent_id)
     if agent is not None:
         step.to_agent(agent, FrameworkMessage(framework.id, call.executor_id, call.data))
 
 
 def shutdown(state: MasterState, step: Step, framework: FrameworkEntry, call: Shutdown) -> None:
-    """Of one that is unknown nobody hears: it may just have ended."""
+    """Shut an executor down. An unknown one may just have ended: nobody hears of it."""
     agent = state.agents.get(call.agent_id)
     if agent is not None and (framework.id, call.executor_id) in agent.executors:
         step.to_agent(agent, ShutdownExecutor(framework.id, call.executor_id))

@@ -16,8 +16,8 @@ from . import reconciliation
 
 
 def kill(state: MasterState, step: Step, framework: FrameworkEntry, call: Kill) -> None:
-    """Sent to the agent each time it is asked; a task that is unknown or out of reach is answered
-    as by reconciliation."""
+    """A kill is sent to the agent each time; for a task that is unknown or out of reach the answer
+    is that of reconciliation."""
     entry = framework.tasks.get(call.task_id) or framework.unreachable.get(call.task_id)
     if entry is None:
         reconciliation.reconcile_one(

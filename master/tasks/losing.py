@@ -26,7 +26,7 @@ def lose_on_agent(
     only: FrameworkId | None = None,
 ) -> tuple[tuple[FrameworkId, TaskId], ...]:
     """Speak for the tasks of an agent that can't, or for those of one framework there; returns
-    those that are not over. What else the frameworks have there is gone.
+    those that are not over. All else that the frameworks have there is gone.
 
     Tasks that become UNREACHABLE are kept aside for the return of their agent.
     """
@@ -43,7 +43,7 @@ def lose_on_agent(
         del framework.tasks[key[1]]
         framework.ended.pop(key[1], None)
         if not entry.holds_resources:
-            # Its end is known, only not acknowledged yet.
+            # The task's end is known, only not acknowledged yet.
             status_updates.remember(state, framework, entry)
             continue
         status_updates.free(state, step, entry.info)

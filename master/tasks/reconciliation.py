@@ -17,7 +17,7 @@ from . import status_updates
 
 
 def reconcile(state: MasterState, step: Step, framework: FrameworkEntry, call: Reconcile) -> None:
-    """No tasks named: tell all that are known. Answers have no uuid."""
+    """Tell of the tasks that are named; if none is, of all that are known. Answers have no uuid."""
     asked = len(call.tasks) or len(framework.tasks) + len(framework.unreachable)
     if not framework.answers.take(asked, step.now.mono_s):
         why = f"too much was asked for: ask again in {framework.answers.wait_s:.1f} s"
@@ -33,9 +33,9 @@ def reconcile(state: MasterState, step: Step, framework: FrameworkEntry, call: R
 
 
 def answer_late(state: MasterState, step: Step, agent: AgentEntry) -> None:
-    """An agent is back of which this leader knew no task: those who had asked for all of theirs are
-    told of the ones there. Else a framework that has itself failed over meanwhile hears of a task
-    that it does not know only when it asks again."""
+    """An agent is back of which this leader knew no task: frameworks that had asked for all of
+    their tasks are told of those there. Else one that has itself failed over meanwhile would hear
+    of a task that it does not know only when it asks again."""
     for (framework_id, _), entry in agent.tasks.items():
         framework = state.frameworks[framework_id]
         if framework.asked_for_all and entry.state is not TaskState.STAGING:
@@ -93,7 +93,7 @@ def _may_still_appear(
 
 
 def _last_sent(step: Step, framework: FrameworkEntry, entry: TaskEntry) -> TaskStatus:
-    """What the framework was told last: a later state still travels as an update of its own."""
+    """The status that the framework was told last: a later one still travels as an update."""
     sent = entry.forwarded
     shown = sent.state if sent is not None else entry.state
     status = step.status(

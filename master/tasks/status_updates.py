@@ -37,7 +37,7 @@ def update(state: MasterState, step: Step, agent: AgentEntry, message: StatusUpd
     nothing is stored here and a disconnected framework simply gets it later."""
     framework = state.frameworks.get(message.framework_id)
     if framework is None:
-        # Completed meanwhile, or unknown: nobody will ever acknowledge it.
+        # The framework is completed or unknown: nobody will ever acknowledge the update.
         step.to_agent(agent, ShutdownFramework(message.framework_id))
         return
     status = message.status
@@ -59,7 +59,7 @@ def update(state: MasterState, step: Step, agent: AgentEntry, message: StatusUpd
             executors.seen(agent, framework.id, entry)
         set_state(state, step, framework, agent, entry, latest)
         before = entry.forwarded
-        # An older one may come late, while what is awaited is the acknowledgement of the end.
+        # An older update may come late, while the acknowledgement of the end is awaited.
         if status.state.terminal or before is None or not before.state.terminal:
             entry.forwarded = status
         entry.note(status)
@@ -68,7 +68,7 @@ def update(state: MasterState, step: Step, agent: AgentEntry, message: StatusUpd
 
 
 def _deny(step: Step, agent: AgentEntry, message: StatusUpdate, why: BadRequest) -> None:
-    """Nobody hears of it. It is acknowledged to who sent it: else it would be repeated for ever."""
+    """Nobody hears of the update. Its sender, which would repeat it for ever, is answered."""
     status = message.status
     claims.deny(step, agent, f"an update of task {status.task_id} of {message.framework_id}", why)
     step.count("invalid_status_updates")
@@ -85,7 +85,7 @@ def set_state(
     entry: TaskEntry,
     new: TaskState,
 ) -> None:
-    """The latest state. The first terminal one frees the resources, even while older updates wait
+    """Set the latest state. The first terminal one frees the resources, even if older updates wait
     for their acknowledgement."""
     if entry.state == new or not may_move(entry.state, new):
         return
@@ -106,7 +106,7 @@ def free(state: MasterState, step: Step, task: Task) -> None:
 def acknowledge(
     state: MasterState, step: Step, framework: FrameworkEntry, call: Acknowledge
 ) -> None:
-    """Pass it on. One that is late or wrong is dropped silently: the agent compares the uuid."""
+    """Pass an acknowledgement on. A late or wrong one is dropped: the agent compares the uuid."""
     if len(call.uuid) != claims.UUID_BYTES:
         why = f"uuid has {len(call.uuid)} bytes, not {claims.UUID_BYTES}: give that of the update"
         step.to_framework(framework, Answered("ACKNOWLEDGE", why))
@@ -127,8 +127,8 @@ def acknowledge(
 
 
 def await_acknowledgement(state: MasterState, framework: FrameworkEntry, entry: TaskEntry) -> None:
-    """A task has ended. Of a framework that never acknowledges, the oldest are given up: agents
-    repeat their updates all the same."""
+    """A task has ended. The oldest tasks of a framework that never acknowledges are given up:
+    agents repeat their updates all the same."""
     framework.ended[entry.info.task_id] = None
     while len(framework.ended) > state.config.max_unacknowledged_tasks_per_framework:
         oldest = framework.tasks[next(iter(framework.ended))]
@@ -159,7 +159,7 @@ def remember(state: MasterState, framework: FrameworkEntry, entry: TaskEntry) ->
 
 def as_its_agent_tells(status: TaskStatus, told: Sequence[TaskStatus]) -> TaskStatus:
     """A status of ours with the health and the container of the task, which only its agent knows
-    and tells no second time. told: what it has told of the task, the last one last."""
+    and tells no second time. told: its statuses of the task, the last one last."""
     containers = (each.container_status for each in reversed(told))
     return replace(
         status,

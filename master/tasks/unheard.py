@@ -22,14 +22,14 @@ def killed_before_it_came(
     state: MasterState, step: Step, agent: AgentEntry, entry: TaskEntry
 ) -> None:
     """The agent is back without having heard of the launch, and the framework has killed the task
-    meanwhile: then that is what it is told."""
+    meanwhile: so it is told KILLED."""
     why = "killed before its launch reached the agent"
     _end(state, step, agent, entry, TaskState.KILLED, Reason.TASK_KILLED_DURING_LAUNCH, why)
 
 
 def launch_unsent(state: MasterState, step: Step, event: LaunchUnsent) -> None:
-    """No message can hold what was to be launched, so no agent ever will: that is the end of it. On
-    a stream that is over it is one of those launches that never arrived."""
+    """No message can hold a launch, so its task can run nowhere: that is its end. On a stream that
+    is over it is one of the launches that never arrived."""
     launch = event.message
     agent_id, framework_id = state.agent_of.get(event.conn), launch.framework.id
     if agent_id is None or framework_id is None:
@@ -51,7 +51,7 @@ def _end(
     reason: Reason,
     message: str,
 ) -> None:
-    """The end of a task that its agent has never heard of: nobody but the master can tell it."""
+    """The end of a task that its agent has never heard of: only the master can tell it."""
     framework = state.frameworks[entry.info.framework_id]
     status = step.status(entry.info.task_id, end, reason, message, agent_id=agent.id)
     status_updates.set_state(state, step, framework, agent, entry, status.state)

@@ -42,7 +42,7 @@ def check(config: MasterConfig, task: TaskInfo) -> None:
 
 
 def over_s(state: MasterState, agent: AgentEntry) -> float:
-    """When (monotonic) no unique task can run on the agent any more, if it hears nothing."""
+    """From then on (mono) no unique task can run on the agent, if it hears nothing."""
     if agent.standing is Standing.RECOVERED:
         return agent.heard_s + state.config.agent_reregister_timeout_s
     leases = [
