@@ -1,4 +1,4 @@
-"""What the agent asks of whatever runs containers, in the core's words. Pure."""
+"""What the agent asks of a containerizer, in the core's words. Pure."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ContainerSpec(Record):
     user: run as this user of the host (process) or image (docker); None: as the default there is.
     container: given for every Docker task, with `docker` in it.
     volumes: persistent ones, whose folders must be there. lease_s: how long after the last
-    `renew_lease` it may run; only a containerizer whose tasks have keepers can see to that.
+    `renew_lease` the task may run; only a containerizer with keepers can see to that.
     """
 
     container_id: ContainerId
@@ -64,7 +64,7 @@ class ContainerSpec(Record):
 
 
 def container_name(container_id: ContainerId) -> str:
-    """In the Docker engine: how a launch is idempotent and how a restarted agent finds it again."""
+    """The name in the Docker engine: it makes launches idempotent, and containers found again."""
     return f"mezzo-{container_id}"
 
 
@@ -93,21 +93,21 @@ class ContainerExited(Record):
 
 
 class LaunchFailed(Record):
-    """It never ran, and never will under this container id."""
+    """The task never ran, and never will under this container id."""
 
     container_id: ContainerId
     message: str
 
 
 class ContainerLost(Record):
-    """It ran, is gone, and nobody can tell how it ended."""
+    """The container ran, is gone, and nobody can tell how it ended."""
 
     container_id: ContainerId
     message: str
 
 
 class ContainerAbsent(Record):
-    """Answer of `recover`: there is no trace of it, so no launch has got through."""
+    """Answer of `recover`: there is no trace of the container, so no launch has got through."""
 
     container_id: ContainerId
 
@@ -141,21 +141,22 @@ class ContainerRuntime(Protocol):
         ...
 
     def launch(self, spec: ContainerSpec) -> None:
-        """Start it: ContainerStarted or LaunchFailed follows. Idempotent by container id: what
+        """Start a container: ContainerStarted or LaunchFailed follows.
 
-        runs already is reported as started, what has ended as ended; nothing ever runs twice.
+        Idempotent by container id: one that runs already is reported as started, one that has
+        ended as ended; none ever runs twice.
         """
         ...
 
     def recover(self, specs: Sequence[ContainerSpec]) -> None:
-        """Find these again after a restart: one event for each, in any order. Starts nothing."""
+        """Find containers again after a restart: one event for each, in any order. None starts."""
         ...
 
     def kill(self, container_id: ContainerId, grace_s: float) -> None:
         """SIGTERM now, SIGKILL after `grace_s`; the ending is reported as any other.
 
-        Of a launch under way: give it up and report LaunchFailed, if it has not started yet.
-        Repeated with less grace: sooner. Unknown or ended: nothing.
+        A launch under way is given up and reported as LaunchFailed, if it has not started yet.
+        Repeated with less grace SIGKILL comes sooner. Nothing if it is unknown or has ended.
         """
         ...
 
@@ -166,14 +167,14 @@ class ContainerRuntime(Protocol):
     def renew_lease(self, up_s: float) -> None:
         """Containers with a `lease_s` may run so long after the machine was `up_s` seconds up.
 
-        Only keepers that outlive the agent need it: a living agent kills in time by itself.
+        Only keepers that outlive the agent need that: a living agent kills in time by itself.
         """
         ...
 
     async def check(self, container_id: ContainerId, command: CommandInfo) -> int:
         """Run a command beside the task, in its container or sandbox; its exit code.
 
-        Cancelling kills it. Raises CheckFailed if it can't be run.
+        Cancelling kills the command. Raises CheckFailed if it can't be run.
         """
         ...
 

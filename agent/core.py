@@ -80,7 +80,7 @@ from .views import AgentView
 
 
 class AgentCore:
-    """`stored`: what its writes of earlier lives have left in the store. Raises Corrupt.
+    """`stored`: what earlier lives of the agent have written. Raises Corrupt.
 
     The first event is `Started`.
     """
@@ -106,7 +106,7 @@ def _master_said(state: AgentState, step: Step, event: MasterSaid) -> None:
 
 
 def _no_executor(_state: AgentState, _step: Step) -> None:
-    """It is for one that is not here. Both are best effort: nobody waits for an answer."""
+    """The executor is not here. Messages to one are best effort: nobody waits for an answer."""
 
 
 def _timer_fired(state: AgentState, step: Step, event: TimerFired) -> None:

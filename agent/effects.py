@@ -17,7 +17,7 @@ class Send(Record):
 
 
 class CloseMaster(Record):
-    """End this stream; the link opens another one to whoever leads then."""
+    """End this stream; the link opens another one to the master that leads then."""
 
     conn: ConnId
     reason: str
@@ -59,9 +59,9 @@ class MakeVolume(Record):
 
 
 class RemoveVolume(Record):
-    """Remove the data of a destroyed volume, for good. `whole`: and the folder itself, which is
+    """Remove the data of a destroyed volume, for good. VolumeRemoved follows, unless that fails.
 
-    not the root of a disk of its own. VolumeRemoved follows, unless it can't be done.
+    whole: and the folder itself, which is not the root of a disk of its own.
     """
 
     path: str
@@ -69,7 +69,7 @@ class RemoveVolume(Record):
 
 
 class RenewLease(Record):
-    """For keepers that outlive the agent: a master has heard of it when the machine was `up_s`."""
+    """Tell keepers: a master has heard of the agent when the machine was `up_s` seconds up."""
 
     kind: Kind
     up_s: float

@@ -12,7 +12,7 @@ class CheckFailed(MezzoError):
 class NoLogs(MezzoError):
     """What stands where a task's output should be is not shown; the text says why.
 
-    away: that may be over in a moment, since the engine that has it does not answer.
+    away: the output may be there in a moment, since its engine does not answer now.
     """
 
     def __init__(self, message: str, *, away: bool = False) -> None:
@@ -21,7 +21,7 @@ class NoLogs(MezzoError):
 
 
 class RemovalGivenUp(MezzoError):
-    """A removal was not to go on: the agent ends. The next life of the agent finishes it."""
+    """A removal stops: the agent ends. The next life of the agent finishes it."""
 
 
 class ForeignFile(OSError):

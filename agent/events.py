@@ -54,7 +54,7 @@ class SandboxRemoved(Record):
 
 
 class SandboxFound(Record):
-    """Of an earlier life of this agent, and nobody's. changed_s: wall time of its last change."""
+    """A sandbox of an earlier life, and nobody's. changed_s: wall time of its last change."""
 
     container_id: ContainerId
     framework_id: FrameworkId

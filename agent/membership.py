@@ -2,7 +2,7 @@
 
     no stream --MasterUp--> asking --(Re)registered--> registered --MasterDown--> no stream
 
-It registers on every new stream; once the master has agreed, updates may go their way.
+The agent registers on every new stream; once the master has agreed, updates may go their way.
 Spec: Mesos' agent life cycle.
 """
 
@@ -44,7 +44,7 @@ CAPABILITIES: Final = (
 
 
 def recall(state: AgentState, step: Step) -> bool:
-    """Take over what an earlier life was registered as. True if the machine was rebooted."""
+    """Take over the identity of an earlier life. True if the machine was rebooted."""
     known = state.checkpoint.identity
     if known is None:
         return False
@@ -72,7 +72,7 @@ def down(state: AgentState, step: Step, event: MasterDown) -> None:
 
 
 def obeys(state: AgentState, step: Step, event: MasterSaid) -> bool:
-    """False for what is of an old stream or of a deposed master. Newer epochs are stored."""
+    """Does a message count? Not of an old stream or a deposed master. Newer epochs are stored."""
     if event.conn != state.conn:
         return False
     obeyed = state.checkpoint.epoch
@@ -114,7 +114,7 @@ def registered(state: AgentState, step: Step, message: AgentRegistered) -> None:
 
 
 def reregistered(state: AgentState, step: Step, message: AgentReregistered) -> None:
-    state.drain = None  # it is said again
+    state.drain = None  # the master says it again
     _welcomed(state, step)
     for known in message.reconcile:
         launches.reconcile(state, step, known)

@@ -1,7 +1,7 @@
-"""What is sent again, less and less often, until the other side has it. Pure.
+"""Messages that are sent again, less and less often, until the other side has them. Pure.
 
 One message is in flight for each key, while a master has us registered.
-Spec: Mesos' status update manager, whose times also operations have.
+Spec: Mesos' status update manager; operations have its times, too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RETRY_MAX_S: Final = 600.0
 
 
 def connect(told: InFlight[Any], step: Step, conn: ConnId) -> None:
-    """Registered: whatever was in flight is to be pushed again."""
+    """The agent is registered: all that was in flight is to be pushed again."""
     disconnect(told, step)
     told.conn = conn
 
@@ -32,26 +32,26 @@ def disconnect(told: InFlight[Any], step: Step) -> None:
 
 
 def push(told: InFlight[K], step: Step, key: K, message: AgentMessage) -> None:
-    """Send it, unless one of this key is in flight already."""
+    """Send a message, unless one of its key is in flight already."""
     if key not in told.retry_s:
         _send(told, step, key, message, RETRY_MIN_S)
 
 
 def repeat(told: InFlight[K], step: Step, key: K, message: AgentMessage) -> None:
-    """Its timer fired: no acknowledgement has come."""
+    """The timer of a key fired: no acknowledgement has come."""
     waited_s = told.retry_s.get(key)
-    if waited_s is not None:  # else it was settled while its timer was on the way
+    if waited_s is not None:  # else the message was settled while its timer was on the way
         _send(told, step, key, message, min(waited_s * 2, RETRY_MAX_S))
 
 
 def settled(told: InFlight[K], step: Step, key: K) -> None:
-    """Acknowledged, or nobody is left to be told."""
+    """The message is acknowledged, or nobody is left to be told."""
     if told.retry_s.pop(key, None) is not None:
         step.cancel(told.overdue(key))
 
 
 def once(told: InFlight[Any], step: Step, message: AgentMessage) -> None:
-    """Send what nobody acknowledges. Without a master it is lost."""
+    """Send a message that nobody acknowledges. Without a master it is lost."""
     step.send(told.conn, message)
 
 

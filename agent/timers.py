@@ -28,7 +28,7 @@ class OperationOverdue(Record):
 
 
 class HealthDue(Record):
-    """Of a task with a health check, the next one."""
+    """The next health check of a task."""
 
     container_id: ContainerId
 
@@ -46,7 +46,7 @@ class OutOfTime(Record):
 
 
 class RemovalDue(Record):
-    """Of an ended container, or later of its sandbox."""
+    """An ended container is to be removed, or later its sandbox."""
 
     container_id: ContainerId
 

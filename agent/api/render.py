@@ -13,7 +13,7 @@ from ..views import AgentView
 
 
 def shown_state(view: AgentView) -> Json:
-    """`/state`: a part of Mesos', by its names."""
+    """`/state`: a part of what Mesos shows there, by its names."""
     info = view.config.info
     frameworks: dict[str, list[Json]] = {}
     for task in view.tasks:
@@ -35,12 +35,12 @@ def shown_state(view: AgentView) -> Json:
 
 
 def _shown_aside(view: AgentView) -> list[dict[str, str]]:
-    """Not Mesos'."""
+    """Stored records that can't be read; Mesos has no such field."""
     return [{"key": key, "why": why} for key, why in view.aside]
 
 
 def used(view: AgentView) -> Resources:
-    """What tasks that are not over hold."""
+    """The resources of tasks that are not over."""
     return used_by(task.info.resources for task in view.tasks if task.live)
 
 

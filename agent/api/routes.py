@@ -34,7 +34,7 @@ class _NotServed(Exception):
 
 
 class AgentApi:
-    """Both are called in threads. view: a frozen picture of the core.
+    """A WSGI application. `view` and `logs` are called in threads. view: a picture of the core.
 
     logs: of a containerizer, see `ContainerRuntime.logs`.
     """
@@ -111,7 +111,7 @@ class AgentApi:
 
 
 def _find(view: AgentView, name: str) -> tuple[Kind, ContainerId, str] | None:
-    """By task or container id; of several tasks of one id the one that runs, else the last."""
+    """Find a task by its id or its container's; of several the one that runs, else the last."""
     for task in view.tasks:
         cid = task.container_id
         if task.live and cid is not None and name in (task.info.task_id, cid):

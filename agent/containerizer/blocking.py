@@ -25,11 +25,11 @@ class Workers:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
 
     def run(self, job: Callable[P, None], /, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Do it in a thread of the pool, as soon as one is free."""
+        """Do a job in a thread of the pool, as soon as one is free."""
         self._pool.submit(job, *args, **kwargs).add_done_callback(self._done)
 
     def tell(self, callback: Callable[P, None], /, *args: P.args, **kwargs: P.kwargs) -> None:
-        """From a job: have this called on the loop. Without effect once the loop is over."""
+        """From a job: have a function called on the loop. Without effect once the loop is over."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(lambda: callback(*args, **kwargs))
 

@@ -10,7 +10,7 @@ from mezzo.ids import ContainerId
 
 
 class Kills:
-    """Lives on the event loop. `send` must not block; it may be called for what has ended."""
+    """Lives on the event loop. `send` must not block; its container may have ended already."""
 
     def __init__(
         self,
@@ -23,7 +23,7 @@ class Kills:
         self._due: dict[ContainerId, tuple[float, asyncio.Handle]] = {}
 
     def order(self, container_id: ContainerId, grace_s: float) -> None:
-        """Ordered again, the earlier time counts and no second SIGTERM is sent."""
+        """Kill a container. Ordered again, the earlier time counts, without another SIGTERM."""
         due_s = self._loop.time() + grace_s
         known = self._due.get(container_id)
         if known is None:
@@ -37,12 +37,12 @@ class Kills:
         self._due[container_id] = (due_s, handle)
 
     def is_overdue(self, container_id: ContainerId) -> bool:
-        """Whether SIGKILL was sent, and it is not told yet that it has ended."""
+        """Whether SIGKILL was sent to a container that is not known yet to have ended."""
         known = self._due.get(container_id)
         return known is not None and known[0] <= self._loop.time()
 
     def forget(self, container_id: ContainerId) -> None:
-        """It has ended."""
+        """The container has ended."""
         if (known := self._due.pop(container_id, None)) is not None:
             known[1].cancel()
 

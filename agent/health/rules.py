@@ -17,7 +17,7 @@ class HealthVerdict(Record):
 def judge(
     check: HealthCheck, *, passed: bool, failures: int, reported: bool | None, running_for_s: float
 ) -> HealthVerdict:
-    """One result. failures: consecutive ones before it. reported: `healthy` as told last.
+    """Judge one result. failures: consecutive ones before it. reported: `healthy` as told last.
 
     - A pass is reported if it is news.
     - A failure is reported each time, and kills at `consecutive_failures`.

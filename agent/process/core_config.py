@@ -33,8 +33,8 @@ def publish_ip(options: AgentOptions) -> str:
 
 
 def reachable_ip(options: AgentOptions) -> str | None:
-    """Where others reach this machine: that of the hostname if we listen everywhere. None: the
-    hostname has no address here, and says all that is known."""
+    """The address at which others reach this machine: that of the hostname if we listen
+    everywhere. None: the hostname has no address here, and is all that is known."""
     if options.ip not in ANY_ADDRESS:
         return options.ip
     try:

@@ -64,7 +64,7 @@ _OWNER_MAX_BYTES: Final = 64
 
 
 async def run_agent(options: AgentOptions) -> int:
-    """Until cancelled, told to leave, or refused by the master (exit code 2). Tasks live on.
+    """Run until cancelled, told to leave, or refused by the master (exit code 2). Tasks live on.
 
     Raises BadConfig, and StoreError if the agent's own store fails.
     """
@@ -156,7 +156,7 @@ class AgentShell:
         return replace(settings, owner=self._owner)
 
     async def run(self) -> int:
-        """Until cancelled, or until the core wants to exit. Returns the exit code."""
+        """Run until cancelled, or until the core wants to exit. Returns the exit code."""
         config = self._core.view().config
         self._log.info(
             "agent.started",
@@ -268,7 +268,7 @@ class AgentShell:
                 self._prober.probe(effect)
             case do.Exit():
                 self._exit = effect
-                # What was said last, a goodbye above all, still has to leave.
+                # The last messages, a goodbye above all, still have to leave.
                 self._loop.call_later(_LAST_WORDS_S, self._runtime.stop)
             case SetTimer() | CancelTimer():
                 raise AssertionError("the runtime has timers of its own")
@@ -283,7 +283,7 @@ class AgentShell:
     def _remove(
         self, what: str, path: str, removal: Callable[[], None], removed: e.AgentEvent
     ) -> None:
-        """Beside the loop, for as long as it takes."""
+        """Remove it beside the loop, for as long as it takes."""
 
         def done(job: asyncio.Future[None]) -> None:
             error = job.exception()
@@ -316,7 +316,7 @@ class AgentShell:
         self._loop.run_in_executor(None, measure).add_done_callback(done)
 
     def _look_for_sandboxes(self) -> None:
-        """Those that nobody knows are adopted by the core, and removed in their time."""
+        """Sandboxes that nobody knows are adopted by the core, and removed in their time."""
 
         def done(job: asyncio.Future[list[e.SandboxFound]]) -> None:
             if (error := job.exception()) is not None:
@@ -331,11 +331,11 @@ class AgentShell:
         job.add_done_callback(done)
 
     def _make_volume(self, path: str) -> None:
-        """At once: the launch that follows needs it."""
+        """Made at once: the launch that follows needs the volume."""
         try:
             make_volume(path)
         except OSError as error:
-            # It is tried again at the next start; until then launches fail, and say why.
+            # The volume is tried again at the next start; until then launches fail, and say why.
             self._log.error("volume.not_made", path=path, error=str(error))
         else:
             self._post(e.VolumeMade(path))
@@ -346,7 +346,7 @@ class AgentShell:
 
 
 def sandboxes_in(work_dir: Path) -> list[e.SandboxFound]:
-    """All that lie there, whoever's. Blocks."""
+    """All sandboxes that lie there, whoever's. Blocks."""
     found = []
     for path in work_dir.glob("slaves/*/frameworks/*/executors/*/runs/*"):
         with contextlib.suppress(OSError):
@@ -366,7 +366,7 @@ def sandboxes_in(work_dir: Path) -> list[e.SandboxFound]:
 
 
 def forget_set_aside(store: StateStore, stored: Mapping[str, bytes]) -> Mapping[str, bytes]:
-    """Delete the records that can't be read; those that are left. Raises Corrupt, StoreError."""
+    """Delete the records that can't be read; returns the others. Raises Corrupt, StoreError."""
     aside = load(stored).aside
     for key, why in aside.items():
         get_logger("agent").warning("record.deleted", key=key, error=why)
@@ -375,7 +375,7 @@ def forget_set_aside(store: StateStore, stored: Mapping[str, bytes]) -> Mapping[
 
 
 def check_comeback(known: Checkpoint, config: AgentConfig, options: AgentOptions) -> None:
-    """May what is known from earlier lives go on with these flags? Raises BadConfig."""
+    """May the agent of earlier lives go on with these flags? Raises BadConfig."""
     if known.identity is not None:
         check_reconfiguration(known.identity.info, config.info, options.reconfiguration_policy)
     needed = [kind_of(task.info) for task in known.live_tasks()]
@@ -417,7 +417,7 @@ def _unusable(path: Path, error: OSError) -> BadConfig:
 
 
 def cgroups_for(launcher: str | None, owner: str) -> Cgroups | None:
-    """Raises BadConfig if they are asked for and can't be had."""
+    """The agent's control groups. Raises BadConfig if they are asked for and can't be had."""
     found = None if launcher == "posix" else usable_cgroups(owner)
     if launcher == "linux" and found is None:
         raise BadConfig(

@@ -1,7 +1,7 @@
 """Conversions: what reservations and volumes make of the agent's resources. Pure.
 
-An operation is judged once, and remembered by its uuid: done again it would convert twice. Of one
-with an id the framework is told until it acknowledges; of another the master alone, once, for the
+An operation is judged once, and remembered by its uuid: done again it would convert twice. If it
+has an id, the framework is told until it acknowledges; if not, the master alone, once, for the
 agent's total in its next registration says the same.
 
 A volume on the agent's own disk, or on a PATH disk, gets a folder with a name that no other has
@@ -36,7 +36,7 @@ from ..timers import OperationOverdue
 
 
 def connect(state: AgentState, step: Step, conn: ConnId) -> None:
-    """Registered: everything that is unacknowledged goes out at once."""
+    """The agent is registered: all unacknowledged outcomes go out at once."""
     resending.connect(state.outcomes, step, conn)
     for operation in state.checkpoint.operations.values():
         _tell(state, step, operation)
@@ -59,7 +59,7 @@ def acknowledged(state: AgentState, step: Step, message: OperationAcknowledged) 
 
 
 def framework_removed(state: AgentState, step: Step, framework_id: FrameworkId) -> None:
-    """Nobody is left who would acknowledge."""
+    """The framework is removed: nobody is left who would acknowledge its operations."""
     for operation in list(state.checkpoint.operations.values()):
         if operation.framework_id == framework_id:
             _forget(state, step, operation)
@@ -125,7 +125,7 @@ def _report(
 
 
 def _refuse_what_is_in_use(state: AgentState, total: Resources) -> None:
-    """The master sees to that; but what a task has is not taken from it by any mistake."""
+    """The master sees to that; but no mistake of its takes from a task what it has."""
     used = used_by(task.info.resources for task in state.checkpoint.live_tasks())
     if not used <= total:
         raise BadRequest(
@@ -134,7 +134,7 @@ def _refuse_what_is_in_use(state: AgentState, total: Resources) -> None:
 
 
 def used_by(parts: Iterable[Resources]) -> Resources:
-    """What is used of an agent: shared resources once, however many use them."""
+    """The resources that tasks use: shared ones once, however many use them."""
     shared: dict[Kind, Value] = {}
     used = Resources()
     for part in parts:
@@ -149,7 +149,7 @@ def used_by(parts: Iterable[Resources]) -> Resources:
 def _folders(
     state: AgentState, before: Resources, total: Resources, uuid: bytes
 ) -> tuple[list[VolumeFolder], list[VolumeFolder]]:
-    """Of the created and of the destroyed volumes. Raises BadRequest."""
+    """The folders of the created and of the destroyed volumes. Raises BadRequest."""
     old, new = volumes_in(before), volumes_in(total)
     known = state.checkpoint.volumes()
     created = [
@@ -161,15 +161,15 @@ def _folders(
                 f"the last volume on the disk {folder.path} is still being removed: try again "
                 "in a moment"
             )
-    # Of one whose record is set aside the data stays: nobody knows any more where it is.
+    # The data of a volume whose record is set aside stays: nobody knows any more where it is.
     return created, [known[key] for key in old if key not in new and key in known]
 
 
 def new_folder(kind: Kind, created_by: bytes, work_dir: str) -> VolumeFolder:
-    """For a volume that an operation of this uuid creates, as `mezzo.cluster.conversions`
-    has judged.
+    """The folder of a volume that an operation of this uuid creates, as
+    `mezzo.cluster.conversions` has judged.
 
-    Raises BadRequest if it would not stay in its place.
+    Raises BadRequest if the folder would not stay in its place.
     """
     disk = kind.disk
     assert disk is not None
@@ -207,7 +207,7 @@ def _change_folders(
 
 
 def started(state: AgentState, step: Step) -> None:
-    """Go on with what an earlier life has not seen the end of."""
+    """Go on with folders that an earlier life has not finished."""
     for folder in state.checkpoint.folders.values():
         if folder.doomed:
             step.do(RemoveVolume(folder.path, not folder.own_disk))

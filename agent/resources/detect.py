@@ -1,4 +1,4 @@
-"""What this machine is: resources, boot, and how flags describe it. Reads, changes nothing."""
+"""This machine: its resources, its boot, and how flags describe it. Reads, changes nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 def boot_id() -> str:
-    """Another one after each boot of the machine."""
+    """The id of the machine's boot: another one after each."""
     return _BOOT_ID.read_text().strip()
 
 
@@ -108,7 +108,7 @@ def resources_of(flag: str, work_dir: Path) -> Resources:
 
 
 def _named_as_zero(flag: str) -> set[str]:
-    """`gpus:0` or `disk:0` says that there is none, although Resources leave out what is zero."""
+    """`gpus:0` or `disk:0` says that there is none, although Resources leave out zeros."""
     return {part.partition(":")[0].partition("(")[0].strip() for part in flag.split(";")}
 
 

@@ -67,7 +67,7 @@ def open_regular(at: int, name: str, *, write: bool = False) -> int:
                 f"{name} is {_KINDS.get(kind, 'no file')}: only regular files are read"
             )
         if found.st_uid != os.fstat(at).st_uid:
-            # By a hard link, or moved here: it may be a file that the task can't read.
+            # A file came by a hard link, or was moved here: the task may have no right to read it.
             raise ForeignFile(f"{name} belongs to another user than its folder: it is not read")
         return os.open(f"/proc/self/fd/{named}", _READ | (os.O_RDWR if write else 0))
     finally:
@@ -100,7 +100,7 @@ def whole_file(at: int, name: str) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def made_folder(at: int, parts: Sequence[str]) -> Iterator[int]:
-    """The folder `parts` names beneath `at`; made, where it is missing. Raises OSError."""
+    """The folder that `parts` names beneath `at`; made, where it is missing. Raises OSError."""
     opened = os.dup(at)
     try:
         for part in parts:
@@ -187,7 +187,7 @@ class _Removal:
         self._go_on()
 
     def folder(self, name: str) -> None:
-        """Only this one of the top folder. Raises OSError."""
+        """Remove only this folder of the top one. Raises OSError."""
         self._folders.append(name)
         self._go_on()
         if self.problem is not None:
@@ -232,7 +232,7 @@ class _Removal:
         try:
             try:
                 os.rename(name, fresh, src_dir_fd=at, dst_dir_fd=self._top)
-            except PermissionError:  # whoever moves a folder must be able to write into it
+            except PermissionError:  # to move a folder takes the right to write into it
                 os.close(_accessible(name, at))
                 os.rename(name, fresh, src_dir_fd=at, dst_dir_fd=self._top)
         except FileNotFoundError:
@@ -256,7 +256,7 @@ class _Removal:
 
 
 def _entries(at: int) -> list[os.DirEntry[str]]:
-    """All, because a folder that changes while it is read may hide some."""
+    """All entries, because a folder that changes while it is read may hide some."""
     with os.scandir(at) as found:
         return list(found)
 
@@ -273,6 +273,6 @@ def _accessible(name: str, at: int | None) -> int:
 
 
 def _mount_of(opened: int) -> str:
-    """Tells also mounts of one file system from each other, which st_dev does not."""
+    """The mount's id: it tells mounts of one file system from each other, as st_dev does not."""
     with open(f"/proc/self/fdinfo/{opened}") as info:
         return next(line for line in info if line.startswith("mnt_id:"))

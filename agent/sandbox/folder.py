@@ -39,9 +39,9 @@ def make_sandbox(path: str, user: str | None) -> None:
 
 
 def remove_sandbox(path: str, go_on: Callable[[], bool] = beneath.always) -> None:
-    """Remove it, and the folders above that it leaves empty, up to the framework's.
+    """Remove a sandbox, and the folders above that it leaves empty, up to the framework's.
 
-    Raises OSError if something of it can't be removed; GivenUp, see `beneath.remove_tree`.
+    Raises OSError if something of it can't be removed; RemovalGivenUp, see `beneath.remove_tree`.
     """
     folder = Path(path)
     beneath.remove_tree(path, go_on=go_on)
@@ -61,8 +61,8 @@ def read_output(
     """A stream's bytes from `offset` on, in chunks; more as it grows, as long as `follow()`, with
     empty chunks between: there is nothing now.
 
-    Without, what was there when it was asked for, however fast it grows. Empty if there is no such
-    file. Raises NoLogs at once, and not when the first chunk is asked for.
+    Without `follow()`, what was there when asked for, however fast it grows. Empty if there is no
+    such file. Raises NoLogs at once, and not when the first chunk is asked for.
     """
     try:
         with beneath.folder(sandbox) as at:
@@ -89,7 +89,7 @@ def bound_output(sandbox: str, most_bytes: int) -> None:
                 opened = beneath.open_regular(at, stream, write=True)
                 try:
                     file = os.fstat(opened)
-                    # Blocks are what it takes of the disk, in units of 512 bytes.
+                    # Blocks are what the file takes of the disk, in units of 512 bytes.
                     if file.st_blocks * 512 > most_bytes and file.st_size > most_bytes:
                         _make_hole(opened, file.st_size - most_bytes)
                 finally:

@@ -13,13 +13,13 @@ from . import beneath
 
 
 def make_volume(path: str) -> None:
-    """Raises OSError. It may be there already."""
+    """Make the folder, which may be there already. Raises OSError."""
     Path(path).mkdir(mode=0o755, parents=True, exist_ok=True)
 
 
 def remove_volume(path: str, *, whole: bool, go_on: Callable[[], bool] = beneath.always) -> None:
-    """Remove all that is in it and, if `whole`, itself. Raises OSError, GivenUp; what is gone is
-    gone."""
+    """Remove all that is in a folder and, if `whole`, itself. Raises OSError, RemovalGivenUp; what
+    is gone then is gone."""
     beneath.remove_tree(path, whole=whole, go_on=go_on)
 
 
@@ -31,7 +31,7 @@ def check_volumes(volumes: Iterable[Mount], user: str | None) -> None:
     """
     for mount in volumes:
         try:
-            # Its parent is no task's. A link: an operator may have named one as a disk's root.
+            # The parent is no task's. It may be a link, which an operator named as a disk's root.
             opened = os.open(mount.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
             raise OSError(
@@ -47,7 +47,7 @@ def check_volumes(volumes: Iterable[Mount], user: str | None) -> None:
 
 
 def link_volumes(volumes: Iterable[Mount], sandbox: str) -> None:
-    """Show them to a process, in its sandbox. Raises OSError if something else is there."""
+    """Show volumes to a process, in its sandbox. Raises OSError if something else is there."""
     for mount in volumes:
         *parents, name = [part for part in mount.container_path.split("/") if part] or ["."]
         try:

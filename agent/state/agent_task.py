@@ -24,7 +24,7 @@ from mezzo.record import Record, replace
 
 TaskKey = tuple[FrameworkId, TaskId]
 
-# More waiting updates than this, and of those that only tell a health the newest is enough.
+# With more waiting updates than this, of those that only tell a health the newest is enough.
 WAITING_MAX: Final = 16
 _HEALTH: Final = Reason.TASK_HEALTH_CHECK_STATUS_UPDATED
 
@@ -42,8 +42,8 @@ class KillCause(StrEnum):
 
 
 class Kill(Record):
-    """Asked for and not yet carried out. `kill_at_s`: wall time of the SIGKILL, and `grace_s` how
-    long that was ahead when it was asked for (None: as an earlier version stored it)."""
+    """A kill that is not carried out yet. `kill_at_s`: wall time of the SIGKILL, and `grace_s` how
+    long that was ahead when the kill was asked for (None: as an earlier version stored it)."""
 
     cause: KillCause
     kill_at_s: float
@@ -86,7 +86,7 @@ class AgentTask(Record):
 
     @property
     def healthy(self) -> bool | None:
-        """What was reported last; None: nothing yet."""
+        """The health that was reported last; None: nothing yet."""
         return self.statuses[-1].healthy if self.statuses else None
 
     @property
@@ -108,7 +108,7 @@ class AgentTask(Record):
         return replace(self, statuses=statuses, pending=(*waiting, status))
 
     def shown(self) -> Task:
-        """As the master gets it. The head of the queue is the last one that was forwarded."""
+        """The task as the master gets it. The head of the queue is the last update forwarded."""
         last = self.pending[0] if self.pending else (self.statuses[-1] if self.statuses else None)
         return replace(
             task_of(self.info, self.framework_id, self.role),

@@ -55,7 +55,7 @@ class Checkpoint:
         return None if key is None else self.tasks[key]
 
     def live_task_of(self, container_id: ContainerId) -> AgentTask | None:
-        """None also if the task is over: late and repeated reports are no news."""
+        """The container's task; None also if it is over: late and repeated reports are no news."""
         task = self.task_of(container_id)
         return task if task is not None and task.live else None
 
@@ -63,18 +63,18 @@ class Checkpoint:
         return [task for task in self.tasks.values() if task.live]
 
     def framework_of(self, task: AgentTask) -> FrameworkInfo | None:
-        """None if nothing of it was ever launched here."""
+        """The framework; None if no task of it was ever launched here."""
         return self.frameworks.get(task.framework_id)
 
     def has_ended(self, key: TaskKey) -> bool:
         """True for the last `ENDED_MAX` tasks that ended and were forgotten.
 
-        And for one whose record is set aside: it has been launched.
+        Also for one whose record is set aside: it has been launched.
         """
         return self.is_settled(key) or TASKS.key("/".join(key)) in self.aside
 
     def is_settled(self, key: TaskKey) -> bool:
-        """True for those of them whose end was acknowledged, not only set aside."""
+        """True for ended tasks whose end was acknowledged, not only set aside."""
         return key in self.ended
 
     def has_forgotten(self, framework_id: FrameworkId, task_id: TaskId) -> bool:
@@ -83,13 +83,13 @@ class Checkpoint:
         return key not in self.tasks and self.has_ended(key)
 
     def knows(self, container_id: ContainerId) -> bool:
-        """Is it a task's, or of one that ended and is still to be removed? Others are nobody's."""
+        """Is the container a task's, or to be removed after its end? Others are nobody's."""
         remains = self.remains.get(container_id)
         to_be_removed = remains is not None and not remains.container_removed
         return to_be_removed or self.task_of(container_id) is not None
 
     def knows_sandbox(self, container_id: ContainerId) -> bool:
-        """As `knows`, of what is kept for longer."""
+        """As `knows`, of sandboxes, which are kept for longer."""
         return self.task_of(container_id) is not None or container_id in self.remains
 
     def has_applied(self, uuid: bytes) -> bool:
@@ -97,7 +97,7 @@ class Checkpoint:
         return uuid in self.applied
 
     def total(self, given: Resources) -> Resources:
-        """All that the agent has whose flags give it `given`: with its reservations and volumes.
+        """All that an agent has whose flags give it `given`: with its reservations and volumes.
 
         `given` contains what the flags once gave: `check_reconfiguration` sees to that.
         """
@@ -175,7 +175,7 @@ class Checkpoint:
         step.delete(VOLUMES, path)
 
     def keep(self, task: AgentTask) -> None:
-        """In memory alone: it is what the store has."""
+        """Keep a record in memory alone: the store has it already."""
         self.tasks[task.key] = task
         if task.container_id is not None:
             self.by_container[task.container_id] = task.key

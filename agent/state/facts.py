@@ -31,7 +31,7 @@ class Proof(Record):
 
 
 class Remains(Record):
-    """Of an ended container. ended_s: wall time."""
+    """What is left of an ended container. ended_s: wall time."""
 
     container_id: ContainerId
     kind: Kind

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Heard:
-    """All of this life, in monotonic seconds.
+    """When this life has heard what, in monotonic seconds.
 
     booted_s: None if there is no clock that outlives the agent. asked_s: when a registration was
     first sent on this stream. pongs_s: of this stream, number -> when it was sent. proven_s: when

@@ -15,7 +15,7 @@ K = TypeVar("K")
 
 @dataclass(slots=True)
 class InFlight(Generic[K]):
-    """What there is to tell lies in the store; here is only what this life has told of it.
+    """The store has all messages; this has only what this life has told of them.
 
     overdue: the timer of a key. conn: the stream on which a master has us registered.
     retry_s: by key, seconds until the message is repeated.

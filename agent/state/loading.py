@@ -34,7 +34,7 @@ def load(values: Mapping[str, bytes]) -> Checkpoint:
     """Read what the checkpoint's methods have written.
 
     One record that can't be read is set aside: it stays in the store, and all else works as if it
-    were not there. Raises Corrupt if it is one without which the agent is not itself.
+    were not there. Raises Corrupt for a record without which the agent is not itself.
     """
     stored = Stored(values)
     checkpoint = Checkpoint(
@@ -66,7 +66,7 @@ def load(values: Mapping[str, bytes]) -> Checkpoint:
 
 
 def _take_task(checkpoint: Checkpoint, task: AgentTask) -> None:
-    # Of one that never came here only the master knows the framework.
+    # Only the master knows the framework of a task that never came here.
     if task.container_id is not None and task.framework_id not in checkpoint.frameworks:
         raise Corrupt(f"its framework {task.framework_id} is not there, or set aside itself")
     checkpoint.keep(task)

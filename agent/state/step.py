@@ -13,6 +13,6 @@ class Step(core.Step[AgentEffect]):
     __slots__ = ()
 
     def send(self, conn: ConnId | None, message: AgentMessage) -> None:
-        """To the master. Dropped without a stream: what matters is said again on the next."""
+        """Send to the master. Dropped without a stream: what matters is said again on the next."""
         if conn is not None:
             self.do(Send(conn, message))

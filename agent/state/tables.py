@@ -13,7 +13,7 @@ from .facts import Converted, Identity, Proof, Remains
 from .used_ids import APPLIED_MAX, ENDED_MAX, Applied, Ended
 from .volumes import VolumeFolder
 
-_ONE: Final = "agent"  # the id of what there is one of
+_ONE: Final = "agent"  # the id of records of which there is one
 
 IDENTITY: Final = Table("identity", Identity, lambda _: _ONE)
 EPOCH: Final = Table("obeyed", int, lambda _: _ONE)  # the newest epoch of a master

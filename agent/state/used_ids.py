@@ -37,7 +37,7 @@ class Ring(Generic[K]):
         return key in self._keys
 
     def add(self, key: K) -> int:
-        """The new entry's number."""
+        """Add a key; returns the number of its entry."""
         number = self._count
         self._count += 1
         self._keys.pop(key, None)  # so that it moves to the end
@@ -47,7 +47,7 @@ class Ring(Generic[K]):
         return number
 
     def recall(self, number: int, key: K) -> None:
-        """One that the store has, in any order: `sort` follows."""
+        """Add a key that the store has, in any order: `sort` follows."""
         self._keys[key] = min(number, self._keys.get(key, number))
         self._count = max(self._count, number + 1)
 

@@ -11,7 +11,7 @@ VolumeKey = tuple[str, str]  # role, persistence id: unique on an agent
 class VolumeFolder(Record):
     """path: absolute, on the host. own_disk: it is the root of a MOUNT disk, which stays.
 
-    made: the folder exists; whoever misses it then must not make an empty one. doomed: its volume
+    made: the folder exists; if it is missed then, no empty one may be made. doomed: its volume
     is destroyed, its data not yet removed.
     """
 
@@ -28,7 +28,7 @@ class VolumeFolder(Record):
 
 
 def volume_key(kind: Kind) -> VolumeKey | None:
-    """None for what is no persistent volume."""
+    """The key of a persistent volume; None for other resources."""
     disk = kind.disk
     if disk is None or disk.persistence_id is None:
         return None

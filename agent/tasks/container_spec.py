@@ -39,7 +39,7 @@ def kind_of(info: TaskInfo) -> Kind:
 
 
 def wrong_ids(framework_id: FrameworkId, task_id: TaskId) -> str | None:
-    """Why these can be no folders and no keys of the store; None if they can."""
+    """Why these ids can be no folders and no keys of the store; None if they can."""
     try:
         check_user_id("framework.id", framework_id)
         check_user_id("task.task_id", task_id)
@@ -72,7 +72,7 @@ def refusal(info: TaskInfo, config: AgentConfig) -> str | None:
 
 
 def unknown_resources(info: TaskInfo, total: Resources) -> bool:
-    """Are reservations or volumes in it that this agent has not? Then a conversion went wrong."""
+    """Does a task have reservations or volumes that this agent lacks? A conversion went wrong."""
     made = {
         kind: value
         for kind, value in info.resources.items()
@@ -120,7 +120,7 @@ def _wrong_process(info: TaskInfo) -> str | None:
 
 
 def _wrong_command(field: str, command: CommandInfo) -> str | None:
-    """What no operating system can be asked to run. Values are not shown: they may be secret."""
+    """Why no system can run the command; None if one can. No value is shown: it may be secret."""
     for text in (command.value, *command.arguments, command.user):
         if text is not None and "\0" in text:
             return f"{field} holds a NUL character: remove it"
@@ -174,9 +174,9 @@ def sandbox_path(
 
 
 def mounts_of(resources: Resources, folders: dict[VolumeKey, VolumeFolder]) -> tuple[Mount, ...]:
-    """What a task with these resources sees, all of whose volumes are there.
+    """The volumes that a task with these resources sees, all of which are there.
 
-    Of one whose record is set aside there is no folder, so the launch is refused by whoever looks.
+    One whose record is set aside has no folder, so whoever looks for it refuses the launch.
     """
     return tuple(
         Mount(folders[key].path if key in folders else _SET_ASIDE, kind.disk.container_path)

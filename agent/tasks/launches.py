@@ -1,4 +1,4 @@
-"""What the master wants launched, or takes for launched: what is taken, and what is refused. Pure.
+"""Tasks that the master wants launched, or takes for launched: accepted or refused. Pure.
 
 A task id runs at most once: a launch that comes again is no news.
 """
@@ -66,7 +66,7 @@ def reconcile(state: AgentState, step: Step, known: KnownTask) -> None:
 def _new_task(
     state: AgentState, step: Step, framework: FrameworkInfo, info: TaskInfo, role: str
 ) -> AgentTask | None:
-    """None for a repeated launch (a task id runs at most once), and for what can't be kept."""
+    """None for a repeated launch (a task id runs at most once), and for one that can't be kept."""
     if framework.id is None:
         return None  # nobody could be told
     if (wrong := wrong_ids(framework.id, info.task_id)) is not None:
@@ -126,7 +126,7 @@ def _refused(
 
 
 def _not_now(state: AgentState, framework: FrameworkInfo) -> Verdict | None:
-    """What becomes of any launch while the agent takes none."""
+    """The answer to any launch while the agent takes none."""
     if state.leaving is not None:
         why, reason = "the agent is shutting down", Reason.AGENT_REMOVED
     elif state.drain is not None:

@@ -49,7 +49,7 @@ def started(state: AgentState, step: Step, event: ContainerStarted) -> None:
     task = state.checkpoint.live_task_of(event.container_id)
     if task is None:
         return
-    if task.kill is not None:  # asked for while it was launched, or before a restart
+    if task.kill is not None:  # the kill was ordered during the launch, or before a restart
         task_kills.order(state, step, task)
         return
     if task.started_s is None:  # else it was found again after a restart: no news
@@ -78,7 +78,7 @@ def exited(state: AgentState, step: Step, event: ContainerExited) -> None:
     if task is None:
         return
     if task.kill is None and task.started_s is None:
-        # Over before anybody saw it run. But it ran, and frameworks count on hearing so.
+        # Over before anybody saw the task run. But it ran, and frameworks count on hearing so.
         status = ContainerStatus(event.container_id, _host_network(state, task))
         task = replace(task, started_s=step.now.wall_s)
         task = reporting.report(state, step, task, TaskState.RUNNING, container=status)
@@ -121,7 +121,7 @@ def _end_without_exit(
 
 
 def end(state: AgentState, step: Step, task: AgentTask, verdict: Verdict) -> None:
-    """The task is over. What its container has left is kept for a while."""
+    """The task is over. What its container leaves is kept for a while."""
     if task.container_id is not None:
         watching.stop(state, step, task.container_id)
         sandbox_gc.ended(state, step, task, task.container_id)

@@ -17,14 +17,14 @@ from ..timers import UpdateOverdue
 
 
 def connect(state: AgentState, step: Step, conn: ConnId) -> None:
-    """Registered: everything that is unacknowledged goes out at once."""
+    """The agent is registered: all unacknowledged updates go out at once."""
     resending.connect(state.updates, step, conn)
     for task in state.checkpoint.tasks.values():
         push(state, step, task)
 
 
 def push(state: AgentState, step: Step, task: AgentTask) -> None:
-    """Send the head of its queue unless it is in flight already; without a master it waits."""
+    """Send the head of the task's queue unless it is in flight; without a master it waits."""
     if task.pending:
         resending.push(state.updates, step, task.key, _head(task))
 
@@ -49,12 +49,12 @@ def acknowledged(state: AgentState, step: Step, message: UpdateAcknowledged) -> 
 
 
 def settled(state: AgentState, step: Step, task: AgentTask) -> None:
-    """The head was acknowledged, or nobody is left to be told."""
+    """The head of the queue was acknowledged, or nobody is left to be told."""
     resending.settled(state.updates, step, task.key)
 
 
 def forget_unheard(state: AgentState, step: Step, task: AgentTask) -> None:
-    """Nobody is left who would acknowledge: drop an ended task with its updates."""
+    """Drop an ended task with its updates: nobody is left who would acknowledge them."""
     settled(state, step, task)
     state.checkpoint.forget_task(step, task)
 

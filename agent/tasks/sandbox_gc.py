@@ -40,7 +40,7 @@ def ended(state: AgentState, step: Step, task: AgentTask, container_id: Containe
 
 
 def found(state: AgentState, step: Step, event: SandboxFound) -> None:
-    """It is adopted, unless it is somebody's after all."""
+    """A sandbox is adopted, unless it is somebody's after all."""
     cid = event.container_id
     if state.checkpoint.knows_sandbox(cid):
         return
@@ -63,7 +63,7 @@ def _remove(state: AgentState, step: Step, container_id: ContainerId) -> None:
         return
     if not remains.container_removed:
         step.do(RemoveContainer(container_id, remains.kind, remains.sandbox))
-    elif container_id not in state.removals_asked:  # what failed is tried again by the next life
+    elif container_id not in state.removals_asked:  # the next life tries again what failed
         state.removals_asked.add(container_id)
         step.do(RemoveSandbox(container_id, remains.sandbox))
 

@@ -1,4 +1,4 @@
-"""Who has a task killed, when its framework hears of it, and how much grace is left. Pure."""
+"""Kills: by whom, when the framework hears of them, and how much grace is left. Pure."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def want_dead(
 
 
 def order(state: AgentState, step: Step, task: AgentTask) -> None:
-    """Have it carried out, with what is left of its grace."""
+    """Have the kill carried out, with what is left of its grace."""
     assert task.container_id is not None
     assert task.kill is not None
     lasts_s = own_grace_s(task.info) if task.kill.grace_s is None else task.kill.grace_s

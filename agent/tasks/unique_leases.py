@@ -48,14 +48,14 @@ def recall(state: AgentState, step: Step, up_s: float | None) -> None:
 
 
 def new_stream(state: AgentState) -> None:
-    """Another master may be at its end, which counts its pings anew."""
+    """A new stream may lead to another master, which counts its pings anew."""
     state.heard.asked_s = None
     state.heard.pongs_s.clear()
 
 
 def asked(state: AgentState, step: Step) -> None:
-    """A registration was sent. Of all on one stream nobody knows which is answered, not even when
-    one has been: the first."""
+    """A registration was sent. Which of those on one stream is answered nobody knows: the first
+    counts."""
     if state.heard.asked_s is None:
         state.heard.asked_s = step.now.mono_s
 
@@ -67,7 +67,7 @@ def registered(state: AgentState, step: Step) -> None:
 
 
 def pinged(state: AgentState, step: Step, ping: Ping) -> None:
-    """Its answer leaves now. A master that thinks us gone renews nothing."""
+    """A ping came, and its pong leaves now. A master that thinks us gone renews nothing."""
     pongs_s = state.heard.pongs_s
     if ping.number:  # else it does not count them
         pongs_s.setdefault(ping.number, step.now.mono_s)  # of repeated ones the first
@@ -87,7 +87,7 @@ def _prove(state: AgentState, step: Step, at_s: float) -> None:
 
 
 def _pass_on(state: AgentState, step: Step, unique: Iterable[TaskInfo]) -> None:
-    """To later lives, and to keepers."""
+    """Tell later lives and keepers of the proof."""
     heard = state.heard
     kinds = dict.fromkeys(kind_of(info) for info in unique)
     if not kinds or heard.proven_s is None or heard.booted_s is None:
@@ -108,19 +108,19 @@ def begin(state: AgentState, step: Step, info: TaskInfo) -> None:
 
 
 def over_at_s(state: AgentState, info: TaskInfo) -> float:
-    """When nothing of it may run any more: the SIGKILL. Without a proof: at once."""
+    """When nothing of the task may run any more: the SIGKILL. Without a proof: at once."""
     assert info.unique_lease is not None
     proven_s = state.heard.proven_s
     return float("-inf") if proven_s is None else proven_s + info.unique_lease
 
 
 def kill_at_s(state: AgentState, info: TaskInfo) -> float:
-    """When it is asked to end: the SIGTERM, with as much grace as a quarter of the lease."""
+    """When the task is asked to end: the SIGTERM, with its grace of at most a quarter lease."""
     return over_at_s(state, info) - leased_grace_s(info)
 
 
 def ends(state: AgentState, step: Step, info: TaskInfo) -> bool:
-    """Is it time to kill it?"""
+    """Is it time to kill the task?"""
     return step.now.mono_s + _TICK_S >= kill_at_s(state, info)
 
 

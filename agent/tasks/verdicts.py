@@ -26,7 +26,7 @@ class Verdict(Record):
 def not_launched(framework: FrameworkInfo | None) -> TaskState:
     """DROPPED, or LOST for a framework that does not know that word (not PARTITION_AWARE).
 
-    Of an unknown framework DROPPED: the precise word.
+    For an unknown framework DROPPED: the precise word.
     """
     aware = framework is None or framework.can(Capability.PARTITION_AWARE)
     return TaskState.DROPPED if aware else TaskState.LOST

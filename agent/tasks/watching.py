@@ -1,4 +1,4 @@
-"""What is looked at while a task lives: its health check, its time limit, its lease. Pure."""
+"""What is watched while a task lives: its health check, its time limit, its lease. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _INTERVAL_MIN_S: Final = 0.05  # between two health checks, whatever is asked fo
 
 
 def start(state: AgentState, step: Step, task: AgentTask, container_id: ContainerId) -> None:
-    """It runs. (Its lease is watched since before its launch.)"""
+    """The task runs. (Its lease is watched since before its launch.)"""
     assert task.started_s is not None
     limit_s = task.info.max_completion_time
     if limit_s is not None:
@@ -106,7 +106,7 @@ def watch_lease(state: AgentState, step: Step, task: AgentTask) -> None:
 
 
 def recall_lease(state: AgentState, step: Step, task: AgentTask) -> None:
-    """After a restart: a lease that has run out meanwhile ends the task, whatever is found."""
+    """After a restart a lease that has run out meanwhile ends the task, whatever is found."""
     if unique_leases.ends(state, step, task.info):
         grace_s = unique_leases.left_s(state, step, task.info)
         task_kills.want_dead(state, step, task, KillCause.LEASE_OVER, grace_s=grace_s)
@@ -119,7 +119,7 @@ def lease_due(state: AgentState, step: Step, due: LeaseDue) -> None:
     if task is None:
         return
     if unique_leases.ends(state, step, task.info):
-        # Also of a task that is being killed: perhaps with more grace than the lease allows.
+        # Also for a task that is being killed: perhaps with more grace than the lease allows.
         grace_s = unique_leases.left_s(state, step, task.info)
         task_kills.kill(state, step, task, KillCause.LEASE_OVER, grace_s=grace_s)
     else:

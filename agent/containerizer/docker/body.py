@@ -198,7 +198,7 @@ class _NetworkSettings(Record):
 
 
 class _Inspected(Record):
-    """What is read of the engine's answer."""
+    """The part of the engine's answer that is read."""
 
     id: str = msgspec.field(name="Id")
     state: _State = msgspec.field(name="State")
@@ -208,7 +208,7 @@ class _Inspected(Record):
 
 
 def check_inspected(container_id: ContainerId, inspected: object) -> dict[str, Any]:
-    """It, if it describes this container. Raises ValueError: something else has answered."""
+    """The answer, if it describes this container. Raises ValueError: something else answered."""
     try:
         found = msgspec.convert(inspected, _Inspected)
     except msgspec.ValidationError as error:
@@ -220,7 +220,7 @@ def check_inspected(container_id: ContainerId, inspected: object) -> dict[str, A
 
 
 def never_started(inspected: dict[str, Any]) -> bool:
-    """Created, and no more."""
+    """Was the container created, and no more?"""
     return bool(inspected["State"]["Status"] == "created")
 
 

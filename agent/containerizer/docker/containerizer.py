@@ -2,8 +2,8 @@
 
 A launch is create and start; one inspect afterwards tells what TASK_RUNNING carries. Endings come
 from the engine's event stream, followed by one thread; whenever that stream was interrupted, every
-container is looked at again. What a task prints stays in the engine (rotated, see DockerSettings)
-until its container is removed: then it is saved into the sandbox, as Mesos has it there. So fifty
+container is looked at again. A task's output stays in the engine (rotated, see DockerSettings)
+until its container is removed: then it is saved into the sandbox, where Mesos has it. So fifty
 tasks need no more threads than one.
 """
 
@@ -80,7 +80,7 @@ _CONFLICT: Final = 409
 
 
 class _Lost(Exception):
-    """It has run, and is gone; the text says what is known."""
+    """The container has run, and is gone; the text says what is known."""
 
 
 class _Listed(Record):
@@ -93,7 +93,7 @@ class _Listed(Record):
 
 @dataclass(slots=True)
 class _Container:
-    """One that is being launched or runs. unwanted: killed before it was started."""
+    """A container that is being launched or runs. unwanted: killed before it was started."""
 
     spec: ContainerSpec
     started: bool = False
@@ -128,7 +128,7 @@ class DockerRuntime:
         loop = asyncio.get_running_loop()
         self._loop = loop
         self._launches = Workers(loop, "docker launch", _LAUNCHES_AT_ONCE, self._crash)
-        # Of their own, so that a slow pull holds up no kill.
+        # Pools of their own, so that a slow pull holds up no kill.
         self._calls = Workers(loop, "docker call", _CALLS_AT_ONCE, self._crash)
         self._checks = ThreadPoolExecutor(_CHECKS_AT_ONCE, thread_name_prefix="docker check")
         self._kills = Kills(loop, self._signal)
@@ -165,8 +165,8 @@ class DockerRuntime:
         """Have a container started, or see that it has been. Raises as `_launch` expects.
 
         No container is ever asked to start twice: one whose answer was lost may still start, run
-        and end, and a second request would run it again. So what has not started, and is not of
-        our making a moment ago, is removed, and another one made.
+        and end, and a second request would run it again. So a container that has not started, and
+        that we have not just made, is removed, and another one made.
         """
         cid = container.spec.container_id
         for _ in range(_ATTEMPTS):
@@ -217,12 +217,12 @@ class DockerRuntime:
         raise AssertionError("the second attempt returns or raises")
 
     def _has_started(self, cid: ContainerId) -> bool:
-        """If not, its name is free afterwards. Raises _Lost if it has, and is gone."""
+        """Has the container? If not, its name is free now. Raises _Lost if it has, and is gone."""
         try:
             inspected = self._engine.call(partial(_inspect, cid))
             if not never_started(inspected):
                 return True
-            # Not by force: the engine refuses if it has started meanwhile.
+            # Not by force: the engine refuses if the container has started meanwhile.
             self._engine.call(lambda api: api.remove_container(inspected["Id"], v=True))
         except NotFound:
             pass  # it was removed by this call, whose answer was lost, or by an earlier life
@@ -234,7 +234,7 @@ class DockerRuntime:
         return False
 
     def _refuse_what_has_run(self, cid: ContainerId) -> None:
-        """Raises _Lost if the engine remembers a start of one that is gone."""
+        """Raises _Lost if the engine remembers a start of a container that is gone."""
         if self._engine.call(partial(_starts, cid)):
             raise _Lost("it has ended while the engine did not answer, and nobody saw how")
 
@@ -290,8 +290,8 @@ class DockerRuntime:
     ) -> None:
         """In a thread: inspect, and report what is news.
 
-        recovering: no trace of it means that it was never launched.
-        exit_code: it has surely ended, with this one.
+        recovering: no trace of the container means that it was never launched.
+        exit_code: the container has surely ended, with this one.
         """
         try:
             try:
@@ -322,7 +322,7 @@ class DockerRuntime:
         return ContainerAbsent(cid)
 
     def _saw(self, cid: ContainerId, inspected: dict[str, Any]) -> None:
-        """On the loop: it runs, or has run."""
+        """On the loop: the container runs, or has run."""
         container = self._containers.get(cid)
         if container is None:
             return
@@ -334,7 +334,7 @@ class DockerRuntime:
             self._over(as_exited(cid, inspected))
 
     def _over(self, event: RuntimeEvent) -> None:
-        """On the loop: it runs no longer, or never did. What was said already is not said again."""
+        """On the loop: the container runs no longer, or never did. Nothing is reported twice."""
         if self._containers.pop(event.container_id, None) is not None:
             self._kills.forget(event.container_id)
             self._report(event)
@@ -375,12 +375,12 @@ class DockerRuntime:
             self._log.warning("docker.events_unreadable", error=repr(error)[:200])
 
     def _compare_again(self) -> None:
-        """On the loop: an event may be lost without a trace, and a stream hang."""
+        """On the loop, now and then: an event may be lost without a trace, and a stream hang."""
         self._calls.run(self._compare)
         self._comparing = self._loop.call_later(_COMPARE_EVERY_S, self._compare_again)
 
     def _compare(self) -> None:
-        """In a thread: what the engine has of this agent's, with what is believed to run."""
+        """In a thread: compare the engine's containers of this agent with those believed to run."""
         try:
             listed = self._engine.call(partial(_list, self._settings.owner))
         except (DockerException, EngineClosed):
@@ -397,7 +397,7 @@ class DockerRuntime:
                 self._signal(cid, signal.SIGKILL)
         for each in listed:
             if not self._knows(each.container_id):
-                # Of a life of this agent whose store is lost: nobody would ever end it.
+                # From a life of this agent whose store is lost: nobody else would ever end it.
                 name = container_name(each.container_id)
                 self._log.warning("docker.unknown", container=name, action="ended and removed")
                 self._calls.run(self._wipe_out, each.id)
@@ -432,7 +432,7 @@ class DockerRuntime:
             self._calls.run(self._send_signal, container_id, name)
 
     def _send_signal(self, cid: ContainerId, name: str) -> None:
-        """In a thread. The engine refuses if it has ended; its event tells us."""
+        """In a thread. The engine refuses if the container has ended; its event tells us."""
         with contextlib.suppress(DockerException, EngineClosed):
             self._engine.call(lambda api: api.kill(container_name(cid), name))
 
@@ -519,7 +519,7 @@ def _log(api: docker.APIClient, name: str, stream: Stream, follow: bool) -> Iter
 
 
 def _skip(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
-    """All but the first `count` bytes; the end, when the engine goes away."""
+    """All chunks but the first `count` bytes; they end when the engine goes away."""
     with contextlib.suppress(*AWAY, *GARBLED, DockerException):
         for chunk in chunks:
             if count < len(chunk):
@@ -532,7 +532,7 @@ class _NotSaved(Exception):
 
 
 def _save_logs(api: docker.APIClient, name: str, sandbox: str) -> None:
-    """Each whole or not at all: a file that is there is what `logs` reads. Raises _NotSaved."""
+    """Each output whole or not at all: `logs` reads a file that is there. Raises _NotSaved."""
     try:
         with beneath.folder(sandbox) as at:
             for stream in Stream:
@@ -546,7 +546,7 @@ def _save_logs(api: docker.APIClient, name: str, sandbox: str) -> None:
 
 
 def _create(api: docker.APIClient, body: Body, cid: ContainerId) -> str:
-    """Its id. The SDK's own way to make a body knows fewer options than the engine."""
+    """The new container's id. The SDK's own bodies know fewer options than the engine."""
     made = api.create_container_from_config(body, container_name(cid))  # type: ignore[no-untyped-call]
     return str(made["Id"])
 
@@ -556,7 +556,7 @@ def _start(id_: str, api: docker.APIClient) -> None:
 
 
 def _inspect(cid: ContainerId, api: docker.APIClient) -> dict[str, Any]:
-    """Raises NotFound, and OSError for any other refusal: it can only be asked again."""
+    """Raises NotFound, and OSError for any other refusal: the engine can only be asked again."""
     try:
         return check_inspected(cid, api.inspect_container(container_name(cid)))
     except NotFound:
@@ -566,7 +566,7 @@ def _inspect(cid: ContainerId, api: docker.APIClient) -> dict[str, Any]:
 
 
 def _starts(cid: ContainerId, api: docker.APIClient) -> list[object]:
-    """What the engine remembers of starts for this one of ours, however often it was made.
+    """The starts that the engine remembers of this container of ours, however often it was made.
 
     Raises OSError as `_inspect`.
     """

@@ -30,9 +30,9 @@ CONNECTIONS_KEPT: Final = 32
 # What requests does with a request, beside its plain body, that `EngineSocket` does not.
 _NOT_SHORT: Final = ("stream", "json", "files", "auth", "cookies", "hooks")
 
-# What says that the engine is away, not that it refuses. Streams raise these in their middle, too.
+# These say that the engine is away, not that it refuses. Streams raise them in their middle, too.
 AWAY: Final = (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError)
-# What the SDK and we raise of an answer that has another shape: then no engine answers there.
+# The SDK and we raise these of an answer that has another shape: no engine answers there.
 GARBLED: Final = (LookupError, TypeError, ValueError, StreamParseError)
 
 
@@ -98,7 +98,7 @@ class Engine:
     def call(self, ask: Callable[[docker.APIClient], T]) -> T:
         """Ask until the engine answers: so `ask` must be harmless when it is repeated.
 
-        What it raises as OSError is taken for the engine's absence: so it must touch no files.
+        An OSError of `ask` is taken for the engine's absence: so it must touch no files.
 
         Raises docker.errors.APIError as the engine's refusal, another DockerException as that of
         its client (a name that is none, a store of credentials that fails), and EngineClosed when
@@ -121,9 +121,9 @@ class Engine:
         raise EngineClosed
 
     def ask(self, ask: Callable[[docker.APIClient], T]) -> T:
-        """Ask once what must not be done twice.
+        """Ask once for something that must not be done twice.
 
-        Raises EngineUnanswered if it may have been done or not; else as `call`.
+        Raises EngineUnanswered if that may have been done or not; else as `call`.
         """
         if self._closed.is_set():
             raise EngineClosed

@@ -58,7 +58,7 @@ class Exec:
                 self._connection.shutdown(socket.SHUT_RDWR)
 
     def _kill(self, api: docker.APIClient, state: dict[str, Any]) -> None:
-        """The engine has no call for it, so a hanging check would stay for ever, and the next too.
+        """Kill the command: the engine has no call for that, and a hanging one would stay for ever.
 
         By its pid on this machine, which must be in a control group of that container: with an
         engine elsewhere the number means another process here.

@@ -36,7 +36,7 @@ class _Connection(HTTPConnection):
         self.sock = made
 
     def waits(self) -> bool:
-        """Open, and the other side neither closed it nor says what nobody asked for."""
+        """Is the connection open, and the other side neither closed it nor speaks unasked?"""
         if self.sock is None:
             return False
         readable = select.poll()
@@ -104,7 +104,7 @@ class EngineSocket:
         return made
 
     def close(self) -> None:
-        """Those that are in use are closed by whoever uses them, or with the process."""
+        """Close idle connections. Those in use are closed by their user, or with the process."""
         with contextlib.suppress(IndexError):
             while True:
                 self._idle.pop().close()

@@ -34,11 +34,11 @@ class Cgroups:
         raise OSError(f"the control group {path} can't be made: its folder is gone")
 
     def end(self, container_id: ContainerId) -> bool:
-        """Kill what is in it. False if it can't be removed. Blocks."""
+        """Kill all in the group, and remove it. False if that can't be done. Blocks."""
         return shim.end_cgroup(str(self.base / container_id))
 
     def found(self) -> list[ContainerId]:
-        """Of all lives of this agent."""
+        """The groups of all lives of this agent."""
         try:
             return [ContainerId(e.name) for e in os.scandir(self.base) if e.is_dir()]
         except FileNotFoundError:
@@ -57,7 +57,7 @@ def usable_cgroups(name: str) -> Cgroups | None:
         can_kill = any(
             (trial / f).exists() for f in ("cgroup.kill", "cgroup.freeze", "freezer.state")
         )
-        # Who moves a process needs this right on the group above both as well.
+        # To move a process takes this right on the group above both as well.
         may_join = os.access(parent / "cgroup.procs", os.W_OK)
         shim.remove_empty_groups(str(trial))
         if can_kill and may_join:

@@ -70,7 +70,7 @@ _R = TypeVar("_R")
 
 @dataclass(slots=True)
 class _Process:
-    """One that runs. `handle` of its shim becomes readable when the shim ends."""
+    """A process that runs. `handle` of its shim becomes readable when the shim ends."""
 
     spec: ContainerSpec
     pid: int
@@ -115,7 +115,7 @@ class ProcessRuntime:
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._workers = Workers(self._loop, "process", _LAUNCHES_AT_ONCE, self._crash)
-        # Of what ends: it may take its time, or be made to hang, and nobody's launch waits for it.
+        # For endings: they may take their time, or be made to hang, and no launch waits for them.
         self._enders = Workers(self._loop, "process end", _ENDS_AT_ONCE, self._crash)
         self._kills = Kills(self._loop, self._signal)
         self._run_root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -147,14 +147,14 @@ class ProcessRuntime:
             self._workers.tell(self._end_strangers, list(found))
 
     def _end_strangers(self, found: list[ContainerId]) -> None:
-        """On the loop. Of whom nobody knows nobody would ever end it."""
+        """On the loop. Nobody else would ever end a task that nobody knows."""
         for cid in found:
             if not self._knows(cid):
                 self._log.warning("process.unknown", container=cid, action="ended and removed")
                 self._enders.run(self._wipe_out, cid)
 
     def _wipe_out(self, cid: ContainerId) -> None:
-        """In the pool: end it, with its keeper, and remove what the keeper has left."""
+        """In the pool: end a task with its keeper, and remove what the keeper has left."""
         folder = self._run_root / cid
         self._end_group(cid)
         found = _look(folder)
@@ -209,7 +209,7 @@ class ProcessRuntime:
             return
         found = _look(folder)
         if isinstance(found, _Absent) and child is not None:
-            # It has ended early, or hangs: a keeper's end before it knows of a program is no loss.
+            # The keeper has ended early, or hangs: its end before it knows of a program is no loss.
             child.kill()
             child.wait()
             found = _look(folder)
@@ -264,7 +264,7 @@ class ProcessRuntime:
     def _end_of_keeper(
         self, cid: ContainerId, process: _Process | None = None
     ) -> ContainerExited | LaunchFailed | ContainerLost:
-        """What its keeper has left to say. process: what ran, if it is remembered."""
+        """The last word of a task's keeper. process: what ran, if that is remembered."""
         folder = self._run_root / cid
         event = _how_it_ended(cid, folder)
         if isinstance(event, ContainerLost):
@@ -277,12 +277,12 @@ class ProcessRuntime:
         return event
 
     def _end_group(self, cid: ContainerId) -> None:
-        """In the pool. Mostly its keeper has done so."""
+        """In the pool: end the task's control group. Mostly its keeper has done so."""
         if self._cgroups is not None and not self._cgroups.end(cid):
             self._log.error("process.not_ended", container=cid, error="its control group is alive")
 
     def _task(self, spec: ContainerSpec) -> dict[str, Any]:
-        """What the shim reads."""
+        """The task as the shim reads it."""
         command = spec.command
         assert command is not None
         program, argv = program_of(command)
@@ -317,8 +317,8 @@ class ProcessRuntime:
         process = self._running.get(container_id)
         if process is None:
             return
-        # Ended: its shim says so in a moment. Or all of it runs as another user, by sudo say: an
-        # agent that is not root can't end it, and would itself end over it, time and again.
+        # The task has ended: its shim says so in a moment. Or all of it runs as another user, by
+        # sudo say: an agent that is not root can't end it, and would end over it, time and again.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, number)
         if number is signal.SIGKILL:
@@ -432,7 +432,7 @@ class _Alive(Record):
 
 @dataclass(frozen=True, slots=True)
 class _Over:
-    """It ran, and its shim is gone."""
+    """The task ran, and its shim is gone."""
 
 
 def _look(folder: Path) -> _Absent | _Alive | _Over:
@@ -472,7 +472,7 @@ def _is_child(parent: int, stat: list[str]) -> bool:
 
 
 class _Exit(Record):
-    """Exactly one of them."""
+    """How a program ended: exactly one field is set."""
 
     code: int | None = None
     signal: int | None = None
@@ -512,7 +512,7 @@ def _lock_held(folder: Path) -> bool:
 
 
 def _wait_ended(pid: int) -> None:
-    """Of a keeper, which ends after its program, unless it hangs. Raises OSError if it is gone."""
+    """Wait for the end of a keeper, after its program's, unless it hangs. Raises OSError."""
     handle = os.pidfd_open(pid)
     try:
         if not select.select([handle], [], [], _ENDED_WITHIN_S)[0]:
@@ -522,7 +522,7 @@ def _wait_ended(pid: int) -> None:
 
 
 def _reap(check: subprocess.Popen[bytes]) -> None:
-    """One that was told to end."""
+    """Reap a shim that was told to end."""
     try:
         check.wait(_ENDED_WITHIN_S)
     except subprocess.TimeoutExpired:
@@ -538,7 +538,7 @@ def _open_handle(pid: int) -> int | None:
 
 
 def _start_shim(folder: Path, task: dict[str, Any]) -> tuple[subprocess.Popen[bytes], bytes]:
-    """Start it and wait for what it says: STARTED, an error text, or nothing, for a while."""
+    """Start a shim and wait for what it says: STARTED, an error text, or nothing, for a while."""
     ready, said = os.pipe()
     try:
         child = subprocess.Popen(
@@ -568,7 +568,7 @@ def _start_shim(folder: Path, task: dict[str, Any]) -> tuple[subprocess.Popen[by
         heard = select.select([pipe], [], [], _STARTED_MOSTLY_S)[0]
         if not heard and _read(folder, "pid", _Alive) is None:
             heard = select.select([pipe], [], [], _STARTED_WITHIN_S - _STARTED_MOSTLY_S)[0]
-        # Once, and not to the end, which a stopped keeper never comes to.
+        # Read once, and not to the end, which a stopped keeper never comes to.
         return child, pipe.read1() if heard else b""
 
 
@@ -589,7 +589,7 @@ def _start_beside(task: dict[str, Any]) -> subprocess.Popen[bytes]:
 
 
 def inherited_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """What tasks get of the agent's own environment: all but its settings, which may be secret."""
+    """The agent's own environment for tasks: all but its settings, which may be secret."""
     return {
         name: value for name, value in environ.items() if not name.startswith(("MEZZO_", "MESOS_"))
     }

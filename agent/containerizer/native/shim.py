@@ -17,7 +17,7 @@ pid    JSON: the shim's and the program's process ids, and when the latter start
        the program's first instruction, so that none runs of which nobody knows
 exit   JSON: {"code": n}, {"signal": n} or {"error": text}; written whole or not at all
 
-Who holds no `lock` and finds neither `pid` nor `exit` knows that the task has never run. A second
+If nobody holds `lock` and there is neither `pid` nor `exit`, the task has never run. A second
 shim for the same RUN_DIR does nothing: a task never runs twice.
 
 `shim.py --beside < TASK` runs a check beside a task, as the same user, in the same control group,
@@ -105,7 +105,7 @@ def kill_all(
             if state is None or not belongs(state):
                 continue
             if state[0] in "ZX":
-                # Seen once more if it is ours: what it did last may have been to fork.
+                # Looked at once more if it is ours: the last thing it did may have been to fork.
                 found = bury(int(name)) or found
                 continue
             try:
@@ -175,7 +175,7 @@ def end_cgroup(path: str) -> bool:
 
 
 def remove_empty_groups(path: str) -> None:
-    """This one, and then those above it, as long as nothing is in them."""
+    """Remove this group, and then those above it, as long as nothing is in them."""
     try:
         while True:
             os.rmdir(path)
@@ -208,7 +208,7 @@ def _write(path: str, text: str) -> None:
 
 
 def lease_left_s(lease_s: float, lease_file: str) -> float:
-    """Seconds; none are left if nobody knows."""
+    """The time left of a lease; none if nobody knows."""
     try:
         with open(lease_file) as file:
             renewed = float(file.read())
@@ -262,7 +262,7 @@ def boottime_alarm() -> "Callable[[float], None]":
 
 
 def wait_for(pid: int) -> "os.waitid_result":
-    """Wait until it ends, burying orphans meanwhile. It itself is not reaped."""
+    """Wait until the process ends, burying orphans meanwhile. It itself is not reaped."""
     while True:
         ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
         assert ended is not None
@@ -284,7 +284,7 @@ def become(user: str) -> None:
 
 
 def open_output(name: str, at: int) -> int:
-    """For appending, in the sandbox, which others of the task's user may write to as well.
+    """Open an output to append to, in the sandbox, where the task's user may write, too.
 
     Never blocks and follows no link. Raises OSError.
     """
@@ -298,7 +298,7 @@ def open_output(name: str, at: int) -> int:
 
 
 def heed_signals() -> None:
-    """As a program expects it at its start. An agent blocks those that end it."""
+    """Signals as a program expects them at its start. An agent blocks those that end it."""
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     for number in _IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
