@@ -137,6 +137,13 @@ class Master:
         self.wait(f"{task_id} {state}", lambda heard: state in heard.states(task_id))
         return next(s for s in self.heard.updates(task_id) if s.state is state)
 
+    def wait_pid(self, task_id: str) -> int:
+        """Until the task runs; its process."""
+        running = self.wait_state(task_id, TaskState.RUNNING).container_status
+        assert running is not None
+        assert running.executor_pid is not None
+        return running.executor_pid
+
     def wait_registration(self, *, times: int = 1) -> am.RegisterAgent | am.ReregisterAgent:
         """Until the agent has come `times` times; what it said then."""
         kinds = (am.RegisterAgent, am.ReregisterAgent)

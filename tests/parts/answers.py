@@ -6,7 +6,7 @@ import asyncio
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -69,7 +69,18 @@ async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     writer.close()
 
 
-HOSTILE: dict[str, Handler] = {
+def _unmoved(handler: Handler) -> Handler:
+    """It does not mind that its peer has enough of it."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await handler(reader, writer)
+        writer.close()
+
+    return handle
+
+
+_HANDLERS: dict[str, Handler] = {
     "endless line": endless_line,
     "drop by drop": drop_by_drop,
     "flood of 1xx": flood_of_1xx,
@@ -81,3 +92,4 @@ HOSTILE: dict[str, Handler] = {
     "TLS alert": answering(b"\x15\x03\x01\x00\x02\x02\x28"),
     "nothing but spaces": answering(b"   \r\n"),
 }
+HOSTILE = {name: _unmoved(handler) for name, handler in _HANDLERS.items()}

@@ -61,10 +61,7 @@ def test_a_task_survives_the_crash_of_its_agent_and_stays_itself(world: World) -
     """Behaviour 43."""
     master, agent = world
     master.run(task("t1", "sleep 1000"))
-    running = master.wait_state("t1", S.RUNNING)
-    assert running.container_status is not None
-    pid = running.container_status.executor_pid
-    assert pid is not None
+    pid = master.wait_pid("t1")
     agent.crash()
     assert alive(pid)
     agent.start()
@@ -83,10 +80,7 @@ def test_a_task_that_ends_while_its_agent_is_down_is_reported_once(world: World)
     master, agent = world
     gate = sandbox(agent, "t1") / "gate"
     master.run(task("t1", "while [ ! -e gate ]; do sleep 0.02; done; exit 5"))
-    running = master.wait_state("t1", S.RUNNING)
-    assert running.container_status is not None
-    pid = running.container_status.executor_pid
-    assert pid is not None
+    pid = master.wait_pid("t1")
     agent.crash()
     gate.touch()
     wait_until("it has ended", lambda: not alive(pid))
@@ -167,10 +161,7 @@ def test_the_tasks_of_a_framework_without_checkpoints_end_with_their_agent(world
         user=current_user(), name="f", id=FrameworkId("F1"), capabilities=FRAMEWORK.capabilities
     )
     master.run(task("t1", "sleep 1000"), framework)
-    running = master.wait_state("t1", S.RUNNING)
-    assert running.container_status is not None
-    pid = running.container_status.executor_pid
-    assert pid is not None
+    pid = master.wait_pid("t1")
     agent.crash()
     agent.start()
     gone = master.wait_state("t1", S.GONE)
@@ -253,10 +244,7 @@ def test_an_ended_task_is_cleaned_away_after_its_time(tmp_path: Path) -> None:
 def test_sigterm_leaves_the_tasks_and_sigusr1_takes_them_along(world: World) -> None:
     master, agent = world
     master.run(task("t1", "sleep 1000"))
-    running = master.wait_state("t1", S.RUNNING)
-    assert running.container_status is not None
-    pid = running.container_status.executor_pid
-    assert pid is not None
+    pid = master.wait_pid("t1")
     assert agent.stop() == 0
     assert alive(pid)
     agent.start()
@@ -282,10 +270,7 @@ def test_recovery_for_cleanup_kills_the_tasks_and_exits(world: World) -> None:
     """Behaviour 50."""
     master, agent = world
     master.run(task("t1", "sleep 1000"))
-    running = master.wait_state("t1", S.RUNNING)
-    assert running.container_status is not None
-    pid = running.container_status.executor_pid
-    assert pid is not None
+    pid = master.wait_pid("t1")
     agent.stop()
     agent.start(recover="cleanup")
     assert agent.process is not None

@@ -158,10 +158,7 @@ def test_a_kill_takes_everything_along_that_the_task_has_started(world: World) -
         "while true; do sleep 0.1; done"
     )
     master.run(task("t1", line, kill_policy=KillPolicy(0.3)))
-    running = master.wait_state("t1", S.RUNNING)
-    assert running.container_status is not None
-    pid = running.container_status.executor_pid
-    assert pid is not None
+    pid = master.wait_pid("t1")
 
     def written(name: str) -> str:
         path = sandbox(agent, "t1") / name

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import subprocess
 import threading
 import time
 import urllib.error
@@ -17,19 +15,14 @@ import pytest
 from mezzo.cluster.states import TaskState
 from tests.parts.agent_harness import Agent, Master, agent_world, sandbox, task, wait_until
 from tests.parts.marathon_cluster import Cluster, run_cluster, small, wait_for
+from tests.parts.small_disk import small_disk_at
 
 FULL_FOR_S = 4.0
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("ONLY ROOT may mount the small file system that this needs")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", disk], check=True)
-    yield disk
-    subprocess.run(["umount", "--lazy", disk], check=True)
+    yield from small_disk_at(tmp_path / "disk", "24m")
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import pytest
 from mezzo.core import Delete, Put
 from mezzo.errors import BadConfig, StoreError, StoreUnavailable
 from mezzo.store.sqlite import SqliteStore
+from tests.parts.small_disk import small_disk_at
 
 WRITER = """
 import sys
@@ -108,14 +108,7 @@ def test_a_damaged_file_is_said_to_be_so_and_not_waited_for(tmp_path: Path) -> N
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of one megabyte."""
-    if os.geteuid() != 0:
-        pytest.skip("ONLY ROOT may mount the file system of a megabyte that this needs")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
-    yield disk
-    subprocess.run(["umount", "--lazy", disk], check=True)
+    yield from small_disk_at(tmp_path / "disk", "1m")
 
 
 def fill(disk: Path) -> Path:

@@ -222,6 +222,12 @@ class Adapter:
             ),
         )
 
+    async def run(self, *kinds: type[RuntimeEvent]) -> RuntimeEvent:
+        """Launch the container, until the first event of `kinds`."""
+        self.runtime.start()
+        self.runtime.launch(self.spec)
+        return await self.until(*kinds)
+
     async def until(self, *kinds: type[RuntimeEvent]) -> RuntimeEvent:
         async with asyncio.timeout(WITHIN_S):
             while not self.crashes:
@@ -328,9 +334,7 @@ def test_events_that_are_none_do_no_harm(stream: bytes, tmp_path: Path) -> None:
     adapter.runtime._engine._connect = lambda _: Garbling(engine)  # type: ignore[assignment, return-value]
 
     async def run() -> None:
-        adapter.runtime.start()
-        adapter.runtime.launch(adapter.spec)
-        await adapter.until(ContainerExited)
+        await adapter.run(ContainerExited)
         await adapter.runtime.close()
 
     asyncio.run(run())
@@ -374,9 +378,7 @@ def test_a_pull_that_falls_silent_is_given_up(tmp_path: Path) -> None:
     adapter.runtime._engine = Engine(url, connect=lambda url: connect(url, silence_s=0.2))
 
     async def run() -> RuntimeEvent:
-        adapter.runtime.start()
-        adapter.runtime.launch(adapter.spec)
-        end = await adapter.until(*ENDS)
+        end = await adapter.run(*ENDS)
         await adapter.runtime.close()
         return end
 
@@ -394,9 +396,7 @@ def test_a_kill_that_the_engine_fails_to_carry_out_is_not_forgotten(tmp_path: Pa
     async def run() -> None:
         engine = FakeEngine()
         adapter = Adapter(engine, str(tmp_path))
-        adapter.runtime.start()
-        adapter.runtime.launch(adapter.spec)
-        await adapter.until(ContainerStarted)
+        await adapter.run(ContainerStarted)
         engine.faults = ["broken", "broken"]
         adapter.runtime.kill(CID, 0)
         async with asyncio.timeout(WITHIN_S):
@@ -415,9 +415,7 @@ def test_a_kill_is_not_hurried_by_the_minutes_that_go_by(tmp_path: Path) -> None
     async def run() -> None:
         engine = FakeEngine()
         adapter = Adapter(engine, str(tmp_path))
-        adapter.runtime.start()
-        adapter.runtime.launch(adapter.spec)
-        await adapter.until(ContainerStarted)
+        await adapter.run(ContainerStarted)
         engine.faults = ["broken"]
         adapter.runtime.kill(CID, 1000)  # its grace is not over
         minutes = asyncio.create_task(adapter.minutes_go_by())
