@@ -32,12 +32,12 @@ class Instant:
 
     def left_s(self, since_wall_s: float, lasts_s: float) -> float:
         """What is left of a time that began then. Somebody may have set the clock, by years: so
-        never more than all of it, nor less than nothing."""
+        never more than the whole time, nor less than nothing."""
         return min(lasts_s, max(0.0, since_wall_s + lasts_s - self.wall_s))
 
     def is_within_s(self, since_wall_s: float, lasts_s: float) -> bool:
-        """Whether that began less than `lasts_s` ago. What began in the future was stored before
-        the clock was set back: by less than `lasts_s` is borne, by more is no time to wait for."""
+        """Whether a time began less than `lasts_s` ago. One in the future was stored before the
+        clock was set back: by less than `lasts_s` is borne, by more is no time to wait for."""
         return abs(self.wall_s - since_wall_s) < lasts_s
 
 
@@ -126,7 +126,7 @@ class Step(Output[Effect]):
         self.effects.append(effect)
 
     def timer(self, key: Record, after_s: float) -> None:
-        """`TimerFired(key)` comes `after_s` seconds from now; one that is set already moves."""
+        """`TimerFired(key)` comes `after_s` seconds from now; a timer that is set already moves."""
         self.timer_at(key, self.now.mono_s + after_s)
 
     def timer_at(self, key: Record, mono_s: float) -> None:

@@ -50,7 +50,7 @@ class Kind:
     off: bool = False
 
     def show(self, value: Any) -> str:
-        """As it is written. Empty for None and what else needs no words."""
+        """A value as it is written. Empty for None and what else needs no words."""
         return "" if value is None else str(value)
 
 
@@ -66,7 +66,7 @@ class Written(Kind):
         return "" if value is None else self.shown_as(value)
 
 
-# What any command line reads by itself is told by its bounds alone.
+# Kinds that any command line reads by itself: only their bounds are told.
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Place(Kind):
 
 
 def or_off(kind: K) -> K:
-    """The same with None for what is turned off, which is written as 0 or as an empty text."""
+    """The same kind with None for "off", which is written as 0 or as an empty text."""
     return replace(kind, off=True)
 
 
@@ -133,7 +133,7 @@ def _duration_s(text: str) -> float:
 
 
 def _show_duration(seconds: float) -> str:
-    """In the largest unit of which it is a whole number."""
+    """A duration in the largest unit of which it is a whole number."""
     for name, unit_s in reversed(_UNITS_S.items()):
         count = round(seconds / unit_s)
         if count >= 1 and count * unit_s == seconds:
@@ -315,7 +315,7 @@ class Setting(NamedTuple):
 
     @property
     def written_default(self) -> str | None:
-        """None: it needs no words."""
+        """The default as it is written; None: it needs no words."""
         return None if self.flag.unset else self.flag.kind.show(self.default) or None
 
 
@@ -328,7 +328,7 @@ class _Field(NamedTuple):
 
 @functools.cache
 def _fields(record: type) -> tuple[_Field, ...]:
-    """Those that are flags or have some, in their order."""
+    """The fields that are flags or have some, in their order."""
     found = []
     hints = get_type_hints(record, include_extras=True)
     for name, parameter in inspect.signature(record).parameters.items():
@@ -356,7 +356,7 @@ def settings_of(record: type) -> Iterator[Setting]:
 
 
 def filled(record: type[R], values: Mapping[str, Any]) -> R:
-    """The record, with values by flag. What is None or not there keeps its default."""
+    """The record, with values by flag. A field whose value is None or missing keeps its default."""
     return record(**_given(record, values))
 
 

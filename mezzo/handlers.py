@@ -1,4 +1,4 @@
-"""Which handler an event has: a table that type checkers and its own making hold complete.
+"""The handler of each event: a table that type checkers and its own making hold complete.
 
     _EVENTS = Handlers(Event, on(Started, started), on(AgentSaid, agents.said), ...)
 
@@ -41,7 +41,7 @@ def on(kind: type[E], handler: Callable[[*Context, E], R_co]) -> Row[R_co, *Cont
 
 
 def when(kind: type[Any], handler: Callable[[*Context], R_co]) -> Row[R_co, *Context]:
-    """For a handler that needs to know no more than that it happened."""
+    """For a handler that needs to know no more than that the event happened."""
     return Row(kind, handler, told=False)
 
 

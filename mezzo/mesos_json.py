@@ -1,4 +1,4 @@
-"""The JSON that clients of Mesos read, of what more than one daemon shows. Pure.
+"""The JSON that clients of Mesos read, of things that more than one daemon shows. Pure.
 
 Names and shapes are those of Mesos' old endpoints (`/state` and its kin), which say slave where the
 v1 API says agent. What those endpoints are about (resources, attributes, tasks, statuses) has a
@@ -37,7 +37,7 @@ from mezzo.units import to_nanos
 
 
 def given(**fields: object) -> Json:
-    """Without what is None."""
+    """The fields that are not None."""
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -75,7 +75,7 @@ def resources_json(resources: Resources) -> Json:
 
 
 def attributes_json(attributes: Iterable[Attribute]) -> Json:
-    """By name: scalars as numbers, all others as text."""
+    """Attributes by name: scalars as numbers, all others as text."""
     return {each.name: _attribute(each) for each in attributes}
 
 
@@ -90,7 +90,7 @@ def _attribute(attribute: Attribute) -> float | str:
 
 
 def labels_json(labels: Iterable[Label]) -> list[Json]:
-    """The bare list. As a message it stands in another one: `{"labels": [...]}`."""
+    """Labels as a bare list. In a message it stands in another object: `{"labels": [...]}`."""
     return [{"key": label.key, **given(value=label.value)} for label in labels]
 
 
@@ -171,7 +171,7 @@ def task_json(task: Task) -> Json:
 
 
 def status_json(status: TaskStatus) -> Json:
-    """Without its data (Mesos)."""
+    """A status without its data (Mesos)."""
     container = status.container_status
     return {
         "state": status.state,

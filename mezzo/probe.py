@@ -1,8 +1,8 @@
 """One look at a task from outside: does its port take a connection, what HTTP status comes?
 
-For the health checks of agents and of Marathon. What answers is a task, and may be hostile: one
-line of bounded length is read, nothing is waited for at the end, and whatever comes is an error
-that the caller shows. How long it may take is the caller's to say.
+For the health checks of agents and of Marathon. The task that answers may be hostile: one line of
+bounded length is read, nothing is waited for at the end, and anything else is an error that the
+caller shows. The caller bounds the time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _OURS: Final = frozenset(
 
 
 def is_ours(error: BaseException) -> bool:
-    """Whether this machine lacked something. That says nothing about the task."""
+    """Did this machine lack something? That says nothing about the task."""
     return isinstance(error, OSError) and error.errno in _OURS
 
 
@@ -88,7 +88,7 @@ def _status_code(line: bytes) -> int:
 
 @functools.cache  # it reads the certificates of all authorities
 def _unchecked_tls() -> ssl.SSLContext:
-    """Certificates of tasks are often their own; what is asked is whether they answer."""
+    """Certificates of tasks are often their own; the question is whether the tasks answer."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -61,8 +61,8 @@ def _decoder(kind: type[R]) -> msgspec.json.Decoder[R]:
 
 
 def encode(value: object) -> bytes:
-    """The stored form: JSON, keys in the order of the fields. What has its default is there too: a
-    later release with another default would change what somebody once chose."""
+    """The stored form: JSON, keys in the order of the fields. Defaults are there, too: a later
+    release with others would change what somebody once chose."""
     return _encoder.encode(value)
 
 

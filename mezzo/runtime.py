@@ -33,9 +33,9 @@ E = TypeVar("E")
 _EVENTS_PER_TURN: Final = 500
 _STALE_MIN: Final = 64
 _COMMIT_AGAIN_S: Final = 0.5
-# A core that can't let anything out still hears and decides, and what it decides waits in memory.
+# A core that can't let anything out still hears and decides, and its decisions wait in memory.
 # Beyond this a fresh start is better: a standby takes no streams, so that its peers wait outside.
-# Nothing is lost by it, for nothing of what waits has been seen by anybody.
+# Nothing is lost by that, for nobody has seen any of these decisions.
 _WAITING_MAX: Final = 200_000
 # A core's state is millions of long-lived objects without cycles, and most of what a step makes
 # dies with it: looking for cycles as often as Python does by default cost a master of ten thousand
@@ -110,7 +110,7 @@ class Runtime(Generic[E]):
     # ---- the loop's side
 
     async def run(self) -> None:
-        """Step until `stop`. Raises what a step, an effect or a commit raised.
+        """Step until `stop`. Raises the error of a step, an effect or a commit.
 
         A commit may be under way on return: `StateStore.close` ends or awaits it.
         """
@@ -211,7 +211,7 @@ class Runtime(Generic[E]):
             return
         error = done.exception()
         if isinstance(error, StoreUnavailable):
-            # Whatever becomes of the words about it: it is asked again.
+            # Whatever becomes of the line about it, the store is asked again.
             self._loop.call_later(_COMMIT_AGAIN_S, self._send, group, upto)
             waiting = len(self._effects) + len(self._inbox)
             if waiting > _WAITING_MAX:

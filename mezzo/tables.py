@@ -1,5 +1,5 @@
-"""What a daemon stores, declared once for each kind of record: loading, keeping, deleting and
-upgrading follow from it.
+"""The records that a daemon stores, declared once for each kind: loading, keeping, deleting and
+upgrading follow from that.
 
     AGENTS = Table("agent", AgentRecord, lambda record: record.info.id)
 
@@ -65,7 +65,7 @@ class Table(Generic[R]):
         return self._head + encode(record) + b"]"
 
     def decode(self, value: bytes) -> R:
-        """Raises Corrupt, which says what is wrong with the value."""
+        """The record of a stored value. Raises Corrupt, which says what is wrong with it."""
         if (problem := json_depth_problem(value)) is not None:
             raise Corrupt(f"its JSON {problem}")
         try:
@@ -94,7 +94,7 @@ class Table(Generic[R]):
 
 
 class Stored:
-    """All that a store holds, read table by table. What can't be read stays there, set aside."""
+    """All that a store holds, read table by table. Records that can't be read are set aside."""
 
     def __init__(self, values: Mapping[str, bytes]) -> None:
         self.values = values
@@ -106,7 +106,7 @@ class Stored:
 
     def read(self, table: Table[R], take: Callable[[R], None]) -> None:
         """Give each record to `take`, in the order of their keys. `take` raises Corrupt or
-        BadRequest for one that may not be: it is set aside."""
+        BadRequest for a record that may not be: it is set aside."""
         self._known[table.kind] = None
         for key in self._of_kind.get(table.kind, ()):
             try:
@@ -130,7 +130,7 @@ class Stored:
         self.aside[key] = why[:_REASON_MAX]
 
     def unknown(self) -> list[str]:
-        """Keys of kinds that nobody has asked for: of a later version, or not ours."""
+        """Keys of kinds that were not asked for: those of a later version, or not ours."""
         return [
             key for kind, keys in self._of_kind.items() if kind not in self._known for key in keys
         ]

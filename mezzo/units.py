@@ -1,4 +1,4 @@
-"""What a value may be: seconds, counts, amounts, ports, names, each with its bounds in its type.
+"""Types of values: seconds, counts, amounts, ports, names, each with its bounds.
 
 The bounds are those of the narrowest hop that the value takes on its way: JSON knows only finite
 numbers, the wire has int32, int64 and durations in int64 nanoseconds, a name becomes a path or a

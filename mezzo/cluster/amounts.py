@@ -1,5 +1,5 @@
 """How much there is of a resource: a scalar in fixed point, ranges of whole numbers, or a set; and
-what can be done with two of one kind (Mesos `values.cpp`). Immutable, printed in a fixed order."""
+the arithmetic of two such values (Mesos `values.cpp`). Immutable, printed in a fixed order."""
 
 from __future__ import annotations
 
@@ -60,8 +60,7 @@ class Ranges(NamedTuple):
 
     @staticmethod
     def of(pairs: Iterable[tuple[int, int]]) -> Ranges:
-        """Normalise. Raises BadRequest on a range that ends before it begins, and for what is out
-        of bounds."""
+        """Normalise. Raises BadRequest for a range that is out of bounds or ends too early."""
         merged: list[tuple[int, int]] = []
         for begin, end in sorted(pairs):
             if begin > end:
@@ -280,7 +279,7 @@ def common(a: Value, b: Value) -> Value:
 
 
 def overlaps(a: Value, b: Value) -> bool:
-    """Would adding them count something twice? Scalars never overlap."""
+    """Would adding the values count something twice? Scalars never overlap."""
     if isinstance(a, Ranges) and isinstance(b, Ranges):
         return bool(a.common(b).pairs)
     return isinstance(a, Items) and isinstance(b, Items) and bool(a.common(b).members)
@@ -322,7 +321,7 @@ def parse_value(name: str, raw: str) -> Value:
 
 
 def show(value: Value) -> str:
-    """As `parse_value` reads it."""
+    """The value as `parse_value` reads it."""
     return decimal(from_milli(value)) if is_scalar(value) else str(value)
 
 

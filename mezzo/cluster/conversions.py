@@ -1,7 +1,7 @@
 """What an operation makes of resources: reservations, volumes and their sizes.
 
 Pure: the master judges with these rules and shows the result at once, the agent carries the same
-out and keeps it. Who may do it (roles, principals, use by tasks) is the master's to check.
+out and keeps it. The master checks who may convert what (roles, principals, use by tasks).
 
 Rules: spec of Mesos offer operations (`validation::operation`, `getResourceConversions`).
 """
@@ -48,7 +48,7 @@ def convert(resources: Resources, conversion: Conversion) -> Resources:
 
 
 def exchange(conversion: Conversion) -> Exchange:
-    """What it takes and what it gives. Raises BadRequest if it makes no sense by itself."""
+    """What the operation takes and gives. Raises BadRequest if it makes no sense by itself."""
     match conversion:
         case Reserve():
             return _reserve(conversion)
@@ -115,12 +115,12 @@ def _check_dynamic(kind: Kind, verb: str) -> None:
 
 
 def _popped(resources: Resources) -> Resources:
-    """One reservation less."""
+    """The resources with one reservation less."""
     return _mapped(resources, lambda kind: kind._replace(reservations=kind.reservations[:-1]))
 
 
 def _undone(resources: Resources) -> Resources:
-    """Without dynamic reservations: those that are static stay for ever."""
+    """The resources without dynamic reservations: static ones stay for ever."""
     return _mapped(
         resources,
         lambda kind: kind._replace(
@@ -238,5 +238,5 @@ def _some(resources: Resources, field: str) -> list[tuple[Kind, Value]]:
 
 
 def _mapped(resources: Resources, change: Callable[[Kind], Kind]) -> Resources:
-    """Every kind changed; what becomes equal is added up."""
+    """The resources with every kind changed; kinds that become equal are added up."""
     return Resources.total(Resources({change(kind): value}) for kind, value in resources.items())

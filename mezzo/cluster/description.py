@@ -18,7 +18,7 @@ from mezzo.record import encode, replace
 
 # What an app of a thousand ports takes, or labels that hold the files of a balancer.
 DESCRIPTION_MAX_BYTES: Final = 256 * 1024
-# Of each that has ended: of its description, and of the text and the data of each status.
+# For each ended task: of its description, and of the text and the data of each status.
 REMEMBERED_MAX_BYTES: Final = 4096
 
 
@@ -28,7 +28,7 @@ _kept_of: Final = attrgetter(*_KEPT)
 
 
 def task_of(info: TaskInfo, framework_id: FrameworkId, role: str, user: str | None = None) -> Task:
-    """The task that a launch makes. user: whom it runs as if it does not say."""
+    """The task that a launch makes. user: the one that it runs as if it names none."""
     runner = info.command or (info.executor.command if info.executor else None)
     return Task(
         **dict(zip(_KEPT, _kept_of(info), strict=True)),
@@ -41,8 +41,8 @@ def task_of(info: TaskInfo, framework_id: FrameworkId, role: str, user: str | No
 
 
 def status_history(before: tuple[TaskStatus, ...], status: TaskStatus) -> tuple[TaskStatus, ...]:
-    """What is kept of a task's statuses after one more: the last of each run of one state, without
-    its data (Mesos)."""
+    """A task's history after one more status: the last of each run of one state, without its data
+    (Mesos)."""
     if status.data is not None:
         status = replace(status, data=None)
     if before and before[-1].state is status.state:
@@ -51,7 +51,7 @@ def status_history(before: tuple[TaskStatus, ...], status: TaskStatus) -> tuple[
 
 
 def description_problem(info: TaskInfo) -> str | None:
-    """Why it is too large, if it is."""
+    """Why a task's description is too large; None if it is not."""
     size = _size(info) + len(info.name)
     if size <= DESCRIPTION_MAX_BYTES:
         return None
@@ -62,8 +62,8 @@ def description_problem(info: TaskInfo) -> str | None:
 
 
 def remembered(task: Task) -> Task:
-    """What is kept of one that has ended. All of it, unless that is large; of a lost one, which may
-    come back, all in any case."""
+    """What is kept of an ended task: all of it, unless that is large. A lost one, which may come
+    back, is kept whole in any case."""
     if task.state is TaskState.LOST:
         return task
     statuses = tuple(map(_remembered_status, task.statuses))

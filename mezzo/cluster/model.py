@@ -242,7 +242,7 @@ class RoleConstraints(Record):
 
 
 class OfferConstraints(Record):
-    """A role that is missing has no constraints."""
+    """By role; a missing one has no constraints."""
 
     roles: tuple[RoleConstraints, ...] = ()
 
@@ -261,7 +261,7 @@ class Attribute(Record):
 
     @property
     def shown(self) -> str:
-        """As constraints compare it: scalars with up to 3 decimals, `[a-b,c-d]`, `{a,b}`."""
+        """As constraints compare the value: scalars with up to 3 decimals, `[a-b,c-d]`, `{a,b}`."""
         if self.scalar is not None:
             return decimal(self.scalar)
         if self.ranges is not None:
@@ -330,7 +330,7 @@ class AgentInfo(Record):
 
     @property
     def pid(self) -> str:
-        """As Mesos has it: `slave(1)@ip:port`. Clients take agents' addresses from it."""
+        """Mesos' form, `slave(1)@ip:port`: clients take agents' addresses from it."""
         host = self.ip or self.hostname
         return f"slave(1)@{f'[{host}]' if ':' in host else host}:{self.port}"
 
@@ -490,6 +490,6 @@ REFUSE_S_DEFAULT: Final = 5.0
 
 
 class Filters(Record):
-    """What counts of them: master/offers/refuse_seconds.py."""
+    """See master/offers/refuse_seconds.py for what counts of these."""
 
     refuse_seconds: Finite = REFUSE_S_DEFAULT

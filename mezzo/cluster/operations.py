@@ -1,4 +1,4 @@
-"""What is done with offers: Offer.Operation of Mesos v1, and the statuses that tell how it went."""
+"""Operations on offers: Offer.Operation of Mesos v1, and the statuses that tell how one went."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Launch(Record, tag="LAUNCH", tag_field="operation"):
 
 
 class LaunchGroup(Record, tag="LAUNCH_GROUP", tag_field="operation"):
-    """All of its tasks or none, under one executor."""
+    """Launch all tasks of a group or none, under one executor."""
 
     executor: ExecutorInfo
     tasks: tuple[TaskInfo, ...]
@@ -70,7 +70,7 @@ class ShrinkVolume(Record, tag="SHRINK_VOLUME", tag_field="operation"):
 
 
 class OtherOperation(Record, tag="OTHER", tag_field="operation"):
-    """One of resource providers, which mezzo has not; answered if it has an id."""
+    """An operation of resource providers, which mezzo has not; answered if it has an id."""
 
     type: str
     id: str | None = None

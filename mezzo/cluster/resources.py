@@ -76,18 +76,18 @@ class Kind(NamedTuple):
 
     @property
     def role(self) -> str:
-        """The role that it is reserved to, `*` if to none."""
+        """The role that the kind is reserved to, `*` if to none."""
         return self.reservations[-1].role if self.reservations else "*"
 
     @property
     def summed_as(self) -> str:
-        """Under which name it counts where amounts are summed up for people: what may be taken
-        back at any time stands apart (Mesos)."""
+        """The name under which the kind counts where amounts are summed up for people: revocable
+        ones stand apart (Mesos)."""
         return f"{self.name}_revocable" if self.revocable else self.name
 
     @property
     def indivisible(self) -> bool:
-        """True if it can only be taken whole: persistent volumes and disks with own source."""
+        """True if it can only be taken whole: a persistent volume, or a disk of its own source."""
         disk = self.disk
         return disk is not None and (
             disk.persistence_id is not None
@@ -196,7 +196,7 @@ class Resources:
         return dict(sorted(out.items()))
 
     def filter(self, *, role: str | None = None, revocable: bool | None = None) -> Resources:
-        """Those reserved to exactly `role` (`*`: unreserved) and / or of the given revocability."""
+        """The amounts reserved to exactly `role` (`*`: to none), or of the given revocability."""
         return Resources._wrap(
             {
                 kind: value
@@ -350,9 +350,9 @@ class Resources:
 _PART: Final = re.compile(r"(?P<name>[^:;()\s]+)(\((?P<role>[^()]+)\))?\s*:\s*(?P<value>\S.*)")
 
 
-# What Mesos has a name of its own for, and shows also where there is none of it.
+# Resources that Mesos has a name of its own for, and shows also where there are none.
 SCALARS: Final = ("cpus", "mem", "disk", "gpus")
-# They and ports come first: pages and clients show them in that order.
+# These and ports come first: pages and clients show them in that order.
 _ORDER: Final = {name: place for place, name in enumerate((*SCALARS, "ports"))}
 
 

@@ -1,4 +1,4 @@
-"""The contract between a daemon and whatever decides which instance of it leads.
+"""The contract between a daemon and the election of the instance that leads.
 
     campaign --> Elected --> Doubt --> Confirmed --> Doubt --> ... --> Lost
 
@@ -47,7 +47,7 @@ class LeaderChanged:
 
 
 class Election(Protocol):
-    """One candidacy. What it publishes while it leads is given to its constructor."""
+    """One candidacy. Its constructor gets what it publishes while it leads."""
 
     def start(self, listener: Callable[[ElectionEvent], None]) -> None:
         """Campaign until `stop`. Returns at once; raises BadConfig for what can never work."""

@@ -33,7 +33,7 @@ def detector_for(
 ) -> LeaderDetector:
     """Follow the leader at ``zk://...``, ``solo:/path/of/lock`` or ``host:port[,host:port]``.
 
-    What is reported is what the leader published; a fixed address reports itself. `prefix` and
+    The report is what the leader published; a fixed address reports itself. `prefix` and
     `session_timeout_s` count for ZooKeeper. Raises BadConfig.
     """
     if address.startswith(SCHEME):

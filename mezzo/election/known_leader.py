@@ -1,4 +1,4 @@
-"""Who leads, as it was last heard: for the answers of a standby."""
+"""The leader that was last heard of: for the answers of a standby."""
 
 from __future__ import annotations
 

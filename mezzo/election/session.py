@@ -33,10 +33,10 @@ log = get_logger("zookeeper")
 
 
 class Looker(Protocol):
-    """What a session works for. It is called by the worker only."""
+    """The owner of a session, which is called by the worker only."""
 
     def look(self) -> None:
-        """Read what is there, set watches, act. Called again if it raises."""
+        """Read what is there, set watches, act. It is called again if it raises."""
         ...
 
     def contact_lost(self, *, session_over: bool) -> None:
@@ -106,7 +106,7 @@ class Session:
         self._inbox.put(_Wake.LOOK)
 
     def session_id(self) -> int:
-        """Of the live session; raises ConnectionLoss while there is none."""
+        """The live session's id; raises ConnectionLoss while there is none."""
         identity = self.client.client_id
         if identity is None:
             raise ConnectionLoss
@@ -140,7 +140,7 @@ class Session:
                 again_s = _RETRY_S
 
     def _wait_s(self, again_s: float | None) -> float | None:
-        """While we are alone the clock is looked at every second: it may have jumped in a sleep."""
+        """When to look again: while we are alone each second, for the clock may jump in a sleep."""
         return again_s if self._alone_since_s is None else min(again_s or _RETRY_S, _RETRY_S)
 
     def _do(self, wake: _Wake) -> float | None:

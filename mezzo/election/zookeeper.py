@@ -70,13 +70,13 @@ class ZooKeeperElection:
     def _candidates(self) -> list[str]:
         session, client = self._session, self._session.client
         session.answer(client.ensure_path_async(self._path))
-        # The server we are connected to may not have heard yet of what we did through another.
+        # Our server may not have heard yet of what we did through another.
         session.answer(client.sync_async(self._path))
         children = session.answer(client.get_children_async(self._path))
         return candidates(children, self._prefix)
 
     def _own(self, names: list[str]) -> str | None:
-        """Our node, known by its session: also one whose creation was never answered."""
+        """Our node, known by its session: so one is found whose creation was never answered."""
         session = self._session
         me = session.session_id()
         asked = [session.client.exists_async(f"{self._path}/{name}") for name in names]
@@ -104,7 +104,7 @@ class ZooKeeperElection:
             self._listener(Confirmed())
 
     def _watch(self, name: str) -> object | None:
-        """Be woken when a node goes. Only that of the one before us, or our own: no herd."""
+        """Be woken when a node goes: only that of the candidate before us, or our own: no herd."""
         session = self._session
         return session.answer(session.client.exists_async(f"{self._path}/{name}", session.wake))
 

@@ -1,4 +1,4 @@
-"""One client: what it still owes, what it still has to read. On the loop of the server alone.
+"""One client's connection: its request, and the answer that it reads. On the server's loop alone.
 
     READING --head--> BODY --whole--> ANSWERING --written--> READING (or CLOSING)
        |                |                |
@@ -41,7 +41,7 @@ class State(Enum):
     CLOSED = auto()
 
 
-# Whose client is the one that is waited for.
+# States in which we wait for the client.
 EVICTABLE: Final = frozenset({State.READING, State.BODY, State.WRITING, State.CLOSING})
 
 
@@ -151,7 +151,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self._eof = True
-        # Who has sent a whole request may close its side and still read the answer.
+        # A client that has sent a whole request may close its side and still read the answer.
         return self.state in (State.ANSWERING, State.WRITING)
 
     def data_received(self, data: bytes) -> None:
@@ -437,7 +437,7 @@ class Connection(asyncio.Protocol):
         self.deadline_s = self._server.now_s() + limits.LINGER_S
 
     def evict(self) -> None:
-        """Its place is needed."""
+        """Close the connection: its place is needed."""
         self._abort()
 
     def expire(self, now_s: float) -> None:

@@ -1,4 +1,4 @@
-"""An answer without an end: whoever has news pushes them, and no thread waits for any.
+"""An answer without an end: threads that have news push them, and none waits for any.
 
 A WSGI application returns a Stream as the body of its answer (with Flask:
 `Response(stream, direct_passthrough=True)`, which keeps its hands off it).
@@ -74,7 +74,7 @@ class Stream:
             wake()
 
     def close(self) -> None:
-        """What was pushed before is still sent. Also what WSGI calls when a client has gone."""
+        """End the stream after what was pushed. WSGI calls this, too, when a client has gone."""
         with self._lock:
             self._open = False
             wake = self._wake

@@ -1,4 +1,4 @@
-"""Who listens to a stream of server-sent events, and what each of them wants."""
+"""The listeners to a stream of server-sent events, and what each of them wants."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class EventHub(Generic[W]):
 
     @property
     def streams(self) -> Mapping[Stream, W]:
-        """Those that are open now, and what each wants."""
+        """The streams that are open now, and what each wants."""
         return self._streams
 
     def attach(

@@ -1,7 +1,7 @@
-"""A request handed on to another server as it came, and that one's answer back.
+"""A request is handed on to another server as it came, and its answer back.
 
 The target is never decoded and encoded again: `%2F`, `%00`, blanks and letters of any language
-arrive as the client has sent them. What belongs to one connection stays on it (RFC 9110, 7.6.1).
+arrive as the client has sent them. Fields of one connection stay on it (RFC 9110, 7.6.1).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Reply:
 
 
 def end_to_end(fields: Iterable[tuple[str, str]]) -> Fields:
-    """Without what belongs to one connection."""
+    """The fields without those of one connection."""
     fields = list(fields)
     named = {
         word.strip().lower()
@@ -66,7 +66,7 @@ def end_to_end(fields: Iterable[tuple[str, str]]) -> Fields:
 
 
 def for_the_next(fields: Iterable[tuple[str, str]]) -> Fields:
-    """Of a request that was judged here."""
+    """The fields to hand on of a request that was judged here."""
     return [
         each
         for each in end_to_end(fields)
@@ -76,7 +76,7 @@ def for_the_next(fields: Iterable[tuple[str, str]]) -> Fields:
 
 def next_via(via: str, own_name: str) -> str:
     """The field that names all proxies on the way. Raises NotForwarded: with 502 if we were on it
-    before, as Marathon does; with 400 if it is too long, which the client alone answers for."""
+    before, as Marathon does; with 400 if it is too long, which is the client's fault."""
     entries = [entry.strip() for entry in via.split(",") if entry.strip()]
     me = f"1.1 {own_name}"
     if me in entries:

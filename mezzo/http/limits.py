@@ -1,4 +1,4 @@
-"""What one client may take, and how long it may take for it. Sizes in bytes, times in seconds."""
+"""How much and how long one client may take. Sizes in bytes, times in seconds."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def _named(fields: tuple[tuple[str, str], ...], http11: bool) -> str | None:
 
 
 def host_of(authority: str) -> str:
-    """Without its port, in lower case, without the brackets of IPv6. Raises RequestRefused."""
+    """The host of an authority, in lower case, without port and brackets. Raises RequestRefused."""
     match = _AUTHORITY.fullmatch(authority)
     if match is None:
         raise RequestRefused(

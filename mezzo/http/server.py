@@ -81,12 +81,12 @@ class HttpServer:
 
     @property
     def connections(self) -> int:
-        """How many are open."""
+        """How many connections are open."""
         return len(self._connections)
 
     @property
     def held_bytes(self) -> int:
-        """Of bodies that have come and of answers that were not read yet."""
+        """Bytes of bodies that have come and of answers that were not read yet."""
         return self._held_bytes
 
     def start(self) -> None:
@@ -196,11 +196,11 @@ class HttpServer:
             self._relieve()
 
     def crowded(self) -> bool:
-        """Is all that may be held in hands that can't be told to let go?"""
+        """Do clients hold all that they may, and can't be told to let go?"""
         return self._bounded_bytes() > limits.HELD_MAX_BYTES
 
     def _bounded_bytes(self) -> int:
-        """What is held, but for the answer that is spared."""
+        """The bytes held, but for the answer that is spared."""
         spared = self._spared
         return self._held_bytes - (0 if spared is None else spared.held_bytes)
 
@@ -229,7 +229,7 @@ class HttpServer:
         self._workers.submit(job, anyway=True)
 
     def let_go(self, job: Callable[[], None]) -> None:
-        """What an application wants done at the end of an answer."""
+        """Do a job that an application wants done at the end of an answer."""
 
         def careful() -> None:
             with _contained("answer.failed"):
@@ -252,8 +252,8 @@ class HttpServer:
     # ---- when there is too much
 
     def _make_room(self) -> None:
-        """Let go of those who have kept a place for longest without having asked for anything, of
-        the address that has most of them. Who waits for us (an answer, a stream) stays."""
+        """Let go of the clients that have kept a place for longest without asking for anything, of
+        the address that has most of them. Those that wait for us (an answer, a stream) stay."""
         waiting = [each for each in self._connections if each.state in EVICTABLE]
         if not waiting:
             return
@@ -266,9 +266,9 @@ class HttpServer:
             connection.evict()
 
     def _relieve(self) -> None:
-        """Let go of those who hold most, until it is enough. But for one: the state of a large
-        cluster may be more than all of them may hold, and has to get out as well. Of such answers
-        that is the last one: whoever reads an earlier one has had longer."""
+        """Let go of the clients that hold most, until it is enough. But for one: the state of a
+        large cluster may be more than all of them may hold, and has to get out as well. It is the
+        latest such answer: those who read an earlier one have had longer."""
         waiting = [each for each in self._connections if each.state in EVICTABLE]
         large = [
             each
@@ -284,20 +284,20 @@ class HttpServer:
 
 
 def _log_bug(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """One connection's; the others go on."""
+    """Log a bug of one connection; the others go on."""
     error = context.get("exception")
     get_logger("http").error("connection.failed", error=context["message"], exc_info=error)
 
 
 def connections_max() -> int:
-    """Each is an open file, and the process needs others."""
+    """How many connections at most: each is an open file, and the process needs others."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(16, min(limits.CONNECTIONS_MAX, files // 2))
 
 
 def raise_open_files() -> None:
-    """As many as the system allows. Not in a process that starts programs of others: it is theirs,
-    too, and some still count their files with select()."""
+    """Allow as many open files as the system does. Not in a process that starts other programs:
+    the limit is theirs, too, and some still count their files with select()."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with contextlib.suppress(OSError, ValueError):

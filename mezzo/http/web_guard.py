@@ -1,4 +1,4 @@
-"""Who may ask: which hosts we are, and what a web page in somebody's browser may make it send.
+"""Who may ask: the hosts that we are, and the requests that a web page may make a browser send.
 
 A browser on a machine that can reach a port carries out requests for any page that its user looks
 at. Pages can't forge what tells them apart:
@@ -6,10 +6,10 @@ at. Pages can't forge what tells them apart:
 1. Host (or the target's authority) must name this machine, else 421. A page that has rebound its
    own name to our address still sends its own name.
 2. A write, and opening an event stream, is refused (403) if Origin, Sec-Fetch-Site or Referer says
-   that another page asks. What is not a browser sends none of them.
+   that another page asks. Programs other than browsers send none of them.
 3. The body of a write must be JSON by its media type, else 415: a page can't send that elsewhere
-   without asking first (a CORS preflight), and nobody here says yes. Only who shows no sign of a
-   browser may leave the type out or call it a form, as `curl -d` does.
+   without asking first (a CORS preflight), and nobody here says yes. Only a client without a sign
+   of a browser may leave the type out or call it a form, as `curl -d` does.
 
 Reading needs no rule: without CORS fields in our answers a browser keeps them from foreign pages.
 Pure, and the same for all ports.
@@ -40,8 +40,8 @@ FLAG: Final = "--http-allowed-hosts"
 
 
 class Hosts:
-    """The names and addresses that a request may be meant for. Ports are not looked at: whatever
-    is in front (a port map, a balancer) may have another."""
+    """The names and addresses that a request may be meant for. Ports are not looked at: a port map
+    or a balancer in front may have another."""
 
     def __init__(self, names: Iterable[str]) -> None:
         """`*` among the names: any."""
@@ -58,12 +58,12 @@ class Hosts:
 
 
 def hosts_of_machine(*more: str) -> Hosts:
-    """This machine's own, and `more`: the name that the daemon gives to others, those allowed."""
+    """The names of this machine, and `more`: the one the daemon gives to others, those allowed."""
     return Hosts(("localhost", *_own_names(), *_CLUSTER_NAMES, *more))
 
 
 def _own_names(table: Path = Path("/etc/hosts")) -> list[str]:
-    """From the local table only: no name server has a say in what we are called."""
+    """Names from the local table only: no name server has a say in what we are called."""
     own = socket.gethostname().lower()
     names = [own]
     try:

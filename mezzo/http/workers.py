@@ -35,9 +35,9 @@ class Workers:
         self._free = 0  # threads that wait, less the jobs that nobody has taken yet
 
     def submit(self, job: Job, *, anyway: bool = False, second: bool = False) -> bool:
-        """False if too many wait already, or there is nobody to do it. anyway: it goes on with what
-        was begun, and waits. second: whose turn it is only after the others, and who may have half
-        of the places."""
+        """False if too many jobs wait already, or no thread is to be had. anyway: the job goes on
+        with what was begun, and waits. second: its turn comes after the others', and such jobs may
+        have half of the places."""
         most = self._queue_max // 2 if second else self._queue_max
         with self._lock:
             if not anyway and -self._free >= most:
@@ -53,13 +53,13 @@ class Workers:
         return True
 
     def stop(self) -> None:
-        """What waits is still done; what blocks is left to the end of the process."""
+        """Jobs that wait are still done; those that block are left to the end of the process."""
         for _ in self._threads:
             self._queue.put(False)
 
     def _start(self) -> bool:
-        """False: the system has no thread more to give. Those that there are go on, and the next
-        job asks again."""
+        """Start a thread; False: the system has none more to give. Others go on, and the next job
+        asks again."""
         name = f"{self._name} {len(self._threads) + 1}"
         thread = threading.Thread(target=self._work, name=name, daemon=True)
         try:

@@ -49,7 +49,7 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The first piece; the others come from `rest`."""
+    """An answer that has begun: its first piece; the others come from `rest`."""
 
     status: int
     fields: Fields
@@ -76,14 +76,14 @@ class Piece:
 
 
 class Rest:
-    """What an application still has to say. One worker at a time."""
+    """The rest of an application's answer. For one worker at a time."""
 
     def __init__(self, body: Iterable[bytes]) -> None:
         self._body = body
         self._chunks: Iterator[bytes] = iter(body)
 
     def piece(self) -> Piece:
-        """Ends at `PIECE_BYTES`, at the end, or at an empty chunk: that says "nothing now"."""
+        """The next piece: to `PIECE_BYTES`, to the end, or to an empty chunk: "nothing now"."""
         data: list[bytes] = []
         size = 0
         for chunk in self._chunks:
@@ -102,7 +102,7 @@ class Rest:
 
 
 def ask(app: WsgiApp, head: Head, body: bytes, peer: Peer) -> Answer:
-    """Never raises: what the application raises is logged, and answered with 500."""
+    """Ask the application. Never raises: its exceptions are logged, and answered with 500."""
     begun: list[tuple[int, Fields]] = []
 
     def start_response(status: str, fields: Fields, exc_info: object = None) -> None:
@@ -147,7 +147,7 @@ def _checked(fields: Fields) -> Fields:
 
 
 def environ(head: Head, body: bytes, peer: Peer) -> dict[str, Any]:
-    """As PEP 3333 says; besides REQUEST_URI, the target as it came, for those who pass it on."""
+    """The environ of PEP 3333; besides REQUEST_URI, the target as it came, for proxies."""
     env: dict[str, Any] = {
         "REQUEST_METHOD": head.method,
         "SCRIPT_NAME": "",

@@ -53,7 +53,7 @@ class ReregisterAgent(Record):
 
 
 class Pong(Record):
-    """`number` is that of the ping which it answers."""
+    """`number` is that of the ping that the pong answers."""
 
     number: Serial = 0
 
@@ -66,7 +66,7 @@ class OperationUpdate(Record):
 
 
 class ExecutorMessage(Record):
-    """From an executor to its framework: best effort."""
+    """An executor's message to its framework: best effort."""
 
     framework_id: FrameworkId
     executor_id: ExecutorId
@@ -170,7 +170,7 @@ class ShutdownExecutor(Record):
 
 
 class FrameworkMessage(Record):
-    """From a framework to one of its executors: best effort."""
+    """A framework's message to one of its executors: best effort."""
 
     framework_id: FrameworkId
     executor_id: ExecutorId
@@ -204,7 +204,7 @@ class ReactivateAgent(Record):
 
 
 class ShutdownFramework(Record):
-    """Kill all of its tasks and forget it."""
+    """Kill all tasks of the framework and forget it."""
 
     framework_id: FrameworkId
 

@@ -1,7 +1,7 @@
 """Operators, gateways and tools <-> master: the Mesos v1 operator API, the part that mezzo serves.
 
 A stream starts with `OperatorSubscribed` (the whole state) and goes on with the changes, each with
-a sequence number that only grows: who applies them all has a replica.
+a sequence number that only grows: a reader that applies them all has a replica.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class WeightInfo(Record):
 
 
 class QuotaConfig(Record):
-    """Of a top-level role, its subroles included. Thousandths by resource name; a resource that is
-    missing in `limits` has none."""
+    """The quota of a top-level role with its subroles. Thousandths by resource name; a resource
+    that is missing in `limits` has none."""
 
     role: str
     guarantees: dict[str, Thousandths] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class AgentView(Record):
 
     @property
     def condition(self) -> str:
-        """In a word or two, for people."""
+        """The agent's condition in a word or two, for people."""
         if self.drain_info is not None:
             return self.drain_info.state.lower()
         if self.deactivated:
@@ -124,7 +124,7 @@ class Frameworks(OperatorResponse):
 
 
 class UnreachableAgentView(Record):
-    """One that was given up and may come back. `unreachable_time` is seconds since 1970."""
+    """An agent that was given up and may come back. `unreachable_time` is seconds since 1970."""
 
     agent_info: AgentInfo
     unreachable_time: WallSeconds
@@ -299,7 +299,7 @@ class Refused(OperatorResponse):
 
 
 class Conflict(OperatorResponse):
-    """As Refused, for want of free resources (Mesos: 409). It may go later."""
+    """As Refused, for want of free resources (Mesos: 409). The call may succeed later."""
 
     message: str
 
@@ -375,7 +375,7 @@ class GetWeights(OperatorCall):
 
 
 class UpdateWeights(OperatorCall):
-    """All or none. A weight is above 0."""
+    """Set all weights or none. A weight is above 0."""
 
     weight_infos: tuple[WeightInfo, ...]
 
@@ -385,7 +385,7 @@ class GetQuota(OperatorCall):
 
 
 class UpdateQuota(OperatorCall):
-    """All or none. `force`: also below what is consumed already."""
+    """Set all quotas or none. `force`: also below what is consumed already."""
 
     quota_configs: tuple[QuotaConfig, ...]
     force: bool = False
@@ -467,7 +467,7 @@ class ReactivateAgent(OperatorCall):
 
 
 class MarkAgentGone(OperatorCall):
-    """It can't be undone."""
+    """The agent is gone for ever: this can't be undone."""
 
     agent_id: AgentId
 
@@ -492,7 +492,7 @@ class GetSetAside(OperatorCall):
 
 
 class DeleteSetAside(OperatorCall):
-    """Ours: forget one of them for ever."""
+    """Ours: forget one of the records that GET_SET_ASIDE lists, for ever."""
 
     key: str
 

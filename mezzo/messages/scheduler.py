@@ -47,7 +47,7 @@ class Teardown(Record):
 
 class Unreadable(Record):
     """A task or an operation of an ACCEPT that made no sense as it came, and why: it is answered
-    alone, by its id if that could be read. `group`: it is a task of one, which fails as a whole."""
+    alone, by its id if that could be read. `group`: a task of a group, which fails as a whole."""
 
     why: str
     task_id: TaskId | None = None
@@ -99,7 +99,7 @@ class ReconcileTask(Record):
 
 
 class Reconcile(Record):
-    """Tell the state of `tasks`; empty: of all that are known and not terminal."""
+    """Tell the state of `tasks`; empty: of all tasks that are known and not terminal."""
 
     tasks: tuple[ReconcileTask, ...] = ()
 
@@ -110,7 +110,7 @@ class ReconcileOperation(Record):
 
 
 class ReconcileOperations(Record):
-    """Tell the state of `operations`; empty: of all that are known."""
+    """Tell the state of `operations`; empty: of all operations that are known."""
 
     operations: tuple[ReconcileOperation, ...] = ()
 
@@ -166,7 +166,7 @@ class Message(Record):
     data: bytes
 
 
-# All but SUBSCRIBE: of who is subscribed.
+# All but SUBSCRIBE: a framework that is subscribed calls.
 SubscribedCall = (
     Teardown
     | Accept

@@ -1,8 +1,8 @@
 """Clocks, each with the alarm that goes by it.
 
 A timer is right only if what wakes us runs by the clock on which the timer was set. Linux has two
-that never jump: one stands still while the machine is suspended, one goes on. Whoever chooses a
-clock for a core chooses its alarm with it, so the two can't differ.
+that never jump: one stands still while the machine is suspended, one goes on. The clock of a core
+brings its alarm along, so the two can't differ.
 
     ProcessClock   stands still with the machine: nobody is given up for what was slept through
     MachineClock   goes on: promises to others (the leases of unique tasks) end on time
@@ -33,7 +33,7 @@ class Alarm(Protocol):
         ...
 
     def close(self) -> None:
-        """It never calls back again. May be called twice."""
+        """Never call back again. May be called twice."""
         ...
 
 
@@ -46,7 +46,7 @@ class Clock(Protocol):
 
 
 class ProcessClock:
-    """Of a daemon that keeps no promise to others by its own clock."""
+    """The clock of a daemon that keeps no promise to others by it."""
 
     def now(self) -> Instant:
         return Instant(time.time(), time.monotonic())
@@ -56,8 +56,8 @@ class ProcessClock:
 
 
 class MachineClock:
-    """`mono_s` is the age of the machine with all that it slept: what the keepers of unique tasks
-    go by as well."""
+    """`mono_s` is the age of the machine with all that it slept, as the keepers of unique tasks
+    count."""
 
     def now(self) -> Instant:
         return Instant(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME))
@@ -123,7 +123,7 @@ class _MachineAlarm:
         try:
             os.read(self._fd, 8)
         except BlockingIOError:
-            return  # it was set again since
+            return  # the alarm was set again since
         self._ring()
 
     @staticmethod

@@ -152,7 +152,7 @@ class Sidecar:
 
     @property
     def pid(self) -> int | None:
-        """Of the child that runs now."""
+        """The pid of the child that runs now."""
         child = self._child
         return child.pid if child is not None and child.poll() is None else None
 
@@ -170,7 +170,7 @@ class Sidecar:
             ).start()
 
     def stop(self, grace_s: float = 10.0) -> None:
-        """SIGTERM, SIGKILL after `grace_s`; returns when it is gone. May be called again."""
+        """SIGTERM, SIGKILL after `grace_s`; returns when the child is gone. May be called again."""
         self.ask_to_stop()
         deadline = time.monotonic() + grace_s
         while self._thread.is_alive():
@@ -182,7 +182,7 @@ class Sidecar:
             _running.remove(self)
 
     def ask_to_stop(self) -> None:
-        """SIGTERM without waiting, so that many can end at the same time."""
+        """SIGTERM without waiting, so that many children can end at the same time."""
         with self._lock:
             self._stopping.set()
         self._signal(signal.SIGTERM)
@@ -248,7 +248,7 @@ _running: list[Sidecar] = []
 
 
 def _stop_sidecars() -> None:
-    """Whatever their owners have come to: who was cancelled in the middle of its end, say."""
+    """Stop those whose owners have not, being cancelled in the middle of their end, say."""
     for sidecar in tuple(_running):
         sidecar.stop()
 
@@ -283,7 +283,7 @@ class _Told:
         self._thread.start()
 
     def listen_no_more(self) -> None:
-        """What comes from now on waits for a fresh image."""
+        """Signals that come from now on wait for a fresh image."""
         assert self._thread is not None, "it listens"
         assert self._thread.ident is not None
         self._over = True
@@ -355,7 +355,7 @@ def _flush() -> None:
 
 
 def _end_within(seconds: float, end: Callable[[], object]) -> None:
-    """Whatever hangs: after so long say where, and do what would have been done then."""
+    """If something hangs: after so long say where, and do what would have been done then."""
 
     def hangs() -> None:
         frames = sys._current_frames()

@@ -1,7 +1,7 @@
 """Structured logs: fixed event names, the same keys everywhere (framework, offer, task, agent).
 
-A log line is told, never more: whatever is wrong with it, with its values or with where it goes,
-the caller does not notice.
+The caller of a log does not notice if something is wrong with the line, its values or the place
+where it goes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mezzo.process.log_output import LogOutput, keep_standard_descriptors, one_l
 LEVELS = ("debug", "info", "warning", "error")
 SPARING_MOST: Final = 100  # lines
 SPARING_EACH_S: Final = 60.0
-# What the lines carry by themselves, or what is shown over several lines.
+# Keys that the lines carry by themselves, or that are shown over several lines.
 _TAKEN: Final = frozenset({"event", "level", "timestamp", "exception", "stack"})
 
 
@@ -89,7 +89,7 @@ class Sparing:
 
 @dataclass(slots=True)
 class _Told:
-    """Of one event: lines since then, and those that nobody was told of."""
+    """Lines of one event since then, and those that nobody was told of."""
 
     since_s: float
     lines: int = 0
@@ -168,7 +168,7 @@ def get_logger(component: str) -> FilteringBoundLogger:
 
 
 def flush() -> None:
-    """Before the process ends in a way of its own: what still waits, as far as it can be told."""
+    """Write lines that still wait, as far as they can be: the process ends in a way of its own."""
     _out.flush()
 
 

@@ -1,7 +1,7 @@
 """Files that a child's output is appended to, kept within a bound.
 
 The child goes on with the descriptor that it has got, so the file is copied and emptied, not moved
-(copytruncate): what it says in the instant between is lost.
+(copytruncate): lines written in the instant between are lost.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ KEPT: Final = 3  # older ones: FILE.1 is the newest
 
 
 def rotate(path: Path, *, max_bytes: int = MAX_BYTES, kept: int = KEPT) -> bool:
-    """Make room if the file has grown beyond `max_bytes`; True if it had. Never raises OSError.
+    """Make room if the file has grown beyond `max_bytes`; True if so. Never raises OSError.
 
     On a full disk the oldest goes first; if there still is no room, the newest is not kept.
     """

@@ -1,7 +1,7 @@
 """Where log lines go: a file, a terminal or a pipe, none of which may stop or steer the daemon.
 
 A full disk, a reader that hangs or is gone, a closed descriptor: lines wait in a bounded backlog,
-what does not fit is counted, and once lines can be written again they say how many are missing.
+those that do not fit are counted, and the next one that can be written says how many are missing.
 Nothing here raises, and nothing waits.
 """
 
@@ -48,7 +48,7 @@ class LogOutput:
     debug = info = warning = error = line
 
     def write(self, text: str) -> None:
-        """As of a file: `logging` writes here as well."""
+        """The method of a file: `logging` writes here as well."""
         data = text.encode(errors="backslashreplace")
         with self._lock:
             if not self._flushed():
@@ -62,7 +62,7 @@ class LogOutput:
                 self._keep(data[written:])
 
     def flush(self) -> None:
-        """What waits, as far as it can be written now."""
+        """Write lines that wait, as far as they can be written now."""
         with self._lock:
             self._flushed()
 
@@ -105,7 +105,7 @@ class LogOutput:
         return written
 
     def _put_through(self, data: bytes) -> int:
-        """To a stream without a descriptor: that of a test or a notebook, or none at all."""
+        """Write to a stream without a descriptor: that of a test or a notebook, or none at all."""
         try:
             if self._stream is not None:
                 self._stream.write(data.decode())
@@ -161,5 +161,5 @@ def shown(value: object) -> str:
 
 
 def one_line(text: str, show: Callable[[object], str] = shown) -> str:
-    """As it is, or quoted if it would end the line or move the cursor: nobody's name fakes one."""
+    """A text, quoted if it would end the line or move the cursor: no name fakes a line."""
     return text if text.isprintable() else show(text)

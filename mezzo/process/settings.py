@@ -19,7 +19,7 @@ from mezzo.units import shown
 
 
 def _leader(text: str) -> str:
-    """What is wrong is told without its password."""
+    """The address of a leader. What is wrong is told without its password."""
     from mezzo.election.detector import detector_for  # asyncio: not for `--help`
 
     if text.startswith("zk://"):

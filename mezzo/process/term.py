@@ -30,9 +30,9 @@ async def lead(
     *,
     name: str,
 ) -> None:
-    """Wait to be elected, then run what `begin(epoch, stored)` makes until it stops.
+    """Wait to be elected, then run the core that `begin(epoch, stored)` makes until it stops.
 
-    Raises LeadershipLost, or what the run raised (Fenced: another leader has taken over).
+    Raises LeadershipLost, or the run's error (Fenced: another leader has taken over).
     Cancelling it resigns cleanly.
     """
     log = get_logger(name)
@@ -84,7 +84,7 @@ async def opened(
 
 
 class _News:
-    """What the election says, from its thread, for the loop."""
+    """The events of the election, from its thread, for the loop."""
 
     def __init__(self) -> None:
         self.events: asyncio.Queue[ElectionEvent] = asyncio.Queue()

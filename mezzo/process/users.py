@@ -1,4 +1,4 @@
-"""Users of this machine: who we are, and as whom we may run something."""
+"""Users of this machine: our own, and those as which we may run a program."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def switch_problem(user: str) -> str | None:
 def closed_folder(path: Path, user: str) -> Path | None:
     """The first folder on the way to `path` that `user` may not pass; None: there is none.
 
-    Raises KeyError for a user that is unknown here. What does not exist yet is not in the way.
+    Raises KeyError for a user that is unknown here. A missing folder is not in the way.
     """
     if user in ("root", current_user()):
         return None

@@ -1,4 +1,4 @@
-"""The contract of the state stores: test_store_contract.py holds all to it."""
+"""The contract of the state stores, to which test_store_contract.py holds them all."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class StateStore(Protocol):
     def open_term(self, token: str | None = None, *, at_least: int = 1) -> int:
         """Take ownership and return the new epoch, which is durable when this returns.
 
-        It is greater than any before of this store, and `at_least` as great as that.
+        The epoch is greater than any before of this store, and at least `at_least`.
 
         From then on every commit of an older owner raises Fenced. `token` is what `Elected`
         brought: if that candidate is gone meanwhile, Fenced is raised and nothing is changed, so
@@ -44,13 +44,13 @@ class StateStore(Protocol):
         ...
 
     def load(self) -> dict[str, bytes]:
-        """Everything that is stored, in the order of the keys. Raises StoreUnavailable."""
+        """All stored values, in the order of their keys. Raises StoreUnavailable."""
         ...
 
     def commit(self, writes: Sequence[Write]) -> None:
         """Apply all writes in their order or none; they are durable when this returns.
 
-        Without writes it only makes sure that this handle still owns the store.
+        Without writes this only makes sure that the handle still owns the store.
 
         Raises Fenced (nothing was applied, nothing ever will be), ValueTooLarge (nothing was
         applied) and StoreUnavailable: the store did not answer for so long that the outcome is
@@ -59,7 +59,7 @@ class StateStore(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of files and connections. What was committed stays, and so does the epoch.
+        """Let go of files and connections. Commits stay, and so does the epoch.
 
         From any thread: a call that waits for the store elsewhere is ended (StoreUnavailable), one
         that is being carried out may be awaited.
@@ -78,14 +78,14 @@ def split_key(key: str) -> tuple[str, str]:
 
 
 def write_bytes(write: Write) -> int:
-    """What one write takes of a commit's limit, in bytes: an upper bound for every store."""
+    """The bytes that one write takes of a commit's limit: an upper bound for every store."""
     value = len(write.value) if isinstance(write, Put) else 0
     # Escaping may take three bytes for each byte of the key.
     return value + 3 * len(write.key.encode()) + _WRITE_OVERHEAD_BYTES
 
 
 def check_writes(writes: Sequence[Write], max_value_bytes: int, max_commit_bytes: int) -> None:
-    """Refuse, before anything is applied, what a store does not take.
+    """Refuse, before anything is applied, writes that a store does not take.
 
     Raises ValueTooLarge for a value or for the whole, ValueError for a key that is none.
     """

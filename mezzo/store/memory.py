@@ -63,7 +63,7 @@ class MemoryStore:
                     disk.data.pop(key, None)
 
     def close(self) -> None:
-        """Nothing to let go of: the disk keeps everything."""
+        """Nothing is to be let go of: the disk keeps everything."""
 
     def _reach(self) -> MemoryDisk:
         if not self._disk.reachable:

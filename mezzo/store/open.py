@@ -15,7 +15,7 @@ def open_store(url: str, *, patience_s: float = 15.0) -> StateStore:
     """Open ``memory:``, ``sqlite:/path/file.db`` or ``zk://[user:password@]host:port,.../path``.
 
     patience_s: how long a call waits for a store that does not answer, before StoreUnavailable.
-    Raises BadConfig. It does not wait for ZooKeeper; the first call on the store does.
+    Raises BadConfig. Does not wait for ZooKeeper; the first call on the store does.
     """
     scheme, _, rest = url.partition(":")
     match scheme:

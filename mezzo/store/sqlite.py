@@ -19,7 +19,7 @@ from .base import check_writes
 T = TypeVar("T")
 
 _FORMAT: Final = 1
-# What passes: another process writes, the disk is full, fails or was mounted read-only for a while.
+# Errors that pass: another process writes, the disk is full, fails or is read-only for a while.
 # The low byte of an extended code says which kind it is.
 _PASSING: Final = frozenset(
     {

@@ -5,7 +5,7 @@ mark of the latest transaction: JSON with the owner's epoch, its handle, and the
 transaction within the term. Every transaction replaces the mark and expects the version that the
 owner left there. So the mark
 
-- fences: whoever opens a term raises the version, and the older owner's transactions fail;
+- fences: a new owner raises the version, and the older one's transactions fail;
 - counts: after a lost connection it tells whether the transaction in doubt was carried out.
 
 The owner is the only writer, so it knows from its own writes which nodes exist.
@@ -53,7 +53,7 @@ _ROOT_BYTES_MAX: Final = 100  # so that base.write_bytes bounds what a write tak
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """What the epoch node holds: which transaction was the latest."""
+    """The content of the epoch node: which transaction was the latest."""
 
     epoch: int
     handle: str
@@ -222,7 +222,7 @@ class ZooKeeperStore:
         """Find out whether `doubt` was carried out. Raises Fenced if somebody else owns the store.
 
         It cannot be carried out any later: ZooKeeper keeps the order of a session's requests, and
-        refuses what comes in over a connection that its session has left.
+        refuses those that come over a connection that its session has left.
         """
         current, version = self._read_mark()
         if current == doubt.mark:

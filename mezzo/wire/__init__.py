@@ -1,4 +1,4 @@
-"""What goes over the network: generated protobuf code, its conversion to records, gRPC."""
+"""The network: generated protobuf code, its conversion to records, gRPC."""
 
 import os
 

@@ -21,8 +21,8 @@ from .values import CONVERTER, get_operation, put_operation
 
 
 def sendable_part(accept: Accept, refused: Refused) -> Accept:
-    """Without the tasks and operations that can't be sent; `refused` gets each of them. Of a group
-    all tasks are left out."""
+    """The ACCEPT without tasks and operations that can't be sent; `refused` gets each of them. A
+    group is left out whole."""
     return replace(accept, operations=tuple(_sendable(accept.operations, refused)))
 
 
@@ -57,7 +57,7 @@ def _goes(task: TaskInfo, refused: Refused) -> bool:
 
 
 def readable_part(message: scheduler_pb2.Call.Accept) -> Accept:
-    """What can be read, and of the rest why not. Raises BadRequest if the offers can't be."""
+    """The part that can be read, and why the rest can't. Raises BadRequest if the offers can't."""
     bare = scheduler_pb2.Call.Accept(offer_ids=message.offer_ids)
     if message.HasField("filters"):
         bare.filters.CopyFrom(message.filters)
@@ -77,7 +77,7 @@ def readable_part(message: scheduler_pb2.Call.Accept) -> Accept:
 def _readable_launch(
     entry: pb.Offer.Operation, unreadable: list[Unreadable], error: BadRequest
 ) -> Launch | None:
-    """What is left of a LAUNCH; nothing is of all others."""
+    """The readable part of a LAUNCH; other operations are read whole or not."""
     id_ = _id(entry.id.value) if entry.HasField("id") else None
     if entry.HasField("launch_group"):
         tasks = entry.launch_group.task_group.tasks
@@ -105,7 +105,7 @@ def _task_id(task: pb.TaskInfo) -> TaskId | None:
 
 
 def _id(raw: str | bytes) -> str | None:
-    """None: it can't be read itself, so nobody can be told of it by name."""
+    """The id; None if it can't be read itself, so that nobody can be told of it by name."""
     try:
         return text(raw)
     except BadRequest:

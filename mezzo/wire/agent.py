@@ -51,8 +51,8 @@ _MASTER_FIELDS: Final = {kind: name for name, kind in _MASTER.items()}
 def agent_batches_to_wire(
     messages: Iterable[m.AgentMessage], refused: Refused = reraise
 ) -> Iterator[pb.AgentBatch]:
-    """An agent's reports are the truth that the cluster needs: of one that can't be sent goes what
-    can, and `refused` is told of the rest."""
+    """An agent's reports are the truth that the cluster needs: if one can't be sent whole, a part
+    goes, and `refused` is told of the rest."""
 
     def instead(message: m.AgentMessage, error: Unencodable) -> pb.AgentMessage:
         return _to_master(_sendable_part(message, error, refused))
@@ -63,7 +63,7 @@ def agent_batches_to_wire(
 
 def _sendable_part(message: m.AgentMessage, error: Unencodable, refused: Refused) -> Record:
     """Raises the error if there is none. An update is repeated until it is acknowledged, so it goes
-    as the bare fact if all of it can't: what is left came to the agent over the wire."""
+    as the bare fact if the whole can't: what is left came to the agent over the wire."""
     body = type(getattr(pb.AgentMessage(), _AGENT_FIELDS[type(message)]))
     part, lost = CONVERTER.encodable_part(message, body)
     if part is None and isinstance(message, m.StatusUpdate):

@@ -1,4 +1,4 @@
-"""Batches that are no larger than one message should be, without what can't be sent at all."""
+"""Batches no larger than one message should be, without records that can't be sent at all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ M = TypeVar("M", bound=Message)
 Refused = Callable[[Any, Unencodable], None]
 """Told of a record that can't be sent, or of a part of one, and why."""
 
-# What a peer may be sent at once is much more. But a loop that makes a message does nothing else
+# A peer may be sent much more at once. But a loop that makes a message does nothing else
 # meanwhile: the offers of ten thousand agents would take it a tenth of a second.
 PART_BYTES: Final = 256 * 1024
 # What either end takes in one message.
@@ -27,7 +27,7 @@ ENTRY_MAX_BYTES: Final = MESSAGE_MAX_BYTES - 64 * 1024
 
 
 def reraise(_: object, error: Unencodable) -> None:
-    """For who sends one thing at a time, and wants to know."""
+    """For a sender of one thing at a time, who wants to know."""
     raise error
 
 
@@ -40,8 +40,8 @@ def parts(
     most_bytes: int = ENTRY_MAX_BYTES,
 ) -> Iterator[list[M]]:
     """Consecutive messages that are up to so many bytes together, each part when it is asked for.
-    A larger message goes alone. Of a record that can't be sent goes what `instead` makes of it; if
-    that raises, or is not given, it is left out, and `refused` gets the record.
+    A larger message goes alone. In place of a record that can't be sent goes what `instead` makes
+    of it; if that raises, or is not given, the record is left out, and `refused` gets it.
     """
     part: list[M] = []
     size = 0

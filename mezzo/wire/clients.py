@@ -69,7 +69,7 @@ class AgentLink(Link[am.AgentMessage]):
 
 
 class RelayLink(Link[Any]):
-    """A relay's stream: what the streams of its agents said, and what is said to them, as bytes."""
+    """A relay's stream: what its agents said, and what is said to them, as bytes."""
 
     def __init__(
         self,
@@ -161,7 +161,7 @@ class SchedulerLink(Link[sm.Call]):
         )
 
     def _unsent(self, conn: ConnId, what: Record, error: Unencodable) -> None:
-        """The owner hears what the master would have said, had the call come to it."""
+        """The owner hears the answer that the master would have given to the call."""
         if isinstance(what, sm.Accept):  # too large: what it wanted is not done, and it goes back
             for operation in what.operations:
                 tasks = getattr(operation, "task_infos", getattr(operation, "tasks", (operation,)))
@@ -174,7 +174,7 @@ class SchedulerLink(Link[sm.Call]):
 
 
 def _answer(what: Record, error: Unencodable) -> sm.Event:
-    """To a call, or to the task or operation of one."""
+    """The answer to a call, or to the task or operation of one."""
     if isinstance(what, TaskInfo):
         return sm.Update(
             TaskStatus(

@@ -88,7 +88,7 @@ class Special(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """As code: `fits` with a value in place of its `{}` is true of what the type `kind` allows."""
+    """As code: `fits` with a value in place of its `{}` is true if the type `kind` allows it."""
 
     fits: str
     kind: str
@@ -283,7 +283,7 @@ class Converter:
     def _read_field(
         self, info: msgspec.structs.FieldInfo, hint: Any, proto: FieldDescriptor
     ) -> str:
-        """What the reader of a record passes for one field."""
+        """The expression that a record's reader passes for one field."""
         if info.default_factory is not msgspec.NODEFAULT:
             default = self._known("make", info.default_factory) + "()"
         elif info.default is None or info.default == ():
@@ -303,7 +303,7 @@ class Converter:
         return f"{get} if has('{proto.name}') else {default}"
 
     def _get(self, hint: Any, proto: FieldDescriptor, at: str) -> str:
-        """What reads the field, which is `at`."""
+        """The expression that reads the field, which is `at`."""
         special = (self._specials if proto.is_repeated else self._singles).get(hint)
         if special is not None:
             return f"{self._known('get', special.get)}({at})"
@@ -336,7 +336,7 @@ class Converter:
         return f"(v if {fits} else unfit_text(v, {bounds.kind}))"
 
     def _bounds_s(self, hint: Any) -> tuple[int, int, str]:
-        """As `_bounds`, of seconds, which must have some: the type can say more than the wire."""
+        """As `_bounds`, of seconds, which must have bounds: the type can say more than the wire."""
         meta = meta_of(hint)
         assert meta is not None, f"seconds without bounds: {hint}"
         assert isinstance(meta.ge, int)
@@ -344,7 +344,7 @@ class Converter:
         return meta.ge, meta.le, self._known("seconds", hint)
 
     def _bounds(self, hint: Any, proto: FieldDescriptor) -> Bounds | None:
-        """Of what the field may hold; None if there is nothing to check."""
+        """The bounds of the field; None if there is nothing to check."""
         meta = meta_of(hint)
         if meta is None:
             return None
@@ -358,7 +358,7 @@ class Converter:
         return Bounds(fits, self._known("bounds", hint))
 
     def _fits(self, meta: msgspec.Meta) -> str:
-        """As `Bounds.fits`, of a text; empty if every text does."""
+        """`Bounds.fits` of a text; empty if every text fits."""
         parts = []
         if meta.min_length is not None:
             parts.append(f"len({{}}) >= {meta.min_length}")
@@ -424,7 +424,7 @@ class Converter:
     # ---- writing: statements
 
     def _write_field(self, name: str, hint: Any, proto: FieldDescriptor) -> list[str]:
-        """What the writer of a record does about one field."""
+        """The statements of a record's writer for one field."""
         hint, optional = _plain(hint), _may_be_left_out(hint)
         if not optional:
             return self._put(hint, proto, "m", f"r.{name}")
@@ -432,7 +432,7 @@ class Converter:
         return [f"if {condition}:", *_indented(self._put(hint, proto, "m", "v"))]
 
     def _put(self, hint: Any, proto: FieldDescriptor, m: str, value: str) -> list[str]:
-        """What writes the value, an expression, into the field of `m`."""
+        """The statements that write the value, an expression, into the field of `m`."""
         at = f"{m}.{proto.name}"
         special = (self._specials if proto.is_repeated else self._singles).get(hint)
         if special is not None:
@@ -484,7 +484,7 @@ class Converter:
 
 
 def no_record(value: object, message: Message) -> Unencodable:
-    """Of what somebody gave instead of the record that the message holds."""
+    """The error for a value that is not the record that the message holds."""
     return Unencodable(f"is of type {type(value).__name__}: make one", (message.DESCRIPTOR.name,))
 
 
@@ -504,7 +504,7 @@ def entries(container: Any) -> list[tuple[str, Any]]:
 
 
 class _Members(dict[int, Any]):
-    """What a record has for the numbers of an enum: members of `hint`, or names if that is str."""
+    """A record's values for the numbers of an enum: members of `hint`, or names if that is str."""
 
     def __init__(self, hint: Any, enum: EnumDescriptor) -> None:
         names = {number: value.name for number, value in enum.values_by_number.items()}
@@ -563,7 +563,7 @@ def _of(error: Unencodable, record: Record) -> Unencodable:
 
 
 def names_of(record: Record) -> str:
-    """By which somebody finds it again, in a log: its kind and ids. No other of its values."""
+    """The names by which a log tells a record: its kind and ids, and no other of its values."""
     found = {}
     for name in record.__struct_fields__:
         value = getattr(record, name)
@@ -575,7 +575,7 @@ def names_of(record: Record) -> str:
 
 
 def told_of(what: object) -> str:
-    """Of anything that is sent: what a log may say of it."""
+    """What a log may say of a record that is sent."""
     return names_of(what) if isinstance(what, Record) else type(what).__name__
 
 
@@ -633,7 +633,7 @@ def _holds_many(hint: Any) -> bool:
 
 
 def _may_be_left_out(hint: Any) -> bool:
-    """None, () and {} are not written."""
+    """None, () and {} may be left out."""
     return _holds_many(_plain(hint)) or type(None) in get_args(hint)
 
 
@@ -653,5 +653,5 @@ def _plain(hint: Any) -> Any:
 
 
 def _bare(hint: Any) -> Any:
-    """Without bounds."""
+    """The type without bounds."""
     return get_args(hint)[0] if get_origin(hint) is Annotated else hint

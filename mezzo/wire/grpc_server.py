@@ -49,8 +49,8 @@ _EVERYWHERE: Final = ("0.0.0.0", "::", "[::]")
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Of what grpc logs. That a peer has hung up before its call was taken up is none, and would
-    come with a traceback."""
+    """Is a line of grpc's log news? A peer that has hung up before its call was taken up is none,
+    and would come with a traceback."""
     kind = record.exc_info[0] if record.exc_info else None
     return kind is None or not issubclass(kind, asyncio.CancelledError)
 
@@ -139,7 +139,7 @@ class MasterServer:
     # ---- sending
 
     def send(self, conn: ConnId, message: Any) -> None:
-        """Dropped if the stream is over."""
+        """Send a message. Dropped if the stream is over."""
         stream = self._streams.get(conn)
         if stream is None or stream.closing:
             return
@@ -175,8 +175,8 @@ class MasterServer:
         return self._handler
 
     async def _soon_lead(self) -> Handler:
-        """Wait while we are elected but have not read our store yet: who is refused comes again and
-        again, and late in the end. Raises NotLeader."""
+        """Wait while we are elected but have not read our store yet: a peer that is refused comes
+        again and again, and late in the end. Raises NotLeader."""
         if self._handler is None and self._is_us(self._leader()):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_ELECTED_S):
@@ -207,7 +207,7 @@ class MasterServer:
         return (batch.SerializeToString() for batch in batches)
 
     def _refused(self, conn: ConnId) -> Refused:
-        """What is done with what can't be sent to the stream."""
+        """The handler of messages that can't be sent to the stream."""
 
         def refused(message: Record, error: Unencodable) -> None:
             self.unsent += 1
@@ -285,7 +285,7 @@ class _Agents:
 
 
 class _Relays:
-    """Many agents' streams in one. What the relay calls a stream has a connection id of its own."""
+    """Many agents' streams in one. Each has a connection id of its own."""
 
     def __init__(self, server: MasterServer) -> None:
         self._server = server
@@ -383,7 +383,7 @@ class _Schedulers:
         self._server.send(stream.conn, refused)
 
     async def _wait(self, owner: tuple[str, str]) -> None:
-        """Until the subscription may go on. Who gives up meanwhile has cost nobody anything."""
+        """Wait until the subscription may go on. One given up meanwhile has cost nothing."""
         loop = asyncio.get_running_loop()
         came_s = loop.time()
         try:
@@ -397,7 +397,7 @@ class _Schedulers:
 
 
 def _host(peer: str) -> str:
-    """Without the port, which is another for every connection: `ipv4:10.0.0.1:4711`."""
+    """A peer without its port, which is another for every connection: `ipv4:10.0.0.1:4711`."""
     return peer.rpartition(":")[0]
 
 

@@ -47,7 +47,7 @@ CHANNEL_OPTIONS: Final[list[tuple[str, Any]]] = [
     ("grpc.max_receive_message_length", MESSAGE_MAX_BYTES),
     ("grpc.max_send_message_length", MESSAGE_MAX_BYTES),
 ]
-# For who reads the state of the whole cluster.
+# For clients that read the state of the whole cluster.
 OPERATOR_OPTIONS: Final[list[tuple[str, Any]]] = [
     *_OPTIONS,
     ("grpc.max_receive_message_length", STATE_MAX_BYTES),
@@ -70,8 +70,8 @@ SERVER_OPTIONS: Final[list[tuple[str, Any]]] = [
 ]
 RETRY_MIN_S: Final = 0.1
 RETRY_MAX_S: Final = 3.0
-# A master to which ten thousand return at once needs a while to shake all hands. Who gives up
-# earlier comes again and makes it longer. One that is not there refuses at once.
+# A master to which ten thousand return at once needs a while to shake all hands. Peers that give up
+# earlier come again and make it longer. A master that is not there refuses at once.
 CONNECT_WITHIN_S: Final = 30.0
 # When a leader is gone, its peers come to the next one so many in a second: each is served at once,
 # where all together would have to wait for all.
@@ -106,7 +106,7 @@ class Link(Generic[Out]):
 
     open_stream: starts the call on a fresh channel; it gets the iterator of outgoing messages.
     pack: turns all messages queued since the last turn into wire messages (one batch, or one each);
-    what can't be sent it leaves out and gives to the callback.
+    it leaves out those that can't be sent, and gives them to the callback.
     on_unsent: with the connection's id, what was left out and why, soon after; it is in the log.
     on_up / on_message / on_down: with the connection's id; on_down follows every on_up.
     """
@@ -166,7 +166,7 @@ class Link(Generic[Out]):
             self._current.cancel()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Keep the stream until cancelled."""
         self._detector.start(self._on_leader)
         retry_s = RETRY_MIN_S
         attempt = 0
@@ -265,8 +265,8 @@ class Link(Generic[Out]):
                     self._on_down(conn)
 
     async def _outgoing(self, conn: ConnId, filled: asyncio.Event) -> AsyncIterator[Any]:
-        """`filled` is of this connection alone: a sender may outlive its own, since gRPC forgets it
-        when the other end closes a stream."""
+        """`filled` is of this connection alone: a sender may outlive its connection, since gRPC
+        forgets it when the other end closes a stream."""
         while conn == self._conn:
             await filled.wait()
             filled.clear()
@@ -277,14 +277,14 @@ class Link(Generic[Out]):
                 yield packed
 
     def _left_out(self, conn: ConnId, what: Any, error: Unencodable) -> None:
-        """gRPC reads `_outgoing` and would swallow what a callback raises: it is called later."""
+        """gRPC reads `_outgoing` and would swallow what the callback raises: it is called later."""
         self.unsent += 1
         self._sparing.error("message.unsent", message=told_of(what), error=str(error))
         self._loop.call_soon(self._on_unsent, conn, what, error)
 
 
 async def _ready(channel: grpc.aio.Channel) -> None:
-    """Return once it is connected. Raises ConnectionError if the other end refuses."""
+    """Return once the channel is connected. Raises ConnectionError if the other end refuses."""
     state = channel.get_state(try_to_connect=True)
     while state is not grpc.ChannelConnectivity.READY:
         if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:

@@ -41,7 +41,7 @@ def _has_body(kind: type[Record]) -> bool:
 
 
 def _check(message: type[Message], named: Mapping[str, type[Record]]) -> None:
-    """Does operator.proto know each by its name, with a field for its body? Raises TypeError."""
+    """Does operator.proto know each call by name, with a field for its body? Raises TypeError."""
     types = message.DESCRIPTOR.enum_types_by_name["Type"].values_by_name
     fields = message.DESCRIPTOR.fields_by_name
     for name, kind in named.items():
@@ -72,7 +72,7 @@ def subscribe_call(resume: m.Resume | None = None) -> pb.Call:
 
 
 def resume_from_wire(message: pb.Call) -> m.Resume | None:
-    """What a SUBSCRIBE wants to go on from."""
+    """The event that a SUBSCRIBE wants to go on from."""
     return CONVERTER.read(m.Resume, message.resume) if message.HasField("resume") else None
 
 
@@ -93,8 +93,8 @@ def call_from_wire(message: pb.Call) -> m.OperatorCall:
 def response_to_wire(
     response: m.OperatorResponse, sequence: int, refused: Refused = reraise
 ) -> pb.Response:
-    """A write's answer has no body. The server makes statuses of `Refused` and `Conflict`. Of what
-    can't be sent `refused` is told, and the rest goes; raises Unencodable if there is none."""
+    """A write's answer has no body. The server makes statuses of `Refused` and `Conflict`. Parts
+    that can't be sent go to `refused`, and the rest is sent; raises Unencodable without a rest."""
     out = pb.Response(sequence=sequence)
     name = _RESPONSE_NAMES.get(type(response))
     if name is not None:

@@ -16,7 +16,7 @@ from . import agent as agent_wire
 from .batches import MESSAGE_MAX_BYTES, Refused, parts
 from .served_stream import Stream, received
 
-# Of what an agent or its master sent in one message, with the number of the stream.
+# For a message of an agent or its master, with the number of the stream.
 _ENTRY_MAX_BYTES = MESSAGE_MAX_BYTES - 1024
 
 
@@ -52,7 +52,7 @@ def to_agents(
     members: Iterable[Member],
     batches_of: Callable[[ConnId, list[am.MasterMessage]], Iterable[bytes]],
 ) -> Iterator[pb.ToAgents]:
-    """What waits for each of them. A member may be named more than once."""
+    """The messages for each agent. A member may be named more than once."""
     entries = []
     for member in dict.fromkeys(members):
         messages, member.outbox = member.outbox, []

@@ -69,8 +69,8 @@ def call_to_wire(call: m.Call, framework_id: FrameworkId | None) -> pb.Call:
 def calls_to_wire(
     calls: Iterable[m.Call], framework_id: FrameworkId | None, refused: Refused = reraise
 ) -> Iterator[pb.CallBatch]:
-    """Of an ACCEPT that can't be sent goes what can, and `refused` gets the tasks and operations
-    that were left out; else it gets the call."""
+    """If an ACCEPT can't be sent whole, a part goes, and `refused` gets the tasks and operations
+    that were left out; of other calls it gets the call."""
 
     def convert(call: m.Call) -> pb.Call:
         return call_to_wire(call, framework_id)
@@ -85,8 +85,8 @@ def calls_to_wire(
 
 
 def call_from_wire(message: pb.Call) -> tuple[FrameworkId | None, m.Call]:
-    """The framework id that the call names, and the call. Raises BadRequest; but of an ACCEPT only
-    that part makes no sense which can't be read: see `Accept.unreadable`."""
+    """The framework id that the call names, and the call. Raises BadRequest; but an ACCEPT loses
+    only the part that can't be read: see `Accept.unreadable`."""
     name = pb.Call.Type.Name(message.type)
     kind = _CALLS.get(name)
     if kind is None:
@@ -122,7 +122,7 @@ def event_to_wire(event: m.Event, epoch: int) -> pb.Event:
 def events_to_wire(
     events: Iterable[m.Event], epoch: int, refused: Refused = reraise
 ) -> Iterator[pb.EventBatch]:
-    """Of OFFERS goes what can; each offer is one of its own."""
+    """Offers that can't be sent are left out of OFFERS; the others go."""
 
     def convert(event: m.Event) -> pb.Event:
         return event_to_wire(event, epoch)

@@ -1,7 +1,7 @@
 """One open stream at the end that serves it: an outbox, and a reader beside the writer.
 
-Whatever goes wrong in one is told in one line of the log and to its peer, and to nobody else: gRPC
-would print a traceback for what any stranger can send.
+A fault of one stream is told in one line of the log and to its peer, and to nobody else: gRPC
+would print a traceback for anything that a stranger can send.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ _DETAILS_MAX_BYTES: Final = 2000
 
 
 def details(text: str) -> str:
-    """What a peer is told about the end of its call, however much of it went into the text."""
+    """The text that tells a peer about the end of its call, cut to what a header may hold."""
     if len(text.encode(errors="replace")) <= _DETAILS_MAX_BYTES:
         return text
     return f"{text[: _DETAILS_MAX_BYTES // 4]}…"
 
 
 def received(kind: type[M], data: bytes, read: Callable[[M], R]) -> R:
-    """What a peer sent. Raises BadRequest for bytes that are no such message, and for a message
-    that can't be read for whatever reason."""
+    """The messages that a peer sent. Raises BadRequest for bytes that are no such message, and for
+    a message that can't be read for whatever reason."""
     try:
         return read(kind.FromString(data))
     except BadRequest:
@@ -69,7 +69,7 @@ def put_or_cut(stream: Outbox, message: Any) -> bool:
 
 
 class Stream:
-    """What is put into the outbox within one turn of the loop is packed and leaves together."""
+    """Messages put into the outbox within one turn of the loop are packed and leave together."""
 
     __slots__ = ("_filled", "_reader", "_why", "closing", "conn", "outbox", "pack")
 
@@ -88,14 +88,14 @@ class Stream:
         self._filled.set()
 
     def close(self) -> None:
-        """End it after what was put before."""
+        """End the stream after what was put before."""
         self.closing = True
         self._filled.set()
         if self._reader is not None:
             self._reader.cancel()  # what the peer still says is of no interest
 
     def abort(self, why: str) -> None:
-        """End it without what was put before. The peer is told why, as soon as it reads: a message
+        """End the stream without what was put before. The peer is told why once it reads: a message
         that is on its way cannot be called back."""
         self._why = why
         self.outbox = []
@@ -107,7 +107,7 @@ class Stream:
         read: Coroutine[Any, Any, None],
         log: FilteringBoundLogger,
     ) -> None:
-        """From begin to end, as the handler of the call: `read` consumes what the peer says."""
+        """Serve from begin to end, as the call's handler: `read` consumes what the peer says."""
         reader = self._reader = asyncio.ensure_future(read)
         reader.add_done_callback(self._reader_ended)
         try:

@@ -1,4 +1,4 @@
-"""Who subscribes and resets over and over has to wait, so that the others do not pay for it. Pure.
+"""A peer that subscribes and resets over and over has to wait, so that others do not pay. Pure.
 
 A subscription costs a master a write and an offer of every agent, and its end costs as much again.
 """
@@ -46,7 +46,7 @@ class Admission:
 
 
 def _live(until_s: dict[Hashable, float], now_s: float) -> dict[Hashable, float]:
-    """Without those that are over, once there are many."""
+    """The times that are not over, once there are many."""
     if len(until_s) < _FORGET_BEYOND:
         return until_s
     return {owner: at_s for owner, at_s in until_s.items() if at_s > now_s}

@@ -69,7 +69,7 @@ _REMEMBERED: Final = 4096
 
 
 def _remembered(put: Callable[[Any, Any], None], get: Callable[[Any], Any], up_to: int) -> Special:
-    """The same for values of which the same few come again and again: frameworks, amounts.
+    """The same pair, for values of which a few come again and again: frameworks, amounts.
 
     To merge or to take the bytes of a message is one call, where `put` and `get` need one or more
     for each field; and what is read twice is one object in memory. Bounded: in each direction the
@@ -220,8 +220,8 @@ def get_resources(container: Any) -> Resources:
 
 
 def _sum(name: str, values: list[Value]) -> Value:
-    """All at once: thousands of entries of one kind may come, and to add ranges one by one would
-    take a time that grows with the square. Raises BadRequest."""
+    """The sum of all entries at once: thousands of one kind may come, and to add ranges one by one
+    would take a time that grows with the square. Raises BadRequest."""
     if all(map(is_scalar, values)):
         milli = sum(cast("list[int]", values))
         check_value(f"resource {name}", milli)
@@ -238,7 +238,7 @@ def _sum(name: str, values: list[Value]) -> Value:
 
 
 def get_resource(entry: Any) -> Resources:
-    """Read one Resource. Raises BadRequest if it is of no amount."""
+    """Read one Resource. Raises BadRequest if it has no amount."""
     resources = get_resources((entry,))
     if not resources:
         raise BadRequest(f"resource {entry.name} is nothing: give an amount above 0")

@@ -23,7 +23,7 @@ LATCH_PREFIX: Final = "latch-"  # content: host:port
 
 @dataclass(frozen=True, slots=True)
 class ZkAddress:
-    """Where an ensemble is and below which node we live. Its texts never show the password.
+    """The place of an ensemble, and of our node in it. Its texts never show the password.
 
     hosts: ``host:port``, comma separated. path: absolute, without a slash at its end.
     auth: ``user:password`` of ZooKeeper's digest scheme.

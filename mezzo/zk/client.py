@@ -53,7 +53,7 @@ def close_client(client: KazooClient) -> None:
     """End the session: its nodes are removed at once if a server can be told.
 
     kazoo waits for its connection's thread without a limit, and minutes were seen where the server
-    had just died. Then we leave it behind: the session expires by itself.
+    had just died. Then we leave the client behind: the session expires by itself.
     """
 
     def close() -> None:
@@ -66,7 +66,7 @@ def close_client(client: KazooClient) -> None:
 
 
 def drop_client(client: KazooClient) -> None:
-    """Leave it behind without waiting: it is given up on, and its session expires by itself.
+    """Leave a client behind without waiting: its session expires by itself.
 
     A client remembers the newest transaction that it has seen, and a server that knows none so new
     refuses it for ever, as one does that came back empty or from a backup. Only a new one is heard.
@@ -75,7 +75,7 @@ def drop_client(client: KazooClient) -> None:
 
 
 def _quiet_logger() -> logging.Logger:
-    """Without kazoo's DEBUG lines: they show whole requests, with credentials and stored values."""
+    """A logger without kazoo's DEBUG lines: these show requests, credentials and stored values."""
     logger = logging.getLogger("kazoo.mezzo")
     logger.addFilter(_above_debug)  # adding the same function again changes nothing
     return logger

@@ -16,7 +16,7 @@ from kazoo.exceptions import KazooException
 from kazoo.interfaces import IAsyncResult
 
 _BY_NUMBER: Final[dict[int, type[KazooException]]] = vars(exceptions)["EXCEPTIONS"]
-# What a server before 3.6 answers.
+# The answer of a server before 3.6.
 UNKNOWN_REQUEST: Final = _BY_NUMBER[-6]
 _MULTI_READ: Final = 22
 _GET_DATA: Final = 4
@@ -65,7 +65,7 @@ class MultiRead:
 
 
 def read_async(client: KazooClient, paths: Sequence[str]) -> IAsyncResult[list[bytes | None]]:
-    """Ask for all of `paths` at once: a hundred or so, for the answer is one message.
+    """Ask for all `paths` at once: a hundred or so, for the answer is one message.
 
     The answer may be UNKNOWN_REQUEST.
     """
