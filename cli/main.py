@@ -92,10 +92,10 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
-            # click looks for what may be meant among commands that are imported: there are none.
+            # click looks for similar names among imported commands: there are none.
             if name.startswith("-"):
                 raise
-            from mezzo.guess import near  # only who has mistyped waits for it
+            from mezzo.guess import near  # only a mistyped command waits for it
 
             ctx.fail(f"No such command {name!r}{near(name, _COMMANDS)}")
 

@@ -73,7 +73,7 @@ class Number(click.FloatRange):
 
 
 class _Resolved(click.Path):
-    """Absolute, wherever the daemon goes."""
+    """A path, made absolute: the daemon may go elsewhere."""
 
     def __init__(self, *, file_okay: bool, dir_okay: bool) -> None:
         super().__init__(path_type=Path, file_okay=file_okay, dir_okay=dir_okay, resolve_path=True)
@@ -96,7 +96,7 @@ class _Resolved(click.Path):
 
 
 class Command(click.Command):
-    """One whose arguments are numbers: -1 is then a wrong number and no unknown option."""
+    """A command whose arguments are numbers: -1 is then a wrong number and no unknown option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         for text in args:

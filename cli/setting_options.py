@@ -31,7 +31,7 @@ class Setting(click.Option):
 
     @property
     def key(self) -> str:
-        """Its name in files and in `mezzo up --set`: gc-delay."""
+        """The setting's name in files and in `mezzo up --set`: gc-delay."""
         return self.opts[0].lstrip("-")
 
     def variables(self, command: click.Command) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ class Setting(click.Option):
         return super().get_error_hint(ctx)
 
     def variable(self, ctx: click.Context) -> str | None:
-        """The one that counts of those that are set."""
+        """The variable that counts of those that are set."""
         return next((name for name in self.variables(ctx.command) if os.environ.get(name)), None)
 
 
@@ -67,7 +67,7 @@ def setting(*names: str, **attributes: Any) -> Callable[[F], F]:
 
 
 def daemon_settings() -> list[Setting]:
-    """What every daemon has: where its settings and its logs go."""
+    """The settings of every daemon: where its settings are and its logs go."""
     return [
         Setting(
             ["--config"],

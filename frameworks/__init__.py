@@ -1,1 +1,1 @@
-"""What frameworks are made with, and those that ship with mezzo."""
+"""The SDK for frameworks, and the frameworks that ship with mezzo."""

@@ -29,8 +29,8 @@ def shown(
 ) -> list[Json]:
     """The documents of things by their ids, of which `show` makes each one.
 
-    A value that it trips over (only a fault of ours, or a newer master, brings one here) takes no
-    other with it; if `careful`, neither does one that can't be written as JSON.
+    A value that `show` trips over (only a fault of ours, or a newer master, brings one here) takes
+    no other with it; if `careful`, neither does one that can't be written as JSON.
     """
 
     def checked(thing: T) -> Json:
@@ -61,7 +61,7 @@ def to_json(make: Callable[[bool], Json]) -> bytes:
 
 
 def note(kind: str, id_: str, error: Exception) -> None:
-    """Count it, and have the log name it."""
+    """Count an object that is left out, and have the log name it."""
     _LEFT_OUT.labels(kind).inc()
     if (kind, id_) not in _named:
         if len(_named) >= _NAMED_MAX:

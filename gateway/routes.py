@@ -1,4 +1,4 @@
-"""The gateway's HTTP: Mesos' read endpoints, the page and what feeds it. All read-only."""
+"""The gateway's HTTP: Mesos' read endpoints, the page and its feed. All read-only."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def make_app(follower: Follower, feed: Feed) -> Flask:
 
     @app.get("/health")
     def health() -> Response:
-        """This process works; whether it has a leader is what `/state` tells (Mesos)."""
+        """This process works; `/state` tells whether it has a leader (Mesos)."""
         return Response(b"")
 
     @app.get("/version")

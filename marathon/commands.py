@@ -1,4 +1,4 @@
-"""What users ask of the Marathon core, and how that ended: the commands and their results."""
+"""The commands of users to the Marathon core, and their results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .views import QueueItem
 
 
 class Origin(Record):
-    """Who asked, for the event that tells it."""
+    """The client that asked, for the event that tells it."""
 
     client_ip: str
     uri: str
@@ -19,8 +19,8 @@ class Origin(Record):
 class Target(Record):
     """An app as it should be; its versions are the core's to fill.
 
-    based_on: the version that it was made from, None to create it. What has changed meanwhile is
-    answered with `Stale` or `AlreadyExists`, and nothing happens.
+    based_on: the version that it was made from, None to create it. If that has changed meanwhile,
+    the answer is `Stale` or `AlreadyExists`, and nothing happens.
     """
 
     app: App
@@ -69,7 +69,7 @@ class ReadQueue(Record):
 
 
 class DropAside(Record):
-    """Delete a record that was set aside. What runs because of it may be ended then."""
+    """Delete a record that was set aside. Instances that run for its sake may be ended then."""
 
     key: str
 
@@ -119,7 +119,7 @@ class Stale(Record):
 
 
 class Locked(Record):
-    """Running deployments hold what this would change."""
+    """Running deployments hold apps that this command would change."""
 
     deployment_ids: tuple[str, ...]
 

@@ -45,8 +45,8 @@ _OVERDUE_INITIAL_S: Final = 30.0
 class MarathonCore:
     """One term of a leading Marathon. `stored`: what the terms before have written.
 
-    The first event is `Started`. A step hands the event to its handler and then lets all settle
-    what follows.
+    The first event is `Started`. A step hands the event to its handler and then lets all rooms
+    settle what follows.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class MarathonCore:
         killer.settle(state, step)
         while state.unbalanced:
             balancing.settle(state, step)
-            killer.settle(state, step)  # what it gives up changes the balance again
+            killer.settle(state, step)  # an instance that is given up changes the balance again
         launcher.settle(state, step)
         reviving.settle(state, step)
         showing.show_changes(state, step)
@@ -76,7 +76,7 @@ class MarathonCore:
 
 
 def _reply_last(step: Step) -> None:
-    """Who asked reads what was done: pictures are renewed before the answer leaves."""
+    """A user who asked reads the outcome: pictures are renewed before the answer leaves."""
     replies = [effect for effect in step.effects if isinstance(effect, Reply)]
     if replies:
         step.effects = [e for e in step.effects if not isinstance(e, Reply)] + replies

@@ -31,7 +31,7 @@ class Reply(Record):
 
 
 class Publish(Record):
-    """For whoever listens. `at_s`: wall seconds."""
+    """News for those who listen. `at_s`: wall time."""
 
     news: News
     at_s: float
@@ -53,7 +53,7 @@ class StopHealthChecks(Record):
 
 
 class ShowApp(Record):
-    """view None: it is gone. The same for the two below."""
+    """Show an app; view None: it is gone. The same for the two below."""
 
     app_id: str
     view: AppView | None
@@ -78,7 +78,7 @@ class ShowAside(Record):
 
 
 class Faulted(Record):
-    """The data of one app made something impossible. news: the last time it was something else."""
+    """The data of one app made something impossible. news: the fault before was another."""
 
     app_id: str
     fault: str
@@ -109,7 +109,7 @@ class Launched(Record):
 
 
 class Ready(Record):
-    """What was stored has been shown: users may be answered."""
+    """Stored changes have been shown: users may be answered."""
 
 
 class StandBy(Record):

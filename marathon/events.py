@@ -1,4 +1,4 @@
-"""What happens to the Marathon core. What users ask for is in commands.py."""
+"""What happens to the Marathon core. Commands of users are in commands.py."""
 
 from __future__ import annotations
 

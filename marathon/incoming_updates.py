@@ -1,4 +1,4 @@
-"""Status updates: what the master tells of tasks, and what becomes of it (7.2, 8.3)."""
+"""Status updates: what the master tells of tasks, and what follows from it (7.2, 8.3)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def updated(state: MarathonState, step: Step, event: Update) -> None:
     if live is None:
         _on_unknown(state, step, status, condition)
     elif status.agent_id is not None and status.agent_id != live.record.agent_id:
-        # A new leader may not know yet whose the task is, and let another agent speak of it.
+        # A new master may not know yet which agent has the task, and let another one speak of it.
         step.do(UpdateDenied(status.task_id, status.agent_id, status.state))
     else:
         state.unanswered.pop(status.task_id, None)
@@ -55,7 +55,7 @@ def updated(state: MarathonState, step: Step, event: Update) -> None:
 def _on_unknown(state: MarathonState, step: Step, status: TaskStatus, condition: Condition) -> None:
     """A task that is none of ours any more (or never was) must not run.
 
-    Unless its record was set aside: then it goes on until that is deleted, or to its end.
+    Unless its record was set aside: then the task goes on until that is deleted, or to its end.
     """
     instance_id = status.task_id.rpartition("._app.")[0] or str(status.task_id)
     key = INSTANCES.key(instance_id)
@@ -88,7 +88,7 @@ def _gone(state: MarathonState, step: Step, live: Live, condition: Condition) ->
 def _note_failure(
     state: MarathonState, step: Step, live: Live, condition: Condition, status: TaskStatus
 ) -> None:
-    """Of an end that nobody ordered."""
+    """Note an end that nobody ordered."""
     unhealthy = condition is Condition.KILLED and status.healthy is False
     if unhealthy or condition.failure:
         backoff.failed(state, step, live.app)
@@ -104,7 +104,7 @@ def _lives(
     state: MarathonState, step: Step, live: Live, condition: Condition, status: TaskStatus
 ) -> None:
     if status.state is not live.state and not may_move(live.state, status.state):
-        return  # an old one: we know better
+        return  # an old update: we know better
     news = status.state is not live.state or not live.confirmed
     live.confirmed = True
     live.state = status.state
@@ -167,7 +167,7 @@ def _publish_update(step: Step, live: Live, status: TaskStatus) -> None:
 
 def _unreachable(state: MarathonState, step: Step, live: Live, status: TaskStatus) -> None:
     if live.doomed:
-        # It can't be told to end. If it comes back it is unknown, and killed as such.
+        # The instance can't be told to end. If it comes back it is unknown, and killed as such.
         _gone(state, step, live, Condition.KILLED)
         return
     if live.condition.unreachable:
@@ -217,7 +217,7 @@ def _expunge(state: MarathonState, step: Step) -> None:
 
 
 def kill_overdue(state: MarathonState, step: Step) -> None:
-    """Launched, but nothing heard of it, or not running, for too long: start another."""
+    """Replace instances that were launched, and were not heard of, or do not run, for too long."""
     config = state.config
     for live in list(state.by_id.values()):
         if not live.condition.starting or live.unsure:

@@ -1,4 +1,4 @@
-"""What Marathon's core tells whoever listens: an event of a stream each (section 12), in its words.
+"""News of Marathon's core for those who listen: each an event of a stream (section 12).
 
 `api.event_json` makes of them what clients read, `process.news_log` what operators read in the log.
 """
@@ -57,7 +57,7 @@ class GroupChanged(Record):
 
 
 class PlanNews(Record):
-    """Any of a deployment."""
+    """News of a deployment."""
 
     plan: Deployment
 
@@ -82,13 +82,13 @@ class DeploymentFailed(PlanNews):
 
 
 class AppNews(Record):
-    """Any of an app, or of an instance of it."""
+    """News of an app, or of an instance of it."""
 
     app_id: str
 
 
 class AppTerminated(AppNews):
-    """It was deleted, and its last instance has ended."""
+    """The app was deleted, and its last instance has ended."""
 
 
 class InstanceChanged(AppNews):
@@ -100,7 +100,7 @@ class InstanceChanged(AppNews):
 
 
 class UnknownInstanceTerminated(AppNews):
-    """Of a task that is none of ours any more. app_id: as far as the task's id tells."""
+    """A task has ended that is none of ours any more. app_id: as far as the task's id tells."""
 
     instance_id: str
     condition: Condition

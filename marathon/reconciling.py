@@ -1,4 +1,4 @@
-"""What the master is asked about tasks: for those that nothing was heard of, and what else runs."""
+"""Questions to the master: for tasks that were not heard of, and for what else runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ASK_AGAIN_MAX_S: Final = 60.0
 
 
 def ask_for_launches(state: MarathonState, step: Step) -> None:
-    """A launch may never have come to the master: ask for all that nothing was heard of."""
+    """A launch may never have come to the master: ask for all tasks that were not heard of."""
     tasks = tuple(
         ReconcileTask(live.record.task_id, live.record.agent_id)
         for live in state.by_id.values()
@@ -47,7 +47,7 @@ def reconcile_due(state: MarathonState, step: Step) -> None:
 
 
 def reconcile(state: MarathonState, step: Step) -> None:
-    """Ask for what we know of, and then for whatever else the master knows of us."""
+    """Ask for the tasks that we know, and then for all others that the master knows of us."""
     tasks = tuple(
         ReconcileTask(live.record.task_id, live.record.agent_id) for live in state.by_id.values()
     )
@@ -59,8 +59,8 @@ def reconcile(state: MarathonState, step: Step) -> None:
 
 
 def ask_again(state: MarathonState, step: Step) -> None:
-    """Ask for those of which nothing was heard since: a master answers nothing of a task whose
-    agent may still return. Less and less often, as Mesos advises who reconciles.
+    """Ask for tasks that were not heard of since: a master answers nothing for one whose agent may
+    still return. Less and less often, as Mesos advises frameworks.
     """
     asked = (state.by_task.get(task_id) for task_id in state.unanswered)
     tasks = tuple(

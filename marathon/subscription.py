@@ -1,4 +1,4 @@
-"""The framework that Marathon is to the master: its stream, its id, and how either ends."""
+"""The framework that Marathon is to the master: its stream, its id, and the end of either."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .state.marathon_state import MarathonState
 from .state.step import Step
 from .state.tables import FRAMEWORK, FRAMEWORK_ID, StoredFramework
 
-# What a master tells one whose framework another scheduler has subscribed.
+# A master's word to a scheduler whose framework another one has subscribed.
 _FAILED_OVER: Final = "failed over"
-# What a master tells a framework whose time was over: its id can't be used any more.
+# A master's word to a framework whose time was over: its id can't be used any more.
 _REMOVED: Final = "removed"
 _ACCEPT: Final = "ACCEPT"
 
@@ -41,7 +41,7 @@ def link_up(state: MarathonState, step: Step, event: LinkUp) -> None:
     )
     suppressed = (config.mesos_role,) if reviving.suppress(state) else ()
     if state.framework_id is not None:
-        # Once more: what this step does leaves only if that is not fenced, so one that was deposed
+        # Once more: this step's effects leave only if that is not fenced, so one that was deposed
         # while it slept takes nothing over from its successor.
         step.put(FRAMEWORK, StoredFramework(state.framework_id))
     step.call(Subscribe(info, suppressed))
@@ -93,11 +93,11 @@ def answered(state: MarathonState, step: Step, event: Answered) -> None:
 
 
 def _refused(state: MarathonState, step: Step, call: str, why: str) -> None:
-    """A call was not carried out. Which object it was for, and what of it is there, the master
-    tells: a launch that came to nothing is answered as one, and backs off. Kills and
-    acknowledgements are repeated anyway.
+    """A call was not carried out. The master tells which object it was for, and what is left of it:
+    a launch that came to nothing is answered as one, and backs off. Kills and acknowledgements are
+    repeated anyway.
     """
-    if not state.subscribed:  # it was the subscription: without one nothing works
+    if not state.subscribed:  # the call was the subscription: without one nothing works
         step.do(Abort(f"the master refuses a {call} call: {why}"))
         return
     step.do(CallRefused(call, why))

@@ -6,11 +6,11 @@ from mezzo.record import Record
 
 
 class ReconcileDue(Record):
-    """The master is asked from time to time what runs."""
+    """The master is asked from time to time which tasks run."""
 
 
 class AskAgainDue(Record):
-    """Not all that was asked for may have been answered."""
+    """Some questions to the master may not have been answered."""
 
 
 class ScaleCheckDue(Record):
@@ -36,7 +36,7 @@ class KillRetryDue(Record):
 
 
 class MoreKillsDue(Record):
-    """More had to end than a step can store: settling goes on where the last one was full."""
+    """More had to end than a step can store: settling goes on where the last step was full."""
 
 
 class ReviveDue(Record):

@@ -1,4 +1,4 @@
-"""What readers see: frozen pictures, replaced one by one as the core changes and stores things."""
+"""Frozen pictures for readers, replaced one by one as the core changes and stores things."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class InstanceView(Record):
 
 
 class TaskFailure(Record):
-    """The last one of an app. `at_s`: wall time."""
+    """The last failure of an app. `at_s`: wall time."""
 
     app_id: str
     host: str
@@ -64,7 +64,7 @@ class TaskFailure(Record):
 
 
 class AppView(Record):
-    """An app with its kept versions, oldest first. fault: what its data made impossible."""
+    """An app with its kept versions, oldest first. fault: what the app's data made impossible."""
 
     app: App
     versions: tuple[App, ...] = ()
@@ -73,7 +73,7 @@ class AppView(Record):
 
 
 class Aside(Record):
-    """A stored record that could not be loaded. app_id: whose it is, as far as its key tells."""
+    """A stored record that could not be loaded. app_id: its app, as far as its key tells."""
 
     key: str
     kind: str

@@ -1,7 +1,7 @@
 """The relay: many agents of a rack over one stream to the leading master.
 
 To its agents it is a master, so an agent needs no setting but `--master` with the relay's address.
-It reads nothing of what passes, the epoch above all, and keeps nothing: when its own stream ends
+It reads nothing of what passes, not even the epoch, and keeps nothing: when its own stream ends
 (another leads, the master is gone), or it is gone itself, the streams of all its agents end, and
 they register again, as they would with a master.
 """
@@ -27,12 +27,12 @@ from mezzo.wire.served_stream import Stream, put_or_cut
 
 from .options import RelayOptions
 
-# From the loss of one leader to the stream to the next: whose agent comes meanwhile, waits.
+# From the loss of one leader to the stream to the next: agents that come meanwhile wait.
 _UPSTREAM_WITHIN_S: Final = 10.0
 
 
 async def run_relay(options: RelayOptions) -> int:
-    """Until cancelled. Raises BadConfig."""
+    """Run until cancelled. Raises BadConfig."""
     relay = Relay(options)
     await relay.start()
     try:
@@ -109,7 +109,7 @@ class Relay:
             self._ended(number)
 
     def _on_too_large(self, number: int) -> None:
-        """What the agent said is lost, and it would not know: it comes again, and says it anew."""
+        """The agent's message is lost, and it would not know: it comes again, and says it anew."""
         stream = self._agents.get(number)
         if stream is not None:
             stream.abort("a message is larger than a relay can pass on: make it smaller")
@@ -142,7 +142,7 @@ class Relay:
             self._ended(number)
 
     def _ended(self, number: int) -> None:
-        """Once for each stream: tell its master, unless that one's own stream is over."""
+        """Called once for each stream: tell the master, unless the relay's own stream is over."""
         if self._agents.pop(number, None) is not None and self._conn is not None:
             self._link.ended(self._conn, number)
 

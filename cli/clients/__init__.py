@@ -1,1 +1,1 @@
-"""Who the commands talk to: masters, gateways, Marathon; and which cluster is meant."""
+"""The servers that commands talk to: masters, gateways, Marathon; and which cluster is meant."""

@@ -1,8 +1,8 @@
-"""What commands read of the answers of Marathon and of a gateway.
+"""The parts of Marathon's and a gateway's answers that commands read.
 
-Every answer is checked against one of these before a command sees it (`.json_http`), so what sends
-another shape (a proxy, another program, another version) is told in one place, and the type checker
-sees that no command reads what is not checked. Keys that are not here pass unchanged.
+Every answer is checked against one of these before a command sees it (`.json_http`), so one of
+another shape (by a proxy, another program, another version) is told in one place, and the type
+checker sees that no command reads what is not checked. Keys that are not here pass unchanged.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Failure(TypedDict):
 
 
 class App(TypedDict):
-    """As /v2/apps shows one."""
+    """An app as /v2/apps shows it."""
 
     id: str
     version: str
@@ -172,7 +172,7 @@ class Framework(TypedDict):
 
 
 class State(TypedDict):
-    """As a gateway's /state."""
+    """The `/state` of a gateway."""
 
     slaves: list[Agent]
     frameworks: list[Framework]

@@ -40,7 +40,7 @@ def check_keys(place: str, definition: Json) -> None:
 
 
 def value_of(text: str) -> object:
-    """JSON, or else the text itself."""
+    """The value of a text: its JSON, or else the text itself."""
     try:
         return parse(text.encode())
     except ValueError:

@@ -23,7 +23,7 @@ _TEXT_SHOWN: Final = 1000  # of what a server says that is no JSON
 _OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-# Nobody there, no such host, or something that does not speak HTTP.
+# Errors when nobody is there, no such host is, or it does not speak HTTP.
 _NO_ANSWER: Final = (OSError, ValueError, http.client.HTTPException)
 
 
@@ -31,7 +31,7 @@ class Server:
     """One server, named for messages: `Server("Marathon", url, option="--marathon")`."""
 
     def __init__(self, what: str, url: str, *, option: str | None = None) -> None:
-        """`option` is what says where it is; None: the cluster does."""
+        """`option` says where the server is; None: the cluster does."""
         self.what = what
         self.url = url
         self._option = option
@@ -54,7 +54,7 @@ class Server:
             raise self._unreachable(error) from None
 
     def _checked(self, data: bytes, kind: type[T], asked: str) -> T:
-        """As it was sent, keys that nobody here reads included."""
+        """The answer as it was sent, keys that nobody here reads included."""
         try:
             found: T = msgspec.json.decode(data)
             msgspec.convert(found, kind)
@@ -90,7 +90,7 @@ class Server:
         if not isinstance(body, dict):
             body = {"message": str(body)[:_TEXT_SHOWN]}
         message = f"{self.what} at {self.url} refused: {describe(body)}"
-        if error.code in (502, 503, 504):  # it is there, but what it speaks for is not
+        if error.code in (502, 503, 504):  # the server is there, but the one it speaks for is not
             return Unreachable(message)
         return HttpError(message, error.code, body)
 

@@ -55,7 +55,7 @@ class Marathon:
         return found
 
     def queue(self) -> dict[str, QueueItem]:
-        """What waits to be launched, by app id."""
+        """Apps that wait to be launched, by id."""
         items = self.server.get("/v2/queue", Queue)["queue"]
         return {item["app"]["id"]: item for item in items if "app" in item}
 
@@ -79,7 +79,7 @@ class Marathon:
         return self._change("PUT", which, changes, force=force)
 
     def remove(self, which: str) -> str | None:
-        """Whatever else is going on with it: that is the API's own default here."""
+        """Remove an app, whatever else is going on with it: that is the API's own default here."""
         self.app(which)
         return self._change("DELETE", which, None, force=True)
 
@@ -103,7 +103,7 @@ class Marathon:
     # ---- waiting
 
     def wait(self, deployment: str | None, which: str, timeout_s: float) -> None:
-        """Until the deployment is over, with a live line. Raises Failed: too long, or undone."""
+        """Wait until a deployment is over, with a live line. Raises Failed: too long, or undone."""
         if deployment is None:
             return
         with live_line() as say:
@@ -125,7 +125,7 @@ class Marathon:
                 )
             time.sleep(_POLL_S)
         app = self.find(which)
-        # Removed, or at its target: the deployment did what it was for.
+        # The app is removed, or at its target: the deployment did what it was for.
         if app is not None and app["tasksRunning"] < app["instances"] and which in self.queue():
             raise Failed(
                 f"the deployment {deployment} was given up: {self.progress(which)}"
@@ -143,7 +143,7 @@ class Marathon:
         return text
 
     def _last_failure(self, which: str) -> str:
-        """Why its instances don't run, if that is known: as the end of a sentence."""
+        """Why an app's instances don't run, if that is known: as the end of a sentence."""
         app = self.find(which)
         failure = None if app is None else app.get("lastTaskFailure")
         return f"; last failure: {failure_text(failure).rstrip('.')}" if failure else ""
@@ -161,7 +161,7 @@ def _holders(body: Json) -> str:
 
 
 def definition_of(app: Mapping[str, object]) -> Json:
-    """What somebody has asked for, without what has become of it."""
+    """The definition of an app, without what has become of it."""
     return {
         key: value
         for key, value in app.items()
@@ -176,7 +176,7 @@ _BECOME: Final = (
 
 
 def counts(app: App) -> str:
-    """`2/3 running, 1 healthy`; what is zero and not asked for is left out."""
+    """`2/3 running, 1 healthy`; counts that are zero and not asked for are left out."""
     text = f"{app['tasksRunning']}/{app['instances']} running"
     if app.get("healthChecks"):
         text += f", {app['tasksHealthy']} healthy"

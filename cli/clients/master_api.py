@@ -24,7 +24,7 @@ _NAMES_SHOWN: Final = 5
 
 
 def order(master: str, call: OperatorCall) -> None:
-    """Have something done. Raises as `ask` does."""
+    """Have a call carried out. Raises as `ask` does."""
     from mezzo.messages.operator import Done
 
     ask(master, call, Done)
@@ -59,7 +59,7 @@ def ask(master: str, call: OperatorCall, kind: type[T]) -> T:
 
 
 def _shown(master: str) -> str:
-    """Without the password of a ZooKeeper address."""
+    """An address, without the password of ZooKeeper's."""
     from mezzo.zk.address import SCHEME, parse_zk_address
 
     return str(parse_zk_address(master)) if master.startswith(SCHEME) else master
@@ -105,7 +105,7 @@ def _targets(master: str) -> list[str]:
 
 
 def agent_id(master: str, wanted: str) -> AgentId:
-    """Of the one agent with that hostname, address (host:port) or id. Raises Wrong for none,
+    """The id of the one agent with that hostname, address (host:port) or id. Raises Wrong for none,
     Failed for several."""
     fitting = agents_called(master, wanted)
     if len(fitting) > 1:
@@ -116,7 +116,7 @@ def agent_id(master: str, wanted: str) -> AgentId:
 
 
 def agents_called(master: str, wanted: str) -> list[AgentInfo]:
-    """All with that hostname, address or id. Raises Wrong for none."""
+    """All agents with that hostname, address or id. Raises Wrong for none."""
     infos = _agents(master)
     found = [info for info in infos if wanted in (info.hostname, _address(info), info.id)]
     if not found:
@@ -126,7 +126,7 @@ def agents_called(master: str, wanted: str) -> list[AgentInfo]:
 
 
 def framework_id(master: str, wanted: str) -> FrameworkId:
-    """As `agent_id`, of a framework by its name or id."""
+    """As `agent_id`, for a framework by its name or id."""
     ids = [info.id or "" for info in frameworks_called(master, wanted)]
     if len(ids) > 1:
         raise Failed(_several(len(ids), "frameworks are called", wanted, ids))
@@ -134,7 +134,7 @@ def framework_id(master: str, wanted: str) -> FrameworkId:
 
 
 def frameworks_called(master: str, wanted: str) -> list[FrameworkInfo]:
-    """All with that name or id. Raises Wrong for none."""
+    """All frameworks with that name or id. Raises Wrong for none."""
     from mezzo.messages.operator import Frameworks, GetFrameworks
 
     infos = [view.framework_info for view in ask(master, GetFrameworks(), Frameworks).frameworks]
@@ -155,7 +155,7 @@ def _several(count: int, are_called: str, wanted: str, names: Sequence[str]) -> 
 
 
 def _agents(master: str) -> list[AgentInfo]:
-    """All that the master knows, whatever their state."""
+    """All agents that the master knows, whatever their state."""
     from mezzo.messages.operator import Agents, GetAgents
 
     answer = ask(master, GetAgents(), Agents)
@@ -164,7 +164,7 @@ def _agents(master: str) -> list[AgentInfo]:
 
 
 def check_machines(master: str, wanted: Iterable[str], *, force: bool) -> None:
-    """Raises Wrong for one of which neither an agent nor the schedule has ever told."""
+    """Raises Wrong for a machine that neither an agent nor the schedule has ever named."""
     from mezzo.messages.operator import GetMaintenanceSchedule, Maintenance
 
     if force:
@@ -182,7 +182,7 @@ def check_machines(master: str, wanted: Iterable[str], *, force: bool) -> None:
 
 
 def check_resources(master: str, wanted: Iterable[str], *, force: bool) -> None:
-    """Raises Wrong for one that no agent has."""
+    """Raises Wrong for a resource that no agent has."""
     from mezzo.cluster.resources import SCALARS
     from mezzo.messages.operator import Agents, GetAgents
 
@@ -199,7 +199,7 @@ def check_resources(master: str, wanted: Iterable[str], *, force: bool) -> None:
 
 
 def tell_new_role(master: str, role: str) -> None:
-    """A role need not be in use before it gets a weight or quota. But it may be a typing error."""
+    """A role may get a weight or quota before it is in use. But it may be a typing error: tell."""
     from mezzo.messages.operator import GetRoles, Roles
 
     known = [each.name for each in ask(master, GetRoles(), Roles).roles]

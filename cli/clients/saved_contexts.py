@@ -100,7 +100,7 @@ def claim(
 
 @contextlib.contextmanager
 def _claiming(registry: Path) -> Iterator[None]:
-    """One at a time: between the look at the names and the entry nobody else takes one."""
+    """One claim at a time: between the look at the names and the entry nobody else takes one."""
     lock = os.open(registry / _CLAIMING, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         for tries_left in reversed(range(_CLAIM_TRIES)):
@@ -121,7 +121,7 @@ def _claiming(registry: Path) -> Iterator[None]:
 
 
 def _name(directory: Path, wanted: str | None) -> str:
-    """`wanted`, else that of a folder. Raises Wrong."""
+    """The name `wanted`, else that of a folder. Raises Wrong."""
     taken = {each.name: each for each in registered() if each.directory != str(directory)}
     if wanted is not None:
         check_name(wanted)
@@ -138,7 +138,7 @@ def _name(directory: Path, wanted: str | None) -> str:
 
 
 def publish(context: Context) -> None:
-    """Write it into its folder: commands given there mean it from now on. Raises OSError."""
+    """Write the context into its folder: commands given there mean it from now. Raises OSError."""
     _write(Path(context.directory, _FILE), _shown(context))
 
 
@@ -147,7 +147,7 @@ def _shown(context: Context) -> bytes:
 
 
 def withdraw(directory: Path) -> None:
-    """What was claimed and published for the cluster there, by this or an earlier run."""
+    """Remove what was claimed and published for the cluster there, by this or an earlier run."""
     (directory / _FILE).unlink(missing_ok=True)
     for each in registered():
         if each.directory == str(directory):
@@ -163,7 +163,7 @@ def choose(name: str | None) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """All or nothing, for nobody else's eyes."""
+    """Write a file, all or nothing, for nobody else's eyes."""
     number, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:
         with os.fdopen(number, "wb") as file:
@@ -178,7 +178,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def current(ctx: click.Context) -> Found | None:
-    """The one that counts; None: no context is known. Raises Wrong, Unreachable."""
+    """The context that counts; None: none is known. Raises Wrong, Unreachable."""
     root = ctx.find_root()
     if (name := root.params.get("context")) is not None:
         by_flag = root.get_parameter_source("context") is ParameterSource.COMMANDLINE
@@ -195,7 +195,7 @@ def _of_this_folder() -> Found | None:
 
 
 def of_folder(start: Path) -> Found | None:
-    """Of the nearest folder, from `start` upwards, that a cluster was started in."""
+    """The context of the nearest folder, from `start` upwards, that a cluster was started in."""
     for folder in (start, *start.parents):
         path = folder / FOLDER / _FILE
         if (context := _read(path)) is not None:
@@ -216,7 +216,7 @@ def by_name(name: str) -> Context:
 
 
 def registered() -> list[Context]:
-    """All of this user's, by name."""
+    """All contexts of this user, by name."""
     try:
         paths = sorted(_registry().glob("*.json"))
     except OSError:
@@ -252,7 +252,7 @@ def _registry() -> Path:
 
 
 def _home() -> Path:
-    """That of containers whose user has none: the root."""
+    """The user's home; in containers without one the root."""
     try:
         return Path.home()
     except RuntimeError:
@@ -260,7 +260,7 @@ def _home() -> Path:
 
 
 def _read(path: Path) -> Context | None:
-    """None if there is none, or none to be trusted: that is told."""
+    """The context in a file; None if there is none, or none to be trusted: that is told."""
     try:
         return _parsed(_bytes(path))
     except (FileNotFoundError, NotADirectoryError):
@@ -302,7 +302,7 @@ class _Untrusted(ValueError):
 
 
 def _locked(path: Path) -> bool:
-    """Whether somebody holds the lock. That we look is noticed by nobody who tries twice."""
+    """Does somebody hold the lock? Our look disturbs nobody who tries twice."""
     try:
         lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -393,7 +393,7 @@ master_option = setting(
 
 
 def contexts() -> Iterator[Context]:
-    """Those by name, then the one of this folder, if it has no such entry."""
+    """The contexts by name, then the one of this folder, if it has no such entry."""
     known = registered()
     yield from known
     here = _of_this_folder()

@@ -127,7 +127,7 @@ COMMANDS: Final = (list_, drain, deactivate, reactivate, gone)
 
 
 def _absent(answer: Agents) -> Iterator[tuple[AgentInfo, str, str]]:
-    """Who may come back, in which state, and since when."""
+    """Agents that may come back, in which state, and since when."""
     for info in answer.recovered_agents:
         yield info, "not back yet", "-"
     for lost in answer.unreachable_agents:

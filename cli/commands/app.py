@@ -35,7 +35,7 @@ def command() -> None:
 
 
 def changing(function: F) -> F:
-    """What commands have that start a deployment."""
+    """The options of commands that start a deployment."""
     for option in (
         click.option("--detach", is_flag=True, help="Do not wait."),
         click.option(

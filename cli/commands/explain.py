@@ -50,7 +50,7 @@ def command(
 
 
 def _name(each: Explanation, found: Sequence[Explanation]) -> str:
-    """The agent's hostname, or where several share it, as those of `mezzo up` do, its id."""
+    """The agent's hostname, or if several share one, as those of `mezzo up` do, its id."""
     same = {other.agent_id for other in found if other.hostname == each.hostname}
     return each.hostname if len(same) == 1 else each.agent_id
 

@@ -238,7 +238,7 @@ def _length(length_s: float | None) -> str:
 
 
 def _window_json(window: MaintenanceWindow) -> dict[str, object]:
-    """As Mesos shows it, and as `mezzo maintenance set` reads it."""
+    """A window as Mesos shows it, and as `mezzo maintenance set` reads it."""
     from mezzo.mesos_json import machine_json, unavailability_json
 
     return {

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def _svg_file(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
-    """Checked before anything runs, which may take minutes."""
+    """The file is checked before anything runs, which may take minutes."""
     del ctx, param
     if path is not None and path.suffix != ".svg":
         raise click.BadParameter(f"{path} is no .svg: curves are drawn as SVG, as browsers show it")

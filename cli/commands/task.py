@@ -92,7 +92,7 @@ def logs(task: str, follow: bool, stream: str, offset: int, gateway: str) -> Non
 
 
 def find_task(tasks: list[Task], wanted: str) -> Task:
-    """By id, else by a unique beginning of an id, else by name. Raises Failed."""
+    """Find a task by id, else by a unique beginning of an id, else by name. Raises Failed."""
     for fits in (
         [task for task in tasks if task["id"] == wanted],
         [task for task in tasks if task["id"].startswith(wanted)],
@@ -136,5 +136,5 @@ def _tasks(state: State, *, everything: bool) -> list[Task]:
 
 
 def _agents(state: State) -> dict[str, str]:
-    """`host:port` by id."""
+    """The `host:port` of agents by id."""
     return {agent["id"]: f"{agent['hostname']}:{agent['port']}" for agent in state["slaves"]}

@@ -36,7 +36,7 @@ def command(options: AgentOptions) -> Main | None:
 
 
 def _refuse_misplaced(ctx: click.Context, subcommand: str) -> None:
-    """Options before a subcommand are the agent's own: `--master` there would say nothing to it."""
+    """Options before a subcommand are the agent's: `--master` there would not reach the command."""
     for option in ctx.command.params:
         if ctx.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE:
             flag = option.opts[0]

@@ -17,12 +17,12 @@ from mezzo.units import HostName, problem, shown
 from ..setting_options import daemons_beside, mistyped
 from ..words.errors import Wrong
 
-# grpc reads it when it is imported. What it would say about broken connections, we log ourselves.
+# grpc reads this when it is imported. We log ourselves what it would say of broken connections.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 def reachable_name(hostname: str | None, ip: str) -> str:
-    """What others are told to reach us by: the name given, else the address that we listen on,
+    """The name by which others reach us: the one given, else the address that we listen on,
     else, when that is "all of them", the machine's own name. Raises Wrong if that is no name."""
     if hostname:
         return hostname

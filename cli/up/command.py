@@ -164,7 +164,7 @@ def command(
     demo_app = _first_that_can_run(plan, definitions) if definitions else None
     for sentence in unheeded(os.environ, ctx.command):
         warn(sentence)
-    # What came from the environment is in the plan; the daemons shall not read it again.
+    # Settings of the environment are in the plan; the daemons shall not read them again.
     for variable in [each for each in os.environ if each.startswith("MEZZO_")]:
         del os.environ[variable]
     from mezzo.process import log
@@ -244,7 +244,7 @@ def _check_ports(plan: Plan) -> None:
 
 @contextlib.contextmanager
 def _alone_in(directory: Path) -> Iterator[None]:
-    """Two clusters in one directory would be one broken cluster. Raises Failed, Wrong."""
+    """Hold the directory: two clusters in one would be one broken cluster. Raises Failed, Wrong."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = os.open(directory / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
@@ -254,7 +254,7 @@ def _alone_in(directory: Path) -> Iterator[None]:
         for tries_left in reversed(range(_LOCK_TRIES)):
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:  # by a command, for a moment, that wants to know who runs
+            except BlockingIOError:  # by a command that looks, for a moment, which clusters run
                 if not tries_left:
                     raise
                 time.sleep(_LOCK_EVERY_S)
@@ -304,7 +304,7 @@ def _publish(context: Context, problem: str | None) -> None:
 
 
 def call_hint(program: Path, found: str | None) -> str | None:
-    """What to type so that `mezzo` is the `program` that runs; None if it is `found` already."""
+    """The words that make `mezzo` the `program` that runs; None if it is `found` already."""
     if program.name != "mezzo" or (found is not None and program.samefile(found)):
         return None
     activate = program.parent / "activate"
@@ -367,7 +367,7 @@ def _deploy(plan: Plan, definition: Json, timeout_s: float) -> None:
 
 
 def _first_that_can_run(plan: Plan, definitions: list[Json]) -> Json:
-    """Found out before anything is started; an image may be pulled for it. Raises Failed."""
+    """The app to start, chosen before anything is; its image may be pulled. Raises Failed."""
     problems = []
     with live_line() as say:
         for definition in definitions:
@@ -389,7 +389,7 @@ def _first_that_can_run(plan: Plan, definitions: list[Json]) -> Json:
 
 
 def _tear_down(cluster: LocalCluster) -> None:
-    """A second Ctrl-C cuts it short."""
+    """Tear the cluster down. A second Ctrl-C cuts that short."""
     try:
         with live_line() as say:
             left = cluster.tear_down(say)

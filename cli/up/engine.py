@@ -27,7 +27,7 @@ def engine_problem(docker_host: str | None) -> str | None:
         finally:
             client.close()
     except (DockerException, OSError, ValueError) as error:
-        # Its text is a chain of library internals; in it may be what really went wrong.
+        # Its text is a chain of library internals, with the cause somewhere in it.
         if "PermissionError" in repr(error):
             return (
                 f"user {current_user()} may not use the Docker engine at {where} (join the group "

@@ -1,7 +1,7 @@
 """What `mezzo up` hands on to its daemons: settings from its own environment and from --set.
 
 A daemon of `up` gets each of its settings as `MEZZO_<DAEMON>_<NAME>` and nothing else of ours, so
-that what is meant for another cluster (the address of its master, say) does not reach it. Values
+that settings for another cluster (the address of its master, say) do not reach it. Values
 are checked before anything is started, by the option of the daemon that will read them.
 """
 
@@ -27,7 +27,7 @@ _DAEMONS: Final[Mapping[str, click.Command]] = {
     "agent": agent.command,
 }
 _EVERYWHERE: Final = ("ip", "hostname", "log-level", "config")
-# What `up` chooses itself, and which of its options says how. Without one: it can't be otherwise.
+# Settings that `up` chooses itself, and its option for each. Without one they are fixed.
 _OWN: Final[Mapping[str, Mapping[str, str]]] = {
     "master": {
         "port": "--master-port",
@@ -57,7 +57,7 @@ _OWN: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 def handed_on(pairs: Sequence[str]) -> Handed:
-    """From the environment and from `DAEMON.NAME=VALUE` pairs, which win. Raises Wrong."""
+    """Settings of the environment and of `DAEMON.NAME=VALUE` pairs, which win. Raises Wrong."""
     given = dict(map(_parsed, pairs))
     found: dict[str, dict[str, str]] = {}
     for daemon, command in _DAEMONS.items():

@@ -34,7 +34,7 @@ _AGENT: Final = "agent-"  # begins the names of agents
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What `mezzo up` was asked for. agent_port: of the first agent, the others follow."""
+    """The cluster that was asked for. agent_port: of the first agent, the others follow."""
 
     directory: Path
     agents: int
@@ -62,7 +62,7 @@ class Plan:
         return f"{HOST}:{self.master_port}"
 
     def agent_ports(self) -> list[int]:
-        """From `agent_port` on, those that nobody else has."""
+        """The agents' ports: from `agent_port` on, those that nobody else has."""
         others = {self.gateway_port, self.master_port, self.marathon_port}
         free = (port for port in range(self.agent_port, 65536) if port not in others)
         return list(itertools.islice(free, self.agents))
@@ -107,14 +107,14 @@ class LocalCluster:
     daemons: list[Sidecar] = field(default_factory=list)
 
     def start(self) -> None:
-        """All at once: each waits for the others by itself. Raises Failed if a port is taken."""
+        """Start all daemons at once: they wait for each other. Raises Failed if a port is taken."""
         _wait_for_ports(self.plan)
         self.daemons = list(self._children())
         for daemon in self.daemons:
             daemon.start()
 
     def wait_until_ready(self, say: Callable[[str], None]) -> None:
-        """Until Marathon and every agent that can start are registered.
+        """Wait until Marathon and every agent that can start are registered.
 
         Raises Failed, with the culprit's words, if no agent or anything else does not start.
         """
@@ -209,7 +209,7 @@ class LocalCluster:
         return self.plan.directory / "logs" / f"{name}.log"
 
     def _missing(self) -> str | None:
-        """What is not there yet, in words."""
+        """The daemons that are not there yet, in words."""
         try:
             state = self._state()
         except Failed:
@@ -236,7 +236,7 @@ class LocalCluster:
         return [task["id"] for each in self._state()["frameworks"] for task in each["tasks"]]
 
     def _tear_down_frameworks(self) -> None:
-        """Marathon's apps are gone already, and it shall know its id when it is back."""
+        """All but Marathon: its apps are gone already, and it shall know its id when it is back."""
         others = [each["id"] for each in self._state()["frameworks"] if each["name"] != "marathon"]
         if not others:
             return
@@ -250,7 +250,7 @@ class LocalCluster:
 
 
 def _wait_for_ports(plan: Plan) -> None:
-    """Daemons of a run that was killed may take a moment to go."""
+    """Wait: daemons of a run that was killed may take a moment to go."""
     deadline = time.monotonic() + PORTS_FREE_WITHIN_S
     for port, option in plan.ports():
         while not _free(port):

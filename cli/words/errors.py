@@ -20,7 +20,7 @@ Exit codes:
 
 
 class Failed(click.ClickException):
-    """Exit code 1: asked, and it did not work."""
+    """Exit code 1: the cluster was asked, and it did not work."""
 
     exit_code = 1
 
@@ -41,7 +41,7 @@ class Unreachable(Failed):
 
 
 class HttpError(Failed):
-    """The server answered, and it was no success. Carries the status and what it said."""
+    """The server refused. Carries the status and the body of its answer."""
 
     def __init__(self, message: str, status: int, body: JsonValue) -> None:
         super().__init__(message)

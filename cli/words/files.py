@@ -10,7 +10,7 @@ from .errors import Wrong
 
 
 def read(file: Path) -> bytes:
-    """All of it. Raises Wrong."""
+    """All of a file. Raises Wrong."""
     try:
         with click.open_file(str(file), "rb") as opened:
             return bytes(opened.read())
@@ -19,5 +19,5 @@ def read(file: Path) -> bytes:
 
 
 def shown(file: Path) -> str:
-    """Its name in a message."""
+    """A file's name in a message."""
     return "the standard input" if str(file) == "-" else str(file)

@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for programs."""
+"""Output of commands: tables for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def plain(text: str) -> str:
 
 
 def is_text(text: str) -> bool:
-    """Whether it can be sent: bytes of argv and of variables that are no UTF-8 are no text."""
+    """Can the text be sent? Bytes of argv and of variables that are no UTF-8 are no text."""
     return _LONE.search(text) is None
 
 
@@ -45,17 +45,17 @@ _LONE: Final = re.compile("[\ud800-\udfff]")
 
 
 def echo(text: str = "", *, err: bool = False) -> None:
-    """Print one line. Commands print what they have got from elsewhere in no other way."""
+    """Print one line. Commands print nothing from elsewhere in any other way."""
     click.echo(plain(text), err=err)
 
 
 def warn(text: str) -> None:
-    """Something that does not keep the command from doing what it was asked for."""
+    """Tell of something that does not keep the command from doing its work."""
     echo(f"mezzo: {text}", err=True)
 
 
 def writer_of_bytes() -> Callable[[bytes], None]:
-    """Prints what comes in pieces, a log say: every byte, or as much as is good for a terminal.
+    """Prints output that comes in pieces, a log say: every byte, or as much as a terminal may get.
 
     There it may have colours and lines; whatever else would steer a terminal is shown.
     """
@@ -116,7 +116,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty:
 
 
 def amount(value: float) -> str:
-    """As a resource's amount is written: 1.5, 2."""
+    """A resource's amount as it is written: 1.5, 2."""
     from mezzo.cluster.amounts import decimal
 
     return decimal(value)

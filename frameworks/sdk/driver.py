@@ -1,4 +1,4 @@
-"""What a scheduler can ask of the cluster, whatever carries it there."""
+"""The calls of a scheduler to the cluster, whatever carries them there."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ T = TypeVar("T")
 
 
 class Driver(ABC):
-    """What callbacks of a `Scheduler` get: each method may be called from any thread.
+    """Callbacks of a `Scheduler` get one: each method may be called from any thread.
 
-    One thing where a call wants a list is a TypeError; what else can't be sent is told by
-    `call_refused`, or by an update of the task. What is said while disconnected is dropped, as by
-    Mesos' drivers: offers are void by then, and reconciliation repeats the rest.
+    One thing where a call wants a list is a TypeError; other calls that can't be sent are told by
+    `call_refused`, or by an update of the task. Calls while disconnected are dropped, as by Mesos'
+    drivers: offers are void by then, and reconciliation repeats the rest.
     """
 
     @property
     @abstractmethod
     def framework_info(self) -> FrameworkInfo:
-        """As the master knows it, or as it will be asked to."""
+        """The framework as the master knows it, or as it will be asked to."""
 
     @property
     def framework_id(self) -> FrameworkId | None:
-        """None until it is registered for the first time."""
+        """The framework's id; None until it is registered for the first time."""
         return self.framework_info.id
 
     @abstractmethod
@@ -62,8 +62,8 @@ class Driver(ABC):
         operations: Iterable[Operation],
         filters: Filters | None = None,
     ) -> None:
-        """Reserve, create volumes, launch, ... in this order. Of one with an id `operation_update`
-        tells how it went."""
+        """Reserve, create volumes, launch, ... in this order. `operation_update` tells how an
+        operation with an id went."""
         call = "accept_offers"
         operations = _many(call, "operations", operations)
         self._accept(_many(call, "offer_ids", offer_ids), operations, filters)
@@ -82,7 +82,7 @@ class Driver(ABC):
         self._call(m.Request(_many("request_resources", "requests", requests)))
 
     def update_framework(self, framework: FrameworkInfo) -> None:
-        """Change it in place: roles, capabilities, name. `call_refused` tells if it can't be."""
+        """Change the framework: roles, capabilities, name. `call_refused` tells if it can't be."""
         self._call(m.UpdateFramework(replace(framework, id=self.framework_id)))
 
     def decline_offer(self, offer_id: OfferId, filters: Filters | None = None) -> None:
@@ -117,7 +117,7 @@ class Driver(ABC):
     def accept_inverse_offers(
         self, offer_ids: Sequence[OfferId], filters: Filters | None = None
     ) -> None:
-        """What the machine's maintenance asks back will have gone by then."""
+        """Promise that what the machine's maintenance asks back will have gone by then."""
         ids = _many("accept_inverse_offers", "offer_ids", offer_ids)
         self._call(m.AcceptInverseOffers(ids, filters or Filters()))
 
@@ -128,7 +128,7 @@ class Driver(ABC):
         self._call(m.DeclineInverseOffers(ids, filters or Filters()))
 
     def acknowledge_operation_update(self, status: OperationStatus) -> None:
-        """For drivers without implicit acknowledgements. Those without uuid need none."""
+        """For drivers without implicit acknowledgements. Updates without uuid need none."""
         if status.uuid is not None and status.agent_id is not None and status.operation_id:
             self._call(
                 m.AcknowledgeOperationStatus(status.agent_id, status.uuid, status.operation_id)

@@ -1,4 +1,4 @@
-"""What a framework's author writes: a subclass of `Scheduler`."""
+"""The class that a framework's author subclasses: `Scheduler`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mezzo.process.users import current_user
 
 from .driver import Driver
 
-# Away for longer, and the master ends the framework's tasks. Mesos' own default, 0, has surprised
+# After that time away the master ends the framework's tasks. Mesos' own default, 0, has surprised
 # everybody whose scheduler crashed once.
 FAILOVER_TIMEOUT_S: Final = 7 * 86400.0
 
@@ -56,7 +56,7 @@ class Scheduler:
         """The stream is down; the driver is looking for the leader."""
 
     def resource_offers(self, driver: Driver, offers: list[Offer]) -> None:
-        """Use each with `launch_tasks`, or give it back with `decline_offer`."""
+        """Use each offer with `launch_tasks`, or give it back with `decline_offer`."""
         for offer in offers:
             driver.decline_offer(offer.id)
 

@@ -98,7 +98,7 @@ class SchedulerDriver(Driver):
         self._post(lambda: self._send(call))
 
     def _post(self, action: Callable[[], None]) -> None:
-        """Run it on the loop, unless that has ended."""
+        """Run an action on the loop, unless that has ended."""
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(action)
@@ -166,7 +166,7 @@ class SchedulerDriver(Driver):
     def _on_event(self, conn: ConnId, epoch: int, event: m.Event) -> None:
         assert self._link is not None
         if epoch < self._epoch:
-            # Of a deposed leader, or of a cluster made anew, which this scheduler is no part of.
+            # It comes from a deposed leader, or from a cluster made anew, without this scheduler.
             self._log.warning("master.deposed", epoch=epoch, seen=self._epoch)
             self._link.close(conn)
             return

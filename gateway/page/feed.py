@@ -49,7 +49,7 @@ class Feed:
         return len(self._pages.streams)
 
     def stream(self) -> Stream | None:
-        """The events of one page, which sees all first and then what changes. None: it is over."""
+        """The events of one page, which sees all first and then changes. None: the feed is over."""
         with self._lock:
             self._refresh()
             snapshot = _frame("snapshot", change(EMPTY, self._shown))
@@ -66,7 +66,7 @@ class Feed:
             self._stopping.wait(_GAP_S)
 
     def _refresh(self) -> None:
-        """Bring what is shown up to date and tell the open pages. Under the lock."""
+        """Bring the shown documents up to date and tell the open pages. Under the lock."""
         problem = self._follower.problem
         try:
             shown = documents(self._follower.read()[0])

@@ -46,7 +46,7 @@ EMPTY: Final = Documents({}, {}, {})
 
 
 def change(old: Documents, new: Documents) -> Json:
-    """What turns a page that shows `old` into one that shows `new`; empty when nothing does.
+    """The change from a page that shows `old` to one that shows `new`; empty if there is none.
 
     `change(EMPTY, new)` is the snapshot.
     """

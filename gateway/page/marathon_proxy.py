@@ -1,6 +1,6 @@
 """Marathon's read API for the page, through the gateway, so that the browser knows one origin.
 
-Where Marathon is, it says itself: the `webui_url` that it registered with at the master.
+Marathon says itself where it is: by the `webui_url` that it registered with at the master.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..replica.cluster_replica import View
 from .masking import masked
 
 FRAMEWORK_NAME: Final = "marathon"
-# What the page reads. Anything else of Marathon is not this gateway's to hand out.
+# The parts of Marathon's API that the page reads. This gateway hands out no others.
 READABLE: Final = frozenset({"apps", "deployments", "queue", "info"})
 _PATIENCE: Final = Patience(connect_s=5.0, answer_s=10.0)
 # Tells a Marathon that names this very gateway as its address.
@@ -27,7 +27,7 @@ VIA: Final = "Via"
 
 
 def marathon_url(view: View) -> str:
-    """Of the Marathon that is registered and connected. Raises NoMarathon."""
+    """The URL of the Marathon that is registered and connected. Raises NoMarathon."""
     for framework in view.frameworks.values():
         info = framework.framework_info
         if info.name == FRAMEWORK_NAME and framework.connected and info.webui_url:

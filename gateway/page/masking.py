@@ -1,7 +1,7 @@
 """Secrets in what Marathon tells stay with Marathon.
 
-Its own API gives back what an app was made of, passwords in `env` included: who puts an app reads
-it there first. The page only shows, and is open to more people, so it never gets these values.
+Marathon's own API gives back an app as it was put, passwords in `env` included: its users read it
+there first. The page only shows, and is open to more people, so it never gets these values.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Gateway:
         )
 
     def start(self) -> int:
-        """The port that it listens on. Raises MezzoError if that can't be had."""
+        """Start; returns the port that it listens on. Raises MezzoError if that can't be had."""
         self._server.start()
         REGISTRY.register(self._collector)
         self._follower.start()

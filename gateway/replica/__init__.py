@@ -1,1 +1,1 @@
-"""A read replica of the cluster, and who keeps it up to date."""
+"""A read replica of the cluster, and the follower that keeps it up to date."""

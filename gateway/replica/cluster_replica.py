@@ -61,7 +61,7 @@ class View(Record):
 class _Tasks:
     """Tasks in the order in which they came, `most` of each framework: its oldest makes room.
 
-    What a change costs does not depend on how many there are.
+    The cost of a change does not depend on how many there are.
     """
 
     def __init__(self, most: int | None = None) -> None:
@@ -70,7 +70,7 @@ class _Tasks:
         self._of: dict[FrameworkId, OrderedDict[TaskId, None]] = {}
 
     def put(self, task: Task) -> None:
-        """One that is there keeps its place."""
+        """Add or replace a task, which keeps its place."""
         mine = self._of.setdefault(task.framework_id, OrderedDict())
         if task.task_id not in mine:
             if len(mine) == self._most:
@@ -80,7 +80,7 @@ class _Tasks:
         self.all[_key(task)] = task
 
     def drop(self, key: TaskKey) -> None:
-        """No error if it is not there."""
+        """Remove a task. No error if it is not there."""
         if self.all.pop(key, None) is not None:
             mine = self._of[key[0]]
             del mine[key[1]]
@@ -106,7 +106,7 @@ class Replica:
         self._completed = _Tasks(COMPLETED_TASKS_MAX)
 
     def view(self) -> View:
-        """What is known now."""
+        """The cluster as known now."""
         return View(
             self._epoch,
             self._sequence,
@@ -120,7 +120,7 @@ class Replica:
 
     @property
     def position(self) -> Resume | None:
-        """From where a broken stream can go on; None: nothing was applied yet."""
+        """The position from which a broken stream can go on; None: nothing was applied yet."""
         return None if self._sequence < 0 else Resume(self._epoch, self._sequence)
 
     def apply(self, sequence: int, epoch: int, event: OperatorEvent) -> None:
@@ -156,7 +156,7 @@ class Replica:
         self._completed_frameworks = _by_id(frameworks.completed_frameworks)
         self._tasks = _Tasks()
         self._completed = _Tasks(COMPLETED_TASKS_MAX)
-        # Those that have ended and are not acknowledged are among the tasks: the latest ends.
+        # Ended tasks that are not acknowledged are among the tasks: the latest ends.
         for task in (*tasks.completed_tasks, *tasks.tasks, *tasks.unreachable_tasks):
             self._put(task)
         self._forget_surplus()
@@ -206,7 +206,7 @@ class Replica:
         self._forget_surplus()
 
     def _forget_surplus(self) -> None:
-        """The oldest of too many completed frameworks, with all that was known of them."""
+        """Forget the oldest of too many completed frameworks, with all that was known of them."""
         surplus = len(self._completed_frameworks) - COMPLETED_FRAMEWORKS_MAX
         for framework_id in list(islice(self._completed_frameworks, max(0, surplus))):
             del self._completed_frameworks[framework_id]

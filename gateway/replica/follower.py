@@ -1,4 +1,4 @@
-"""Follows the leading master: keeps the replica fed, and tells whoever waits that it changed.
+"""Follows the leading master: keeps the replica fed, and wakes readers when it has changed.
 
 One thread reads the stream; the detector's thread only says who leads. Everything that others may
 see is behind one lock, and is handed out as immutable views.
@@ -82,9 +82,9 @@ class Follower:
             return self._replica.view(), self._master
 
     def wait(self, version: int, timeout_s: float) -> int:
-        """Until something has changed since `version` (from the last call, first 0), or time-out.
+        """Wait for a change since `version` (from the last call, first 0), or time-out.
 
-        Returns the version that is now.
+        Returns the present version.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._version != version, timeout_s)
@@ -101,7 +101,7 @@ class Follower:
         with self._changed:
             self._targets = tuple(target.split(",")) if target else ()
             if not self._targets:
-                # What the last leader said stands: there may be a new one in a moment.
+                # The last leader's view stands: there may be a new leader in a moment.
                 self._fail("no master leads the cluster at the moment")
             self._hang_up()
             self._changed.notify_all()
@@ -131,14 +131,14 @@ class Follower:
             retry_s = min(2 * retry_s, _RETRY_MAX_S)
 
     def _pause(self, pause_s: float, targets: tuple[str, ...]) -> None:
-        """Cut short when another leads: a new leader is tried at once."""
+        """Wait before the next attempt; a new leader is tried at once."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._targets != targets or self._stopping.is_set(), pause_s
             )
 
     def _stream(self, target: str) -> str:
-        """Read until it ends; returns why, in words for people."""
+        """Read the stream until it ends; returns why, in words for people."""
         client = OperatorClient(target)
         try:
             _, answer = client.call(GetMaster())

@@ -88,7 +88,7 @@ def changed_app(document: JsonValue, before: App, rules: Rules) -> App:
 
 
 def unknown_keys(document: JsonValue) -> list[str]:
-    """Paths of keys that nobody knows, each with what may be meant. They are dropped."""
+    """Paths of unknown keys, which are dropped, each with what may be meant."""
     return read(AppDoc, document).found.unknown
 
 
@@ -206,7 +206,7 @@ def _forget_definitions(draft: _Draft) -> None:
 
 
 def _drop_other_ports(doc: AppDoc, given: set[str]) -> None:
-    """Who changes the kind of network need not also take back the ports of the old kind."""
+    """A change of the kind of network need not also take back the ports of the old kind."""
     if not given & {"networks", "container"}:
         return
     if _all_host(doc.networks):
@@ -387,7 +387,7 @@ class _Reader:
         if docs is None:
             return (PortDefinition(name="default"),)
         self._unique_names("/portDefinitions", [doc.name for doc in docs])
-        # Whatever their protocols: what an offer holds are numbers.
+        # Whatever their protocols: an offer holds numbers.
         self._unique_ports("/portDefinitions", [(doc.port, "any") for doc in docs])
         return tuple(PortDefinition(doc.port, doc.protocol, doc.name, doc.labels) for doc in docs)
 

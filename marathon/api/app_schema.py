@@ -30,7 +30,7 @@ from ..model.app import Cpus, Interval, Labels, NetworkName, PortName, Timeout, 
 from .errors import Violation
 from .json_shape import Shape
 
-# More than that no agent has to give: each of its ports is one of 65,535, by default of 1,001.
+# No agent has more to give: each of its ports is one of 65,535, by default of 1,001.
 PORTS_MAX: Final = 1_000
 Protocol = Literal["tcp", "udp", "udp,tcp", "tcp,udp"]
 Mode = Literal["host", "container/bridge", "container"]
@@ -169,7 +169,7 @@ LATER: Final[Mapping[str, _Test]] = {
     "tty": lambda value: value is True,
     "executor": lambda value: value not in ("", "//cmd"),
 }
-# What Marathon writes beside the definition, and clients send back; and a key of before 0.12.
+# Keys that Marathon writes beside the definition, and clients send back; and one of before 0.12.
 _READ_ONLY: Final = frozenset(
     {
         "version",
@@ -234,7 +234,7 @@ _SECRETS: Final = (
 
 
 def later_features(document: JsonValue) -> list[Violation]:
-    """What the document asks for that this version does not do yet."""
+    """The features that the document asks for and this version lacks."""
     document = _dict(document)
     given = {key: value for key, value in document.items() if value is not None}
     found = [f"/{key}" for key, asks in LATER.items() if key in given and asks(given[key])]

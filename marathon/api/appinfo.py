@@ -1,4 +1,4 @@
-"""Apps as they are read: the definition, and what of the present is asked for (3.5)."""
+"""Apps as they are read: the definition, and the parts of the present that are asked for (3.5)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SINGLE: Final = ALWAYS | {"tasks", "lastTaskFailure"}
 
 
 def embeds(names: list[str]) -> frozenset[str]:
-    """What `embed=` asks for; unknown names are ignored."""
+    """The parts that `embed=` asks for; unknown names are ignored."""
     found: set[str] = set()
     for name in names:
         for prefix in _PREFIXES:

@@ -21,7 +21,7 @@ class ApiError(MezzoError):
         self.body = body
 
     def below(self, path: str) -> ApiError:
-        """The same about a part of a larger document, which is at `path`."""
+        """The same error about a part of a larger document, which is at `path`."""
         details = self.body.get("details")
         if not isinstance(details, list):
             return self
@@ -57,7 +57,7 @@ def not_valid(violations: Sequence[Violation]) -> ApiError:
 
 
 def _details(violations: Sequence[Violation]) -> list[dict[str, Any]]:
-    """By path. Paths hold what a client has sent, so there are only so many, of so many letters."""
+    """Violations by path. Paths hold a client's words, so both count and length are bounded."""
     by_path: dict[str, list[str]] = {}
     for violation in violations[:VIOLATIONS_MAX]:
         by_path.setdefault(_shortened(violation.path), []).append(violation.error)

@@ -1,4 +1,4 @@
-"""Server-sent events (section 12): who listens, and what each of them wants."""
+"""Server-sent events (section 12): the listeners, and what each of them wants."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mezzo.record import Record
 from ..model.timestamps import format_s
 
 _HEARTBEAT: Final = b"\r\n"
-# Some clients end at a type that they don't know: these are for those who ask for them.
+# Some clients end at a type that they don't know: these are only for clients that ask.
 _ON_DEMAND_PREFIX: Final = "scheduler_"
 
 Types = frozenset[str]  # that a listener wants; none: the usual
@@ -40,7 +40,7 @@ class EventStream:
         return len(self._hub.streams)
 
     def publish(self, event: StreamEvent, at_s: float) -> None:
-        """at_s: wall seconds. What making its JSON raises comes through; nobody has got it then."""
+        """at_s: wall time. Raises what its JSON raises; then nobody has got the event."""
         _push(self._hub.streams, event, at_s)
 
     def attach(self, types: Types, remote: str) -> Stream | None:

@@ -1,4 +1,4 @@
-"""Any JSON, read by the shape that it is to have: what is wrong is said all at once, at its place.
+"""Any JSON, read by the shape that it is to have: all faults are told at once, each at its place.
 
 A shape is a class of `msgspec.Struct` whose types carry bounds (`mezzo.units`). One walk over shape
 and document makes the object and finds
@@ -54,7 +54,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[S]):
-    """value: only of use if nothing is `wrong`. given: the known keys of the whole."""
+    """value: of use only if nothing is `wrong`. given: the known keys of the whole."""
 
     value: S
     given: frozenset[str]
@@ -74,7 +74,7 @@ def read(shape: type[S], document: JsonValue) -> Reading[S]:
 
 @functools.cache
 def _reader(hint: _Type) -> _Read:
-    """What reads a value of the type. Each takes the value, its path, and where to say what."""
+    """The reader of values of a type. It takes the value, its path, and where to tell faults."""
     meta = meta_of(hint)
     plain = _plain(hint)
     origin, arguments = _origin(plain), get_args(plain)
@@ -93,7 +93,7 @@ def _reader(hint: _Type) -> _Read:
 
 
 def _plain(hint: _Type) -> _Type:
-    """Without `Annotated` and `| None`: an absent value is not read at all."""
+    """The type without `Annotated` and `| None`: an absent value is not read at all."""
     origin = _origin(hint)
     if origin is typing.Annotated:
         return _plain(get_args(hint)[0])

@@ -1,4 +1,4 @@
-"""What the HTTP threads know of this process: who leads, and, if it does, how to ask the core."""
+"""The process as the HTTP threads know it: who leads, and, if it does, how to ask the core."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _UNDECIDED_PAUSE_S: Final = 0.0625
 
 
 class Turns:
-    """Who changes an app from what it read of it does so alone; others wait for their turn.
+    """A thread that changes an app from what it read does so alone; others wait for their turn.
 
     An app has one of a fixed number of locks, chosen by its id, so nothing has to be forgotten.
     """
@@ -89,7 +89,7 @@ class Term:
         self._waiting: dict[int, Future[Result]] = {}
 
     def ask(self, command: Command) -> Result:
-        """Have the core do it and wait for the outcome, which is durable then.
+        """Have the core carry out a command and wait for the outcome, which is durable then.
 
         Raises ApiError: 503 without an answer, or when leadership is in doubt.
         """
@@ -114,7 +114,7 @@ class Term:
         raise refusal(result)
 
     def publish(self, told: Publish) -> None:
-        """On the loop's thread. What can't be rendered is lost alone, and told."""
+        """On the loop's thread. An event that can't be rendered is lost alone, and told."""
         event = event_of(told.news)
         try:
             self.hub.publish(event, told.at_s)
@@ -173,7 +173,7 @@ class Node:
     started_s: float = field(default_factory=time.monotonic)
 
     def wait_for_leader(self) -> str | None:
-        """`host:port` of who leads; waits while that is undecided. None: nobody, it seems."""
+        """`host:port` of the leader; waits while that is undecided. None: nobody, it seems."""
         for _ in range(_UNDECIDED_TRIES):
             if self.term is not None:
                 return self.address

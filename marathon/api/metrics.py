@@ -31,7 +31,7 @@ COUNTERS: Final = (
 
 
 class Metrics(Collector):
-    """Counted by the loop's thread and by those of HTTP."""
+    """Counters, for the loop's thread and those of HTTP."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -17,7 +17,7 @@ from ..views import AppView, Aside, DeploymentView, InstanceView
 
 @dataclass(slots=True)
 class Counts:
-    """Of one app's tasks; kept up as they change, since an app may have ten thousand."""
+    """Counts of one app's tasks; kept up as they change, since an app may have ten thousand."""
 
     staged: int = 0
     running: int = 0
@@ -98,7 +98,7 @@ class ReadModel:
         return self._apps.get(app_id)
 
     def apps(self) -> list[AppView]:
-        """In the order of their ids."""
+        """The apps in the order of their ids."""
         return sorted(list(self._apps.values()), key=lambda view: view.app.id)
 
     def apps_below(self, group: str) -> list[AppView]:
@@ -116,7 +116,7 @@ class ReadModel:
         return [view for tasks in list(self._tasks.values()) for view in list(tasks.views.values())]
 
     def task(self, id_: str) -> InstanceView | None:
-        """By the id of the task, or of the instance."""
+        """A task, by its id or that of its instance."""
         return self._by_id.get(id_)
 
     def deployments(self) -> list[DeploymentView]:
@@ -127,7 +127,7 @@ class ReadModel:
         return sorted(list(self._aside.values()), key=lambda aside: aside.key)
 
     def aside_app(self, app_id: str) -> Aside | None:
-        """Of an app that can't be shown since its record could not be loaded."""
+        """The record of an app that can't be shown since it could not be loaded."""
         return self._aside.get(f"{APPS.kind}/{app_id}")
 
     def lock(self, app_id: str) -> str | None:

@@ -47,15 +47,15 @@ KINDS_WITH_1XX: Final = (HealthProtocol.HTTP, HealthProtocol.HTTPS)
 def number(value: float) -> float:
     """A whole number without its fraction, any other as it is.
 
-    Any float is taken: beyond 2^53 an int would not say more, and JSON's writers end at 2^64. What
-    is no number (an agent's attribute may be nan) is written as null.
+    Any float is taken: beyond 2^53 an int would not say more, and JSON's writers end at 2^64. nan
+    and infinity (in an agent's attribute) are written as null.
     """
     whole = isinstance(value, int) or value.is_integer()
     return int(value) if whole and abs(value) <= _EXACT_MAX else value
 
 
 def _given(**fields: JsonValue) -> Json:
-    """Without what is None."""
+    """The fields that are not None."""
     return {key: value for key, value in fields.items() if value is not None}
 
 
@@ -74,7 +74,7 @@ def app_json(app: App) -> Json:
 
 
 def definition_json(app: App) -> Json:
-    """What a user could have sent to get this app."""
+    """The definition that a user could have sent to get this app."""
     strategy, unreachable = app.upgrade_strategy, app.unreachable
     return {
         "id": app.id,
@@ -337,7 +337,7 @@ def deployment_json(view: DeploymentView) -> Json:
 
 
 def plan_json(plan: Deployment) -> Json:
-    """As events carry it. The two groups are there for clients that insist on them."""
+    """A plan as events carry it. The two groups are for clients that insist on them."""
     return {
         "id": plan.id,
         "version": format_ms(plan.version_ms),
@@ -396,7 +396,7 @@ def queue_item_json(item: QueueItem, *, with_offers: bool) -> Json:
 
 
 def _funnel(declined: dict[Reason, int], processed: int) -> list[Json]:
-    """Each reason sees the offers that those before it let pass."""
+    """The funnel: each reason sees the offers that those before it let pass."""
     rows = []
     for reason, count in declined.items():
         rows.append({"reason": reason.value, "declined": count, "processed": processed})

@@ -54,7 +54,7 @@ def deployment_header(deployed: Deployed) -> dict[str, str]:
 def deployment_answer(
     deployed: Deployed, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
-    """What every request answers that has started a deployment."""
+    """The answer to a request that has started a deployment."""
     return answer(
         {"version": format_ms(deployed.version_ms), "deploymentId": deployed.deployment_id},
         status,
@@ -67,7 +67,7 @@ def text(value: str, status: int = 200) -> Response:
 
 
 def compressed(response: Response) -> Response:
-    """gzip what is long, for those who take it."""
+    """gzip a long answer, for clients that take it."""
     if (
         response.is_streamed
         or "gzip" not in request.headers.get("Accept-Encoding", "")

@@ -21,7 +21,7 @@ _SHOWN_MAX: Final = 200
 
 
 def parse_selector(text: str) -> Selector:
-    """What tells whether labels are selected. Raises ApiError (422)."""
+    """A test whether labels are selected. Raises ApiError (422)."""
     tests: list[Selector] = []
     tokens = _tokens(text)
     position = 0

@@ -1,4 +1,4 @@
-"""Deployments, the queue, and what Marathon tells of itself."""
+"""Deployments, the queue, and Marathon's words on itself."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class TaskRoutes:
         return answer({"tasks": [_json(view, model) for view in tasks]})
 
     def delete(self, app_id: str, task_id: str | None) -> Response:
-        """One task of an app, or all (of one host)."""
+        """Kill one task of an app, or all (of one host)."""
         self._must_exist(app_id)
         model = self._term().model
         if task_id is None:
@@ -80,7 +80,7 @@ class TaskRoutes:
         if scale and wipe:
             raise message(400, "You cannot use scale and wipe at the same time.")
         model = self._term().model
-        # Rendered first: what can't be told is not done.
+        # Rendered first: nothing is done that can't be told.
         told = answer(shape([_json(view, model) for view in views]))
         ids = tuple(view.task_id for view in views)
         command = KillTasks(ids, scale, flag("force"))

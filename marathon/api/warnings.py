@@ -1,4 +1,4 @@
-"""What a request's answer says beside itself: keys that were dropped, in a `Warning` header.
+"""Remarks beside an answer: keys that were dropped, in a `Warning` header.
 
 Marathon takes keys that it does not know without a word, so that a typo is found only by what does
 not happen. `Warning: 299` is the code for such remarks (RFC 7234, 5.5), which no client stumbles
@@ -38,7 +38,7 @@ def hint_unknown(documents: Iterable[Any], *, in_list: bool = False) -> None:
 
 
 def warned(response: Response) -> Response:
-    """The answer with what there is to say beside it."""
+    """The answer with the remarks beside it."""
     unknown: list[str] = g.get("unknown", [])
     if unknown:
         text = "unknown keys were dropped: "
@@ -52,6 +52,6 @@ def warned(response: Response) -> Response:
 
 
 def _printable(key: str) -> str:
-    """In ASCII, and without what would end a quoted string."""
+    """The text in ASCII, without characters that would end a quoted string."""
     key = key if len(key) <= _KEY_MAX else f"{key[:_KEY_MAX]}..."
     return "".join(c if " " <= c <= "~" and c not in _SPECIAL else "?" for c in key)

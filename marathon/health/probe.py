@@ -1,7 +1,7 @@
 """Marathon's own health checks, made on the event loop (section 10).
 
-What answers is a task, and may be hostile (mezzo.probe). All of a probe lasts no longer than the
-check's timeout, whatever comes is that check's result, and an app whose probes hang uses up its own
+The task that answers may be hostile (mezzo.probe). A probe lasts no longer than the check's
+timeout, anything that comes is that check's result, and an app whose probes hang uses up its own
 part of the slots and nobody else's.
 """
 
@@ -29,7 +29,7 @@ Verdict = tuple[bool | None, str | None]  # as in HealthResult: alive, cause
 
 
 class Checker:
-    """Probes what it is told to, each check in its own interval, until told to stop.
+    """Makes the checks that it is told to, each in its own interval, until told to stop.
 
     report: called on the loop with each result.
     """
@@ -124,7 +124,7 @@ class _Share:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.waiting.append(turn)
         try:
-            await turn  # whoever releases has counted us
+            await turn  # the one that released has counted us
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.release()
@@ -150,7 +150,7 @@ class _Slots:
         self.each = total  # slots of one app
 
     def join(self, app_id: str) -> _Share:
-        """One more check of the app."""
+        """The app has one more check."""
         share = self._shares.get(app_id)
         if share is None:
             share = self._shares[app_id] = _Share(self)

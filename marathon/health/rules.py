@@ -1,7 +1,7 @@
-"""Health of instances (section 10): what probes mean, and when one is to be killed.
+"""Health of instances (section 10): the meaning of probes, and when an instance is to be killed.
 
-The probes themselves are made elsewhere: by the agents, or by `probe`. What they have said is kept
-in memory only: a new leader knows nothing until the next one.
+The probes themselves are made elsewhere: by the agents, or by `probe`. Their results are kept in
+memory only: a new leader knows nothing until the next one.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _observe(
     if live.healthy is not before:
         _publish_change(step, live)
     limit = check.max_consecutive_failures
-    # The agent kills by itself what its own checks find dead.
+    # The agent kills by itself a task that its own checks find dead.
     if limit and seen.consecutive_failures >= limit and not check.protocol.by_agent:
         _kill(state, step, live, cause)
 
@@ -85,7 +85,7 @@ def _failed(
 ) -> None:
     started = live.started_s or live.record.staged_s
     if seen.first_success_s is None and step.now.is_within_s(started, check.grace_s):
-        return  # it may still be coming up
+        return  # the instance may still be coming up
     seen.alive = False
     seen.consecutive_failures += 1
     seen.last_failure_s = step.now.wall_s
@@ -125,13 +125,13 @@ def _kill(state: MarathonState, step: Step, live: Live, cause: str | None) -> No
 
 
 def unhealthy_message(live: Live) -> str:
-    """Why an instance was killed for its health: what its checks last said."""
+    """Why an instance was killed for its health: the last words of its checks."""
     causes = [check.cause for check in live.checks if check.alive is False and check.cause]
     return ": ".join(["killed because its health check failed", *causes[:1]])
 
 
 def _address(live: Live, check: HealthCheck) -> tuple[str, int] | None:
-    """Where to ask: the host's port if there is one, else the container's own address."""
+    """The address to probe: the host's port if there is one, else the container's own address."""
     record = live.record
     if check.port:
         return record.host, check.port

@@ -12,7 +12,7 @@ from ..state.census import value_at
 
 
 def choose_surplus(app: App, instances: Iterable[Live], count: int) -> list[Live]:
-    """`count` of the active ones. With GROUP_BY each comes from the group that is fullest then."""
+    """`count` active instances. With GROUP_BY each comes from the group that is fullest then."""
     order = kill_order((live for live in instances if live.active), app.kill_selection)
     fields = [c.field for c in app.constraints if c.operator is Operator.GROUP_BY]
     if not fields:
@@ -21,7 +21,7 @@ def choose_surplus(app: App, instances: Iterable[Live], count: int) -> list[Live
 
 
 def _from_the_fullest(order: list[Live], fields: list[str], count: int) -> list[Live]:
-    """The fullest by the first field, then by the second, ...; among equals the kill order holds.
+    """One of the fullest by the first field, then by the second, ...; among equals by kill order.
 
     An app may have ten thousand instances. So those with the same values are one queue, and the
     queues are a heap whose entries may be too full: groups only shrink, so one that is on top and

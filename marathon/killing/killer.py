@@ -15,7 +15,7 @@ from ..timers import KillRetryDue, MoreKillsDue
 
 
 def doom(state: MarathonState, live: Live) -> None:
-    """End it. It counts no more from now on; all else happens when the step is settled."""
+    """Doom an instance. It counts no more from now on; the rest happens at the step's end."""
     if not live.doomed:
         live.doomed = True
         state.changed(live)
@@ -23,14 +23,14 @@ def doom(state: MarathonState, live: Live) -> None:
 
 
 def disconnected(state: MarathonState) -> None:
-    """What was sent may be lost: send it again to the next master."""
+    """Kills that were sent may be lost: send them again to the next master."""
     kills = state.kills
     kills.waiting = {id_: live for id_, (live, _) in kills.sent.items()} | kills.waiting
     kills.sent.clear()
 
 
 def settle(state: MarathonState, step: Step) -> None:
-    """At the end of a step: store what is doomed, and send what fits."""
+    """At the end of a step: store newly doomed instances, and send as many kills as may be."""
     _store_new(state, step)
     if not state.subscribed:
         return
@@ -52,7 +52,7 @@ def _store_new(state: MarathonState, step: Step) -> None:
             return
         live = kills.new.pop(next(iter(kills.new)))
         if live.condition.unreachable:
-            # It can't be told, so it is given up: back again it is unknown, and killed as such.
+            # It can't be told, so it is given up: back again it is unknown, and is killed as such.
             instance_changes.forget(state, step, live, Condition.KILLED)
         else:
             instance_changes.store_doom(step, live)
@@ -60,7 +60,7 @@ def _store_new(state: MarathonState, step: Step) -> None:
 
 
 def retry(state: MarathonState, step: Step) -> None:
-    """The retry timer fired: repeat the overdue ones, and see again after the youngest."""
+    """The retry timer fired: repeat overdue kills, and look again after the youngest."""
     kills, now_s, every_s = state.kills, step.now.mono_s, state.config.kill_retry_s
     kills.retry_set = False
     if not state.subscribed or not kills.sent:

@@ -152,7 +152,7 @@ class HealthProtocol(StrEnum):
 
     @property
     def by_agent(self) -> bool:
-        """Run by the agent beside the task; the others are asked over the network by Marathon."""
+        """Does the agent run the check, beside the task? Marathon makes the others itself."""
         return self is HealthProtocol.COMMAND or self.value.startswith("MESOS_")
 
 
@@ -241,5 +241,5 @@ class App(Record):
 
     @property
     def single_instance(self) -> bool:
-        """Never two at a time, not even while one is being killed."""
+        """Are there never two instances at a time, not even while one is being killed?"""
         return self.labels.get(SINGLE_INSTANCE_LABEL) == "true"

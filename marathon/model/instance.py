@@ -1,4 +1,4 @@
-"""Instances: what is stored of one, what is known of it while we lead, and its conditions."""
+"""Instances: the stored part of one, its state while we lead, and its conditions."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ _BY_STATE: Final = {
     TaskState.UNREACHABLE: _C.UNREACHABLE,
     TaskState.UNKNOWN: _C.UNKNOWN,
 }
-# A master that doesn't tell UNREACHABLE says LOST for what may come back.
+# A master that doesn't tell UNREACHABLE says LOST for tasks that may come back.
 _LOST_FOR_NOW: Final = (
     Reason.RECONCILIATION,
     Reason.AGENT_DISCONNECTED,
@@ -90,7 +90,7 @@ _KILL_RANK: Final = {
 
 
 def condition_of(status: TaskStatus) -> Condition:
-    """What a status update makes of an instance (Marathon `TaskConditionMapping`)."""
+    """An instance's condition after a status update (Marathon `TaskConditionMapping`)."""
     if status.state is not TaskState.LOST:
         return _BY_STATE[status.state]
     if status.reason in _LOST_FOR_NOW:
@@ -197,17 +197,17 @@ class Live:
 
     @property
     def alive(self) -> bool:
-        """It may be running. One that is unreachable for too long is given up."""
+        """May it be running? One that is unreachable for too long is given up."""
         return self.condition is not Condition.UNREACHABLE_INACTIVE
 
     @property
     def active(self) -> bool:
-        """It counts towards the target."""
+        """Does it count towards the target?"""
         return self.alive and not self.doomed
 
     @property
     def ready(self) -> bool:
-        """Running, and every health check alive."""
+        """Does it run, with every health check alive?"""
         return (
             self.condition is Condition.RUNNING
             and self.active
@@ -216,7 +216,7 @@ class Live:
 
     @property
     def unsure(self) -> bool:
-        """It may serve for all we know: a new leader has not heard of it, or of its health, yet."""
+        """May it serve for all we know? A new leader has not heard of it, or of its health, yet."""
         return self.inherited and (
             not self.confirmed
             or (self.condition is Condition.RUNNING and bool(self.checks) and self.healthy is None)
@@ -274,7 +274,7 @@ class Fleet:
         return self.tallies.get(config_ms) or Tally()
 
     def without(self, config_ms: int) -> Tally:
-        """Of all other configurations."""
+        """The tally of all other configurations."""
         total, new = self.total, self.of(config_ms)
         return Tally(total.alive - new.alive, total.active - new.active, total.ready - new.ready)
 
@@ -287,7 +287,7 @@ class Fleet:
 
 
 def kill_order(candidates: Iterable[Live], selection: KillSelection) -> list[Live]:
-    """Who goes first: unreachable, staging, starting, then running ones by age (8.2)."""
+    """The order of kills: unreachable, staging, starting, then running instances by age (8.2)."""
     sign = -1 if selection is KillSelection.YOUNGEST_FIRST else 1
     return sorted(
         candidates,

@@ -1,4 +1,4 @@
-"""Ids of apps and groups: absolute paths like `/shop/web`, and what is derived from them."""
+"""Ids of apps and groups: absolute paths like `/shop/web`, and names derived from them."""
 
 from __future__ import annotations
 

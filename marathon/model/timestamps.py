@@ -19,7 +19,7 @@ def to_ms(wall_s: float) -> int:
 
 
 def format_ms(ms: int) -> str:
-    """The API's form: UTC, always with milliseconds. What no date holds is the first or last."""
+    """The API's form: UTC, always with milliseconds. Beyond all dates it is the first or last."""
     ms = min(max(ms, _FIRST_MS), _LAST_MS)
     text = (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds")
     return text.removesuffix("+00:00") + "Z"

@@ -35,7 +35,7 @@ def progressed(state: MarathonState, step: Step, app: App) -> None:
 
 
 def until_s(state: MarathonState, step: Step, app: App) -> float | None:
-    """Not before then, in monotonic seconds; None if nothing is to be waited for."""
+    """The app launches not before this time (mono); None if it need not wait."""
     delay = state.queue.delays.get((app.id, app.last_config_change_ms))
     if delay is None or delay.reference_s + delay.delay_s <= step.now.mono_s:
         return None
@@ -49,7 +49,7 @@ def reset(state: MarathonState, app_id: str) -> None:
 
 
 def sweep(state: MarathonState, step: Step) -> None:
-    """Forget what has been quiet for as long as the largest delay.
+    """Forget delays that have been quiet for as long as the largest one.
 
     Counted from the end of the delay: from its start, one at the maximum would be forgotten
     before the launch that it delays.

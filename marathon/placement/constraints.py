@@ -28,7 +28,7 @@ _OPERATORS: Final = (
 
 
 def constraint_problem(parts: Sequence[str]) -> str | None:
-    """What is wrong with `[field, OPERATOR, value?]`; None if nothing is. Texts: section 3.3."""
+    """The fault of `[field, OPERATOR, value?]`; None if there is none. Texts: section 3.3."""
     if len(parts) not in (2, 3):
         return "Each constraint must have either 2 or 3 fields"
     if not parts[0]:
@@ -94,7 +94,7 @@ def _group_by(constraint: Constraint, value: str, there: Counter[str], instances
     """Each of k values holds an equal part of all, the remainder goes to as many of them."""
     if value not in there and constraint.value:
         return len(there) < int(constraint.value)
-    # Without a number, k is what has been seen, and a new value is always welcome.
+    # Without a number, k is the count of values seen, and a new one is always welcome.
     groups = int(constraint.value) if constraint.value else len(there) + (value not in there)
     share, remainder = divmod(instances, groups)
     if there[value] < share:

@@ -1,4 +1,4 @@
-"""What a task finds in its environment: PORT0, HOST, MARATHON_APP_... (7.4)."""
+"""The environment of a task: PORT0, HOST, MARATHON_APP_... (7.4)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NOT_ENV: Final = re.compile(r"[^A-Z0-9_]")
 
 
 def task_environment(app: App, instance: Instance, prefix: str | None) -> dict[str, str]:
-    """What the task finds in its environment; the user's own variables win."""
+    """The variables of a task; the user's own ones win."""
     env = {
         "MESOS_TASK_ID": str(instance.task_id),
         "MARATHON_APP_ID": app.id,

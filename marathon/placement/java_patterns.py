@@ -1,7 +1,7 @@
 """Patterns of constraints: Java's syntax, as far as RE2 matches it in the same way.
 
-Marathon's users write for `java.util.regex`, which can backtrack for ever. What RE2 can't do, or
-would read in another sense, is refused with its name; nothing is matched differently in silence.
+Marathon's users write for `java.util.regex`, which can backtrack for ever. Syntax that RE2 lacks,
+or reads in another sense, is refused with its name; nothing is matched differently in silence.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PATTERN_MAX_BYTES: Final = 16 * 1024
 # A list of 150 long host names has about 4,000; a text of 250 characters then takes milliseconds
 # at the very worst.
 PATTERN_MAX_STEPS: Final = 5_000
-# No name is longer. What an agent gives as an attribute may be, and then it matches nothing.
+# No name is longer. An agent's attribute may be, and then it matches nothing.
 TEXT_MAX: Final = 1_024
 # Of results: an app is matched against the same hosts again and again.
 _REMEMBERED: Final = 65_536
@@ -77,7 +77,7 @@ def _compiled(pattern: str) -> Callable[[str], bool]:
 
 
 def _foreign(pattern: str) -> Iterator[str]:
-    """What is not, or not in the same sense, in RE2's syntax; the first is enough."""
+    """The first syntax in a pattern that RE2 lacks, or reads in another sense."""
     at, in_class = 0, False
     while (atom := (_IN_CLASS if in_class else _ATOMS).search(pattern, at)) is not None:
         at = atom.end()

@@ -1,4 +1,4 @@
-"""Offers become launches: what fits is accepted, the rest declined, each offer in its own step."""
+"""Offers become launches: fitting ones are accepted, others declined, each in its own step."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .matching import Match, OfferedPlace, Reason, match
 from .task_info import make_task, resolve_container_ports
 
 _RECORD_MAX_BYTES: Final = 64 * 1024  # of an instance; far from what a store takes
-# Come back at the next allocation: what was refused could have been used but for a limit of ours.
+# Come back at the next allocation: the refused offer was of use but for a limit of ours.
 _AT_ONCE: Final = Filters(refuse_seconds=0.0)
 _UNASKED: Final = Census(())
 
@@ -76,8 +76,8 @@ def _refuse_s(state: MarathonState, step: Step) -> float:
 def _use(
     state: MarathonState, step: Step, offer: Offer, ready: dict[str, Demand]
 ) -> tuple[list[TaskInfo], bool]:
-    """Launch what fits, up to the limits, of those that need not wait for their delay. Also:
-    was something held back by a limit alone?"""
+    """Launch what fits, up to the limits, for apps that need not wait for their delay. Also returns
+    whether a limit alone has held something back."""
     queue, limit, now = state.queue, state.config.max_instances_per_offer, step.now
     place, left = OfferedPlace.of(offer), offer.resources
     tasks: list[TaskInfo] = []
@@ -99,7 +99,7 @@ def _use(
         if len(tasks) > before:
             demand.used(now.wall_s)
             faults.absolve(state, app.id)
-            # Whoever got something goes behind those who wait.
+            # An app that got something goes behind those that wait.
             del ready[app.id], queue.demands[app.id]
             if demand.count > 0:
                 ready[app.id] = queue.demands[app.id] = demand
@@ -170,7 +170,7 @@ def _made(
             f"the record of an instance has {len(data)} bytes, more than {_RECORD_MAX_BYTES}: "
             f"the attributes of agent {offer.agent_id} are too large"
         )
-    INSTANCES.decode(data)  # what could not be loaded again is not launched
+    INSTANCES.decode(data)  # an instance that could not be loaded again is not launched
     task = make_task(app, record, found.resources, state.config.env_vars_prefix)
     return _Fit(record, data, task)
 
@@ -192,7 +192,7 @@ def _launch(state: MarathonState, step: Step, demand: Demand, fit: _Fit) -> Task
 
 
 def token_back(state: MarathonState, live: Live) -> None:
-    """It runs, or has ended: another launch may begin in its place."""
+    """The instance runs, or has ended: another launch may begin in its place."""
     if live.has_token:
         live.has_token = False
         state.queue.tokens = min(state.queue.tokens + 1, state.config.launch_tokens)
@@ -204,7 +204,7 @@ def tokens_refilled(state: MarathonState, _step: Step) -> None:
 
 
 def settle(state: MarathonState, step: Step) -> None:
-    """At the end of a step: who has taken tokens has them back in time."""
+    """At the end of a step: tokens that were taken come back in time."""
     queue, config = state.queue, state.config
     if queue.tokens < config.launch_tokens and not queue.tokens_timer_set:
         queue.tokens_timer_set = True

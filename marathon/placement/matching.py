@@ -1,4 +1,4 @@
-"""Does an offer fit an app? Yes with what it takes, or no with the first reason (section 9)."""
+"""Does an offer fit an app? Yes with what is taken, or no with the first reason (section 9)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .host_ports import pick_host_ports, wanted_host_ports
 
 
 class Reason(StrEnum):
-    """Why not. In the order in which they are looked at: /v2/queue shows it as a funnel."""
+    """Why not. In the order in which reasons are looked at: /v2/queue shows them as a funnel."""
 
     ROLE = "UnfulfilledRole"
     CONSTRAINT = "UnfulfilledConstraint"
@@ -41,7 +41,7 @@ _SCALARS = (("cpus", Reason.CPUS), ("mem", Reason.MEM), ("disk", Reason.DISK))
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What one instance takes of an offer. host_ports: by port index, None publishes nothing."""
+    """The part of an offer for one instance. host_ports: by port index, None publishes nothing."""
 
     resources: Resources
     host_ports: tuple[int | None, ...]
@@ -49,7 +49,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class OfferedPlace:
-    """Where an offer comes from, as constraints see it."""
+    """The place that an offer comes from, as constraints see it."""
 
     host: str
     region: str | None
@@ -99,7 +99,7 @@ def match(
 
 
 def _usable(left: Resources, roles: Sequence[str]) -> list[tuple[Kind, Value]]:
-    """What the roles may use, reserved amounts first. No volumes, nothing revocable."""
+    """The resources that the roles may use, reserved ones first. No volumes, nothing revocable."""
     kinds = [
         (kind, value)
         for kind, value in left.items()
@@ -111,7 +111,7 @@ def _usable(left: Resources, roles: Sequence[str]) -> list[tuple[Kind, Value]]:
 
 
 def _ports(offered: Ranges) -> Ranges:
-    """Those that there are: an agent may offer any numbers."""
+    """The offered ports that exist: an agent may offer any numbers."""
     pairs = offered.pairs
     if not pairs or (pairs[0][0] > 0 and pairs[-1][1] <= PORT_MAX):
         return offered

@@ -1,4 +1,4 @@
-"""What is to be launched, and when the master is asked for offers for it, or for none."""
+"""The apps to be launched, and when the master is asked for offers for them, or for none."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ..state.step import Step
 from ..timers import LaunchDelayOver, ReviveDue
 from . import backoff
 
-# Demand that is new has its revive at once, unless the last one is still without an answer: then it
-# waits so long. The long gap (`min_revive_offers_s`) is for demand that had its revive: a user who
-# posts a second app must not wait for it.
+# New demand has its revive at once, unless the last one is still without an answer: then it waits
+# so long. The long gap (`min_revive_offers_s`) is for demand that had its revive: a user who posts
+# a second app must not wait for it.
 FRESH_REVIVE_GAP_S: Final = 0.1
 
 # ---- what is wanted
@@ -81,7 +81,7 @@ def suppress(state: MarathonState) -> bool:
 
 
 def subscribed(state: MarathonState, step: Step) -> None:
-    """It stands. No filter does; offers come by themselves, unless there was no need then."""
+    """The subscription stands, without filters: offers come by themselves, if there was need."""
     if state.queue.suppressed and state.queue.demands:
         _ask_for_offers(state, step, 0.0)
 
@@ -96,7 +96,7 @@ def _ask_for_offers(state: MarathonState, step: Step, gap_s: float) -> None:
 
 
 def revive_due(state: MarathonState, _step: Step) -> None:
-    """It is looked at when the step is settled."""
+    """The timer fired: the end of the step looks whether to revive."""
     state.queue.revive_due_s = None
 
 

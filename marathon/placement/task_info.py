@@ -12,7 +12,7 @@ from ..model.app import App, Container, HealthCheck, HealthProtocol, NetworkMode
 from ..model.instance import Instance
 from . import environment
 
-# The agent kills a task at so many failures; Marathon's 0 means never.
+# The agent kills a task after so many failures; Marathon's 0 means never.
 _NEVER: Final = 2**31 - 1
 _DOCKER_NETWORK: Final = {
     NetworkMode.HOST: model.DockerNetwork.HOST,
@@ -38,7 +38,7 @@ def resolve_container_ports(app: App, host_ports: tuple[int | None, ...]) -> tup
 def make_task(
     app: App, instance: Instance, resources: Resources, prefix: str | None
 ) -> model.TaskInfo:
-    """prefix: of the variables HOST and PORT*, from `--env_vars_prefix`."""
+    """The task. prefix: of the variables HOST and PORT*, from `--env_vars_prefix`."""
     return model.TaskInfo(
         name=paths.task_name(app.id),
         task_id=instance.task_id,
@@ -140,7 +140,7 @@ def _docker(app: App, container: Container, instance: Instance) -> model.DockerI
 
 
 def _health_check(check: HealthCheck, instance: Instance) -> model.HealthCheck:
-    """One that the agent runs, on the port that the task listens on."""
+    """A health check that the agent runs, on the port that the task listens on."""
     kind, command, http, tcp = model.HealthCheckType.COMMAND, None, None, None
     port = check.port or _indexed(instance.container_ports, check.port_index)
     if check.protocol is HealthProtocol.COMMAND:

@@ -1,4 +1,4 @@
-"""What of the core's news stands in the log, and what of it is counted."""
+"""Which of the core's news stand in the log, and which are counted."""
 
 from __future__ import annotations
 
@@ -97,5 +97,5 @@ class NewsLog:
 
 
 def _is_configured(app: App) -> bool:
-    """Its last change was of more than the number of its instances."""
+    """Was the app's last change one of more than the number of its instances?"""
     return app.version_ms == app.last_config_change_ms == app.last_scaling_ms

@@ -63,7 +63,7 @@ _HTTP_THREADS: Final = 24  # answers at the same time
 
 
 async def run_marathon(options: MarathonOptions) -> int:
-    """Until cancelled. A lost term replaces the process by a fresh standby."""
+    """Run until cancelled. A lost term replaces the process by a fresh standby."""
     await asyncio.to_thread(options.work_dir.mkdir, parents=True, exist_ok=True)
     where = _election_place(options)
     stop_leading = asyncio.Event()
@@ -369,7 +369,7 @@ def _settings(options: MarathonOptions) -> dict[str, Any]:
 
 
 def _zookeeper_settings(options: MarathonOptions) -> dict[str, Any]:
-    """Never with the password (behaviour 125)."""
+    """The settings of ZooKeeper, never with the password (behaviour 125)."""
     return {
         "zk": None if options.zk is None else str(parse_zk_address(options.zk)),
         "zk_compression": False,
