@@ -69,7 +69,7 @@ def test_owners_who_are_forgiven_are_forgotten() -> None:
     admission = Admission()
     for number in range(5000):
         admission.ended(number, 0.0, number * EVERY_S)
-    assert len(admission._empty_at) <= 1024
+    assert len(admission._empty_at_s) <= 1024
 
 
 @given(st.lists(st.floats(0, 0.2), min_size=FREE, max_size=200))
