@@ -47,7 +47,7 @@ class MarathonConfig(Record):
     task_launch_confirm_timeout_s: float = 300.0
     task_launch_timeout_s: float = 300.0
 
-    kill_chunk_size: int = 100
+    kills_at_once: int = 100  # Marathon: kill_chunk_size
     kill_retry_s: float = 30.0
 
     reconciliation_initial_delay_s: float = 15.0

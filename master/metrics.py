@@ -80,7 +80,7 @@ _COUNTERS: Final = (
     "invalid_status_updates",
     "dropped_messages",
 )
-NAME_MAX: Final = 100  # characters of a framework's name in those of its metrics
+NAME_MAX_CHARS: Final = 100  # of a framework's name in those of its metrics
 _SAFE: Final = " !\"#$&'()*+,:;<=>?@[\\]^`{|}"  # readable, whatever it is for URLs
 
 
@@ -265,4 +265,4 @@ def _of_a_framework(entry: FrameworkEntry) -> Iterator[tuple[str, float]]:
 def _escaped(name: str) -> str:
     """A slash would look like the next part of the metric's name. What is long is cut: there are
     many metrics of each framework, told apart by its id."""
-    return quote(name[:NAME_MAX], safe=_SAFE)
+    return quote(name[:NAME_MAX_CHARS], safe=_SAFE)

@@ -9,7 +9,7 @@ from typing import Final
 
 _NAMES_SHOWN: Final = 5
 _GUESSES: Final = 2
-_COMPARED: Final = 1000  # comparing letters takes its time
+_COMPARED_CHARS: Final = 1000  # comparing letters takes its time
 
 
 def near(wanted: str, known: Iterable[str]) -> str:
@@ -21,7 +21,7 @@ def near(wanted: str, known: Iterable[str]) -> str:
     low = wanted.lower()
     found = list(islice((name for name in names if low and low in name.lower()), _NAMES_SHOWN))
     if not found:
-        by_lower = {name.lower(): name for name in names[:_COMPARED]}
+        by_lower = {name.lower(): name for name in names[:_COMPARED_CHARS]}
         found = [by_lower[name] for name in get_close_matches(low, by_lower, _GUESSES)]
     if found:
         return f": did you mean {' or '.join(found)}?"

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from mezzo.errors import NotHttp
 
-_STATUS_LINE_MAX: Final = 4096
+_STATUS_LINE_MAX_BYTES: Final = 4096
 # Of a path, what may stand in a request as it is.
 _PATH_SAFE: Final = "/?#[]@!$&'()*+,;=:%~-._|"
 _OURS: Final = frozenset(
@@ -54,7 +54,11 @@ async def http_status(
     """
     # Only the status counts: reading a line by hand keeps hundreds of checks on one thread.
     reader, writer = await asyncio.open_connection(
-        host, port, ssl=_unchecked_tls() if tls else None, family=family, limit=_STATUS_LINE_MAX
+        host,
+        port,
+        ssl=_unchecked_tls() if tls else None,
+        family=family,
+        limit=_STATUS_LINE_MAX_BYTES,
     )
     try:
         writer.write(_request(host, port, path or "", user_agent))

@@ -26,7 +26,7 @@ from mezzo.units import json_depth_problem, shown
 R = TypeVar("R")
 # From the plain JSON of a record of one version to that of the next.
 Upgrade = Callable[[Any], Any]
-_REASON_MAX: Final = 1000  # characters
+_REASON_MAX_CHARS: Final = 1000
 
 
 class _Value(msgspec.Struct, array_like=True, frozen=True):
@@ -127,7 +127,7 @@ class Stored:
         return next(iter(self.all_of(table)), None)
 
     def set_aside(self, key: str, why: str) -> None:
-        self.aside[key] = why[:_REASON_MAX]
+        self.aside[key] = why[:_REASON_MAX_CHARS]
 
     def unknown(self) -> list[str]:
         """Keys of kinds that were not asked for: those of a later version, or not ours."""

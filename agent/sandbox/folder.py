@@ -96,12 +96,12 @@ def bound_output(sandbox: str, most_bytes: int) -> None:
                     os.close(opened)
 
 
-def _make_hole(opened: int, length: int) -> None:
-    """At the beginning of a file, whose size stays."""
+def _make_hole(opened: int, size_bytes: int) -> None:
+    """Make a hole at the beginning of a file, whose size stays."""
     import ctypes  # only where somebody prints that much
 
     libc = ctypes.CDLL(None, use_errno=True)
-    offset, size = ctypes.c_int64(0), ctypes.c_int64(length)
+    offset, size = ctypes.c_int64(0), ctypes.c_int64(size_bytes)
     fallocate = getattr(libc, "fallocate64", None) or libc.fallocate  # musl has only the latter
     if fallocate(opened, _PUNCH_HOLE | _KEEP_SIZE, offset, size) != 0:
         number = ctypes.get_errno()
@@ -127,11 +127,11 @@ def _chunks(file: FileIO, offset: int, follow: Callable[[], bool]) -> Iterator[b
             yield b""
 
 
-def _data_from(opened: int, offset: int, size: int) -> int:
-    """The first byte from `offset` on that was written and not given back, or `size`."""
+def _data_from(opened: int, offset: int, size_bytes: int) -> int:
+    """The first byte from `offset` on that was written and not given back, or `size_bytes`."""
     try:
         return os.lseek(opened, offset, os.SEEK_DATA)
     except OSError as error:
         if error.errno == errno.ENXIO:
-            return size
+            return size_bytes
         raise

@@ -26,10 +26,10 @@ class Applied(Record):
 
 
 class Ring(Generic[K]):
-    """The last `size` keys."""
+    """The last `most` keys."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._keys: dict[K, int] = {}  # -> its number, the oldest first
         self._count = 0
 
@@ -42,7 +42,7 @@ class Ring(Generic[K]):
         self._count += 1
         self._keys.pop(key, None)  # so that it moves to the end
         self._keys[key] = number
-        if len(self._keys) > self._size:
+        if len(self._keys) > self._most:
             del self._keys[next(iter(self._keys))]
         return number
 

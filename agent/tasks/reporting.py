@@ -12,7 +12,7 @@ from ..state.agent_task import AgentTask
 from ..state.step import Step
 from . import outgoing_updates
 
-_MESSAGE_MAX: Final = 4096  # characters; what a program or an engine says may have no end
+_MESSAGE_MAX_CHARS: Final = 4096  # a program's or an engine's words may have no end
 
 
 def report(
@@ -35,7 +35,7 @@ def report(
     status = TaskStatus(
         task_id=task.info.task_id,
         state=task_state,
-        message=None if message is None else message[:_MESSAGE_MAX],
+        message=None if message is None else message[:_MESSAGE_MAX_CHARS],
         source=source,
         reason=reason,
         data=data,

@@ -18,7 +18,7 @@ from ..words.errors import Failed, HttpError, Unreachable
 T = TypeVar("T")
 
 _TIMEOUT_S: Final = 30.0
-_TEXT_SHOWN: Final = 1000  # of what a server says that is no JSON
+_TEXT_SHOWN_CHARS: Final = 1000  # of what a server says that is no JSON
 # A cluster is inside the network: no proxy knows the way to it.
 _OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -86,9 +86,9 @@ class Server:
         try:
             body = json.loads(text)
         except (ValueError, RecursionError):
-            body = {"message": text.strip()[:_TEXT_SHOWN] or error.reason}
+            body = {"message": text.strip()[:_TEXT_SHOWN_CHARS] or error.reason}
         if not isinstance(body, dict):
-            body = {"message": str(body)[:_TEXT_SHOWN]}
+            body = {"message": str(body)[:_TEXT_SHOWN_CHARS]}
         message = f"{self.what} at {self.url} refused: {describe(body)}"
         if error.code in (502, 503, 504):  # the server is there, but the one it speaks for is not
             return Unreachable(message)

@@ -22,7 +22,7 @@ from ..words.output import amount, echo, mib, output_option, print_json, print_t
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_RUNS_WIDTH: Final = 60
+_RUNS_WIDTH_CHARS: Final = 60
 _UNCHANGED: Final = "is unchanged"
 
 
@@ -91,7 +91,7 @@ def list_(marathon: str, output: str) -> None:
                 amount(app["cpus"]),
                 mib(app["mem"]),
                 "yes" if app.get("deployments") else "no",
-                shorten(_what_runs(app), _RUNS_WIDTH, placeholder=" …"),
+                shorten(_what_runs(app), _RUNS_WIDTH_CHARS, placeholder=" …"),
             ]
             for app in apps
         ],

@@ -91,7 +91,7 @@ def confirm(question: str) -> None:
     click.confirm(plain(question), abort=True)
 
 
-_PIPE_WIDTH: Final = 10_000  # no line is wrapped for a program
+_PIPE_WIDTH_CHARS: Final = 10_000  # no line is wrapped for a program
 
 
 def print_json(data: JsonValue) -> None:
@@ -112,7 +112,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty:
         table.add_column(name, overflow="fold", no_wrap=name == columns[0])
     for row in rows:  # Text: names may hold [markup]
         table.add_row(*(Text(plain(str(cell))) for cell in row))
-    Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+    Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH_CHARS).print(table)
 
 
 def amount(value: float) -> str:

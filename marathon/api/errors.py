@@ -9,7 +9,7 @@ from typing import Any, Final
 from mezzo.errors import MezzoError
 
 VIOLATIONS_MAX: Final = 100
-_PATH_MAX: Final = 300
+_PATH_MAX_CHARS: Final = 300
 
 
 class ApiError(MezzoError):
@@ -67,7 +67,7 @@ def _details(violations: Sequence[Violation]) -> list[dict[str, Any]]:
 
 
 def _shortened(path: str) -> str:
-    return path if len(path) <= _PATH_MAX else f"{path[:_PATH_MAX]}…"
+    return path if len(path) <= _PATH_MAX_CHARS else f"{path[:_PATH_MAX_CHARS]}…"
 
 
 def locked(deployment_ids: Iterable[str]) -> ApiError:

@@ -17,7 +17,7 @@ Selector = Callable[[Mapping[str, str]], bool]
 
 # Each character begins at most one of the alternatives, so this takes linear time.
 _TOKEN: Final = re.compile(r"\s*(==|!=|[(),]|(?:[-A-Za-z0-9_.]|\\.)+)")
-_SHOWN_MAX: Final = 200
+_SHOWN_MAX_CHARS: Final = 200
 
 
 def parse_selector(text: str) -> Selector:
@@ -36,7 +36,7 @@ def parse_selector(text: str) -> Selector:
 
 
 def _wrong(text: str) -> Exception:
-    shown = text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…"
+    shown = text if len(text) <= _SHOWN_MAX_CHARS else f"{text[:_SHOWN_MAX_CHARS]}…"
     return message(422, f"Can not parse label selector {shown}: write e.g. tier==web, env in (a,b)")
 
 

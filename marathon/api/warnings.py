@@ -18,8 +18,8 @@ from .app_definition import unknown_keys
 from .json_shape import UNKNOWN_MAX
 
 _SPECIAL: Final = ('"', "\\")
-_KEY_MAX: Final = 160  # letters of one path that are shown
-_HEADER_MAX: Final = 1_000  # intermediaries bound what they take
+_KEY_MAX_CHARS: Final = 160  # of one path that is shown
+_HEADER_MAX_CHARS: Final = 1_000  # intermediaries bound what they take
 
 
 def hint_unknown(documents: Iterable[Any], *, in_list: bool = False) -> None:
@@ -43,7 +43,7 @@ def warned(response: Response) -> Response:
     if unknown:
         text = "unknown keys were dropped: "
         for number, key in enumerate(unknown):
-            if len(text) + len(key) > _HEADER_MAX:
+            if len(text) + len(key) > _HEADER_MAX_CHARS:
                 text += f"and {len(unknown) - number} more, "
                 break
             text += f"{key}, "
@@ -53,5 +53,5 @@ def warned(response: Response) -> Response:
 
 def _printable(key: str) -> str:
     """The text in ASCII, without characters that would end a quoted string."""
-    key = key if len(key) <= _KEY_MAX else f"{key[:_KEY_MAX]}..."
+    key = key if len(key) <= _KEY_MAX_CHARS else f"{key[:_KEY_MAX_CHARS]}..."
     return "".join(c if " " <= c <= "~" and c not in _SPECIAL else "?" for c in key)

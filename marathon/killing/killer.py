@@ -35,7 +35,7 @@ def settle(state: MarathonState, step: Step) -> None:
     if not state.subscribed:
         return
     kills, config = state.kills, state.config
-    while kills.waiting and len(kills.sent) < config.kill_chunk_size:
+    while kills.waiting and len(kills.sent) < config.kills_at_once:
         live = kills.waiting.pop(next(iter(kills.waiting)))
         kills.sent[live.id] = (live, step.now.mono_s)
         _send(step, live)

@@ -8,7 +8,7 @@ from typing import Final
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-_TEXT_MAX: Final = 64
+_TEXT_MAX_CHARS: Final = 64
 # A date has four digits of year.
 _FIRST_MS: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 _LAST_MS: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
@@ -34,7 +34,7 @@ def format_s(wall_s: float) -> str:
 
 def parse_ms(text: str) -> int | None:
     """Milliseconds of an ISO 8601 time, with or without a fraction; None if it is none."""
-    if len(text) > _TEXT_MAX:
+    if len(text) > _TEXT_MAX_CHARS:
         return None
     try:
         moment = datetime.fromisoformat(text)

@@ -51,13 +51,13 @@ def constraint_problem(parts: Sequence[str]) -> str | None:
             if not value:
                 return _VALUES[operator]
             problem = pattern_problem(value)
-            quoted = f"'{value}'" if len(value) <= _QUOTED_MAX else shown(value)
+            quoted = f"'{value}'" if len(value) <= _QUOTED_MAX_CHARS else shown(value)
             return problem and f"{quoted} is not a valid regular expression: it {problem}"
         case _:
             assert_never(operator)
 
 
-_QUOTED_MAX: Final = 200
+_QUOTED_MAX_CHARS: Final = 200
 
 
 def _number_problem(operator: Operator, text: str, *, least: int) -> str | None:

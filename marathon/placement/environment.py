@@ -9,7 +9,7 @@ from ..model import timestamps
 from ..model.app import App, NetworkMode
 from ..model.instance import Instance
 
-_LABEL_MAX: Final = 512
+_LABEL_MAX_CHARS: Final = 512
 _LABEL_PREFIX: Final = "MARATHON_APP_LABEL_"
 _NOT_ENV: Final = re.compile(r"[^A-Z0-9_]")
 
@@ -45,7 +45,7 @@ def _label_environment(labels: dict[str, str]) -> dict[str, str]:
 
 def label_variable(key: str, value: str) -> str | None:
     """The variable that tells a label; None for long ones, which have none."""
-    if len(key) >= _LABEL_MAX or len(value) >= _LABEL_MAX:
+    if len(key) >= _LABEL_MAX_CHARS or len(value) >= _LABEL_MAX_CHARS:
         return None
     return _LABEL_PREFIX + _env_name(key)
 

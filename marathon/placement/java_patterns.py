@@ -19,7 +19,7 @@ PATTERN_MAX_BYTES: Final = 16 * 1024
 # at the very worst.
 PATTERN_MAX_STEPS: Final = 5_000
 # No name is longer. An agent's attribute may be, and then it matches nothing.
-TEXT_MAX: Final = 1_024
+TEXT_MAX_CHARS: Final = 1_024
 # Of results: an app is matched against the same hosts again and again.
 _REMEMBERED: Final = 65_536
 
@@ -49,7 +49,7 @@ _OTHER_ESCAPES: Final = {
 
 def matches(pattern: str, text: str) -> bool:
     """Does the whole text match? Raises BadPattern."""
-    return len(text) <= TEXT_MAX and _matches(pattern, text)
+    return len(text) <= TEXT_MAX_CHARS and _matches(pattern, text)
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -26,12 +26,12 @@ DATA_ERRORS: Final = (
     RecursionError,
     MezzoError,
 )
-_FAULT_MAX: Final = 300  # characters
+_FAULT_MAX_CHARS: Final = 300
 
 
 def blame(state: MarathonState, step: Step, app_id: str, doing: str, error: Exception) -> None:
     """What was tried for the app failed by its data: see DATA_ERRORS."""
-    fault = f"{doing} fails: {type(error).__name__}: {error}"[:_FAULT_MAX]
+    fault = f"{doing} fails: {type(error).__name__}: {error}"[:_FAULT_MAX_CHARS]
     news = state.faults.get(app_id) != fault
     if news:
         state.faults[app_id] = fault

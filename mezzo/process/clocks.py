@@ -22,7 +22,7 @@ from mezzo.core import Instant
 
 _TFD_FLAGS: Final = os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0)  # those of timerfd_create(2)
 _TFD_TIMER_ABSTIME: Final = 1
-_NEVER: Final = float("inf")
+_NEVER_S: Final = float("inf")
 
 
 class Alarm(Protocol):

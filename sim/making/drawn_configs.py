@@ -48,7 +48,7 @@ def marathon_config(drawn: Drawn) -> MarathonConfig:
     return replace(
         common,
         launch_tokens=rng.randint(1, 3),
-        kill_chunk_size=rng.randint(1, 2),
+        kills_at_once=rng.randint(1, 2),
         max_instances_per_offer=rng.randint(1, 5),
     )
 

@@ -20,7 +20,13 @@ OF_PROTOCOLS = (
 )
 NUMBERS = {"float", "Seconds", "WallSeconds", "WallMillis", "ShortSeconds"}
 UNIT = re.compile(
-    r"(?:^|[._])(?:n?s|ms|mib|bytes|milli|seconds|hours|cpus|gpus)(?:_max|_min)?$", re.IGNORECASE
+    r"(?:^|[._])(?:n?s|ms|mib|bytes|milli|seconds|hours|cpus|gpus|chars)(?:_max|_min)?$",
+    re.IGNORECASE,
+)
+# Whole numbers are mostly counts; those with such a name are not.
+OF_AMOUNT = re.compile(
+    r"(?:^|[._])(?:timeout|deadline|delay|interval|period|duration|size|length|width)$",
+    re.IGNORECASE,
 )
 # Numbers without a unit: a part of something, or of whatever kind the caller's are.
 NO_UNIT = re.compile(
@@ -54,13 +60,16 @@ def named_numbers(node: ast.AST, *, local: bool = False) -> Iterator[tuple[int, 
     """Line and name of each parameter, field and constant that is a number. local: in a function,
     where only parameters count, and fields of `self`."""
     match node:
-        case ast.arg(arg=name, annotation=ast.expr() as kind) if is_number(kind):
-            yield node.lineno, name
+        case ast.arg(arg=name, annotation=ast.expr() as kind):
+            if is_number(kind) or is_amount(name, kind):
+                yield node.lineno, name
         case ast.AnnAssign(target=target, annotation=kind, value=value) if is_field(target, local):
-            if is_number(kind) or (ast.unparse(kind) == "Final" and is_float(value)):
-                yield node.lineno, ast.unparse(target)
+            name = ast.unparse(target)
+            final = ast.unparse(kind) == "Final" and isinstance(constant(value), float)
+            if final or is_number(kind) or is_amount(name, kind):
+                yield node.lineno, name
         case ast.Assign(targets=[target], value=value) if is_field(target, local):
-            if is_float(value):
+            if isinstance(constant(value), float):
                 yield node.lineno, ast.unparse(target)
         case ast.FunctionDef(decorator_list=marks) if "command(" in "".join(
             map(ast.unparse, marks)
@@ -75,8 +84,22 @@ def is_field(target: ast.expr, local: bool) -> bool:
     return isinstance(target, ast.Attribute) or not local
 
 
-def is_float(value: ast.expr | None) -> bool:
-    return isinstance(value, ast.Constant) and isinstance(value.value, float)
+def is_amount(name: str, annotation: ast.expr) -> bool:
+    kinds = {each.id for each in ast.walk(annotation) if isinstance(each, ast.Name)}
+    return "int" in kinds and OF_AMOUNT.search(name) is not None
+
+
+def constant(value: ast.expr | None) -> object:
+    """The value of a literal, of `-1.0` and of `float("inf")`; None for anything else."""
+    match value:
+        case ast.Constant(value=found):
+            return found
+        case ast.UnaryOp(operand=operand):
+            return constant(operand)
+        case ast.Call(func=ast.Name(id="float"), args=[ast.Constant()]):
+            return 0.0
+        case _:
+            return None
 
 
 def without_unit(source: str) -> list[tuple[int, str]]:
@@ -106,7 +129,8 @@ class Task:
     ends: dict[TaskId, float]
     shares: dict[Role, float]
 def wait(timeout: Seconds, *, grace_s: float, clock: Callable[[], float]) -> None:
-    self.deadline = 0.0
+    self.deadline = float("inf")
+def cut(size: int, size_bytes: int, count: int) -> None: ...
 """
     names = {name for _, name in without_unit(source)}
-    assert names == {"WITHIN", "since", "ends", "timeout", "self.deadline"}
+    assert names == {"WITHIN", "since", "ends", "timeout", "self.deadline", "size"}

@@ -175,7 +175,7 @@ def test_kills_are_repeated_until_the_end_is_reported() -> None:
 
 def test_no_more_kills_than_the_limit_are_in_flight() -> None:
     """Behaviour 130."""
-    world = World.of("a", auto_kill=False, config=MarathonConfig(kill_chunk_size=3))
+    world = World.of("a", auto_kill=False, config=MarathonConfig(kills_at_once=3))
     world.deploy(app("/a", 8))
     world.put(app("/a", 0))
     assert len(world.called(m.Kill)) == 3

@@ -13,7 +13,7 @@ from mezzo.errors import BadPattern
 from mezzo.marathon.placement.constraints import constraint_problem
 from mezzo.marathon.placement.java_patterns import (
     PATTERN_MAX_BYTES,
-    TEXT_MAX,
+    TEXT_MAX_CHARS,
     matches,
     pattern_problem,
 )
@@ -98,14 +98,14 @@ def test_what_re2_lacks_is_refused_with_its_name(pattern: str, name: str) -> Non
 @pytest.mark.parametrize("pattern", ["(a+)+b", "(a|a)*b", "(?:a*)*b", "(.*)*,", "(a|aa)+$b"])
 def test_a_pattern_that_would_backtrack_for_ever_answers_at_once(pattern: str) -> None:
     begun = time.process_time()
-    assert not matches(pattern, "a" * TEXT_MAX)
+    assert not matches(pattern, "a" * TEXT_MAX_CHARS)
     assert time.process_time() - begun < 2
 
 
 def test_a_text_that_is_no_name_any_more_matches_nothing() -> None:
     """An agent's attribute may have any size."""
-    assert matches(".*", "a" * TEXT_MAX)
-    assert not matches(".*", "a" * (TEXT_MAX + 1))
+    assert matches(".*", "a" * TEXT_MAX_CHARS)
+    assert not matches(".*", "a" * (TEXT_MAX_CHARS + 1))
 
 
 def test_a_long_list_of_host_names_is_a_pattern() -> None:

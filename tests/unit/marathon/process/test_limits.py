@@ -23,7 +23,7 @@ from ..world import World
 MANY = MarathonConfig(
     launch_tokens=10_000,
     max_instances_per_offer=10_000,
-    kill_chunk_size=10_000,
+    kills_at_once=10_000,
     max_running_deployments=5000,
 )
 
