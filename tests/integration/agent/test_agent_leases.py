@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,15 +16,10 @@ from mezzo.cluster.states import Reason, TaskState
 from mezzo.ids import TaskId
 from mezzo.messages import agent as am
 from mezzo.process.users import current_user
-from tests.parts.agent_harness import AGENT_ID, Agent, Master, agent_world, alive, wait_until
+from tests.parts.agent_harness import AGENT_ID, Agent, Master, alive, wait_until
 
 S = TaskState
 World = tuple[Master, Agent]
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    yield from agent_world(tmp_path / "agent")
 
 
 def task(task_id: str, line: str, **fields: object) -> TaskInfo:

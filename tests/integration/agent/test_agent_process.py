@@ -8,7 +8,6 @@ import shutil
 import signal
 import threading
 import urllib.error
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -38,11 +37,6 @@ from tests.parts.agent_harness import (
 
 S = TaskState
 World = tuple[Master, Agent]
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    yield from agent_world(tmp_path / "agent")
 
 
 def test_an_agent_with_the_address_of_no_master_ends_at_once(tmp_path: Path) -> None:

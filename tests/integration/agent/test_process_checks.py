@@ -8,7 +8,6 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -29,7 +28,6 @@ from tests.parts.agent_harness import (
     AGENT_ID,
     Agent,
     Master,
-    agent_world,
     alive,
     pids,
     proc_file,
@@ -40,11 +38,6 @@ from tests.parts.agent_harness import (
 
 S = TaskState
 World = tuple[Master, Agent]
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    yield from agent_world(tmp_path / "agent")
 
 
 def quick_check(kind: HealthCheckType, **fields: object) -> HealthCheck:

@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import urllib.error
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,11 +33,6 @@ from tests.parts.folders import open_the_way_to
 
 S = TaskState
 World = tuple[Master, Agent]
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    yield from agent_world(tmp_path / "agent")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="ONLY ROOT has files that a task may not read")

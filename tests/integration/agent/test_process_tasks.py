@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,11 +41,6 @@ from tests.parts.folders import open_the_way_to
 
 S = TaskState
 World = tuple[Master, Agent]
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    yield from agent_world(tmp_path / "agent")
 
 
 def test_a_task_runs_in_its_sandbox_with_its_environment_and_finishes(world: World) -> None:

@@ -15,7 +15,7 @@ import pytest
 from mezzo.cluster.states import TaskState
 from tests.parts.agent_harness import Agent, Master, agent_world, sandbox, task, wait_until
 from tests.parts.marathon_cluster import Cluster, run_cluster, small, wait_for
-from tests.parts.small_disk import small_disk_at
+from tests.parts.small_disk import fill, small_disk_at
 
 FULL_FOR_S = 4.0
 
@@ -28,14 +28,6 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def cluster(disk: Path) -> Iterator[Cluster]:
     yield from run_cluster(disk)
-
-
-def fill(disk: Path) -> Path:
-    ballast = disk / "ballast"
-    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
-        while True:
-            file.write(b"x" * 4096)
-    return ballast
 
 
 def test_daemons_survive_a_full_disk_and_write_again(cluster: Cluster) -> None:

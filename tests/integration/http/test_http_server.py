@@ -18,19 +18,7 @@ from tests.parts.served_app import (
     Client,
     ask,
     post,
-    serving,
 )
-
-
-@pytest.fixture
-def app() -> App:
-    return App()
-
-
-@pytest.fixture
-def server(app: App) -> Iterator[HttpServer]:
-    with serving(app) as running:
-        yield running
 
 
 def test_a_request_reaches_the_application_as_it_was_sent(server: HttpServer) -> None:

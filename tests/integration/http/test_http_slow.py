@@ -28,17 +28,6 @@ from tests.parts.served_app import (
 )
 
 
-@pytest.fixture
-def app() -> App:
-    return App()
-
-
-@pytest.fixture
-def server(app: App) -> Iterator[HttpServer]:
-    with serving(app) as running:
-        yield running
-
-
 def test_slow_clients_hold_no_worker(server: HttpServer) -> None:
     slow = [Client(server) for _ in range(200)]
     for number, client in enumerate(slow):

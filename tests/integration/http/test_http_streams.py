@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -22,17 +22,6 @@ from tests.parts.served_app import (
     serving,
     short,
 )
-
-
-@pytest.fixture
-def app() -> App:
-    return App()
-
-
-@pytest.fixture
-def server(app: App) -> Iterator[HttpServer]:
-    with serving(app) as running:
-        yield running
 
 
 def events_app(app: App) -> list[Stream]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import pytest
 from mezzo.core import Delete, Put
 from mezzo.errors import BadConfig, StoreError, StoreUnavailable
 from mezzo.store.sqlite import SqliteStore
-from tests.parts.small_disk import small_disk_at
+from tests.parts.small_disk import fill, small_disk_at
 
 WRITER = """
 import sys
@@ -109,15 +108,6 @@ def test_a_damaged_file_is_said_to_be_so_and_not_waited_for(tmp_path: Path) -> N
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     yield from small_disk_at(tmp_path / "disk", "1m")
-
-
-def fill(disk: Path) -> Path:
-    """Until not a byte more fits."""
-    ballast = disk / "ballast"
-    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
-        while True:
-            file.write(b"x" * 4096)
-    return ballast
 
 
 def test_a_full_disk_is_waited_for_and_nothing_is_lost_or_done_by_halves(small_disk: Path) -> None:
