@@ -7,7 +7,7 @@ Who is refused has changed nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from mezzo.cluster.model import Offer
@@ -214,6 +214,13 @@ class _Call(Subscriptions):
         known = [*framework.tasks, *framework.unreachable]
         return self._expecting([sm.ReconcileTask(task_id) for task_id in known])
 
+    def _asks_too_much(self, told: Sequence[Any]) -> bool:
+        return (
+            len(told) == 1
+            and type(told[0]) is sm.Answered
+            and self.framework.answers.left_amount < 1
+        )
+
     def _expecting(self, asked: Iterable[sm.ReconcileTask]) -> Check:
         """An answer for each, if there can be one."""
         asked = tuple(asked)
@@ -222,12 +229,8 @@ class _Call(Subscriptions):
 
         def check(output: Output[Any]) -> str:
             told = self.told(output)
-            if (
-                len(told) == 1
-                and type(told[0]) is sm.Answered
-                and self.framework.answers.left_amount < 1
-            ):
-                return ""  # it asks for too much
+            if self._asks_too_much(told):
+                return ""
             shown = [
                 (s.task_id, s.state, s.agent_id, s.reason)
                 for s in (each.status for each in told if type(each) is sm.Update)
@@ -372,11 +375,7 @@ class _Call(Subscriptions):
 
         def check(output: Output[Any]) -> str:
             told = self.told(output)
-            if (
-                len(told) == 1
-                and type(told[0]) is sm.Answered
-                and self.framework.answers.left_amount < 1
-            ):
+            if self._asks_too_much(told):
                 return ""
             statuses = [each.status for each in told if type(each) is sm.UpdateOperationStatus]
             shown = [(s.operation_id, s.state, s.uuid) for s in statuses]
