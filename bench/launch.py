@@ -22,6 +22,7 @@ from pathlib import Path
 
 from _daemons import check, end, free_port, start, until
 
+from mezzo import MESOS_VERSION
 from mezzo.agent.config import AgentConfig
 from mezzo.agent.container import ContainerExited, ContainerStarted, Kind
 from mezzo.agent.core import AgentCore
@@ -66,7 +67,7 @@ class NoopAgent:
             port=10_000 + number,
             resources=Resources.of(cpus=1000, mem=1_000_000),
         )
-        config = AgentConfig(info, "1.11.0", "127.0.0.1", str(folder), (Kind.PROCESS,))
+        config = AgentConfig(info, MESOS_VERSION, "127.0.0.1", str(folder), (Kind.PROCESS,))
         core = AgentCore(config, store.load(), IdSource(random.Random(number)))
         self.runtime = Runtime(core, store, self.perform)
         post = self.runtime.post

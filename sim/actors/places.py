@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from mezzo import MESOS_VERSION
 from mezzo.cluster.model import AgentInfo, FaultDomain
 from mezzo.cluster.resources import Kind, Reservation, Resources
 from mezzo.core import Output
@@ -102,7 +103,7 @@ class Stray:
         self._world.after(self._rng.uniform(2.0, 40.0), self._act)
 
     def _message(self) -> am.AgentMessage:
-        rng, version = self._rng, "1.11.0"
+        rng, version = self._rng, MESOS_VERSION
         domain = None if self._map.domain is None else FAR
         if self._map.domain is None and rng.random() < 0.6:
             domain = FAR
@@ -112,7 +113,7 @@ class Stray:
             version = rng.choice(_OLD)
         has = _HAS
         if rng.random() < 0.3:  # at home, of today, and each part of what it has is fine
-            domain, version, has = self._map.domain, "1.11.0", _TOO_MUCH
+            domain, version, has = self._map.domain, MESOS_VERSION, _TOO_MUCH
         id_ = None if rng.random() < 0.5 else AgentId("stray-S0")
         info = AgentInfo(self.name, resources=has, domain=domain, id=id_)
         return FakeAgent(info, version=version, capabilities=()).introduction()

@@ -20,6 +20,7 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
+from mezzo import MESOS_VERSION
 from mezzo.cluster.conversions import convert, exchange
 from mezzo.cluster.description import task_of
 from mezzo.cluster.model import (
@@ -71,7 +72,7 @@ class FakeAgent:
         self,
         info: AgentInfo,
         *,
-        version: str = "1.11.0",
+        version: str = MESOS_VERSION,
         capabilities: tuple[AgentCapability, ...] = CAPABILITIES,
         launched: Callable[[TaskKey, TaskInfo], Said] = _runs_nothing,
         uuids: Callable[[], bytes] | None = None,

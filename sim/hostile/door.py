@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+from mezzo import MESOS_VERSION
 from mezzo.cluster.amounts import MILLI, PARTS_MAX, SUM_MAX, Items, Ranges
 from mezzo.cluster.model import AgentInfo
 from mezzo.cluster.resources import Kind, Resources
@@ -47,7 +48,7 @@ def bounds_are_kept() -> None:
         )
         for part in parts:
             info = AgentInfo("bounds", resources=Resources(dict(part)))
-            message = FromAgent(RegisterAgent(info, "1.11.0", "boot"))
+            message = FromAgent(RegisterAgent(info, MESOS_VERSION, "boot"))
             found = passes("who comes to the bounds", message, honest=not more)
             name = next(iter(part)).name
             if (found is None) is not bool(more):

@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping
 from typing import TypeVar
 
+from mezzo import MESOS_VERSION
 from mezzo.agent import effects as do
 from mezzo.agent import events as e
 from mezzo.agent.config import AgentConfig
@@ -43,7 +44,7 @@ FRAMEWORK = FrameworkInfo(
 )
 CONFIG = AgentConfig(
     info=AgentInfo("host", resources=Resources.of(cpus=4, mem=4096)),
-    version="1.11.0",
+    version=MESOS_VERSION,
     ip="127.0.0.1",
     work_dir="/w",
     containerizers=(Kind.DOCKER, Kind.PROCESS),

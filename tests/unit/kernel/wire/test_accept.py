@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mezzo import MESOS_VERSION
 from mezzo.cluster.model import CommandInfo, ExecutorInfo, KillPolicy, TaskInfo, TaskStatus
 from mezzo.cluster.operations import Launch, LaunchGroup, Reserve
 from mezzo.cluster.resources import Kind, Resources
@@ -176,10 +177,10 @@ def test_of_a_report_goes_what_can() -> None:
         ExecutorInfo(ExecutorId("bad"), command=CommandInfo("\ud800")),
     )
     info = am.AgentInfo("h")
-    report = am.ReregisterAgent(info, "1.11.0", "boot", executors=executors)
+    report = am.ReregisterAgent(info, MESOS_VERSION, "boot", executors=executors)
     (batch,) = agent_wire.agent_batches_to_wire([report], lambda _, error: told.append(str(error)))
     assert agent_wire.agent_batch_from_wire(batch) == [
-        am.ReregisterAgent(info, "1.11.0", "boot", executors=executors[:1])
+        am.ReregisterAgent(info, MESOS_VERSION, "boot", executors=executors[:1])
     ]
     assert len(told) == 1
     assert "bad" in told[0]

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from mezzo import MESOS_VERSION
 from mezzo.agent.config import AgentConfig
 from mezzo.agent.container import Kind
 from mezzo.agent.state.agent_state import AgentState
@@ -61,7 +62,7 @@ class LeasedAgent(Agent):
         super().__init__(world, info)
         self.pace = pace
         self.come, self.go = Way(world), Way(world)
-        config = AgentConfig(info, "1.11.0", "127.0.0.1", "/w", (Kind.PROCESS,))
+        config = AgentConfig(info, MESOS_VERSION, "127.0.0.1", "/w", (Kind.PROCESS,))
         self.state = AgentState(config, IdSource(random.Random(1)), Checkpoint(), "boot-1")
         unique_leases.recall(self.state, self.step(), 1000.0)
         self.runs: TaskInfo | None = None
