@@ -2,7 +2,8 @@
 
 points.py   where a module can be changed, and how
 plant.py    an import hook that loads one module changed
-probes.py   what does each test and each simulated cluster execute?
+statements.py where a probe can stand
+probes.py   what does each test execute?
 reach.py    so which of them can find a mutant?
 chosen.py   a plugin that runs these tests, first the specific ones
 judge.py    is it found: by the unit tests, by simulated clusters?

@@ -95,7 +95,7 @@ def _judged(
     mutants: Mapping[int, Mutant], seeds: int, jobs: int
 ) -> Iterator[tuple[int, Mutant, Verdict]]:
     """Each as soon as it is known."""
-    by_tests, by_seeds = measure(core_modules(), seeds)
+    by_tests = measure(core_modules())
 
     def one(mutant: Mutant) -> Verdict:
         module, point = mutant.module, mutant.point
@@ -104,7 +104,7 @@ def _judged(
             module,
             point.number,
             tests=by_tests.specific_first(tests, own_folder(module)),
-            seeds=[int(seed) for seed in by_seeds.reaching(module, point.statement)],
+            seeds=range(1, seeds + 1),
         )
 
     with ThreadPoolExecutor(jobs) as pool:

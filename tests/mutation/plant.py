@@ -6,6 +6,7 @@ The environment names it: MEZZO_MUTANT=mezzo.master.offers.offering:17 is its po
 from __future__ import annotations
 
 import ast
+import builtins
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,8 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import CodeType, ModuleType
 from typing import Final
 
-from .points import mutated
+from .points import mutated, points
+from .statements import HITS, probed
 
 VARIABLE: Final = "MEZZO_MUTANT"
 
@@ -64,9 +66,20 @@ def load_changed(changes: Mapping[str, Change]) -> None:
     sys.meta_path.insert(0, _Finder(changes))
 
 
+reached: Final = bytearray(1)  # 1: the statement with the planted change was executed
+
+
 def plant(module: str, number: int) -> None:
-    """From now on the module is imported with its point of that number changed."""
-    load_changed({module: lambda source: mutated(source, number)})
+    """From now on the module is imported with its point of that number changed, behind a probe."""
+    setattr(builtins, HITS, reached)
+    load_changed({module: lambda source: _changed(source, number)})
+
+
+def _changed(source: str, number: int) -> ast.Module:
+    changed, statement = mutated(source, number), points(source)[number].statement
+    if statement == 0:
+        reached[0] = 1  # by this import
+    return probed(changed, index={statement: 0})
 
 
 if VARIABLE in os.environ:

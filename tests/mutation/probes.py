@@ -1,10 +1,10 @@
-"""Which statements does a test or a simulated cluster execute? A run of all, without a mutant.
+"""Which statements does each test execute? A plugin of pytest (`-p tests.mutation.probes`), for a
+run of all without a mutant.
 
 Before every statement of a function stands a probe, which is planted as a mutant is. Statements
 outside of functions have none: they are executed by all, when the module is imported.
 
-As a plugin of pytest (`-p tests.mutation.probes`) it asks all tests, by `python -m` the seeds 1 to
-COUNT. The environment gives the modules and where to write: MEZZO_PROBES={"modules": {name: path},
+The environment gives the modules and where to write: MEZZO_PROBES={"modules": {name: path},
 "save": path}. What is written is a `Record` as JSON.
 """
 
@@ -14,22 +14,20 @@ import ast
 import builtins
 import functools
 import gc
-import importlib
 import json
 import mmap
 import os
 import re
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
 import pytest
 
-from .plant import load_changed
+from .plant import Change, load_changed
+from .statements import HITS, probed, statements
 
 VARIABLE: Final = "MEZZO_PROBES"
-_HITS: Final = "_statements_reached_"
 
 
 class Record(TypedDict):
@@ -37,44 +35,12 @@ class Record(TypedDict):
 
     places: list[tuple[str, int]]
     always: list[int]  # what was executed outside of all runs, which may depend on it
-    runs: dict[str, list[int]]  # by the test's name or the number of the seed
+    runs: dict[str, list[int]]  # by the test's name
     failed: list[str]  # of those runs, although there was no mutant
 
 
-def statements(source: str) -> list[int]:
-    """The lines at which statements of functions begin, as `Point.statement` has them."""
-    return sorted({node.lineno for _, _, node in _places(ast.parse(source))})
-
-
-def probed(source: str, *, index: Mapping[int, int]) -> ast.Module:
-    """The module with a probe before each such statement, which notes the index of its line."""
-    tree = ast.parse(source)
-    for body, position, node in reversed(list(_places(tree))):
-        (probe,) = ast.parse(f"{_HITS}[{index[node.lineno]}] = 1").body
-        for part in ast.walk(probe):
-            ast.copy_location(part, node)
-        body.insert(position, probe)
-    return tree
-
-
-def _places(tree: ast.Module) -> Iterator[tuple[list[ast.stmt], int, ast.stmt]]:
-    """Statements within functions: the list that holds it, where in that, and itself."""
-    inside: set[int] = set()
-    for node in ast.walk(tree):  # parents come before their children
-        within = id(node) in inside or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        if within:
-            inside.update(id(child) for child in ast.iter_child_nodes(node))
-        for name in ("body", "orelse", "finalbody"):
-            body = getattr(node, name, None)
-            if not within or not isinstance(body, list):
-                continue
-            for position, statement in enumerate(body):
-                if not _is_text(statement):  # a docstring is one only as the first
-                    yield body, position, statement
-
-
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+def _with_probes(index: Mapping[int, int]) -> Change:
+    return lambda source: probed(ast.parse(source), index=index)
 
 
 class Probes:
@@ -96,8 +62,8 @@ class Probes:
         index: dict[str, dict[int, int]] = {name: {} for name in modules}
         for number, (name, line) in enumerate(self.places):
             index[name][line] = number
-        setattr(builtins, _HITS, self._hits)
-        load_changed({name: functools.partial(probed, index=index[name]) for name in modules})
+        setattr(builtins, HITS, self._hits)
+        load_changed({name: _with_probes(index[name]) for name in modules})
 
     def note(self) -> None:
         """What was executed since the last time belongs to the present run; to all if none is."""
@@ -176,19 +142,6 @@ class Plugin:
         self._probes.save(self._save)
 
 
-def _ask_seeds(probes: Probes, modules: Iterable[str], count: int) -> None:
-    from mezzo.sim.seeds import Failure, run_seed
-
-    for name in modules:
-        importlib.import_module(name)
-    probes.find_caches()
-    for seed in range(1, count + 1):
-        probes.begin(str(seed))
-        if isinstance(run_seed(seed), Failure):
-            probes.failed.add(str(seed))
-        probes.end()
-
-
 def _asked() -> dict[str, Any]:
     asked: dict[str, Any] = json.loads(os.environ[VARIABLE])
     return asked
@@ -198,9 +151,5 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Plugin(_PROBES, _asked()["save"]))
 
 
-if __name__ == "__main__":
-    _probes = Probes(_asked()["modules"])
-    _ask_seeds(_probes, _asked()["modules"], int(sys.argv[1]))
-    _probes.save(_asked()["save"])
-elif VARIABLE in os.environ:
+if VARIABLE in os.environ:
     _PROBES: Final = Probes(_asked()["modules"])

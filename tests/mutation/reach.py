@@ -1,7 +1,8 @@
-"""Which tests and which seeds can find a mutant: those that execute the statement it is in.
+"""Which tests can find a mutant: those that execute the statement it is in.
 
 A run without a mutant tells (probes.py). It takes minutes, so build/mutation keeps what it told for
-as long as no file of the project changes.
+as long as no file of the project changes. Of simulated clusters it is seen when they run: there are
+so many statements that all of them reach that to ask them before takes longer than it saves.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ import click
 
 from . import probes
 from .chosen import ROOT
-from .judge import FOLDERS, pytest_command
+from .judge import FOLDERS, LEFT_OUT, pytest_command
 
 _KEPT: Final = ROOT / "build" / "mutation"
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Of the tests, or of the seeds: what each executes."""
+    """What each test executes."""
 
     index: Mapping[tuple[str, int], int]
     always: frozenset[int]
@@ -61,48 +62,38 @@ class Reach:
         return sorted(runs, key=lambda run: (not run.startswith(within), len(self.runs[run])))
 
 
-def measure(modules: Mapping[str, Path], seeds: int) -> tuple[Reach, Reach]:
-    """Of the tests and of the seeds 1 to `seeds`: as kept, else by running them all at once."""
+def measure(modules: Mapping[str, Path]) -> Reach:
+    """As kept, else by running all tests."""
     _KEPT.mkdir(parents=True, exist_ok=True)
-    key = _key()
-    commands = {
-        "tests": [*pytest_command("tests.mutation.probes"), *(f"tests/unit/{f}" for f in FOLDERS)],
-        f"seeds-{seeds}": [sys.executable, "-m", "tests.mutation.probes", str(seeds)],
-    }
-    running = {
-        name: _begin(command, modules, name)
-        for name, command in commands.items()
-        if not (_KEPT / f"{name}-{key}.json").exists()
-    }
-    if running:
-        click.echo("running all tests and seeds without a mutant, to know what each can find")
+    kept = _KEPT / f"tests-{_key()}.json"
+    if not kept.exists():
+        click.echo("running all unit tests without a mutant, to know what each can find: minutes")
         for old in _KEPT.glob("*.json"):
-            if not old.stem.endswith(key):
-                old.unlink()
-    for name, process in running.items():
-        said, _ = process.communicate()
-        fresh = _KEPT / f"{name}.new"
-        # 1 of pytest: some tests failed, which the record tells.
-        if process.returncode not in (0, 1) or not fresh.exists():
-            raise click.ClickException(f"{name}: no run without a mutant:\n{said}")
-        fresh.rename(_KEPT / f"{name}-{key}.json")
-    tests, clusters = (_read(_KEPT / f"{name}-{key}.json") for name in commands)
-    return tests, clusters
+            old.unlink()
+        _run(modules).rename(kept)
+    return _read(kept)
 
 
-def _begin(command: list[str], modules: Mapping[str, Path], name: str) -> subprocess.Popen[str]:
-    fresh = _KEPT / f"{name}.new"
+def _run(modules: Mapping[str, Path]) -> Path:
+    """Where the record is. Raises ClickException if there is none."""
+    fresh = _KEPT / "tests.new"
     fresh.unlink(missing_ok=True)
     sources = {module: str(path) for module, path in modules.items()}
     asked = json.dumps({"modules": sources, "save": str(fresh)})
-    return subprocess.Popen(
-        command,
+    folders = [f"tests/unit/{folder}" for folder in FOLDERS]
+    ran = subprocess.run(
+        [*pytest_command("tests.mutation.probes"), *folders, *LEFT_OUT],
         cwd=ROOT,
         env=os.environ | {probes.VARIABLE: asked, "PYTHONHASHSEED": "0"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        check=False,
     )
+    # 1 of pytest: some tests failed, which the record tells.
+    if ran.returncode not in (0, 1) or not fresh.exists():
+        raise click.ClickException(f"no run without a mutant:\n{ran.stdout}")
+    return fresh
 
 
 def _read(path: Path) -> Reach:

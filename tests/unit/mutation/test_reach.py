@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -20,8 +21,9 @@ from tests.mutation.chosen import VARIABLE as CHOSEN
 from tests.mutation.judge import Verdict
 from tests.mutation.points import points
 from tests.mutation.probes import VARIABLE as PROBES
-from tests.mutation.probes import Record, probed, statements
+from tests.mutation.probes import Record
 from tests.mutation.reach import Reach
+from tests.mutation.statements import probed, statements
 
 EVERY_KIND = '''\
 """A module."""
@@ -97,7 +99,7 @@ def test_probes_note_the_statements_that_run_and_change_nothing(n: int) -> None:
         sys.settrace(before)
 
     hits = bytearray(len(lines))
-    tree = probed(EVERY_KIND, index={line: index for index, line in enumerate(lines)})
+    tree = probed(ast.parse(EVERY_KIND), index={line: index for index, line in enumerate(lines)})
     changed: dict[str, Any] = {"_statements_reached_": hits}
     exec(compile(tree, "<probed>", "exec"), changed)
     assert changed["rule"](n) == says
