@@ -88,6 +88,13 @@ def make_app(follower: Follower, feed: Feed) -> Flask:
         kept = [each for each in reply.fields if each[0].lower() in _KEPT]
         return Response(reply.body, reply.status, headers=kept)
 
+    _add_endings(app)
+    return app
+
+
+def _add_endings(app: Flask) -> None:
+    """What every answer ends as: a problem in words if it is an error, counted, with our fields."""
+
     @app.errorhandler(NotForwarded)
     def not_forwarded(error: NotForwarded) -> Response:
         return _problem(error.status, str(error))
@@ -106,8 +113,6 @@ def make_app(follower: Follower, feed: Feed) -> Flask:
         response.headers.setdefault("Cache-Control", "no-cache")
         _REQUESTS.labels(request.endpoint or "unknown", response.status_code).inc()
         return response
-
-    return app
 
 
 def _cached_state(follower: Follower) -> Callable[[], bytes]:

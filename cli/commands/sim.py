@@ -144,19 +144,27 @@ def _print(summary: Summary) -> None:
             f"{name:<11} {_percent(part)} used (at most {_percent(most)}), "
             f"{_percent(offered)} offered and not answered"
         )
-    fairness = summary.fairness
-    if fairness.jain_mean is None or fairness.gap_mean is None:
-        echo("fairness    nothing to compare: never did two frameworks wait at once")
-    else:
-        echo(
-            f"fairness    Jain's index {fairness.jain_mean:.2f}, gap of dominant shares "
-            f"{_percent(fairness.gap_mean)}, in the {_percent(fairness.moments)} of the time in "
-            "which two frameworks or more waited"
-        )
+    echo(_fairness(summary))
     if summary.faults:
         struck = ", ".join(f"{kind} {count}" for kind, count in sorted(summary.faults.items()))
         echo(f"faults      {struck}")
-    echo()
+    for print_part in (_print_jobs, _print_waits, _print_offers):
+        echo()
+        print_part(summary)
+
+
+def _fairness(summary: Summary) -> str:
+    fairness = summary.fairness
+    if fairness.jain_mean is None or fairness.gap_mean is None:
+        return "fairness    nothing to compare: never did two frameworks wait at once"
+    return (
+        f"fairness    Jain's index {fairness.jain_mean:.2f}, gap of dominant shares "
+        f"{_percent(fairness.gap_mean)}, in the {_percent(fairness.moments)} of the time in "
+        "which two frameworks or more waited"
+    )
+
+
+def _print_jobs(summary: Summary) -> None:
     print_table(
         ["FRAMEWORK", "JOBS", "PLACED", "DONE", "ABANDONED", "BUSY"],
         [
@@ -165,7 +173,9 @@ def _print(summary: Summary) -> None:
         ],
         empty="no frameworks",
     )
-    echo()
+
+
+def _print_waits(summary: Summary) -> None:
     print_table(
         ["A JOB WAITS", "MEDIAN", "P90", "P99", "UNTIL"],
         [
@@ -178,7 +188,9 @@ def _print(summary: Summary) -> None:
         ],
         empty="no frameworks",
     )
-    echo()
+
+
+def _print_offers(summary: Summary) -> None:
     print_table(
         ["FRAMEWORK", "ROLE", "OFFERS", "USED", "DECLINED", "RESCINDED", "TASKS", "LOST", "MISSED"],
         [

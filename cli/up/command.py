@@ -172,13 +172,20 @@ def command(
     log.configure(level="warning")
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
+    _run(plan, name, demo_app, timeout, keep=keep)
+
+
+def _run(
+    plan: Plan, name: str | None, demo_app: Json | None, timeout_s: float, *, keep: bool
+) -> None:
+    """Until Ctrl-C. name: of its context. timeout_s: how long the demo may take."""
     cluster = LocalCluster(plan)
-    with _alone_in(directory), _known_as(plan, name) as (context, problem):
+    with _alone_in(plan.directory), _known_as(plan, name) as (context, problem):
         try:
             _start(cluster)
             _publish(context, problem)
             if demo_app is not None:
-                _deploy(plan, demo_app, timeout)
+                _deploy(plan, demo_app, timeout_s)
             echo()
             echo("Ctrl-C stops the cluster" + (", tasks run on." if keep else " and apps."))
             while True:
@@ -189,7 +196,7 @@ def command(
                 _tear_down(cluster)
         finally:
             cluster.stop()
-    echo("stopped" if not keep else f"stopped; tasks run on, the state is in {directory}")
+    echo("stopped" if not keep else f"stopped; tasks run on, the state is in {plan.directory}")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
