@@ -1,1 +1,1 @@
-"""Who works with a cluster and expects it to keep its promises."""
+"""Actors that work with a cluster and expect it to keep its promises."""

@@ -1,7 +1,7 @@
-"""Whoever runs the cluster: drains and deactivates agents, marks them gone, plans maintenance, sets
+"""The admin of a cluster: drains and deactivates agents, marks them gone, plans maintenance, sets
 limits and weights, tears frameworks down. In the middle of faults, and at any leader.
 
-When the faults are over everything is taken back, as people do: what drains is waited for, machines
+When the faults are over everything is taken back, as people do: drains are waited for, machines
 that were given up are installed anew.
 """
 
@@ -49,14 +49,14 @@ _LIMIT_MAX: Final = 6  # tasks of a role
 
 
 class Admin(Watch):
-    """Acts until `stop`, then takes everything back: `wrong` tells what is left of it.
+    """Acts until `stop`, then takes everything back: `wrong` tells what is left of that.
 
-    What holds by the masters' word, of every call that was answered and not taken back since:
+    Wishes that hold, of calls that were answered and not taken back since:
     off: agents that get no offers. gone: agents that never come back. planned, down: hostnames.
     limits, in thousandths by resource, and weights: by role.
 
-    asked_off, asked_away, torn: what was ever asked, answered or not: agents to be drained, agents
-    and hostnames to be shut down, frameworks to be ended.
+    asked_off, asked_away, torn: all that was ever asked, answered or not: agents to be drained,
+    agents and hostnames to be shut down, frameworks to be ended.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Admin(Watch):
         self._disk = disk
         self._limited = limited
         self._plans = random.Random(f"plans of {world.seed}")
-        self._waits_until_s = 0.0  # before that nothing that is planned begins
+        self._waits_until_s = 0.0  # no plan begins before that
         self._active = False
         self._calls = 0
         self._latest: dict[str, int] = {}  # by what it is about, the call asked last
@@ -125,7 +125,7 @@ class Admin(Watch):
     # ---- asking
 
     def _ask(self, call: OperatorCall, about: str, done: Callable[[], None] | None = None) -> None:
-        """done: it was carried out, and nothing else was asked about the same since."""
+        """done: called when the call was carried out, and no other was about the same since."""
         leaders = [master for master in self._masters if master.process.up]
         if not leaders:
             return
@@ -139,7 +139,7 @@ class Admin(Watch):
         self._world.rng.choice(leaders).ask(call, answered)
 
     def _agent(self) -> AgentId | None:
-        """One that was admitted and not marked gone; often one that is away."""
+        """An agent that was admitted and not marked gone; often one that is away."""
         names = {agent.name for agent in self._agents}  # those of impostors are nobody's business
         known = [
             agent_id
@@ -153,7 +153,7 @@ class Admin(Watch):
         return self._world.rng.choice(known) if known else None
 
     def _records(self) -> list[tuple[AgentId, AgentRecord]]:
-        """As the masters have stored them."""
+        """The records of agents as the masters have stored them."""
         return [
             (AgentId(key.removeprefix("agent/")), AGENTS.decode(value))
             for key, value in sorted(self._disk.data.items())
@@ -188,7 +188,7 @@ class Admin(Watch):
         self._ask(DrainAgent(id_, grace_s, for_good), f"agent {id_}", lambda: self._is_off(id_))
 
     def _mark_gone(self) -> None:
-        """Rarely one that is well."""
+        """Mark an agent gone, rarely one that is well."""
         id_ = self._agent()
         if id_ is not None and not self._careful and self._world.chance(0.5):
             self._give_up(id_)
@@ -201,8 +201,8 @@ class Admin(Watch):
         self.gone[id_] = None
 
     def _maintenance(self) -> None:
-        """Plan it for a machine or two, soon let it begin, let it end some time later. Or wait
-        until everybody had time to leave, and change the plan meanwhile."""
+        """Plan maintenance for a machine or two, soon let it begin, let it end some time later. Or
+        wait until everybody had time to leave, and change the plan meanwhile."""
         if self.down:
             self._end_maintenance(list(self.down))
         elif self.planned and self._plans.random() < 0.3:
@@ -284,7 +284,7 @@ class Admin(Watch):
     # ---- taking it back
 
     def _restore(self) -> None:
-        """Looks at what is stored, again and again: a leader may die with a wish."""
+        """Take wishes back by what is stored, again and again: a leader may die with one."""
         self._restore_names()
         if self.wrong():
             self._restore_machines()
@@ -301,8 +301,8 @@ class Admin(Watch):
         self._world.after(_LOOK_S, self._restore)
 
     def _restore_names(self) -> None:
-        """Whoever finds its id taken by a liar, while its machine was away, comes as a new agent:
-        so the master tells it to."""
+        """An agent whose id a liar took, while its machine was away, comes as a new one: so the
+        master tells it to."""
         agents = self._by_id()
         for id_, record in self._records():
             agent = agents.get(id_)

@@ -1,7 +1,7 @@
-"""Which tasks are ill, and when: what whoever asks them how they are is answered.
+"""Which tasks are ill, and when: their answers to health checks.
 
 Some are ill from their birth, some fall ill in the middle of their life and get well, some are now
-ill and now well. Of who is ill some refuse to answer, some never do, and some only promise to.
+ill and now well. Of the ill ones some refuse to answer, some never do, and some only promise to.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Ailments(Watch):
         return _Course(machine, container, from_s, until_s, period_s, how)
 
     def examine(self, patient: str, timeout_s: float) -> Answer:
-        """How it is at this moment."""
+        """The answer of a patient at this moment."""
         course = self._patients.get(_patient(patient))
         if course is None:
             return Answer(False, "ConnectionRefusedError", SOON_S)
@@ -87,5 +87,5 @@ class Ailments(Watch):
 
 
 def _patient(id_: str) -> str:
-    """Of a task or of an instance: Marathon asks an instance, whichever of its tasks runs."""
+    """A task or an instance: Marathon asks an instance, whichever of its tasks runs."""
     return id_.rpartition("._app.")[0] or id_

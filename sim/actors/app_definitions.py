@@ -1,6 +1,6 @@
 """Apps that operators define: of every field of a definition that a simulated cluster can serve.
 
-What can't be met is not drawn: each app has to reach its target wherever there is room for it.
+Demands that can't be met are not drawn: each app has to reach its target where there is room.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _CONTAINER: Final = (Network(NetworkMode.CONTAINER, "overlay", {"net": "own"}),)
 
 
 class Definitions:
-    """Draws from a generator of its own: who asks for apps asks for the same ones otherwise."""
+    """Draws from a generator of its own: a seed's apps are otherwise the same."""
 
     def __init__(self, seed: int, role: str) -> None:
         self._rng = random.Random(f"apps of {seed}")
@@ -91,7 +91,7 @@ class Definitions:
         return app
 
     def changed(self, app: App, times: int | None = None) -> App:
-        """Some of its fields become others."""
+        """An app with other values in some of its fields."""
         for _ in range(self._rng.randint(0, 3) if times is None else times):
             app = self._another(app)
         return app
@@ -151,7 +151,7 @@ class Definitions:
         )
 
     def _placed(self, app: App) -> App:
-        """On another network, in another container. Checks of ports that are gone go, too."""
+        """An app on another network, in another container. Checks of missing ports go, too."""
         rng = self._rng
         image = Docker(
             "server:1",
@@ -201,7 +201,7 @@ class Definitions:
     # ---- health
 
     def _checks(self, ports: int) -> tuple[HealthCheck, ...]:
-        """Those of ports only where there are some; of the agents' own at most one."""
+        """Checks of ports only if there are some; of the agents' own at most one."""
         rng = self._rng
         kinds: list[HealthProtocol] = []
         if rng.random() < 0.6:

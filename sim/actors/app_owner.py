@@ -1,4 +1,4 @@
-"""Whoever submits apps: creates, scales, changes, restarts, deletes, kills, and takes deployments
+"""The owner of apps: creates, scales, changes, restarts, deletes, kills, and takes deployments
 back, at random."""
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ def apps_on(disk: Disk) -> dict[str, App]:
     """The apps as they are stored: what the cluster has promised to run."""
     found: dict[str, App] = {}
     for key in sorted(key for key in disk.data if key.startswith("app/")):
-        with contextlib.suppress(Corrupt):  # it was damaged: see `hostile.damage`
+        with contextlib.suppress(Corrupt):  # the record was damaged: see `hostile.damage`
             found[key.removeprefix("app/")] = APPS.decode(disk.data[key])
     return found
 
 
 def app_of(spec: ContainerSpec) -> str | None:
-    """Whose instance it is, as Marathon tells it; None: it is none of Marathon's."""
+    """The app of a task, as Marathon tells it; None: the task is none of Marathon's."""
     return dict(spec.env).get("MARATHON_APP_ID")
 
 
@@ -93,7 +93,7 @@ class Operator:
         self._active = False
 
     def surge(self, cpus: float) -> None:
-        """One app more, for which there is room, if only others let go of what they hold."""
+        """Add an app, for which there is room, if only others let go of what they hold."""
         app = replace(self._new(_SURGE), instances=1, cpus=cpus)
         for marathon in self._marathons:
             if marathon.ready:
@@ -154,13 +154,13 @@ class Operator:
             marathon.ask(ChangeApps((target,), _ORIGIN, force), self._told)
 
     def _take_back(self, deployment_id: str, force: bool) -> None:
-        """By force: everything stays as it is, halfway."""
+        """Cancel a deployment by force: everything stays as it is, halfway."""
         for marathon in self._marathons:
             if marathon.ready and self._active:
                 marathon.ask(CancelDeployment(deployment_id, force), self._told)
 
     def _deployment(self) -> str | None:
-        """One that goes on."""
+        """A deployment that goes on."""
         keys = [key for key in sorted(self._disk.data) if key.startswith("deployment/")]
         return self._world.rng.choice(keys).removeprefix("deployment/") if keys else None
 

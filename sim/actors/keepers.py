@@ -1,9 +1,9 @@
-"""A machine with everything that an agent can have, who works with it, and who looks after it.
+"""A machine with everything that an agent can have, its user, the keeper, and its steward.
 
 The keeper makes volumes of each kind, uses, resizes and destroys them, shares some of them between
 tasks, takes members of a set and what is revocable; and often asks for what can't be. The steward
-does the same as an operator. All of it is reserved to the keeper's role or revocable, so that
-nobody else can use it.
+does the same as an operator. All resources there are reserved to the keeper's role or revocable, so
+that nobody else can use them.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ _PATHS: Final = ("data", "data", "data", "deep/down", None, "../up")
 
 
 class Ideas:
-    """What may be done with resources; a third of it is wrong in one way or another."""
+    """Operations on resources; a third of them is wrong in one way or another."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
 
     def operation(self, have: Resources) -> Any:
-        """One on what is in `have`, if anything that fits is."""
+        """An operation on resources in `have`, if any fits."""
         rng = self._rng
         kinds = [kind for kind, _ in have.items() if kind.name == "disk"]
         volumes = [kind for kind in kinds if _is_volume(kind)]
@@ -123,7 +123,7 @@ class Ideas:
         return Reserve(Resources({upper: min(value, 100)}))
 
     def wanted(self, have: Resources) -> Resources:
-        """What a task asks for."""
+        """The resources that a task asks for."""
         rng = self._rng
         found: dict[Kind, Value] = {}
         soft = rng.random() < 0.2
@@ -215,7 +215,7 @@ class KeeperCore(HoarderCore):
         if not isinstance(event, UpdateOperationStatus) or self.conn is None:
             return
         status = event.status
-        forgets = not self.tired and self._rng.random() < 0.2  # it will be told again
+        forgets = not self.tired and self._rng.random() < 0.2  # the status will be told again
         if status.uuid is not None and status.agent_id is not None and not forgets:
             assert status.operation_id is not None
             ack = AcknowledgeOperationStatus(status.agent_id, status.uuid, status.operation_id)

@@ -1,7 +1,7 @@
-"""Where things are, and whom operators let in: regions and zones, strays, the list of hosts.
+"""Places of machines, and agents that operators let in: regions, zones, strays, the list of hosts.
 
-All is drawn by itself, so that a seed in which everything is in one place is the same as before
-there were any others.
+All is drawn by itself, so that a seed with everything in one place is the same as before there were
+any others.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _OLD: Final = ("0.28.3", "0.9", "1.x", "", "-1.2.3")
 
 class Map:
     """domain: of the masters; None: they have none, and nobody else may have one.
-    strict: every agent has to have one. strays: who asks in vain is there.
+    strict: every agent has to have one. strays: agents that ask in vain are there.
     """
 
     def __init__(self, seed: int, *, regions: bool | None = None) -> None:
-        """regions: whether there are any; None: the seed draws it."""
+        """regions: whether there are any; None: the seed draws that."""
         rng = self._rng = random.Random(f"places of {seed}")
         drawn = rng.random() < 0.35
         self.domain = _HOME if (drawn if regions is None else regions) else None
@@ -51,7 +51,7 @@ class Map:
         self.strays = self.domain is not None or rng.random() < 0.15
 
     def near(self) -> FaultDomain | None:
-        """Where the next machine of this region is; of some it is not told."""
+        """The place of the next machine of this region; some tell none."""
         if self.domain is None:
             return None
         return self._rng.choice(_NEAR if self.strict else (*_NEAR, None))
@@ -95,7 +95,7 @@ class Stray:
             self._conn = None
 
     def _received(self, conn: ConnId, message: ToClient) -> None:
-        """Nobody answers it; those who look see to that."""
+        """Nobody answers a stray; the watches see to that."""
 
     def _act(self) -> None:
         if self._conn is not None:

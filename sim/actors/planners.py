@@ -1,7 +1,7 @@
 """A framework that says what it wants: so many tasks of such a shape in such a role, and no more.
 
-Each plan is declared once and then worked off, whatever comes in between: some of what it is
-offered it keeps for a while, some it declines, and now and then it says again what it still wants.
+Each plan is declared once and then worked off, whatever comes in between: the framework keeps some
+offers for a while, declines some, and now and then declares again what it still wants.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _NEXT: Final = "next plan"
 
 
 class Use(Record):
-    """Of a timer: an offer was kept for long enough."""
+    """A timer: an offer was kept for long enough."""
 
     offer_id: OfferId
 

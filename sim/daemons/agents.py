@@ -71,7 +71,7 @@ from .health_answers import Examine, nobody_is_ill
 from .master_link import Client, Server
 from .masters import FromAgent, ToClient
 
-_EXITS_S: Final = 20.0  # who exits is started again, within so long
+_EXITS_S: Final = 20.0  # an agent that exits is started again, within so long
 _STUTTERS: Final = 0.03  # so many ends are reported once more, or that nobody knows of them
 _REMOVAL_S: Final = (0.0, 0.0, 0.5, 70.0)  # of a sandbox
 _ENDS: Final = (ContainerExited, ContainerLost, LaunchFailed)
@@ -86,7 +86,7 @@ _COMMANDS: Final = (
 
 
 def _repeatable(message: Any) -> float:
-    """What the protocol promises to bear twice: commands, and an update before the next one."""
+    """How long a message may be repeated: commands, and an update before the next one."""
     if not isinstance(message, (FromAgent, ToClient)):
         return 0.0
     if isinstance(message.message, StatusUpdate):
@@ -165,7 +165,7 @@ class VirtualAgent:
 
     @property
     def id(self) -> AgentId | None:
-        """As it is stored; None: it was never admitted."""
+        """The agent's id as it is stored; None: it was never admitted."""
         value = self.process.disk.data.get("identity/agent")
         return None if value is None else IDENTITY.decode(value).agent_id
 
@@ -173,7 +173,7 @@ class VirtualAgent:
         self.process.start(Started(f"boot-{self._boot}", up_s=self._up_s()))
 
     def _up_s(self) -> float:
-        """Of its machine, by the machine's clock."""
+        """The uptime of the agent's machine, by that one's clock."""
         return (self._world.now_s - self._booted_at_s) * self.process.mono_rate
 
     def _started(self) -> None:
@@ -182,7 +182,7 @@ class VirtualAgent:
         self._find_sandboxes()
 
     def _find_sandboxes(self) -> None:
-        """As the shell does at each start; of what a core knows it hears nothing."""
+        """As the shell does at each start; the core does not hear of sandboxes that it knows."""
         assert self.core is not None
         for cid, (spec, made_s) in self.sandboxes.items():
             if self.tidiness is not None and not self.core.state.checkpoint.knows_sandbox(cid):
@@ -200,14 +200,14 @@ class VirtualAgent:
         self.process.crash("rebooted" if reboot else "killed")
 
     def suspend(self, for_s: float) -> None:
-        """Its machine sleeps, agent, containers, keepers and all; its uptime goes on."""
+        """The machine sleeps, with agent, containers and keepers; its uptime goes on."""
         if self.process.up and self.process.sleep_for(for_s):
             self.machine.sleep()
             self._sleeps += 1
             self._world.after(for_s, self.wake, self._sleeps)
 
     def wake(self, sleep: int | None = None) -> None:
-        """From the sleep of that number; None: from whichever."""
+        """Wake from the sleep of that number; None: from any."""
         if self.machine.asleep and sleep in (None, self._sleeps):
             self.process.wake()  # it goes on once this moment is over
             self.machine.wake()
@@ -220,12 +220,12 @@ class VirtualAgent:
         self.installations += 1
 
     def grow(self, more: Resources) -> None:
-        """Its machine gets more, for which the agent is started again."""
+        """The machine gets more resources, for which the agent is started again."""
         self.resources = self.resources + more
         self.crash(self._world.between(0.0, 20.0))
 
     def destroy(self) -> None:
-        """Its machine burns: nothing of it ever comes back."""
+        """The machine burns: nothing of it ever comes back."""
         self.gone = True
         self.crash(0.0, reboot=True)
 
@@ -319,17 +319,17 @@ class VirtualAgent:
             self.process.post(SandboxRemoved(container_id))
 
     def _removed(self, path: str, core: AgentCore) -> None:
-        """A life that has ended meanwhile has left it half done."""
+        """A removal is over; a life that has ended meanwhile has left it half done."""
         if self.core is core:
             self.process.post(VolumeRemoved(path))
 
     def _probe(self, order: ProbeHealth) -> None:
-        """One answer; a promise of one is none."""
+        """Post one answer to a health check; a promise of one is none."""
         answer = self._examine(order.task_id, order.check.timeout_seconds)
         observed = HealthObserved(order.container_id, answer.alive is True, answer.cause or "")
         self._world.after(answer.after_s, self._observed, observed, self.core)
 
     def _observed(self, observed: HealthObserved, core: AgentCore) -> None:
-        """Who asked in an earlier life does not hear the answer."""
+        """The answer; an agent that asked in an earlier life does not hear it."""
         if self.core is core:
             self.process.post(observed)

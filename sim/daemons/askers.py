@@ -92,7 +92,7 @@ class Asker:
         return ReconcileTask(self._rng.choice(tasks), at)
 
     def _hastily(self, again: Subscribe) -> list[Call]:
-        """All is as it would have been without, in the end."""
+        """Ask in haste. In the end all is as it would have been without."""
         rng, roles = self._rng, again.framework_info.all_roles
         self._again = _HASTY
         wishes: list[Call] = [
@@ -108,7 +108,7 @@ def _forget_the_oldest(known: dict[Any, None]) -> None:
 
 
 def asker(name: str, seed: int, *, hostile: bool) -> Asker | None:
-    """Of some frameworks in some clusters. hostile: somebody may repeat what is said there."""
+    """The asker of some frameworks in some clusters. hostile: messages may be repeated there."""
     rng = random.Random(f"asker {name} of {seed}")
     if random.Random(f"askers of {seed}").random() >= 0.4 or rng.random() >= 0.7:
         return None
@@ -116,7 +116,7 @@ def asker(name: str, seed: int, *, hostile: bool) -> Asker | None:
 
 
 def liar(name: str, seed: int) -> Asker | None:
-    """It has ids enough of its own."""
+    """The asker of a liar, which has ids enough of its own."""
     rng = random.Random(f"asking {name} of {seed}")
     asker = Asker(name, rng, floods=False)
     asker.brings = None

@@ -1,4 +1,4 @@
-"""A daemon of which one leads: how it stands for election, dies, and stands again."""
+"""A daemon of which one process leads: how it stands for election, dies, and stands again."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Candidate:
         """A term begins."""
 
     def _over(self) -> None:
-        """The process is gone: so are its streams and whatever else it had in memory."""
+        """The process is gone: so are its streams and all that it had in memory."""
 
     # ---- standing and falling
 
@@ -80,7 +80,7 @@ class Candidate:
     def crash(self, down_for_s: float) -> None:
         """kill -9; started again after a while. A standby dies as well as a leader."""
         if not self._token:
-            return  # it is down already
+            return  # the process is down already
         self._down_for_s = down_for_s
         self._end("killed")
 
@@ -91,7 +91,7 @@ class Candidate:
             self._ended(why)
 
     def lose_session(self) -> None:
-        """Its session is over at once, but it hears of that only after a while."""
+        """The candidate's session is over at once, but it hears of that only after a while."""
         token = self._token
         if not token:
             return
@@ -106,18 +106,18 @@ class Candidate:
             self.process.crash("leadership is lost")
 
     def sleep(self, for_s: float) -> None:
-        """Longer than the session: another leads when it wakes and believes it leads."""
+        """Sleep longer than the session: another leads when it wakes and believes that it leads."""
         if self.process.alive:
             self.process.stop_for(for_s)
             self._election.session_lost(self._token)
 
     def suspend(self, for_s: float) -> None:
-        """Its machine sleeps, and what it counts by its own clock waits as long."""
+        """The machine sleeps, and timers by the candidate's own clock wait as long."""
         if self.process.alive and self.process.sleep_for(for_s):
             self._election.session_lost(self._token)
 
     def doubt(self, for_s: float) -> None:
-        """It can't reach those who elect: nothing leaves it until it knows whether it leads."""
+        """Contact to the election is lost: nothing leaves until it is known who leads."""
         if self.process.up:
             self._world.tell(f"{self.name} doubts for {for_s:.1f} s")
             if self._world.chance(0.5):

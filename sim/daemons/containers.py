@@ -38,7 +38,7 @@ _NETWORKS: Final[tuple[Callable[[int], tuple[NetworkInfo, ...]], ...]] = (
     lambda n: (NetworkInfo((), "none"), NetworkInfo((IpAddress(f"10.8.0.{n}"),), "overlay")),
     lambda _: (NetworkInfo((IpAddress(),), "none"),),
 )
-# How what ends badly ends: exit code, signal, and whether its memory was the reason.
+# Bad ends: exit code, signal, and whether memory was the reason.
 _CRASHES: Final[tuple[tuple[int | None, int | None, bool], ...]] = (
     (1, None, False),
     (1, None, False),
@@ -52,7 +52,7 @@ _STUBBORN: Final = 0.1  # so many of the containers wait for their SIGKILL
 
 
 class Ending(StrEnum):
-    """Why something that ran runs no more."""
+    """Why a container that ran runs no more."""
 
     EXIT = "it ended by itself"
     KILL = "its agent had it killed"
@@ -111,15 +111,15 @@ class Machine:
 
     @property
     def engine_up_for_s(self) -> float:
-        """0 or less: it is not."""
+        """How long the engine has been up; 0 or less: it is not."""
         return self._world.now_s - self._engine_back_s
 
     def sleep(self) -> None:
-        """It is suspended: nothing happens here until `wake`, but its uptime grows."""
+        """The machine is suspended: nothing happens here until `wake`, but its uptime grows."""
         self.asleep = True
 
     def wake(self) -> None:
-        """What was due meanwhile happens now, at once: keepers look at their leases."""
+        """Things that were due meanwhile happen now, at once: keepers look at their leases."""
         if self.asleep:
             self.asleep = False
             due, self._when_awake = self._when_awake, []
@@ -140,7 +140,7 @@ class Machine:
         return [c for c in self.containers.values() if c.state == "running"]
 
     def keeps_leases(self) -> bool:
-        """Something runs that ends by itself if nobody renews its lease."""
+        """Does a container run that ends by itself if nobody renews its lease?"""
         return any(container.spec.lease_s is not None for container in self.running())
 
     def attach(self, report: Callable[[RuntimeEvent], None]) -> None:
@@ -175,7 +175,7 @@ class Machine:
         self._ask(self._remove, container_id)
 
     def _ask(self, action: Callable[..., None], *args: Any) -> None:
-        """At once, or when the engine is back: who asks it asks again until it answers."""
+        """Act at once, or when the engine is back: agents ask it again until it answers."""
         wait_s = self._engine_back_s - self._world.now_s
         if wait_s <= 0:
             action(*args)
@@ -271,7 +271,7 @@ class Machine:
             self._end(container, Ending.REBOOT)
 
     def lost(self, container_id: ContainerId) -> None:
-        """Somebody removed it behind the agent's back."""
+        """Somebody removed the container behind the agent's back."""
         container = self.containers.pop(container_id, None)
         if container is not None:
             self._end(container, Ending.HAND)

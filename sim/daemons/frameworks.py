@@ -1,7 +1,7 @@
 """Virtual frameworks beside Marathon: they work through small tasks, hoard offers, take all that
 they get, reserve, or keep one task of which there must never be two.
 
-Their cores are ours, not the SDK's: what they do is what the master's promises are measured by.
+Their cores are ours, not the SDK's: the master's promises are measured by them.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Work(Record):
 
 
 class Answer(Record):
-    """Of a timer: what it has to say to an inverse offer, by and by."""
+    """A timer: the framework's answer to an inverse offer, by and by."""
 
     conn: ConnId
     call: Call
@@ -189,11 +189,11 @@ class HoarderCore:
                 if "removed" in message:
                     self._begin_anew(out)
                 else:
-                    # Its own doing: a stream of an earlier life was replaced, nothing is wrong.
+                    # Its own doing: the stream of an earlier life was replaced, nothing is wrong.
                     assert "failed over" in message, message
 
     def _asked_to_leave(self, offer: InverseOffer, now: Instant, out: Output[Any]) -> None:
-        """At once, in a while, or not at all; and now and then it wants to be asked again."""
+        """Answer at once, in a while, or not at all; and now and then want to be asked again."""
         assert self.conn is not None
         rng = random.Random(f"{self._name} is asked by {offer.id}")
         if rng.random() < 0.25:
@@ -208,7 +208,7 @@ class HoarderCore:
             out.effects.append(SetTimer(revive, now.mono_s + after_s + rng.uniform(0.1, 8.0)))
 
     def _begin_anew(self, out: Output[Any]) -> None:
-        """An operator has ended it. It comes back as another one, on its next stream."""
+        """An operator has ended the framework. It comes back as another one, on its next stream."""
         self.framework_id = None
         out.writes.append(Delete("framework/id"))
         if self.asker is not None:
@@ -273,7 +273,7 @@ class BatchCore(HoarderCore):
         return TaskInfo("work", task_id, work.offer.agent_id, resources=SHAPE, command=command)
 
     def _over(self, state: TaskState) -> bool:
-        """Is another one to be started in its place?"""
+        """A task is over: is another one to be started in its place?"""
         return state.terminal or state is TaskState.UNKNOWN
 
     def _offer(self, offer: Offer, now: Instant, out: Output[Any]) -> None:
@@ -300,7 +300,7 @@ class BatchCore(HoarderCore):
         assert self.conn is not None
         work = self.tasks.get(status.task_id)
         if work is not None and status.agent_id not in (None, work.offer.agent_id):
-            return  # an agent speaks of what it was never given
+            return  # an agent speaks of a task that it was never given
         if work is None:
             # To kill what is UNKNOWN would be answered by UNKNOWN, for ever.
             away = status.state in (TaskState.UNREACHABLE, TaskState.UNKNOWN)
@@ -318,7 +318,7 @@ class BatchCore(HoarderCore):
 
 
 class GluttonCore(BatchCore):
-    """Whatever it is offered it uses, for as long as anybody looks."""
+    """Uses all that it is offered, for as long as anybody looks."""
 
     def _describe(self, task_id: TaskId, work: Work) -> TaskInfo:
         info = super()._describe(task_id, work)
@@ -411,7 +411,7 @@ class Kind(StrEnum):
 
 
 class FrameworkWatch(Protocol):
-    """Whoever looks at what a framework does: see `Watch`."""
+    """Looks at what a framework does: see `Watch`."""
 
     def framework_stepped(
         self,
@@ -426,7 +426,7 @@ class FrameworkWatch(Protocol):
 class VirtualFramework:
     """One process, started again whenever it ends.
 
-    framework_ids: under which it has subscribed so far. forgetful: it does not checkpoint.
+    framework_ids: those that it has subscribed under. forgetful: it does not checkpoint.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What whoever asks a task how it is may be answered."""
+"""Answers that health checks of a task may get."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SOON_S: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """To one probe. alive: None if it says only that there will be an answer."""
+    """The answer to one probe. alive: None if it says only that there will be one."""
 
     alive: bool | None
     cause: str | None
@@ -21,7 +21,7 @@ class Answer:
 WELL: Final = Answer(True, None, SOON_S)
 
 
-# Who is asked (a task, or an instance of Marathon's), and how long its answer may take.
+# The patient (a task, or an instance of Marathon's), and how long its answer may take.
 Examine = Callable[[str, float], Answer]
 
 

@@ -44,7 +44,7 @@ from .masters import FromFramework, ToClient
 
 
 def repeatable(message: Any) -> float:
-    """What a framework and its master may say twice: an update before the one that follows."""
+    """How long a message may be repeated: an update before the one that follows."""
     if isinstance(message, FromFramework):
         return 30.0 if isinstance(message.call, (Acknowledge, Kill)) else 0.0
     told = isinstance(message, ToClient) and isinstance(message.message, Update)
@@ -56,7 +56,7 @@ _AT_FIRST_S: Final = 0.2
 
 
 class MarathonWatch(Protocol):
-    """Whoever looks at what a Marathon does: see `Watch`."""
+    """Looks at what a Marathon does: see `Watch`."""
 
     def marathon_stepped(
         self,
@@ -106,7 +106,7 @@ class VirtualMarathon(Candidate):
         return core
 
     def ask(self, command: Command, reply: Callable[[Result], None]) -> None:
-        """As an HTTP client would; no reply if the process ends first."""
+        """Ask as an HTTP client would; no reply if the process ends first."""
         self._requests += 1
         self._replies[self._requests] = reply
         self.process.post(ApiRequest(self._requests, command))
@@ -165,7 +165,7 @@ class VirtualMarathon(Candidate):
                 assert_never(effect)
 
     def _probe(self, order: StartHealthCheck) -> None:
-        """Again and again, until it is stopped, or started anew."""
+        """Probe again and again, until the check is stopped, or started anew."""
         if self._asks(order):
             answer = self._examine(order.instance_id, order.check.timeout_s)
             self._world.after(answer.after_s, self._answered, order, answer)

@@ -53,7 +53,7 @@ class Client:
         self._try(0.0)
 
     def stop(self) -> None:
-        """Its process is gone: the kernel closes the stream."""
+        """The client's process is gone: the kernel closes the stream."""
         self._running = False
         self._attempt += 1
         stream, self._stream = self._stream, None
@@ -74,7 +74,7 @@ class Client:
             self._stream.client.send(message)
 
     def up(self, conn: ConnId) -> bool:
-        """Is it the connection that stands?"""
+        """Is this the connection that stands?"""
         return self._stream is not None and conn == self._conns
 
     def close(self) -> None:

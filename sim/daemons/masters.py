@@ -58,7 +58,7 @@ class FromFramework(Record):
 
 
 class ToClient(Record):
-    """What a master sends, with its epoch, as every batch and event does."""
+    """A message of a master, with its epoch, as every batch and event has it."""
 
     epoch: int
     message: Any
@@ -95,7 +95,7 @@ class VirtualMaster(Candidate):
     def ask(
         self, call: OperatorCall, reply: Callable[[OperatorResponse], None] | None = None
     ) -> None:
-        """As an operator would; no reply if the process ends first."""
+        """Ask as an operator would; no reply if the process ends first."""
         self._requests += 1
         if reply is not None:
             self._replies[self._requests] = reply
@@ -120,7 +120,7 @@ class VirtualMaster(Candidate):
     # ---- streams
 
     def peer(self, conn: ConnId) -> str | None:
-        """Who is at the other end of an open stream."""
+        """The peer at the other end of an open stream."""
         end = self._ends.get(conn)
         return None if end is None else end.peer.name
 
@@ -174,7 +174,7 @@ class VirtualMaster(Candidate):
                 assert_never(effect)
 
     def _is_too_large(self, launch: RunTask) -> bool:
-        """In some clusters a few tasks are, for any message."""
+        """Is a task too large for any message? In some clusters a few are."""
         if not self._has_limits:
             return False
         return random.Random(f"size of {launch.task.task_id}").random() < _TOO_LARGE_SHARE
@@ -191,7 +191,7 @@ def _nobody_is_told(master: VirtualMaster, told: ToOperator) -> None:
 
 
 def keep_without_quota(world: World, masters: Sequence[VirtualMaster], role: str) -> None:
-    """Remove it wherever it is, again and again: a leader may die with the wish."""
+    """Remove all quotas, again and again: a leader may die with the wish."""
     for master in masters:
         if master.core is not None and role in master.core.state.quotas:
             master.ask(RemoveQuota(role))

@@ -1,1 +1,1 @@
-"""Virtual time and what is in it: network, disks, processes, elections."""
+"""Virtual time, and the things in it: network, disks, processes, elections."""

@@ -11,7 +11,7 @@ from mezzo.store.memory import MemoryDisk
 class DiskFaults:
     """Quiet by default. A commit takes between `min_s` and `max_s`; the rest are probabilities.
 
-    read_fails: opening a term or loading. answer_lost: a commit is carried out, but who asked is
+    read_fails: opening a term or loading. answer_lost: a commit is carried out, but its caller is
     told that the store does not answer. late: a commit that was under way when its process died is
     carried out all the same.
     """

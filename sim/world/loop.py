@@ -2,7 +2,7 @@
 
 So the simulator runs the real runtime: its inbox, timers, group commit and the order of its effects
 are those of production. One loop is one process: it can be stopped for a while as by SIGSTOP, and
-killed, after which nothing that it was to do happens.
+killed, after which nothing on it happens.
 """
 
 from __future__ import annotations
@@ -71,14 +71,14 @@ class VirtualLoop:
         return self._stopped
 
     def stop_for(self, for_s: float) -> None:
-        """As by SIGSTOP: its clocks go on, and what was due meanwhile comes all at once."""
+        """Stop as by SIGSTOP: clocks go on, and calls that were due meanwhile come all at once."""
         if not self._stopped and not self._killed:
             self._stopped = True
             self._stops += 1
             self._world.after(for_s, self.go_on, self._stops)
 
     def sleep_for(self, for_s: float) -> None:
-        """Its machine is suspended: the monotonic clock stands still, and so do its timers."""
+        """The machine is suspended: the monotonic clock stands still, and so do its timers."""
         if not self._stopped and not self._killed:
             self._asleep_at_s = self._world.now_s
             self.stop_for(for_s)
@@ -88,7 +88,7 @@ class VirtualLoop:
         self._backlog.clear()
 
     def go_on(self, stop: int | None = None) -> None:
-        """After the stop of that number; None: after whatever stop it is in."""
+        """Go on after the stop of that number; None: after any."""
         if not self._stopped or stop not in (None, self._stops):
             return
         self._stopped = False
@@ -122,7 +122,7 @@ class VirtualLoop:
         return self._timer(delay_s, callback, args, self.slept_s)
 
     def call_later_awake_or_not(self, delay_s: float, callback: Callable[..., object]) -> _Handle:
-        """By the clock that goes on while the machine sleeps: what asyncio has not."""
+        """Call by the clock that goes on while the machine sleeps, which asyncio lacks."""
         return self._timer(delay_s, callback, (), inf)
 
     def _timer(
@@ -170,7 +170,7 @@ class VirtualLoop:
         return False
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Of futures that nobody waits for any more: their process was killed."""
+        """Called for futures that nobody waits for any more: their process was killed."""
 
     # ---- being the running loop
 

@@ -60,7 +60,7 @@ _PAUSE_MAX_S: Final = 25.0
 
 
 def kind_of(effect: Any) -> str:
-    """Of what carries a message, that of the message."""
+    """The kind of a thing; if it carries a message, that of the message."""
     for carries in ("message", "call", "event"):
         inner = getattr(effect, carries, None)
         if inner is not None and not isinstance(inner, str):
@@ -114,7 +114,7 @@ class Moments:
         process.crash("killed at a narrow moment")
 
     def _cut(self, process: Any) -> None:
-        """Its own streams; of a server's clients some."""
+        """Cut the streams of a process; of a server's clients some."""
         self._network.cut(lambda name: name == process.name or self._world.chance(0.3))
 
     def _cut_all(self, process: Any) -> None:

@@ -1,7 +1,7 @@
 """Streams between virtual processes: ordered while they last, broken by faults.
 
-A stream is what gRPC gives: messages of one direction arrive in order or not at all. So what a
-network does to messages shows in these ways only:
+A stream is that of gRPC: messages of one direction arrive in order or not at all. So a network's
+faults show in these ways only:
 
 loss         the stream dies, and with it the tail of what was under way;
 duplication  a peer repeats itself, at once or long after;
@@ -42,12 +42,12 @@ class NetworkFaults:
 
 
 class Network:
-    """Who can talk to whom, and how well."""
+    """Which processes can talk to each other, and how well."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.faults = NetworkFaults()
-        # What every message has to pass, by its sender's name; None: it was refused.
+        # Every message has to pass this, by its sender's name; None: it was refused.
         self.door: Callable[[str, Any], Any] | None = None
         self._blocked: dict[tuple[str, str], int] = {}  # directed; how many partitions say so
         self._streams: dict[Stream, None] = {}  # with an open end, the oldest first
@@ -203,7 +203,7 @@ class Stream:
         self._world.after(_RETRY_S, self._deliver, receiver, message)
 
     def sever(self) -> None:
-        """Nothing that is sent from now on arrives, nor the tail of what is under way. Both ends
+        """No message that is sent from now on arrives, nor the tail of those under way. Both ends
         notice, each in its own time."""
         world = self._world
         self._broken = True
@@ -218,7 +218,7 @@ class Stream:
         world.after(notice_s, self._notice, self.server)
 
     def closed_by(self, end: End) -> None:
-        """What was sent before still arrives; then the other end sees the close."""
+        """Messages sent before still arrive; then the other end sees the close."""
         world, peer = self._world, end.peer
         if self._network.blocked(end.name, peer.name):
             delay_s = STREAM_TIMEOUT_S

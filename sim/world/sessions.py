@@ -1,4 +1,4 @@
-"""Who leads, in virtual time: sessions that expire, tokens that the store checks."""
+"""Elections in virtual time: sessions that expire, tokens that the store checks."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Election:
         return token
 
     def session_lost(self, token: str) -> None:
-        """Its node goes once the session has expired. The owner may not know yet."""
+        """The node goes once the session has expired. Its owner may not know yet."""
         self._world.after(self._world.between(SESSION_S / 2, SESSION_S), self.expire, token)
 
     def expire(self, token: str) -> None:
@@ -79,5 +79,5 @@ class Election:
             self._world.after(self._world.between(0.001, 0.3), self._tell_one, watcher)
 
     def _tell_one(self, watcher: Callable[[str | None], None]) -> None:
-        """Who leads by now: a later change may have overtaken this word of it."""
+        """Tell one watcher who leads by now: a later change may have overtaken this one."""
         watcher(self.leader_name)

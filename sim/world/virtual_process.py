@@ -1,7 +1,7 @@
 """A process of a daemon in virtual time: the real runtime around a real core, and its death.
 
-It can be killed anywhere: between a step and its commit, between a commit and what that lets out,
-between two effects. It has clocks of its own, which drift and jump, and it can be stopped for a
+It can be killed anywhere: between a step and its commit, between a commit and its effects, between
+two effects. It has clocks of its own, which drift and jump, and it can be stopped for a
 while and wake up believing that no time has passed.
 """
 
@@ -92,12 +92,12 @@ class Process:
 
     @property
     def leads(self) -> bool:
-        """Up, and nobody has come after it."""
+        """Is it up, with nobody after it?"""
         return self.up and self.epoch == self.disk.epoch
 
     @property
     def in_doubt(self) -> bool:
-        """It is not sure that it leads: what it would do is held."""
+        """Is it unsure whether it leads? Then its effects are held."""
         return self._in_doubt
 
     @property
@@ -107,7 +107,7 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Up, or about to be."""
+        """Is it up, or about to be?"""
         return self._loop is not None
 
     # ---- life
@@ -116,7 +116,7 @@ class Process:
         """A fresh life out of what the disk holds. It takes a while, and may end at once."""
         world = self.world
         self._life += 1
-        # Its disk may be moved to another computer: of two lives no clock is the same.
+        # The disk may be moved to another computer: no two lives have the same clock.
         self._mono_offset_s = world.between(0, 1e6)
         self._loop = VirtualLoop(world, self.mono_rate, self._job)
         self._doomed_in = self._held_in = None
@@ -171,7 +171,7 @@ class Process:
             raise StoreUnavailable("the simulated store does not answer")
 
     def crash(self, why: str) -> None:
-        """Everything that is not on the disk is gone."""
+        """Die: everything that is not on the disk is gone."""
         if self._loop is None:
             return
         self.world.tell(f"{self.name} ends: {why}")
@@ -198,8 +198,8 @@ class Process:
             self._loop.stop_for(for_s)
 
     def sleep_for(self, for_s: float) -> bool:
-        """Its machine is suspended: as above, and one of its clocks stands still meanwhile. False:
-        it is stopped already, or does not live."""
+        """The machine is suspended: as `stop_for`, and one of the clocks stands still meanwhile.
+        False: the process is stopped already, or does not live."""
         if self._loop is None or self._loop.stopped:
             return False
         self.world.tell(f"{self.name} and its machine sleep for {for_s:.1f} s")
@@ -208,7 +208,7 @@ class Process:
         return True
 
     def wake(self) -> None:
-        """Sooner than it was to."""
+        """Wake sooner than planned."""
         if self._loop is not None and self._loop.stopped:
             self._awake_since_s = min(self._awake_since_s, self.world.now_s)
             self._loop.go_on()
@@ -236,7 +236,7 @@ class Process:
             run.send(None)
         except StoreError as error:
             self.crash(str(error))
-        # Whatever else it raises is a finding: a broken promise, or a core with a bug.
+        # Any other error is a finding: a broken promise, or a core with a bug.
 
     # ---- stepping
 
@@ -343,7 +343,7 @@ class Process:
 
 
 class _Store(MemoryStore):
-    """Knows what it was given last: the kinds of its keys."""
+    """Knows the kinds of the keys that it was given last."""
 
     def __init__(self, disk: MemoryDisk) -> None:
         super().__init__(disk)

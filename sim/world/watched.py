@@ -1,4 +1,4 @@
-"""Being watched: what a broken promise is called, and what those do whom nobody watches."""
+"""Being watched: the error of a broken promise, and a stand-in where nobody watches."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ class Broken(AssertionError):
 
 
 def unwatched(*_: object) -> None:
-    """In place of whoever would be told."""
+    """The stand-in for a watch that would be told."""

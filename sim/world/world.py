@@ -38,15 +38,15 @@ class World:
         self.at(self.now_s + delay_s, action, *args)
 
     def at(self, at_s: float, action: Callable[..., None], *args: Any) -> None:
-        """As `after`, of a moment: of two that are the same none is rounded to be the later."""
+        """As `after`, at a moment: two equal ones are not rounded apart."""
         heapq.heappush(self._heap, (at_s, next(self._numbers), action, args))
 
     def soon(self, action: Callable[..., None], *args: Any) -> None:
-        """At this moment, when what happens now is done: before all that `after` was told of."""
+        """At this moment, once the present action is done: before all that `after` was told of."""
         self._soon.append((action, args))
 
     def run(self, until_s: float) -> None:
-        """Do everything that is due up to `until_s`; what raises ends the run."""
+        """Do everything that is due up to `until_s`; an exception ends the run."""
         heap, soon = self._heap, self._soon
         while True:
             while soon:
@@ -68,7 +68,7 @@ class World:
         return "\n".join(list(self._story)[-lines:])
 
     def chance(self, probability: float) -> bool:
-        """Draws nothing for what can't happen."""
+        """Does it happen? Draws nothing if the probability is 0."""
         return probability > 0.0 and self.rng.random() < probability
 
     def between(self, low: float, high: float) -> float:
