@@ -22,8 +22,8 @@ from .world.world import World
 # After the last fault: ping timeouts, Marathon's reconciliation (600 s) and its unreachable job
 # must have had their turn.
 HEAL_S: Final = 1500.0
-# Once everybody is there: what takes longer was forgotten, and is found again by a timer that is
-# there for the worst. The rarest that is not: the master is asked for what it could not tell.
+# Once everybody is there: an app that takes longer was forgotten, and is found by a timer that
+# is there for the worst. The rarest that is not: the master is asked for what it could not tell.
 FORGOTTEN_S: Final = 100.0
 _LOOK_S: Final = 5.0
 _STABLE_LOOKS: Final = 4
@@ -95,7 +95,7 @@ class Cluster(Watch):
         self.staff.guarantees.start()
 
     def run(self) -> Report:
-        """Raises Broken, or what a core raised: then `world.story()` tells what came before."""
+        """Raises Broken, or a core's error: then `world.story()` tells what came before."""
         world, owner = self.world, self.staff.owner
         self.faults.start()
         self.start()
@@ -118,7 +118,7 @@ class Cluster(Watch):
         )
 
     def _liven_up(self) -> None:
-        """From now on everything is changed that can be."""
+        """From now on all actors change what they can."""
         staff, population = self.staff, self.population
         staff.owner.start()
         staff.admin.start()
@@ -130,7 +130,7 @@ class Cluster(Watch):
             steward.start()
 
     def _quieten(self) -> None:
-        """No faults any more, and nobody who changes anything."""
+        """No faults any more, and no changes."""
         staff, population = self.staff, self.population
         staff.owner.stop()
         self.faults.stop()
@@ -183,8 +183,8 @@ class Cluster(Watch):
         return self.world.now_s - began_s - _STABLE_LOOKS * _LOOK_S
 
     def _forgotten_s(self) -> float:
-        """Who holds the last offer that it has keeps it until it times out. If that is all there is
-        it may have the next turn as well: others had more grants meanwhile, of small pieces."""
+        """A hoarder keeps its last offer until that times out. If that is all there is it may have
+        the next turn as well: others had more grants meanwhile, of small pieces."""
         if not self._drawn.hoarders:
             return FORGOTTEN_S
         turns = 2 if self._drawn.all_is_hoarded else 1

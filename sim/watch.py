@@ -1,4 +1,4 @@
-"""Who looks at a simulated cluster, and what there is to see."""
+"""Watches of a simulated cluster, and the things that they see."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:  # what is watched knows its watcher
 class Watch:
     """Told of everything, in the order in which it happens. Does nothing: override what you need.
 
-    Whoever finds something wrong raises `Broken`.
+    A watch that finds something wrong raises `Broken`.
     """
 
     def master_steps(self, master: VirtualMaster, event: Any) -> None:
-        """It is about to."""
+        """A master is about to make a step."""
 
     def master_stepped(self, master: VirtualMaster, event: Any, output: Output[Any]) -> None:
-        """Before what the step wants written and done is written and done."""
+        """A master made a step, whose writes and effects are still to come."""
 
     def agent_stepped(self, agent: VirtualAgent, event: Any, output: Output[Any]) -> None:
         pass
@@ -62,13 +62,13 @@ class Watch:
         pass
 
     def container_ended(self, machine: Machine, container: Container, ending: Ending) -> None:
-        """Of one that was running."""
+        """A container has ended that was running."""
 
     def machine_woke(self, machine: Machine) -> None:
-        """It was suspended, and what was due meanwhile has been done."""
+        """A machine was suspended, and all that was due meanwhile has been done."""
 
     def wrong(self) -> str:
-        """Asked once no fault is left: what is not as it should be, yet; "" if all is well."""
+        """Asked once no fault is left: a thing that is not right yet; "" if all is well."""
         return ""
 
 
@@ -79,7 +79,7 @@ class Watchers(Watch):
         self.begin(watchers)
 
     def begin(self, watchers: tuple[Watch, ...]) -> None:
-        """From now on these are told, who may have to know what they watch to be made."""
+        """From now on these watches are told; some can only be made once the cluster is."""
 
         def of(name: str) -> list[Any]:
             return [

@@ -1,1 +1,1 @@
-"""What goes wrong, and when."""
+"""Faults, and when they come."""

@@ -1,6 +1,6 @@
 """Swarm testing: each seed draws its own mix of faults, and how often they come.
 
-A mix matters more than a mass: a fault that is always there hides what others would find.
+A mix matters more than a mass: a fault that is always there hides the findings of others.
 """
 
 from __future__ import annotations
@@ -121,14 +121,14 @@ class Faults:
             "drifting clocks": self._drifting_clocks,
         }
         self._always = {name: act for name, act in self._always.items() if world.chance(0.4)}
-        # After one fault soon another: who has not got over the first meets the second.
+        # After one fault soon another: a victim that has not got over the first meets the second.
         self._chain = world.between(0.1, 0.7) if world.chance(0.4) else 0.0
         self.moments = Moments(world, network, world.rng.choice((0, 0, 1, 2, 4)))
         self.summary = [*sorted(self._kinds), *sorted(self._always)]
 
     @property
     def last_s(self) -> float:
-        """How long it takes at least until they had their turn."""
+        """How long it takes at least until all faults had their turn."""
         return 250.0 if {"isolation", "suspend"} & set(self._kinds) else 60.0
 
     def start(self) -> None:
@@ -140,7 +140,7 @@ class Faults:
         self._next()
 
     def stop(self) -> None:
-        """From now on nothing goes wrong, and what was wrong is mended. Clocks stay as they are."""
+        """From now on nothing goes wrong, and all faults are mended. Clocks stay as they are."""
         self._active = self.moments.active = False
         self._network.faults = NetworkFaults()
         self._network.heal()
@@ -231,15 +231,15 @@ class Faults:
         return self._world.rng.choice(self._victims.agents)
 
     def _down_for_s(self) -> float:
-        """Mostly short; sometimes so long that an agent is given up."""
+        """How long a daemon is down: mostly short; sometimes so long that an agent is given up."""
         world = self._world
         return world.between(0, 10) if world.chance(0.8) else world.between(10, 150)
 
     # ---- the kinds
 
     def _zombie(self) -> None:
-        """It sleeps for twice the time after which another leads, and some who have not heard of
-        that yet, or have just been started, are with it when it wakes."""
+        """A leader sleeps for twice the time after which another leads, and some clients that have
+        not heard of that yet, or have just been started, are with it when it wakes."""
         world, wakes_s = self._world, 2 * SESSION_S
         self._candidate().sleep(wakes_s)
         agent = self._agent()
@@ -268,7 +268,7 @@ class Faults:
             self._world.rng.choice(up).crash(self._down_for_s())
 
     def _crash_in_the_middle(self) -> None:
-        """At some write or effect of its near future: what of a step was done, was done."""
+        """A process dies at some write or effect of its near future, in the middle of a step."""
         victim = self._world.rng.choice(
             [self._master().process, self._marathon().process, self._agent().process]
         )
@@ -340,16 +340,16 @@ class Faults:
             agent.machine.lost(self._world.rng.choice(candidates))
 
     def _lose_machine(self) -> None:
-        """For good. One of several, so that what is to run has room on the others."""
+        """A machine is lost for good: one of several, so that tasks have room on the others."""
         agents = self._victims.agents
         if len(agents) >= MACHINES_MIN and not any(agent.gone for agent in agents):
             self._agent().destroy()
 
     def _renew_machine(self) -> None:
-        """Its disk was lost, or it is installed anew: it comes as another agent.
+        """A machine's disk was lost, or it is installed anew: it comes as another agent.
 
-        Not beside a glutton: for a while the master counts on both agents, and gives away what
-        is guaranteed and would have to be on the one that is no more.
+        Not beside a glutton: for a while the master counts on both agents, and gives away
+        guaranteed resources that would have to be on the one that is no more.
         """
         agent = self._agent()
         glutton = any(framework.kind is Kind.GLUTTON for framework in self._victims.frameworks)

@@ -80,7 +80,7 @@ class Cast:
     def watchers(
         self, masters: Sequence[VirtualMaster], marathons: Sequence[VirtualMarathon]
     ) -> list[Watch]:
-        """Who has to see everything from the beginning on. Raises Broken what they find."""
+        """Watches that have to see everything from the beginning on; they raise Broken."""
         if not self.hostile:
             return []
         self._masters = masters
@@ -118,7 +118,7 @@ class Cast:
             people.start()
 
     def stop(self) -> None:
-        """Who lies goes on lying, but takes nothing any more."""
+        """Liars go on lying, but take nothing any more."""
         for people in self._people:
             people.stop()
         for framework in self.frameworks:
@@ -127,7 +127,7 @@ class Cast:
             self._tear_down()
 
     def _tear_down(self) -> None:
-        """Whoever runs the cluster ends what liars have left behind under ids of before."""
+        """The operator ends tasks that liars have left behind under former ids."""
         cores = [framework.core for framework in self.frameworks]
         used = {core.framework_id for core in cores if isinstance(core, LiarCore)}
         for master in self._masters if None not in cores else ():

@@ -1,6 +1,6 @@
-"""Records that can't be read any more: who leads next sets them aside, says so, and leads the rest.
+"""Records that can't be read any more: the next leader sets them aside, says so, and goes on.
 
-Damaged is what belongs to odd apps, or to nobody: everybody else has to go on as if nothing were.
+Records of odd apps, or of nobody, are damaged: everybody else has to go on as if nothing were.
 """
 
 from __future__ import annotations
@@ -65,12 +65,12 @@ class Damage(Watch):
             self._world.after(self._rng.uniform(5.0, 150.0), self._act)
 
     def stop(self) -> None:
-        """Whoever runs the cluster sees what is set aside, and deletes it."""
+        """The operator sees the records that are set aside, and deletes them."""
         self._active = False
         self._clean()
 
     def _act(self) -> None:
-        """Its leader is killed, and before the next one leads, a record is another."""
+        """A leader is killed, and before the next one leads, a record is another."""
         if not self._active:
             return
         kind = self._rng.choice(("master", "marathon"))
@@ -154,7 +154,7 @@ class Damage(Watch):
     # ---- in the end
 
     def _clean(self) -> None:
-        """Again and again: a leader may die with the wish."""
+        """Delete records, again and again: a leader may die with the wish."""
         if not self.wrong():
             return
         for master in self._masters:

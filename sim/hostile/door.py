@@ -1,7 +1,7 @@
-"""The real wire between virtual processes: every message becomes bytes, and what it was again.
+"""The real wire between virtual processes: every message becomes bytes, and a message again.
 
-What a liar says may be refused there, and never arrives then. Whatever a daemon sends has to pass:
-it came in by a door that should have seen to it.
+A liar's message may be refused there, and never arrives then. All that a daemon sends has to pass:
+it came in by a door that should have seen to that.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def passes(sender: str, message: Any, *, honest: bool) -> Any:
 
 
 def bounds_are_kept() -> None:
-    """What is exactly at its bound is taken, and what is one beyond is not. Raises Broken."""
+    """A value exactly at its bound is taken, and one just beyond is not. Raises Broken."""
     for more in (0, 1):
         parts = (
             {Kind("ports"): Ranges(((7, INT64_MAX + more), (0, 3)))},

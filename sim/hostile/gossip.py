@@ -1,4 +1,4 @@
-"""What can be overheard in a cluster, of which liars make use as if it were theirs."""
+"""Ids and messages overheard in a cluster, which liars use as if they were theirs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KEPT: Final = 40  # of each: the newest
 
 
 class Gossip(Watch):
-    """Hears honest actors only: who lies is not told of by name."""
+    """Hears honest actors only: liars are not told of by name."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
@@ -37,7 +37,7 @@ class Gossip(Watch):
         self._ids: dict[str, deque[Any]] = {}
 
     def id(self, kind: str) -> Any:
-        """A newer or older one; None: none was heard yet."""
+        """A newer or older id; None: none was heard yet."""
         known = self._ids.get(kind)
         return self._rng.choice(known) if known else None
 

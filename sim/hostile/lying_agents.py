@@ -1,7 +1,7 @@
 """An agent that speaks for others: of their tasks, in their frameworks' names, and out of turn.
 
-What it has nobody wants: all is reserved to the liars' role. It never claims to be on the machine
-of an honest agent: without identities that would be as good as being there.
+Nobody wants its resources: all are reserved to the liars' role. It never claims to be on the
+machine of an honest agent: without identities that would be as good as being there.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class Impostor:
         return replace(self._agent.report(), tasks=mine)
 
     def _status(self, task: Task) -> m.AgentMessage:
-        """An end, most often, of a task that runs on another agent."""
+        """A status, most often the end of a task that runs on another agent."""
         rng = self._rng
         state = rng.choice((TaskState.FAILED, TaskState.KILLED, TaskState.RUNNING, TaskState.GONE))
         agent_id = rng.choice((task.agent_id, self._agent.info.id, None))

@@ -1,4 +1,4 @@
-"""A framework that says whatever comes to its mind, in the name of whoever comes to its mind.
+"""A framework that says anything that comes to its mind, in anybody's name.
 
 It takes part as any other: it subscribes in a role of its own, is offered something, and launches
 short tasks. Everything else that it says is a lie, an error, a repetition, or late. Who it is it
@@ -149,7 +149,7 @@ class LiarCore(HoarderCore):
         return OfferConstraints((RoleConstraints(ROLE, tuple(groups)),))
 
     def may(self, call: m.Call) -> bool:
-        """Is it about what is its own?"""
+        """Is the call about the liar's own things?"""
         match call:
             case m.Kill(task_id=task_id):
                 return task_id.startswith(self._name)
@@ -158,7 +158,7 @@ class LiarCore(HoarderCore):
         return False
 
     def errs(self) -> bool:
-        """Does it say something in the name of another, on its own stream?"""
+        """Does the liar speak in the name of another, on its own stream?"""
         return not self.tired and self._rng.random() < 0.03
 
     # ---- what it hears
@@ -233,14 +233,14 @@ class LiarCore(HoarderCore):
                 return made
 
     def _to_leave(self, asked: OfferId) -> m.Call:
-        """In answer to what somebody, itself perhaps, is or was asked."""
+        """An answer to an inverse offer of somebody, itself perhaps, now or before."""
         rng = self._rng
         said = rng.choice((m.AcceptInverseOffers, m.DeclineInverseOffers))
         ids = rng.choice(((asked,), (asked, asked), (OfferId("nothing"), asked)))
         return said(ids, Filters(refuse_seconds=rng.choice((0.0, 3.0, 20.0))))
 
     def _nearly_right(self) -> m.Call | None:
-        """About what is its own, with at most one thing wrong."""
+        """A call about the liar's own things, with at most one fault."""
         rng = self._rng
         right = rng.random() < 0.4
         role = ROLE if right else rng.choice(("*", f"{ROLE}/below", ""))
@@ -338,7 +338,7 @@ class LiarCore(HoarderCore):
         return self._contained(offer, own) if own.random() < 0.3 else LaunchGroup(executor, tasks)
 
     def _contained(self, offer: Offer, rng: random.Random) -> LaunchGroup:
-        """All is right about it, but that a task of a group shares its executor's container."""
+        """A group with one fault: a task shares its executor's container."""
         id_ = f"{self._name}-group-{rng.getrandbits(32):08x}"
         executor = ExecutorInfo(ExecutorId(id_), type=ExecutorType.DEFAULT, resources=_LITTLE)
         container = rng.choice(

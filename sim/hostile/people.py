@@ -83,7 +83,7 @@ class OddApps(Watch):
         self._remove()
 
     def _remove(self) -> None:
-        """Again and again: a leader may die with the wish, or is just about to store the app."""
+        """Remove the app, again and again: a leader may die with the wish, or yet store it."""
         if self.wrong():
             self._ask(DeleteApp(ODD, force=True))
         self._world.after(_AGAIN_S, self._remove)
@@ -107,7 +107,7 @@ class OddApps(Watch):
                 marathon.ask(command, lambda result: None)
 
     def _odd_app(self) -> App | None:
-        """None: the API refused it."""
+        """An odd app; None: the API refused it."""
         rng = self._rng
         base = App(ODD, cmd="serve")
         app = self._wild.record(App) if rng.random() < 0.5 else base
@@ -139,7 +139,7 @@ class OddApps(Watch):
 
 
 def _change_somewhere(document: Any, rng: random.Random) -> None:
-    """Some value of it becomes another, at any depth."""
+    """Change some value of a document, at any depth."""
     while isinstance(document, dict | list) and document:
         keys = list(document) if isinstance(document, dict) else list(range(len(document)))
         key = rng.choice(keys)
@@ -177,7 +177,7 @@ class Meddlers:
         self._world.after(self._rng.uniform(0.5, 10), self._act)
 
     def _call(self) -> om.OperatorCall | None:
-        """None: the wire refused it."""
+        """A call that makes no sense; None: the wire refused it."""
         if self._rng.random() < 0.5:
             made = self._nearly_right()
         else:
@@ -234,7 +234,7 @@ class Meddlers:
         return rng.choice(calls)
 
     def _tamed(self, call: Any) -> om.OperatorCall:
-        """Guarantees for a role that nobody has would take from all others, as they may."""
+        """A call that can't hurt: guarantees for an empty role would take from all others."""
         made: om.OperatorCall = call
         if isinstance(made, om.UpdateQuota):
             configs = tuple(replace(each, guarantees={}) for each in made.quota_configs)

@@ -57,7 +57,7 @@ class Wild:
         self._gossip = gossip
 
     def record(self, kind: type[R], depth: int = 0) -> R:
-        """One of the type: some fields as they are by default, the others anything."""
+        """A record of the type: some fields as they are by default, the others anything."""
         hints = _hints(kind)
         values = {}
         for field in _fields(kind):
@@ -66,7 +66,7 @@ class Wild:
         return kind(**values)
 
     def mutated(self, record: R) -> R:
-        """The same, but for one field."""
+        """The same record, but for one field."""
         fields = _fields(type(record))
         if not fields:
             return record
@@ -79,7 +79,7 @@ class Wild:
         return replace(record, **{field.name: self.value(_hints(type(record))[field.name], 1)})
 
     def _mutated_many(self, old: tuple[Any, ...]) -> tuple[Any, ...]:
-        """One of them twice, one changed, or in another order."""
+        """The items with one of them twice, one changed, or in another order."""
         rng, index = self._rng, self._rng.randrange(len(old))
         match rng.randrange(3):
             case 0:
@@ -145,7 +145,7 @@ class Wild:
         raise AssertionError(f"no wild value for {hint}")
 
     def _bounded(self, base: Any, meta: Any) -> Any:
-        """The bounds themselves, what is near to them, and what lies in between."""
+        """The bounds themselves, numbers near to them, and some in between."""
         rng = self._rng
         if base not in (int, float) or not isinstance(meta, msgspec.Meta):
             return self.value(base)
@@ -158,7 +158,7 @@ class Wild:
     # ---- resources
 
     def resources(self) -> Resources:
-        """Overheard ones, a part of them, or none that anybody has."""
+        """Overheard resources, a part of them, or some that nobody has."""
         rng, heard = self._rng, self._gossip.any(self._gossip.resources)
         if heard is not None and rng.random() < 0.6:
             return heard if rng.random() < 0.3 else self.part(heard)

@@ -25,7 +25,7 @@ class Find:
 
 
 class NoBug(AssertionError):
-    """What was planted is not the bug that it is called."""
+    """The planted change is not the bug that its name says."""
 
 
 def hunt(mutant: Mutant, seeds: Iterable[int]) -> Find:
@@ -47,7 +47,7 @@ def hunt(mutant: Mutant, seeds: Iterable[int]) -> Find:
 
 
 def _crashed_itself(mutant: Mutant, trace: str) -> bool:
-    """It was called in a way that it does not know, or fails where it does not mean to."""
+    """Was the mutant called in a way that it does not know, or did it fail by itself?"""
     *lines, error = trace.strip().splitlines()
     if f"{mutant.make.__name__}.<locals>" in error:
         return True

@@ -1,4 +1,4 @@
-"""Jobs: when they come, how large they are, and what became of them. Drawn before the run.
+"""Jobs: when they come, how large they are, and their course. Drawn before the run.
 
 Each framework draws from a generator of its own, seeded by its name: its jobs are the same whatever
 else is in the scenario, so two runs that differ in a flag differ in nothing else.

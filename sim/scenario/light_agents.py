@@ -60,13 +60,13 @@ class LightAgent:
         self.client.start()
 
     def leave(self) -> None:
-        """For good, and it says so."""
+        """The agent leaves for good, and says so."""
         if self.up:
             self._say(UnregisterAgent())
             self._power_off()
 
     def lose_power(self, for_s: float) -> None:
-        """Everything that it knew or ran is gone; it comes back as a new agent."""
+        """All that the agent knew or ran is gone; it comes back as a new one."""
         if self.up:
             self._power_off()
             self._world.after(for_s, self.start)

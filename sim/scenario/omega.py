@@ -3,9 +3,9 @@ does to one that does not.
 
 Schwarzkopf, Konwinski, Abd-El-Malek, Wilkes: Omega, EuroSys 2013, section 4.2: a service framework
 whose decision takes from 0.1 to 100 s for a job, beside a batch framework whose decision takes 0.1
-s, and 5 ms more for a task in both. Mesos offers all that is free to one of them, and who thinks
-holds it. The cell is a hundredth of that in the paper's public simulator (100 machines of 4 cpus
-and 16 GiB), half full of what runs already, as theirs is filled before the start.
+s, and 5 ms more for a task in both. Mesos offers all that is free to one of them, which holds it
+while it thinks. The cell is a hundredth of that in the paper's public simulator (100 machines of 4
+cpus and 16 GiB), half full of running tasks, as theirs is filled before the start.
 
 docs/adr/0007-offers-that-are-thought-about.md draws the conclusions.
 """

@@ -18,7 +18,7 @@ from .workloads import VirtualFramework
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Of waiting times, in seconds. None: there was no job."""
+    """The spread of waiting times, in seconds. None: there was no job."""
 
     mean_s: float | None
     median_s: float | None
@@ -99,7 +99,7 @@ class Summary:
 
 
 def _resources(samples: Sequence[Sample]) -> list[str]:
-    """All that were ever used: without agents there is none at all."""
+    """The resources that were ever used: without agents there are none."""
     return list(dict.fromkeys(name for sample in samples for name in sample.used))
 
 

@@ -35,7 +35,7 @@ from .scenario_file import Amounts, Group, MasterPlan, RolePlan, Scenario, to_re
 
 
 class Agent(Protocol):
-    """What a scenario asks of an agent, real or light."""
+    """The calls of a scenario to an agent, real or light."""
 
     name: str
     info: AgentInfo
@@ -72,7 +72,7 @@ def _config(flags: MasterPlan, info: MasterInfo) -> MasterConfig:
 
 
 def _calls(roles: dict[str, RolePlan]) -> tuple[OperatorCall, ...]:
-    """What an operator asks, so that the roles are as the scenario has them."""
+    """The calls of an operator that make the roles as the scenario has them."""
     weights = UpdateWeights(tuple(WeightInfo(plan.weight, role) for role, plan in roles.items()))
     quotas = tuple(
         QuotaConfig(role, _milli(plan.guarantee), _milli(plan.limit))

@@ -1,4 +1,4 @@
-"""What goes wrong in a scenario, when the file says so."""
+"""The faults of a scenario, when the file says so."""
 
 from __future__ import annotations
 

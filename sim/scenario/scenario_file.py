@@ -62,7 +62,7 @@ class LogNormal(_Section):
 
 
 class Draw(_Section):
-    """Where a number comes from: exactly one of these. In a file a plain number is `fixed`."""
+    """The source of a number: exactly one of these. In a file a plain number is `fixed`."""
 
     fixed: NonNegativeFloat | None = None
     exponential: PositiveFloat | None = None  # the mean
@@ -316,7 +316,7 @@ def _read_trace(path: Path) -> tuple[TraceLine, ...]:
 
 
 def _explain(error: ValidationError, where: str) -> str:
-    """All that is wrong, a line each: the place in the file, what was found, what is right."""
+    """All faults, a line each: the place in the file, what was found, what is right."""
     lines = []
     for each in error.errors(include_url=False):
         place = ".".join(str(part) for part in each["loc"]) or "the scenario"

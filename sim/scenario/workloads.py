@@ -8,8 +8,8 @@ demand waits for the offers that this brings. A framework without jobs suppresse
 
 Differences, all of them because the real master has it so: an accepted offer's rest goes back at
 once, not after the last job. An offer may be rescinded while the scheduler thinks: then its tasks
-go to the other offers that it has, or, if it `insists`, wait for another decision. And who declares
-its demand declares the job that is next, for it can't use more before that is decided.
+go to the other offers that it has, or, if it `insists`, wait for another decision. A framework that
+declares its demand declares the next job, for it can't use more before that is decided.
 """
 
 from __future__ import annotations
@@ -144,11 +144,11 @@ class VirtualFramework:
         self.client.start()
 
     def in_use(self) -> dict[str, Thousandths]:
-        """What its tasks take, by resource."""
+        """The resources that its tasks take, by name."""
         return {name: amount * len(self.tasks) for name, amount in self._shape.items()}
 
     def held(self) -> dict[str, Thousandths]:
-        """What it was offered and has not answered, by resource."""
+        """The resources of its offers that it has not answered, by name."""
         held: dict[str, Thousandths] = {}
         for offer in self.offers.values():
             for kind, value in offer.resources.items():
@@ -226,7 +226,7 @@ class VirtualFramework:
         self._decide()
 
     def _declare(self) -> None:
-        """Its demand, whenever more is wanted than before, or less without a launch."""
+        """Declare the demand, whenever more is wanted than before, or less without a launch."""
         if not self.plan.declares or self._id is None:
             return
         waiting = self._batch.jobs if self._batch else self.queue
@@ -237,7 +237,7 @@ class VirtualFramework:
             self._call(Request((wanted,)))
 
     def _rest(self) -> None:
-        """Nothing waits: no more offers."""
+        """Nothing waits: ask for no more offers."""
         if self.offers:
             self._decline(self.offers)
         if not self._suppressed:
@@ -255,7 +255,7 @@ class VirtualFramework:
     # ---- deciding
 
     def _decide(self) -> None:
-        """Begin with what waits now, if the scheduler is free and there are offers."""
+        """Begin with the jobs that wait now, if the scheduler is free and there are offers."""
         if self._batch is not None:
             return
         if not self.queue:
@@ -267,7 +267,7 @@ class VirtualFramework:
             self._think(self._batch)
 
     def _think(self, batch: _Batch) -> None:
-        """About the first job of the batch, with a plan made of what is held now."""
+        """Think about the first job of the batch, with a plan made of the offers that are held."""
         job = batch.jobs[0]
         now_s = self._world.now_s
         job.tries += 1
@@ -376,7 +376,7 @@ class VirtualFramework:
             job.done_s = self._world.now_s
 
     def _lost(self, placed: Placed) -> None:
-        """Again, as a new task; of an abandoned job nothing is tried again."""
+        """Try a lost task again, as a new one, unless its job is abandoned."""
         job = placed.job
         self.tally.lost += 1
         if job.abandoned_s is not None:
