@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from mezzo.core import STEP_BYTES
 from mezzo.flags import DURATION, PORT, Flag, Whole
 from mezzo.record import Record
 
@@ -28,9 +29,7 @@ class MarathonConfig(Record):
     local_port_min: Annotated[int, Flag("Least service port that it assigns.", PORT)] = 10000
     local_port_max: Annotated[int, Flag("Greatest one.", PORT)] = 20000
     max_versions: int = 50
-    # What one step may write before it has to stop and go on in another: a step is one transaction,
-    # and the smallest store takes about a megabyte.
-    step_bytes: int = 400_000
+    step_bytes: int = STEP_BYTES  # after which a step leaves the rest to another
 
     max_instances_per_offer: Annotated[
         int, Flag("How many instances it launches on one offer.", Whole(1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from mezzo.cluster.model import MasterInfo
+from mezzo.core import STEP_BYTES
 from mezzo.flags import (
     COUNT,
     DURATION,
@@ -117,6 +118,6 @@ class MasterConfig(Record):
     operator_event_buffer: Annotated[
         int, Flag("Events that are kept for operator streams that break.", COUNT)
     ] = 8192
-    # A step's writes are one transaction, and that of ZooKeeper takes a megabyte.
+    # After so much a step leaves the rest to another: it is one transaction.
     step_writes: int = 100
-    step_bytes: int = 500_000
+    step_bytes: int = STEP_BYTES

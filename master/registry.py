@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from mezzo.cluster.model import AgentInfo, FrameworkInfo
+from mezzo.core import RECORD_BYTES_MAX
 from mezzo.errors import BadRequest
 from mezzo.record import encode
 from mezzo.units import SECONDS_MAX
@@ -14,15 +13,13 @@ from .state.records import FrameworkRecord
 from .state.step import Step
 from .tables import FRAMEWORKS
 
-INFO_MAX_BYTES: Final = 65_536
-
 
 def check_info(what: str, info: FrameworkInfo | AgentInfo) -> None:
     """Raise BadRequest for an agent whose record would be more than the store takes."""
     size = len(encode(info))
-    if size > INFO_MAX_BYTES:
+    if size > RECORD_BYTES_MAX:
         raise BadRequest(
-            f"{what} takes {size} bytes, more than {INFO_MAX_BYTES}: give it fewer or shorter "
+            f"{what} takes {size} bytes, more than {RECORD_BYTES_MAX}: give it fewer or shorter "
             "labels, attributes or roles"
         )
 

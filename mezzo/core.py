@@ -13,10 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from mezzo.record import Record
 from mezzo.tables import Table
+
+Effect = TypeVar("Effect")
+Event_contra = TypeVar("Event_contra", contravariant=True)
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,31 @@ class Delete:
 
 Write = Put | Delete
 
+# Of each write besides its key and value: a store's own path, headers and permissions.
+_WRITE_OVERHEAD_BYTES: Final = 256
+# Every store takes these: one value, and the sum of `write_bytes` over one commit. They are
+# ZooKeeper's, whose packets end at a megabyte.
+VALUE_BYTES_MAX: Final = 1_000_000
+COMMIT_BYTES_MAX: Final = 1_040_000
+# So much one request may make a core write, all in one step, with room for what follows from it.
+REQUEST_BYTES_MAX: Final = 800_000
+# A step that has written so much leaves what can wait to another.
+STEP_BYTES: Final = 400_000
+# What somebody else describes, and is stored for each of many: an agent, a framework, an instance.
+RECORD_BYTES_MAX: Final = 64 * 1024
+
+
+def write_bytes(write: Write) -> int:
+    """What one write takes of a commit, in bytes: an upper bound for every store."""
+    value = len(write.value) if isinstance(write, Put) else 0
+    # Escaping may take three bytes for each byte of the key.
+    return value + 3 * len(write.key.encode()) + _WRITE_OVERHEAD_BYTES
+
+
+def put_of(table: Table[R], record: R) -> Put:
+    """The write that stores the record."""
+    return Put(table.key_of(record), table.encode(record))
+
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
@@ -85,11 +114,6 @@ class TimerFired:
     key: Hashable
 
 
-Effect = TypeVar("Effect")
-Event_contra = TypeVar("Event_contra", contravariant=True)
-R = TypeVar("R")
-
-
 @dataclass(slots=True)
 class Output(Generic[Effect]):
     """What one step decided: first make the writes durable, then let the effects out, in order."""
@@ -101,7 +125,7 @@ class Output(Generic[Effect]):
 class Step(Output[Effect]):
     """The output of one step under construction, with the words that all handlers use.
 
-    now: the moment of the whole step. bytes: of the values in `writes`.
+    now: the moment of the whole step. bytes: of all writes as a store takes them, with their keys.
     """
 
     __slots__ = ("bytes", "now")
@@ -112,14 +136,13 @@ class Step(Output[Effect]):
         self.bytes = 0
 
     def put(self, table: Table[R], record: R) -> None:
-        self.write(Put(table.key_of(record), table.encode(record)))
+        self.write(put_of(table, record))
 
     def delete(self, table: Table[Any], id_: str) -> None:
         self.write(Delete(table.key(id_)))
 
     def write(self, write: Write) -> None:
-        if isinstance(write, Put):
-            self.bytes += len(write.value)
+        self.bytes += write_bytes(write)
         self.writes.append(write)
 
     def do(self, effect: Effect) -> None:

@@ -21,11 +21,11 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Generic, TypeVar
 
-from mezzo.core import CancelTimer, Core, SetTimer, TimerFired, Write
+from mezzo.core import CancelTimer, Core, SetTimer, TimerFired, Write, write_bytes
 from mezzo.errors import StoreUnavailable
 from mezzo.process.clocks import Clock, ProcessClock
 from mezzo.process.log import get_logger
-from mezzo.store.base import StateStore, write_bytes
+from mezzo.store.base import StateStore
 
 E = TypeVar("E")
 

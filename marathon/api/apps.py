@@ -11,6 +11,7 @@ import orjson
 from flask import Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
+from mezzo.core import REQUEST_BYTES_MAX
 from mezzo.json_types import JsonValue
 from mezzo.record import replace
 
@@ -24,7 +25,6 @@ from ..commands import (
     Stale,
     Target,
 )
-from ..deployments.command_rules import CHANGE_BYTES_MAX
 from ..model import paths
 from ..model.app import App
 from ..model.timestamps import format_ms, parse_ms
@@ -40,8 +40,8 @@ from .selector import parse_selector
 from .tasks import TaskRoutes
 from .warnings import hint_unknown
 
-# The state store takes no more in one change: the smallest app there is has 400 bytes in it.
-_APPS_MAX: Final = CHANGE_BYTES_MAX // 400
+# The state store takes no more in one change: the smallest app there is has 1,000 bytes in it.
+_APPS_MAX: Final = REQUEST_BYTES_MAX // 1000
 # The id is lazy: what follows it are the words that can't end one.
 _PATH: Final = re.compile(
     r"(?s)(?P<id>.+?)(?:/(?P<sub>restart|tasks|versions)(?:/(?P<rest>[^/]+))?)?"

@@ -41,6 +41,7 @@ def settle(state: MarathonState, step: Step) -> None:
         app_id = next(iter(unbalanced))
         del unbalanced[app_id]
         _balance(state, step, app_id)
+        app_changes.tidy_versions(state, step, app_id)
 
 
 def _balance(state: MarathonState, step: Step, app_id: str) -> None:
@@ -79,7 +80,7 @@ def _work_on(state: MarathonState, step: Step, work: Work) -> bool:
 
 
 def _maintain(state: MarathonState, step: Step, app_id: str, app: App | None) -> None:
-    if state.is_aside(app_id):
+    if state.is_aside(app_id) or (app is not None and not app.version_ms):
         state.surplus_due.pop(app_id, None)
         return  # nobody knows what it should be
     due = app_id in state.surplus_due and _all_confirmed(state, app_id)
@@ -89,8 +90,6 @@ def _maintain(state: MarathonState, step: Step, app_id: str, app: App | None) ->
         reviving.want_none(state, app_id)
         if due:
             _doom_all(state, app_id)
-        if not state.fleet(app_id).instances and app_id not in state.apps:
-            app_changes.forget_versions(state, step, app_id)
         return
     _want_up_to_target(state, step, app)
     if due:
@@ -139,7 +138,6 @@ def _stop(state: MarathonState, step: Step, app_id: str) -> bool:
     if state.fleet(app_id).instances:
         return False
     backoff.reset(state, app_id)
-    app_changes.forget_versions(state, step, app_id)
     step.publish(AppTerminated(app_id))
     return True
 

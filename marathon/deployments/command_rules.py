@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from mezzo.core import Delete
+from mezzo.core import REQUEST_BYTES_MAX, Delete, put_of, write_bytes
 from mezzo.handlers import Handlers, on, when
-from mezzo.record import encode, replace
+from mezzo.record import replace
 
 from ..commands import (
     AlreadyExists,
@@ -51,12 +51,9 @@ from ..state.loading import app_problem
 from ..state.marathon_state import MarathonState
 from ..state.service_ports import assign_service_ports
 from ..state.step import Step
-from ..state.tables import APPS
+from ..state.tables import APPS, DEPLOYMENTS, VERSIONS, StoredApp
 from . import balancing, deployer
-from .planner import same_configuration
-
-# Below what the smallest store takes in one transaction, with room for the rest of the step.
-CHANGE_BYTES_MAX: Final = 800_000
+from .planner import make_steps, same_configuration
 
 
 def asked(state: MarathonState, step: Step, event: ApiRequest) -> None:
@@ -97,18 +94,19 @@ def _with_ports(state: MarathonState, targets: tuple[Target, ...]) -> list[App]:
     if not unset:
         return list(out.values())
     # Those that are given, and those that a 0 may keep.
-    held = state.service_ports.copy()
-    for app in out.values():
-        held.drop(_had_ports(app, apps))
-        held.add(app.service_ports)
-    for app in unset:
-        held.add(_had_ports(app, apps))
-    for app in unset:
-        held.drop((*app.service_ports, *_had_ports(app, apps)))  # its own are not taken
-        out[app.id] = assign_service_ports(
-            app, apps.get(app.id), held.counts, config.local_port_min, config.local_port_max
-        )
-        held.add(out[app.id].service_ports)
+    held = state.service_ports
+    with held.trial():
+        for app in out.values():
+            held.drop(_had_ports(app, apps))
+            held.add(app.service_ports)
+        for app in unset:
+            held.add(_had_ports(app, apps))
+        for app in unset:
+            held.drop((*app.service_ports, *_had_ports(app, apps)))  # its own are not taken
+            out[app.id] = assign_service_ports(
+                app, apps.get(app.id), held, config.local_port_min, config.local_port_max
+            )
+            held.add(out[app.id].service_ports)
     return list(out.values())
 
 
@@ -222,7 +220,7 @@ def _cancel(state: MarathonState, step: Step, command: CancelDeployment) -> Resu
         return Done()
     back = tuple(
         Change(change.app_id, apps.get(change.app_id), change.original)
-        for change in plan.changes
+        for change in running.changes.values()
         if change.original is None or change.original.version_ms > 0
     )
     if not back:  # nobody knows what there was before: see MarathonState.last_known
@@ -272,15 +270,19 @@ def _too_many(state: MarathonState, lockers: list[Deployment]) -> TooMany | None
 
 
 def _too_large(changes: tuple[Change, ...]) -> NotValid | None:
-    """A deployment is stored whole, in one transaction with the apps that it changes."""
-    size = len(encode(changes))
-    size += 2 * sum(len(encode(c.target)) for c in changes if c.target != c.original)
-    if size <= CHANGE_BYTES_MAX:
+    """A deployment is stored in one transaction with the versions that it makes."""
+    plan = Deployment("", 0, make_steps(changes), tuple(c.by_version for c in changes))
+    size = write_bytes(put_of(DEPLOYMENTS, plan))
+    for change in changes:
+        if change.target is not None and change.target != change.original:
+            size += write_bytes(put_of(VERSIONS, change.target))
+            size += write_bytes(put_of(APPS, StoredApp(change.app_id, change.target.version_ms)))
+    if size <= REQUEST_BYTES_MAX:
         return None
     return NotValid(
         "/",
         f"this change takes {size} bytes in the state store, which is more than "
-        f"{CHANGE_BYTES_MAX}: make the definitions smaller, or change fewer apps at once",
+        f"{REQUEST_BYTES_MAX}: make the definitions smaller, or change fewer apps at once",
     )
 
 

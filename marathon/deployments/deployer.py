@@ -28,19 +28,20 @@ def start(
     state: MarathonState, step: Step, changes: tuple[Change, ...], version_ms: int
 ) -> Deployment:
     """Store and begin a plan. Whoever held its apps must be cancelled before."""
-    plan = Deployment(state.ids.uuid(), version_ms, make_steps(changes), changes)
+    by_version = tuple(change.by_version for change in changes)
+    plan = Deployment(state.ids.uuid(), version_ms, make_steps(changes), by_version)
     if not plan.steps:
         step.publish(DeploymentSucceeded(plan))
         return plan
-    _store(step, plan)
-    _run(state, step, plan)
+    step.put(DEPLOYMENTS, plan)
+    _run(state, step, plan, changes)
     return plan
 
 
 def resume(state: MarathonState, step: Step) -> None:
     """A new term: go on with what was stored. Steps that are done end at once."""
     for plan in state.plans:
-        _run(state, step, plan)
+        _run(state, step, plan, [state.change_of(each) for each in plan.changes])
     state.plans.clear()
 
 
@@ -70,12 +71,8 @@ def next_step(state: MarathonState, step: Step, running: Running) -> None:
         state.unbalanced[app_id] = None
 
 
-def _store(step: Step, plan: Deployment) -> None:
-    step.put(DEPLOYMENTS, plan)
-
-
-def _run(state: MarathonState, step: Step, plan: Deployment) -> None:
-    running = Running(plan, {change.app_id: change for change in plan.changes})
+def _run(state: MarathonState, step: Step, plan: Deployment, changes: Iterable[Change]) -> None:
+    running = Running(plan, {change.app_id: change for change in changes})
     state.running[plan.id] = running
     for app_id in running.changes:
         state.locks[app_id] = running

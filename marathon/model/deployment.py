@@ -1,4 +1,4 @@
-"""A deployment: the apps before and after, and the steps between them (6.1)."""
+"""A deployment: what the apps were and are to be, and the steps between (6.1)."""
 
 from __future__ import annotations
 
@@ -28,12 +28,30 @@ class Step(Record):
     actions: tuple[Action, ...]
 
 
+class VersionChange(Record):
+    """One app before and after, by its versions. None: it does not exist. 0: nobody knows what it
+    was."""
+
+    app_id: str
+    original_ms: WallMillis | None
+    target_ms: WallMillis | None
+
+
 class Change(Record):
     """One app before and after. None: it does not exist."""
 
     app_id: str
     original: App | None
     target: App | None
+
+    @property
+    def by_version(self) -> VersionChange:
+        original, target = self.original, self.target
+        return VersionChange(
+            self.app_id,
+            None if original is None else original.version_ms,
+            None if target is None else target.version_ms,
+        )
 
 
 class Deployment(Record):
@@ -42,7 +60,7 @@ class Deployment(Record):
     id: str
     version_ms: WallMillis
     steps: tuple[Step, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[VersionChange, ...]
 
     @property
     def app_ids(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from mezzo.cluster.model import Filters, Offer, TaskInfo
 from mezzo.cluster.operations import Launch
 from mezzo.cluster.resources import Resources
+from mezzo.core import RECORD_BYTES_MAX
 from mezzo.ids import AgentId, OfferId
 from mezzo.messages.scheduler import Accept, Decline, Offers
 
@@ -25,7 +26,6 @@ from . import backoff
 from .matching import Match, OfferedPlace, Reason, match
 from .task_info import make_task, resolve_container_ports
 
-_RECORD_MAX_BYTES: Final = 64 * 1024  # of an instance; far from what a store takes
 # Come back at the next allocation: the refused offer was of use but for a limit of ours.
 _AT_ONCE: Final = Filters(refuse_seconds=0.0)
 _UNASKED: Final = Census(())
@@ -165,9 +165,9 @@ def _made(
         container_ports=resolve_container_ports(app, found.host_ports),
     )
     data = INSTANCES.encode(record)
-    if len(data) > _RECORD_MAX_BYTES:
+    if len(data) > RECORD_BYTES_MAX:
         raise ValueError(
-            f"the record of an instance has {len(data)} bytes, more than {_RECORD_MAX_BYTES}: "
+            f"the record of an instance has {len(data)} bytes, more than {RECORD_BYTES_MAX}: "
             f"the attributes of agent {offer.agent_id} are too large"
         )
     INSTANCES.decode(data)  # an instance that could not be loaded again is not launched

@@ -9,7 +9,7 @@ from ..model.app import App
 from . import faults
 from .marathon_state import MarathonState
 from .step import Step
-from .tables import APPS, VERSIONS, version_id
+from .tables import APPS, VERSIONS, StoredApp, version_id
 
 
 def next_version(state: MarathonState, now: Instant) -> int:
@@ -19,37 +19,23 @@ def next_version(state: MarathonState, now: Instant) -> int:
 
 
 def put_app(state: MarathonState, step: Step, app: App) -> None:
+    """Each version is stored once, and of the app which one it is."""
     if (before := state.apps.get(app.id)) is not None:
         state.service_ports.drop(before.service_ports)
     state.service_ports.add(app.service_ports)
     state.apps[app.id] = app
     state.newest_version = max(state.newest_version, app.version_ms)
     faults.absolve(state, app.id)
-    step.put(APPS, app)
-    kept = state.versions.get(app.id, {})
-    if app.version_ms not in kept:
-        # One that was dropped and is taken back is older than others.
-        kept = state.versions[app.id] = dict(sorted({**kept, app.version_ms: app}.items()))
+    step.put(APPS, StoredApp(app.id, app.version_ms))
+    kept = state.versions.setdefault(app.id, {})
+    if app.version_ms not in kept:  # what a deployment goes back to is
+        kept[app.version_ms] = app
         step.put(VERSIONS, app)
-        _prune_versions(state, step, app, kept)
     state.app_changed(app.id)
 
 
-def _prune_versions(state: MarathonState, step: Step, app: App, kept: dict[int, App]) -> None:
-    """Drop the oldest, but never what the app is now, nor what an instance runs: a new leader
-    needs it."""
-    surplus = len(kept) - state.config.max_versions
-    if surplus <= 0:
-        return
-    used = {live.record.version_ms for live in state.fleet(app.id).instances.values()}
-    used.add(app.version_ms)
-    for version in [v for v in kept if v not in used][:surplus]:
-        del kept[version]
-        step.delete(VERSIONS, version_id(app.id, version))
-
-
 def remove_app(state: MarathonState, step: Step, app_id: str) -> None:
-    """The app is no more; its versions stay until its instances are gone."""
+    """The app is no more; its versions stay for as long as its instances and its deployment."""
     if (app := state.apps.pop(app_id, None)) is not None:  # else it was set aside
         state.service_ports.drop(app.service_ports)
     if not state.fleet(app_id).instances:
@@ -59,7 +45,33 @@ def remove_app(state: MarathonState, step: Step, app_id: str) -> None:
     state.app_changed(app_id)
 
 
-def forget_versions(state: MarathonState, step: Step, app_id: str) -> None:
+def tidy_versions(state: MarathonState, step: Step, app_id: str) -> None:
+    """Forget those that there are too many of, and all of an app that is no more."""
+    if app_id in state.apps:
+        _prune_versions(state, step, app_id)
+    elif not (app_id in state.locks or state.is_aside(app_id) or state.fleet(app_id).instances):
+        _forget_versions(state, step, app_id)
+
+
+def _prune_versions(state: MarathonState, step: Step, app_id: str) -> None:
+    """Drop the oldest, but never what the app is now, nor what an instance runs or a deployment
+    may go back to: a new leader needs it."""
+    kept = state.versions[app_id]
+    surplus = len(kept) - state.config.max_versions
+    if surplus <= 0:
+        return
+    used = {live.record.version_ms for live in state.fleet(app_id).instances.values()}
+    used.add(state.apps[app_id].version_ms)
+    if (running := state.locks.get(app_id)) is not None:
+        original = running.changes[app_id].original
+        used.add(original.version_ms if original is not None else 0)
+    for version in [v for v in kept if v not in used][:surplus]:
+        del kept[version]
+        step.delete(VERSIONS, version_id(app_id, version))
+        state.shown_apps[app_id] = None
+
+
+def _forget_versions(state: MarathonState, step: Step, app_id: str) -> None:
     for version in state.versions.pop(app_id, {}):
         step.delete(VERSIONS, version_id(app_id, version))
     for key in [

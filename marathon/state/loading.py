@@ -19,10 +19,10 @@ from mezzo.units import shown
 
 from ..model import paths
 from ..model.app import App
-from ..model.deployment import Change, Deployment, Step
+from ..model.deployment import Deployment, Step, VersionChange
 from ..model.instance import Instance
 from ..views import Aside
-from .tables import APPS, DEPLOYMENTS, FRAMEWORK, INSTANCES, VERSIONS, app_of
+from .tables import APPS, DEPLOYMENTS, FRAMEWORK, INSTANCES, VERSIONS, StoredApp, app_of, version_id
 
 T = TypeVar("T")
 
@@ -43,11 +43,10 @@ def load(values: Mapping[str, bytes]) -> Loaded:
     """Never raises, whatever is stored."""
     loaded = Loaded()
     reader = _Reader(values, loaded.aside)
-    for app in reader.sound(APPS, _app_invariants):
-        loaded.apps[app.id] = app
     versions = reader.sound(VERSIONS, _app_invariants)
     for app in sorted(versions, key=lambda app: app.version_ms):
         loaded.versions.setdefault(app.id, {})[app.version_ms] = app
+    _load_apps(reader, loaded)
     for framework in reader.sound(FRAMEWORK, lambda each: None if each.id else "it is empty"):
         loaded.framework_id = framework.id
     _load_plans(reader, loaded)
@@ -116,18 +115,25 @@ def _plan_problem(plan: Deployment) -> str | None:
     app_ids = plan.app_ids
     if len(app_ids) != len(set(app_ids)):
         return "it changes an app twice"
-    for change in plan.changes:
-        for app in (change.original, change.target):
-            if app is not None and app.id != change.app_id:
-                return f"its change of {shown(change.app_id)} is one of {shown(app.id)}"
-            if app is not None and (why := _app_invariants(app)):
-                return f"{shown(app.id)}: {why}"
     known = dict.fromkeys(app_ids)
     for step in plan.steps:
         for action in step.actions:
             if action.app_id not in known:
                 return f"it acts on {shown(action.app_id)}, which it does not change"
     return None
+
+
+def _load_apps(reader: _Reader, loaded: Loaded) -> None:
+    def take(stored: StoredApp) -> None:
+        app = loaded.versions.get(stored.id, {}).get(stored.version_ms)
+        if app is None:
+            key = VERSIONS.key(version_id(stored.id, stored.version_ms))
+            raise Corrupt(
+                f"its version {stored.version_ms}: {reader.aside.get(key, 'is not there')}"
+            )
+        loaded.apps[app.id] = app
+
+    reader.read(APPS, take)
 
 
 def _load_plans(reader: _Reader, loaded: Loaded) -> None:
@@ -153,18 +159,15 @@ def _load_plans(reader: _Reader, loaded: Loaded) -> None:
         loaded.plans.append(plan)
 
 
-def _change_problem(change: Change, loaded: Loaded, held: Mapping[str, None]) -> str | None:
+def _change_problem(change: VersionChange, loaded: Loaded, held: Mapping[str, None]) -> str | None:
     if change.app_id in held:
         return "is changed by an older deployment"
-    if change.target is not None and change.app_id not in loaded.apps:
-        return "is not there"
-    if change.target is None and change.app_id in loaded.apps:
+    app = loaded.apps.get(change.app_id)
+    if app is None:
+        return None if change.target_ms is None else "is not there"
+    if change.target_ms is None:
         return "was deleted, but is there"
-    if change.target is not None and (
-        loaded.apps[change.app_id].version_ms != change.target.version_ms
-    ):
-        return "has another version by now"
-    return None
+    return None if app.version_ms == change.target_ms else "has another version by now"
 
 
 def _without(plan: Deployment, app_ids: Mapping[str, object]) -> Deployment:

@@ -16,7 +16,7 @@ from mezzo.ids import ConnId, FrameworkId, IdSource, TaskId
 from ..config import MarathonConfig
 from ..model import paths
 from ..model.app import App
-from ..model.deployment import Deployment
+from ..model.deployment import Change, Deployment, VersionChange
 from ..model.instance import CheckState, Condition, Fleet, Instance, Live
 from ..views import Aside, TaskFailure
 from .kill_queue import KillQueue
@@ -120,6 +120,15 @@ class MarathonState:
             return self.apps.get(app_id)
         kept = self.versions.get(app_id, {})
         return kept[max(kept)] if kept else App(app_id)
+
+    def change_of(self, change: VersionChange) -> Change:
+        kept = self.versions.get(change.app_id, {})
+
+        def app(version_ms: int | None) -> App | None:
+            """Without its definition there is at least a name: see `last_known`."""
+            return None if version_ms is None else kept.get(version_ms) or App(change.app_id)
+
+        return Change(change.app_id, app(change.original_ms), app(change.target_ms))
 
     def no_more_aside(self, key: str) -> bool:
         """The record is replaced or deleted. False if it was not set aside."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import filterfalse
 from typing import Self
 
@@ -15,8 +16,10 @@ from ..model.app import App, NetworkMode
 class HeldPorts:
     """How often each number is held."""
 
-    def __init__(self, counts: dict[int, int] | None = None) -> None:
-        self.counts = counts if counts is not None else {}  # nothing is held zero times
+    def __init__(self) -> None:
+        self.counts: dict[int, int] = {}  # nothing is held zero times
+        self._free_from = 0  # all from the least that was asked for up to here are held
+        self._tried: list[tuple[int, int]] | None = None
 
     @classmethod
     def of(cls, held: Iterable[Iterable[int]]) -> Self:
@@ -25,26 +28,50 @@ class HeldPorts:
             found.add(ports)
         return found
 
-    def copy(self) -> HeldPorts:
-        return HeldPorts(dict(self.counts))
-
     def add(self, ports: Iterable[int]) -> None:
         for port in ports:
-            self.counts[port] = self.counts.get(port, 0) + 1
+            self._count(port, 1)
 
     def drop(self, ports: Iterable[int]) -> None:
         for port in ports:
-            self.counts[port] -= 1
-            if not self.counts[port]:
-                del self.counts[port]
+            self._count(port, -1)
+
+    def _count(self, port: int, more: int) -> None:
+        if self._tried is not None:
+            self._tried.append((port, more))
+        left = self.counts.get(port, 0) + more
+        if left:
+            self.counts[port] = left
+        else:
+            del self.counts[port]
+            self._free_from = min(self._free_from, port)
+
+    @contextmanager
+    def trial(self) -> Iterator[None]:
+        """What is added and dropped until its end is taken back then."""
+        self._tried = tried = list[tuple[int, int]]()
+        try:
+            yield
+        finally:
+            self._tried = None
+            for port, count in reversed(tried):
+                self._count(port, -count)
+
+    def free(self, low: int, high: int) -> Iterator[int]:
+        """Those of [low, high] that nobody holds, ascending. low: always the same."""
+        port = max(low, self._free_from)
+        while port in self.counts:
+            port += 1
+        self._free_from = port
+        return filterfalse(self.counts.__contains__, range(port, high + 1))
 
 
 def assign_service_ports(
-    app: App, before: App | None, taken: Container[int], low: int, high: int
+    app: App, before: App | None, others: HeldPorts, low: int, high: int
 ) -> App:
     """Replace each service port 0: by the number it had before, else by a free one of [low, high].
 
-    taken: the service ports of all other apps. Raises NoPortsLeft.
+    others: the service ports of all other apps. Raises NoPortsLeft.
     """
     wanted = app.service_ports
     if 0 not in wanted:
@@ -52,7 +79,7 @@ def assign_service_ports(
     had = before.service_ports if before is not None else ()
     used = {*wanted}
     chosen: list[int] = []
-    free = filterfalse(taken.__contains__, range(low, high + 1))
+    free = others.free(low, high)
     for index, port in enumerate(wanted):
         if port == 0 and index < len(had) and had[index] not in wanted and had[index] != 0:
             port = had[index]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from mezzo import core
 from mezzo.core import Instant, Write
 from mezzo.messages import scheduler
@@ -12,12 +10,8 @@ from ..effects import Call, Effect, Publish, ShowAside
 from ..news import News
 from .marathon_state import MarathonState
 
-_WRITE_OVERHEAD_BYTES: Final = 256
-
 
 class Step(core.Step[Effect]):
-    """bytes: of all writes as a store takes them, with their keys."""
-
     __slots__ = ("state",)
 
     def __init__(self, state: MarathonState, now: Instant) -> None:
@@ -30,7 +24,6 @@ class Step(core.Step[Effect]):
         return self.bytes >= self.state.config.step_bytes
 
     def write(self, write: Write) -> None:
-        self.bytes += 3 * len(write.key) + _WRITE_OVERHEAD_BYTES
         super().write(write)
         if self.state.no_more_aside(write.key):
             self.do(ShowAside(write.key, None))

@@ -7,6 +7,7 @@ from typing import Final
 from mezzo.ids import FrameworkId
 from mezzo.record import Record
 from mezzo.tables import Table
+from mezzo.units import WallMillis
 
 from ..model.app import App
 from ..model.deployment import Deployment
@@ -17,10 +18,17 @@ class StoredFramework(Record):
     id: FrameworkId
 
 
+class StoredApp(Record):
+    """That there is an app, and which of its versions it is."""
+
+    id: str
+    version_ms: WallMillis
+
+
 FRAMEWORK_ID: Final = "id"  # there is one
 
 FRAMEWORK: Final = Table("framework", StoredFramework, lambda _: FRAMEWORK_ID)
-APPS: Final = Table("app", App, lambda app: app.id)
+APPS: Final = Table("app", StoredApp, lambda app: app.id)
 VERSIONS: Final = Table("appversion", App, lambda app: version_id(app.id, app.version_ms))
 INSTANCES: Final = Table("instance", Instance, lambda instance: instance.id)
 DEPLOYMENTS: Final = Table("deployment", Deployment, lambda plan: plan.id)

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from ipaddress import ip_address
-from typing import Final
 
 from mezzo.cluster.model import MachineId, Unavailability
 from mezzo.cluster.states import Reason, TaskState
+from mezzo.core import REQUEST_BYTES_MAX, put_of, write_bytes
 from mezzo.errors import BadRequest
 from mezzo.messages import operator as m
-from mezzo.record import encode, replace
+from mezzo.record import replace
 
 from .. import rescinding
 from ..offers import inverse_offers
@@ -28,8 +28,6 @@ from ..state.step import Step
 from ..tables import AGENTS, MAINTENANCE
 from ..timers import ShutDownsDue
 from . import unreachable
-
-RECORD_MAX_BYTES: Final = 900_000  # ZooKeeper takes a megabyte
 
 # ---------------------------------------------------------------------------------- asking
 
@@ -68,10 +66,11 @@ def update_schedule(
     check_schedule(call.schedule)
     record = MaintenanceRecord(call.schedule)
     machines = Machines(record)
-    size = len(encode(replace(record, down=tuple(name_of(each.id) for each in machines.planned))))
-    if size > RECORD_MAX_BYTES:
+    all_down = tuple(name_of(each.id) for each in machines.planned)
+    size = write_bytes(put_of(MAINTENANCE, replace(record, down=all_down)))
+    if size > REQUEST_BYTES_MAX:
         raise BadRequest(
-            f"the schedule takes {size} bytes with all of it down, more than {RECORD_MAX_BYTES}: "
+            f"the schedule takes {size} bytes with all of it down, more than {REQUEST_BYTES_MAX}: "
             "schedule fewer machines at a time"
         )
     down = []

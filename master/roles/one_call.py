@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import TypeVar
 
+from mezzo.core import REQUEST_BYTES_MAX, put_of, write_bytes
 from mezzo.errors import BadRequest
-from mezzo.messages import operator as m
-from mezzo.record import encode
+from mezzo.tables import Table
 
-# The writes of one call are one transaction, and that of ZooKeeper takes a megabyte.
-CALL_MAX_BYTES: Final = 900_000
-
-
-_WRITE_BYTES: Final = 300  # what a store may need for each write besides key and value
+R = TypeVar("R")
 
 
 def check_each_once(roles: Iterable[str]) -> None:
@@ -24,13 +20,10 @@ def check_each_once(roles: Iterable[str]) -> None:
         seen[role] = None
 
 
-def check_size(records: Iterable[m.WeightInfo] | Iterable[m.QuotaConfig]) -> None:
-    """Escaping may take three bytes for each byte of a key, which holds the role's name."""
-    size = sum(
-        len(encode(record)) + 3 * len(record.role.encode()) + _WRITE_BYTES for record in records
-    )
-    if size > CALL_MAX_BYTES:
+def check_size(table: Table[R], records: Iterable[R]) -> None:
+    size = sum(write_bytes(put_of(table, record)) for record in records)
+    if size > REQUEST_BYTES_MAX:
         raise BadRequest(
-            f"what the call sets takes {size} bytes of the store, more than {CALL_MAX_BYTES}: "
+            f"what the call sets takes {size} bytes of the store, more than {REQUEST_BYTES_MAX}: "
             "set fewer roles at a time"
         )

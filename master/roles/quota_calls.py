@@ -32,7 +32,7 @@ def update_quota(state: MasterState, step: Step, call: m.UpdateQuota) -> m.Opera
     one_call.check_each_once(config.role for config in configs)
     for config in configs:
         check_config(state.config.roles, config)
-    one_call.check_size(configs)
+    one_call.check_size(QUOTAS, configs)
     if not call.force:
         for config in configs:
             _check_consumption(state, config)

@@ -30,7 +30,7 @@ def update_weights(state: MasterState, step: Step, call: m.UpdateWeights) -> m.O
     one_call.check_each_once(info.role for info in infos)
     for info in infos:
         check_weight(state.config.roles, info)
-    one_call.check_size(infos)
+    one_call.check_size(WEIGHTS, infos)
     changed = [info for info in infos if state.weights.get(info.role) != info.weight]
     for info in changed:
         state.weights[info.role] = info.weight

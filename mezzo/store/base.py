@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from ..core import Put, Write
+from ..core import Put, Write, write_bytes
 from ..errors import ValueTooLarge
 
 _KIND: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -14,7 +14,6 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _RESERVED_KINDS: Final = frozenset(
     {"epoch"}
 )  # the ZooKeeper store keeps its epoch beside the kinds
-_WRITE_OVERHEAD_BYTES: Final = 256  # a store's own path, headers and permissions
 
 
 class StateStore(Protocol):
@@ -75,13 +74,6 @@ def split_key(key: str) -> tuple[str, str]:
     if not ident or _CONTROL.search(ident):
         raise ValueError(f"the key {key!r} has no id or one with control characters")
     return kind, ident
-
-
-def write_bytes(write: Write) -> int:
-    """The bytes that one write takes of a commit's limit: an upper bound for every store."""
-    value = len(write.value) if isinstance(write, Put) else 0
-    # Escaping may take three bytes for each byte of the key.
-    return value + 3 * len(write.key.encode()) + _WRITE_OVERHEAD_BYTES
 
 
 def check_writes(writes: Sequence[Write], max_value_bytes: int, max_commit_bytes: int) -> None:

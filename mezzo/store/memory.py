@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..core import Delete, Put, Write
+from ..core import COMMIT_BYTES_MAX, VALUE_BYTES_MAX, Delete, Put, Write
 from ..errors import Fenced, StoreUnavailable
 from .base import check_writes
 
@@ -27,8 +27,8 @@ class MemoryDisk:
     epoch: int = 0
     candidates: set[str] | None = None
     reachable: bool = True
-    max_value_bytes: int = 1_000_000
-    max_commit_bytes: int = 1_040_000
+    max_value_bytes: int = VALUE_BYTES_MAX
+    max_commit_bytes: int = COMMIT_BYTES_MAX
 
 
 class MemoryStore:

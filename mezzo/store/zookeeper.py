@@ -36,7 +36,7 @@ from kazoo.exceptions import (
 from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.interfaces import IAsyncResult
 
-from ..core import Put, Write
+from ..core import COMMIT_BYTES_MAX, VALUE_BYTES_MAX, Put, Write
 from ..errors import BadConfig, Fenced, StoreError, StoreUnavailable
 from ..zk.address import ZkAddress
 from ..zk.client import LOST_CONTACT, close_client, drop_client, make_client
@@ -48,7 +48,7 @@ T = TypeVar("T")
 _GLANCE_S: Final = 0.25  # how long a wait may hide that we are to close
 _READ_AHEAD: Final = 256  # requests on their way at a time while everything is read
 _READ_TOGETHER: Final = 100  # nodes of one request
-_ROOT_BYTES_MAX: Final = 100  # so that base.write_bytes bounds what a write takes on the wire
+_ROOT_BYTES_MAX: Final = 100  # so that `core.write_bytes` bounds what a write takes on the wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ class ZooKeeperStore:
     drops the connection without a word.
     """
 
-    max_value_bytes = 1_000_000
-    max_commit_bytes = 1_040_000
+    max_value_bytes = VALUE_BYTES_MAX
+    max_commit_bytes = COMMIT_BYTES_MAX
 
     def __init__(
         self, address: ZkAddress, *, session_timeout_s: float = 10.0, patience_s: float = 15.0

@@ -28,7 +28,7 @@ from mezzo.marathon.commands import (
     TooMany,
 )
 from mezzo.marathon.model.app import App
-from mezzo.marathon.state.tables import APPS
+from mezzo.marathon.state.tables import APPS, VERSIONS, version_id
 from mezzo.record import replace
 
 from ..daemons.containers import Machine
@@ -49,8 +49,10 @@ def apps_on(disk: Disk) -> dict[str, App]:
     """The apps as they are stored: what the cluster has promised to run."""
     found: dict[str, App] = {}
     for key in sorted(key for key in disk.data if key.startswith("app/")):
-        with contextlib.suppress(Corrupt):  # the record was damaged: see `hostile.damage`
-            found[key.removeprefix("app/")] = APPS.decode(disk.data[key])
+        with contextlib.suppress(Corrupt):  # one of the two was damaged: see `hostile.damage`
+            app = APPS.decode(disk.data[key])
+            version = VERSIONS.key(version_id(app.id, app.version_ms))
+            found[app.id] = VERSIONS.decode(disk.data[version])
     return found
 
 

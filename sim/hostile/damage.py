@@ -109,7 +109,7 @@ class Damage(Watch):
             values["framework/nobody-0000"] = data[rng.choice(frameworks)]
         return rng.choice(list(values.items()))
 
-    def _odd_keys(self, data: dict[str, bytes]) -> list[str]:
+    def _odd_keys(self, data: Mapping[str, bytes]) -> list[str]:
         heads = (f"app/{self._odd}", f"appversion/{self._odd}@")
         return [key for key in sorted(data) if key.startswith(heads)]
 
@@ -138,10 +138,13 @@ class Damage(Watch):
             shown = [each for each in output.effects if isinstance(each, ShowAside)]
             told = [each.key for each in shown if each.aside is not None]
             self._aside = dict.fromkeys(told)
-            # A plan for an app that is not there makes no sense, either.
-            plans = [key for key in told if key.startswith("deployment/")]
-            known = self.damaged.keys() & {("marathon", f"app/{self._odd}")}
-            self._look("marathon", marathon.name, [k for k in told if k not in plans or not known])
+            # An app without its version makes no sense, nor does a plan for one that is not there.
+            if self._odd_keys({key: b"" for of, key in self.damaged if of == "marathon"}):
+                follow = ("deployment/", f"app/{self._odd}")
+                told = [
+                    k for k in told if not k.startswith(follow) or self._is_damaged("marathon", k)
+                ]
+            self._look("marathon", marathon.name, told)
 
     def _look(self, kind: str, name: str, told: list[str]) -> None:
         for key in told:

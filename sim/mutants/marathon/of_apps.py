@@ -27,17 +27,27 @@ def a_deleted_app_comes_back_with_the_next_leader(original: Any) -> Any:
     return remove
 
 
-@mutant(app_changes, "forget_versions")
+@mutant(app_changes, "_forget_versions")
 def versions_of_an_app_that_is_gone_stay(original: Any) -> Any:
     return never
 
 
 @mutant(app_changes, "_prune_versions")
 def versions_that_run_are_dropped(original: Any) -> Any:
-    def prune(state: Any, step: Any, app: Any, kept: Any) -> None:
+    def prune(state: Any, step: Any, app_id: str) -> None:
         fleets, state.fleets = state.fleets, {}
-        original(state, step, app, kept)
+        original(state, step, app_id)
         state.fleets = fleets
+
+    return prune
+
+
+@mutant(app_changes, "_prune_versions")
+def versions_that_a_deployment_may_go_back_to_are_dropped(original: Any) -> Any:
+    def prune(state: Any, step: Any, app_id: str) -> None:
+        locks, state.locks = state.locks, {}
+        original(state, step, app_id)
+        state.locks = locks
 
     return prune
 

@@ -29,10 +29,10 @@ from mezzo.marathon.effects import (
 )
 from mezzo.marathon.events import HealthResult, LinkDown, LinkUp, MasterEvent, Started
 from mezzo.marathon.model.app import App
-from mezzo.marathon.model.deployment import ActionKind, Deployment
+from mezzo.marathon.model.deployment import ActionKind, Change, Deployment
 from mezzo.marathon.model.instance import Condition, Instance
 from mezzo.marathon.news import PlanNews
-from mezzo.marathon.state.tables import APPS, DEPLOYMENTS, INSTANCES
+from mezzo.marathon.state.tables import APPS, DEPLOYMENTS, INSTANCES, VERSIONS
 from mezzo.marathon.timers import MoreKillsDue
 from mezzo.messages.scheduler import Update
 
@@ -74,7 +74,7 @@ def condition_of(status: TaskStatus) -> str:
 
 @lru_cache(maxsize=2048)
 def _app(value: bytes) -> App:
-    return APPS.decode(value)
+    return VERSIONS.decode(value)
 
 
 @dataclass(slots=True)
@@ -152,9 +152,11 @@ class Term:
 
     config: MarathonConfig
     apps: dict[str, App] = field(default_factory=dict)
+    is_now: dict[str, int] = field(default_factory=dict)  # which of its versions each is
     versions: dict[str, dict[int, bytes]] = field(default_factory=dict)
     instances: dict[str, Seen] = field(default_factory=dict)
     deployments: dict[str, Deployment] = field(default_factory=dict)
+    changes: dict[str, dict[str, Change]] = field(default_factory=dict)  # theirs, by app
     vague: dict[str | None, None] = field(default_factory=dict)  # apps of which a record is damaged
     failures: dict[str, Failure] = field(default_factory=dict)  # by app
     shown: ReadModel = field(default_factory=ReadModel)
@@ -184,6 +186,13 @@ class Term:
         value = self.versions.get(app_id, {}).get(version_ms)
         return None if value is None else _app(value)
 
+    def known(self, app_id: str, version_ms: int) -> App | None:
+        """None also of one that is damaged."""
+        try:
+            return self.version(app_id, version_ms)
+        except Corrupt:
+            return None
+
     def plan_of(self, app_id: str) -> Deployment | None:
         """The deployment that holds the app."""
         return next((p for p in self.deployments.values() if app_id in p.app_ids), None)
@@ -201,7 +210,7 @@ class Term:
         plan = self.plan_of(app_id)
         if plan is None:
             return self.apps.get(app_id)
-        return next(change.target for change in plan.changes if change.app_id == app_id)
+        return self.changes[plan.id][app_id].target
 
     def restarts(self, app_id: str) -> bool:
         """Its deployment replaces its instances."""
@@ -218,16 +227,38 @@ class Term:
         kind, _, id_ = key.partition("/")
         try:
             if kind == "app":
-                self.apps[id_] = _app(value)
+                self.is_now[id_] = APPS.decode(value).version_ms
+                self._find_app(id_)
             elif kind == "appversion":
                 app_id, _, version = id_.rpartition("@")
                 self.versions.setdefault(app_id, {})[int(version)] = value
+                self._find_app(app_id)
             elif kind == "deployment":
-                self.deployments[id_] = DEPLOYMENTS.decode(value)
+                self._put_deployment(DEPLOYMENTS.decode(value))
             elif kind == "instance":
                 self._put_instance(INSTANCES.decode(value), inherited=inherited)
         except Corrupt:
             pass  # it will be set aside, and its app is vague then
+
+    def _find_app(self, app_id: str) -> None:
+        """Its version may be read before it or after it."""
+        self.apps.pop(app_id, None)
+        if (app := self.known(app_id, self.is_now.get(app_id, 0))) is not None:
+            self.apps[app_id] = app
+
+    def _put_deployment(self, plan: Deployment) -> None:
+        self.deployments[plan.id] = plan
+        self.changes[plan.id] = {
+            each.app_id: Change(
+                each.app_id,
+                self._was(each.app_id, each.original_ms),
+                self._was(each.app_id, each.target_ms),
+            )
+            for each in plan.changes
+        }
+
+    def _was(self, app_id: str, version_ms: int | None) -> App | None:
+        return None if version_ms is None else self.known(app_id, version_ms) or App(app_id)
 
     def _put_instance(self, record: Instance, *, inherited: bool) -> None:
         if (seen := self.instances.get(record.id)) is not None:
@@ -239,17 +270,14 @@ class Term:
     def settle_definitions(self, seen: Sequence[Seen]) -> None:
         """Of instances that are new here, once all of the store is read."""
         for each in seen:
-            try:
-                own = self.version(each.record.app_id, each.record.version_ms)
-            except Corrupt:
-                own = None
-            each.app = own or each.app
+            each.app = self.known(each.record.app_id, each.record.version_ms) or each.app
             each.checks = [Check() for _ in each.app.health_checks]
 
     def delete(self, key: str) -> None:
         kind, _, id_ = key.partition("/")
         if kind == "app":
             self.apps.pop(id_, None)
+            self.is_now.pop(id_, None)
         elif kind == "appversion":
             app_id, _, version = id_.rpartition("@")
             kept = self.versions.get(app_id, {})
@@ -259,6 +287,7 @@ class Term:
                 self.failures.pop(app_id, None)  # nothing of the app is left
         elif kind == "deployment":
             self.deployments.pop(id_, None)
+            self.changes.pop(id_, None)
         elif kind == "instance":
             self.instances.pop(id_, None)
 

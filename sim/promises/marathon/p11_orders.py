@@ -26,7 +26,7 @@ from mezzo.marathon.commands import (
 from mezzo.marathon.effects import Publish, Reply
 from mezzo.marathon.events import ApiRequest
 from mezzo.marathon.model.app import App, NetworkMode
-from mezzo.marathon.model.deployment import Deployment
+from mezzo.marathon.model.deployment import Change, Deployment
 from mezzo.marathon.news import AppPosted, DeploymentFailed, DeploymentSucceeded, GroupChanged
 from mezzo.record import replace
 
@@ -39,12 +39,14 @@ class OrdersAreCarriedOut(Reader):
         self._newest_ms = 0  # of all versions that there were
         self._apps: dict[str, App] = {}
         self._plans: dict[str, Deployment] = {}
+        self._changes: dict[str, dict[str, Change]] = {}  # of these plans, by app
         self._doomed: dict[str, bool] = {}
 
     def before(self, step: Step) -> None:
         if isinstance(step.event, ApiRequest):
             self._apps = dict(step.term.apps)
             self._plans = dict(step.term.deployments)
+            self._changes = dict(step.term.changes)
             kept = [app.version_ms for app in self._apps.values()]
             for versions in step.term.versions.values():
                 kept += versions
@@ -75,7 +77,7 @@ class OrdersAreCarriedOut(Reader):
         elif isinstance(result, Locked):
             self._is_locked(asked, result)
         elif isinstance(result, TooMany):
-            changed = _wanted(asked, self._apps, self._plans, self._doomed)
+            changed = _wanted(asked, self._apps, self._changes, self._doomed)
             if len(self._plans) - len(self._holders(changed)) < _most(step):
                 raise Broken(f"promise 11: {asked} is refused: {result}, of {[*self._plans]}")
         elif not _is_refused_rightly(asked, result, self._apps, self._plans):
@@ -83,7 +85,7 @@ class OrdersAreCarriedOut(Reader):
 
     def _deployed(self, step: Step, asked: Any, result: Deployed) -> None:
         apps = step.term.apps
-        wanted = _wanted(asked, self._apps, self._plans, self._doomed)
+        wanted = _wanted(asked, self._apps, self._changes, self._doomed)
         for app_id in {**self._apps, **apps, **wanted}:
             before, after = self._apps.get(app_id), apps.get(app_id)
             want = wanted.get(app_id, before)
@@ -109,14 +111,14 @@ class OrdersAreCarriedOut(Reader):
 
     def _is_cancelled(self, asked: CancelDeployment, result: Any) -> None:
         """With force it only stops; else what was is deployed again, as far as it is known."""
-        changes = self._plans[asked.deployment_id].changes
+        changes = self._changes[asked.deployment_id].values()
         known = any(each.original is None or each.original.version_ms > 0 for each in changes)
         right = Done if asked.force or not known else Deployed
         if isinstance(result, Done | Deployed) and not isinstance(result, right):
             raise Broken(f"promise 11: {asked} of {changes} is answered with {result}")
 
     def _is_locked(self, asked: Any, result: Locked) -> None:
-        changed = _wanted(asked, self._apps, self._plans, self._doomed)
+        changed = _wanted(asked, self._apps, self._changes, self._doomed)
         holders = self._holders(changed)
         if sorted(result.deployment_ids) != holders or getattr(asked, "force", False):
             raise Broken(f"promise 11: {asked} waits for {result}, it is held by {holders}")
@@ -133,7 +135,7 @@ def _most(step: Step) -> int:
 def _wanted(
     asked: Any,
     apps: Mapping[str, App],
-    plans: Mapping[str, Deployment],
+    changes: Mapping[str, Mapping[str, Change]],
     doomed: Mapping[str, bool],
 ) -> dict[str, App | None]:
     """The apps that it is about, as they are to be; versions and service ports 0 are Marathon's."""
@@ -147,7 +149,7 @@ def _wanted(
         case KillTasks(task_ids=task_ids):
             return _fewer(task_ids, apps, doomed)
         case CancelDeployment(deployment_id=id_):
-            return {change.app_id: change.original for change in plans[id_].changes}
+            return {app_id: change.original for app_id, change in changes[id_].items()}
     return {}
 
 

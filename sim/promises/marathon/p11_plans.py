@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mezzo.marathon.commands import CancelDeployment, Deployed
@@ -39,6 +39,7 @@ class _Course:
     """
 
     plan: Deployment
+    changes: Mapping[str, Change]
     step: int = 0
     over: bool = False  # the step has ended
     done: dict[str, None] = field(default_factory=dict)
@@ -49,7 +50,7 @@ class _Course:
         return self.plan.steps[self.step - 1].actions
 
     def change(self, app_id: str) -> Change:
-        return next(change for change in self.plan.changes if change.app_id == app_id)
+        return self.changes[app_id]
 
 
 class PlansAreKept(Reader):
@@ -64,7 +65,8 @@ class PlansAreKept(Reader):
             self._plans = dict(step.term.deployments)
         elif isinstance(step.event, Started):  # some of them may end in this very step
             self._courses[step.marathon.name] = {
-                plan.id: _Course(plan) for plan in step.term.deployments.values()
+                plan.id: _Course(plan, step.term.changes[plan.id])
+                for plan in step.term.deployments.values()
             }
 
     def after(self, step: Step) -> None:
@@ -98,21 +100,19 @@ class PlansAreKept(Reader):
             raise Broken(f"promise 11: nobody hears of the deployment {result.deployment_id}")
         if plan.version_ms != result.version_ms:
             raise Broken(f"promise 11: {result} is told of {plan}")
-        for change in plan.changes:
-            before, after = self._apps.get(change.app_id), step.term.apps.get(change.app_id)
-            if (change.original, change.target) != (before, after):
-                raise Broken(
-                    f"promise 11: {change} is planned, it was {before} and is to be {after}"
-                )
         apps = step.term.apps
+        changes = {id_: Change(id_, self._apps.get(id_), apps.get(id_)) for id_ in plan.app_ids}
+        for planned, change in zip(plan.changes, changes.values(), strict=True):
+            if planned != change.by_version:
+                raise Broken(f"promise 11: {planned} is planned, right were {change}")
         changed = {id_ for id_ in {**self._apps, **apps} if self._apps.get(id_) != apps.get(id_)}
         if not changed <= {*plan.app_ids}:
             raise Broken(f"promise 11: {changed} have changed, planned is {plan.app_ids}")
         have = [sorted((a.kind.value, a.app_id) for a in s.actions) for s in plan.steps]
-        if have != (right := _steps(plan.changes)):
+        if have != (right := _steps(changes.values())):
             raise Broken(f"promise 11: the steps {have} are planned, right were {right}")
         if plan.steps:
-            courses[plan.id] = _Course(plan)
+            courses[plan.id] = _Course(plan, changes)
 
 
 def _succeeded(step: Step) -> list[Deployment]:

@@ -1,12 +1,13 @@
 """Promise 11, of an app so many versions are kept as were asked for, and each that is needed.
 
-What an app is now can be read in its versions, and so can what its instances run. Of others the
-oldest go first, once there are too many; all go with the last instance of an app that is gone.
+What an app is now is one of its versions, and so is what its instances run and what its deployment
+may go back to. Of others the oldest go first, once there are too many; all go with the last
+instance of an app that is gone.
 """
 
 from __future__ import annotations
 
-from mezzo.core import Put
+from mezzo.core import Delete, Put
 
 from ...world.watched import Broken
 from .marathon_books import Reader, Step, Term
@@ -19,22 +20,23 @@ class VersionsAreKept(Reader):
             return
         for write in step.output.writes:
             kind, _, id_ = write.key.partition("/")
-            if isinstance(write, Put) and kind == "app" and id_ in term.apps:
-                app = term.apps[id_]
-                if term.version(id_, app.version_ms) != app:
-                    raise Broken(f"promise 11: {app} is stored, and none of its own versions")
-            elif isinstance(write, Put) and kind == "appversion":
-                _no_more_than_needed(step, id_.rpartition("@")[0])
-            elif kind == "appversion":
+            if isinstance(write, Put) and kind == "app":
+                if id_ in term.is_now and id_ not in term.apps:
+                    raise Broken(f"promise 11: {id_} is stored, and not what it is")
+            elif isinstance(write, Delete) and kind == "appversion":
                 _may_go(step, *id_.rsplit("@", 1))
         for app_id in step.touched:
+            _no_more_than_needed(step, app_id)
             _nothing_is_left(term, app_id)
 
 
 def _used(term: Term, app_id: str) -> set[int]:
     used = {seen.record.version_ms for seen in term.of(app_id)}
-    app = term.apps.get(app_id)
-    return used if app is None else used | {app.version_ms}
+    if (app := term.apps.get(app_id)) is not None:
+        used.add(app.version_ms)
+    for plan in term.deployments.values():
+        used |= {change.original_ms or 0 for change in plan.changes if change.app_id == app_id}
+    return used
 
 
 def _may_go(step: Step, app_id: str, version: str) -> None:
@@ -53,8 +55,9 @@ def _may_go(step: Step, app_id: str, version: str) -> None:
 
 
 def _no_more_than_needed(step: Step, app_id: str) -> None:
-    """Where one was added."""
     term = step.term
+    if app_id not in term.apps:
+        return
     kept = term.versions.get(app_id, {})
     used = _used(term, app_id) | {seen.record.version_ms for seen in step.gone}
     if len(kept) > term.config.max_versions and not used.issuperset(kept):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mezzo.core import Delete, Put
+from mezzo.core import Delete, Put, write_bytes
 from mezzo.errors import Fenced, StoreUnavailable, ValueTooLarge
-from mezzo.store.base import StateStore, write_bytes
+from mezzo.store.base import StateStore
 from mezzo.store.memory import MemoryDisk, MemoryStore
 from mezzo.store.open import open_store
 from tests.parts.zookeeper import ZkEnsemble

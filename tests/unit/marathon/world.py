@@ -17,7 +17,7 @@ from mezzo.cluster.model import Attribute, FaultDomain, Offer, TaskInfo, TaskSta
 from mezzo.cluster.operations import Launch
 from mezzo.cluster.resources import Resources
 from mezzo.cluster.states import Reason, TaskState
-from mezzo.core import CancelTimer, Delete, Instant, Put, SetTimer, TimerFired
+from mezzo.core import CancelTimer, Delete, Instant, Put, SetTimer, TimerFired, write_bytes
 from mezzo.ids import AgentId, ConnId, FrameworkId, IdSource, OfferId, TaskId
 from mezzo.marathon.commands import ChangeApps, Command, DeleteApp, Deployed, Origin, Result, Target
 from mezzo.marathon.config import MarathonConfig
@@ -49,7 +49,6 @@ from mezzo.marathon.events import (
 from mezzo.marathon.model.app import App
 from mezzo.marathon.views import AppView, Aside, DeploymentView, InstanceView
 from mezzo.messages import scheduler as m
-from mezzo.store.base import write_bytes
 
 N = TypeVar("N")
 

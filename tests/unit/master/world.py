@@ -26,7 +26,16 @@ from mezzo.cluster.operations import (
 )
 from mezzo.cluster.resources import Resources
 from mezzo.cluster.states import TaskState
-from mezzo.core import CancelTimer, Delete, Instant, Put, SetTimer, TimerFired
+from mezzo.core import (
+    COMMIT_BYTES_MAX,
+    VALUE_BYTES_MAX,
+    CancelTimer,
+    Delete,
+    Instant,
+    Put,
+    SetTimer,
+    TimerFired,
+)
 from mezzo.ids import AgentId, ConnId, FrameworkId, OfferId, TaskId
 from mezzo.master.config import MasterConfig
 from mezzo.master.core import MasterCore
@@ -61,9 +70,6 @@ from mezzo.sim.fakes.fake_agent import FakeAgent
 from mezzo.store.base import check_writes
 
 R = TypeVar("R")
-
-# What the narrowest store takes: each step's writes are one transaction.
-MAX_VALUE_BYTES, MAX_COMMIT_BYTES = 1_000_000, 1_040_000
 
 SMALL = Resources.of(cpus=1, mem=100)
 BIG = Resources.of(cpus=4, mem=4000, ports=[(31000, 31009)])
@@ -305,7 +311,7 @@ class World:
         for event in events:
             output = self.core.step(event, self.now)
             self.largest_commit = max(self.largest_commit, len(output.writes))
-            check_writes(output.writes, MAX_VALUE_BYTES, MAX_COMMIT_BYTES)
+            check_writes(output.writes, VALUE_BYTES_MAX, COMMIT_BYTES_MAX)
             for write in output.writes:
                 self._write(write)
             for effect in output.effects:

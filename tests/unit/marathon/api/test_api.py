@@ -95,7 +95,7 @@ def test_a_list_without_end_is_refused() -> None:
     world = with_app()
     answer = world.ask_api("PUT", "/v2/apps", [{"id": f"/{n}"} for n in range(100_000)])
     assert answer.status_code == 422
-    assert "at most 2000 apps" in answer.get_json()["details"][0]["errors"][0]
+    assert "at most 800 apps" in answer.get_json()["details"][0]["errors"][0]
 
 
 @pytest.mark.parametrize(

@@ -190,20 +190,35 @@ def test_no_version_is_given_twice_though_the_clock_is_set_back() -> None:
     assert [v.cmd for v in world.shown_apps["/a"].versions] == ["first", "second", "third"]
 
 
-def test_a_version_that_is_taken_back_stands_in_its_place_again() -> None:
+def test_a_version_that_a_deployment_may_go_back_to_is_kept_until_it_is_over() -> None:
     world = World.of("a", config=MarathonConfig(max_versions=2))
     world.auto_kill = False
     for cmd in ("first", "second", "third"):  # of the second nothing runs
         world.advance(1)
         result = world.put(app("/a", cmd=cmd, instances=0 if cmd == "second" else 1), force=True)
         world.run()
-    assert [v.cmd for v in world.shown_apps["/a"].versions] == ["first", "third"]
+    assert [v.cmd for v in world.shown_apps["/a"].versions] == ["first", "second", "third"]
+    world.restart()
     assert isinstance(result, Deployed)
     world.ask(CancelDeployment(result.deployment_id, force=False))
-    shown = world.shown_apps["/a"]
-    assert shown.app.cmd == "second"
-    kept = [version.version_ms for version in shown.versions]
-    assert kept == sorted(kept)
+    assert world.shown_apps["/a"].app.cmd == "second"
+    assert [v.cmd for v in world.shown_apps["/a"].versions] == ["first", "second", "third"]
+    world.auto_kill = True
+    world.advance(30)
+    assert world.shown_deployments == {}
+    assert [v.cmd for v in world.shown_apps["/a"].versions] == ["second", "third"]
+
+
+def test_a_version_of_a_deleted_app_is_kept_until_its_deployment_is_over() -> None:
+    world = World.of("a")
+    world.deploy(app("/a", cmd="first"))
+    world.auto_kill = False
+    deleted = world.delete("/a")
+    assert isinstance(deleted, Deployed)
+    world.restart()
+    assert isinstance(world.ask(CancelDeployment(deleted.deployment_id)), Deployed)
+    assert world.shown_apps["/a"].app.cmd == "first"
+    assert [key for key in world.store if key.startswith("appversion/")]
 
 
 def test_an_old_definition_comes_back_as_a_new_version() -> None:

@@ -15,7 +15,7 @@ from mezzo.agent.tasks.container_spec import refusal
 from mezzo.cluster.model import AgentInfo
 from mezzo.ids import FrameworkId
 from mezzo.marathon.model.app import App
-from mezzo.marathon.state.tables import APPS
+from mezzo.marathon.state.tables import VERSIONS
 from mezzo.messages import scheduler as m
 from mezzo.record import encode
 from mezzo.wire.scheduler import call_from_wire, call_to_wire
@@ -85,7 +85,7 @@ def assert_carried_by_the_wire(call: m.Call) -> None:
 
 
 def assert_lives(world: ApiWorld, app: App) -> None:
-    stored = APPS.decode(APPS.encode(app))
+    stored = VERSIONS.decode(VERSIONS.encode(app))
     assert stored == app
     assert encode(stored) == encode(app)
     assert_told(world, app.id)

@@ -31,7 +31,7 @@ def damaged() -> ApiWorld:
 def test_a_record_that_was_set_aside_is_listed_and_the_rest_is_served() -> None:
     world = damaged()
     (entry,) = world.ask_api("GET", "/v2/quarantine").get_json()["quarantine"]
-    assert entry["reason"].startswith("stored bytes are no App")
+    assert entry["reason"].startswith("stored bytes are no StoredApp")
     assert entry | {"reason": ""} == {
         "key": KEY,
         "kind": "app",

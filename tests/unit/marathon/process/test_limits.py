@@ -48,7 +48,7 @@ def test_no_step_writes_more_than_a_store_takes_at_once() -> None:
 def test_a_change_that_no_store_takes_is_refused() -> None:
     world = World.of("a")
     stored = dict(world.store)
-    result = world.put(app("/a", env={f"BLOB{n}": "x" * 100_000 for n in range(5)}))
+    result = world.put(app("/a", env={f"BLOB{n}": "x" * 100_000 for n in range(8)}))
     assert isinstance(result, NotValid)
     assert "make the definitions smaller" in result.error
     assert world.store == stored

@@ -96,7 +96,7 @@ def test_an_app_that_cant_be_loaded_is_set_aside_and_its_tasks_go_on() -> None:
     assert "/rest" not in world.shown_apps
     aside = world.shown_aside["app//rest"]
     assert aside.app_id == "/rest"
-    assert "no App" in aside.reason
+    assert "no StoredApp" in aside.reason
     assert aside.size_bytes == len(GARBAGE)
     assert world.store["app//rest"] == GARBAGE
     for app_id in ("/rest", "/grown/up", "/single", "/other"):
@@ -177,6 +177,38 @@ def test_a_version_that_cant_be_loaded_is_set_aside_and_its_app_leads() -> None:
     world.delete("/grown/up")
     world.run()
     assert key not in world.store
+
+
+def test_an_app_whose_present_version_cant_be_loaded_is_set_aside_until_it_is_put_anew() -> None:
+    world = populated()
+    before = world.running("/grown/up")
+    (_, key) = [key for key in keys(world, "appversion") if "/grown/up" in key]
+    corrupt(world, key)
+    world.advance(3000)
+    assert set(world.shown_aside) == {key, "app//grown/up"}
+    assert "no App" in world.shown_aside["app//grown/up"].reason
+    assert world.running("/grown/up") == before
+    world.auto_kill = True
+    world.deploy(app("/grown/up", 1))
+    assert list(world.shown_aside) == [key]
+    world.delete("/grown/up")
+    world.advance(1)
+    assert not [key for key in world.store if "grown" in key]
+
+
+def test_a_deployment_that_nobody_can_take_back_goes_on() -> None:
+    """What the app was can't be read any more; what it is to be can."""
+    world = populated()
+    (key, _) = [key for key in keys(world, "appversion") if "/upgrade" in key]
+    corrupt(world, key)
+    (upgrade,) = [each for each in world.shown_deployments if "/upgrade" in shown_in(world, each)]
+    assert world.shown_apps["/upgrade"].app.cmd == "new"
+    assert world.ask(CancelDeployment(upgrade)) == Done()
+    assert world.shown_apps["/upgrade"].app.cmd == "new"
+
+
+def shown_in(world: World, deployment_id: str) -> tuple[str, ...]:
+    return world.shown_deployments[deployment_id].plan.app_ids
 
 
 def test_the_task_of_an_instance_that_cant_be_loaded_goes_on_to_its_end() -> None:
@@ -309,7 +341,8 @@ def changed(data: bytes, **fields: Any) -> bytes:
     ("kind", "fields", "reason"),
     [
         ("app", {"id": "/elsewhere"}, "it is the record of"),
-        ("app", {"networks": []}, "no network"),
+        ("appversion", {"networks": []}, "no network"),
+        ("app", {"version_ms": 7}, "its version 7: is not there"),
         ("app", {"version_ms": 10**18}, r"\$.version_ms"),
         ("app", {"version_ms": -1}, r"\$.version_ms"),
         ("app", {"id": 5}, r"\$.id"),
