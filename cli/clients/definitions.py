@@ -29,9 +29,9 @@ def read_definition(file: Path, *, allow_unknown: bool = False) -> Json:
 
 def check_keys(place: str, definition: Json) -> None:
     """Raises Wrong for keys that Marathon would drop without a word to us."""
-    from mezzo.marathon.api.app_definition import unknown_keys
+    from mezzo.marathon.api.app_definition import AppDocument
 
-    if unknown := unknown_keys(definition):
+    if unknown := AppDocument(definition).unknown_keys:
         keys = "a key that does not exist" if len(unknown) == 1 else "keys that do not exist"
         raise Wrong(
             f"{place} has {keys}: {', '.join(unknown)}. Mend it, or send it as it is with "

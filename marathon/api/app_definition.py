@@ -66,32 +66,6 @@ class Rules:
     bridge_name: str = "mesos-bridge"
 
 
-def new_app(document: JsonValue, rules: Rules, *, app_id: str | None = None) -> App:
-    """A complete definition. app_id: from the path; it wins over the document's.
-
-    Raises ApiError (422).
-    """
-    draft = _read(document, rules)
-    if app_id is not None:
-        draft.doc.id = app_id
-    return _finish(draft, rules)
-
-
-def changed_app(document: JsonValue, before: App, rules: Rules) -> App:
-    """`before` with the values that are given in place of its own; nothing is merged deeper."""
-    update = _read(document, rules)
-    doc = read(AppDoc, definition_json(before)).value
-    for key in update.given - {"id"}:
-        setattr(doc, key, getattr(update.doc, key))
-    _drop_other_ports(doc, update.given)
-    return _finish(_Draft(doc, update.given, update.violations), rules)
-
-
-def unknown_keys(document: JsonValue) -> list[str]:
-    """Paths of unknown keys, which are dropped, each with what may be meant."""
-    return read(AppDoc, document).found.unknown
-
-
 @dataclass(slots=True)
 class _Draft:
     """given: the keys that the document says something about, old ones translated."""
@@ -101,20 +75,56 @@ class _Draft:
     violations: list[Violation]
 
 
-def _read(document: JsonValue, rules: Rules) -> _Draft:
-    later = later_features(document)
-    if later:
-        raise not_valid(later)
-    reading = read(AppDoc, document)
-    if reading.found.wrong:
-        raise wrong_shape(reading.found.wrong + reading.found.out_of_bounds)
-    draft = _Draft(reading.value, set(reading.given), list(reading.found.out_of_bounds))
-    _modern(draft, rules)
-    return draft
+class AppDocument:
+    """What a user sent, read once for all that is asked of it. Any JSON can be one."""
+
+    def __init__(self, json: JsonValue) -> None:
+        self.json = json
+        self._reading = read(AppDoc, json)
+        self._modern: _Draft | None = None
+
+    @property
+    def unknown_keys(self) -> list[str]:
+        """Paths of keys that nobody knows, each with what may be meant. They are dropped."""
+        return self._reading.found.unknown
+
+    def draft(self, rules: Rules) -> _Draft:
+        """With new keys in place of old ones, for the same rules each time. Raises ApiError."""
+        if self._modern is None:
+            if later := later_features(self.json):
+                raise not_valid(later)
+            found = self._reading.found
+            if found.wrong:
+                raise wrong_shape(found.wrong + found.out_of_bounds)
+            draft = _Draft(self._reading.value, set(self._reading.given), found.out_of_bounds)
+            _modern(draft, rules)
+            self._modern = draft
+        return self._modern
+
+
+def new_app(document: AppDocument, rules: Rules, *, app_id: str | None = None) -> App:
+    """A complete definition. app_id: from the path; it wins over the document's.
+
+    Raises ApiError (422).
+    """
+    draft = document.draft(rules)
+    if app_id is not None:
+        draft.doc.id = app_id
+    return _finish(draft, rules)
+
+
+def changed_app(document: AppDocument, before: App, rules: Rules) -> App:
+    """`before` with the values that are given in place of its own; nothing is merged deeper."""
+    update = document.draft(rules)
+    doc = read(AppDoc, definition_json(before)).value
+    for key in update.given - {"id"}:
+        setattr(doc, key, getattr(update.doc, key))
+    _drop_other_ports(doc, update.given)
+    return _finish(_Draft(doc, update.given, update.violations), rules)
 
 
 def _finish(draft: _Draft, rules: Rules) -> App:
-    reader = _Reader(draft.doc, rules, draft.violations)
+    reader = _Reader(draft.doc, rules, list(draft.violations))
     app = reader.app()
     if not reader.violations:
         reader.check_task(app)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from flask import Response, request
@@ -29,7 +29,7 @@ from ..model import paths
 from ..model.app import App
 from ..model.timestamps import format_ms, parse_ms
 from ..views import AppView
-from .app_definition import changed_app, new_app
+from .app_definition import AppDocument, changed_app, new_app
 from .appinfo import ALWAYS, SINGLE, app_info, embeds
 from .errors import ApiError, Violation, message, not_valid, wrong_shape
 from .leadership import REPLY_TIMEOUT_S, Node, Term, refusal
@@ -80,7 +80,7 @@ class AppRoutes:
 
     def _create(self) -> Response:
         term = self._term()
-        document = body()
+        document = AppDocument(body())
         hint_unknown([document])
         app = new_app(document, self._node.rules)
         command = ChangeApps((Target(_told(app), None),), _origin(), flag("force"))
@@ -94,15 +94,16 @@ class AppRoutes:
         )
 
     def _change_many(self, *, create: bool) -> Response:
-        documents = body()
-        if not isinstance(documents, list):
+        sent = body()
+        if not isinstance(sent, list):
             raise wrong_shape([Violation("/", "error.expected.jsarray")])
-        if len(documents) > _APPS_MAX:
-            text = f"at most {_APPS_MAX} apps can be changed at once, not {len(documents)}"
+        if len(sent) > _APPS_MAX:
+            text = f"at most {_APPS_MAX} apps can be changed at once, not {len(sent)}"
             raise not_valid([Violation("/", text)])
-        ids = [_id_of(index, document) for index, document in enumerate(documents)]
+        ids = [_id_of(index, document) for index, document in enumerate(sent)]
         if len(ids) != len(set(ids)):
             raise not_valid([Violation("/", "each app may be given only once")])
+        documents = list(map(AppDocument, sent))
         hint_unknown(documents, in_list=True)
         pairs = dict(zip(ids, documents, strict=True))
         return deployment_answer(self._change(pairs, create=create, in_list=True))
@@ -169,7 +170,7 @@ class AppRoutes:
 
     def _put(self, app_id: str, *, create: bool) -> Response:
         existed = self._term().model.app(app_id) is not None
-        document = body()
+        document = AppDocument(body())
         hint_unknown([document])
         deployed = self._change({app_id: document}, create=create)
         headers = {} if existed else self._location(app_id)
@@ -178,7 +179,7 @@ class AppRoutes:
     # ---- changing
 
     def _change(
-        self, documents: dict[str, Any], *, create: bool, in_list: bool = False
+        self, documents: dict[str, AppDocument], *, create: bool, in_list: bool = False
     ) -> Deployed:
         """All in one deployment. Those who change the same app take turns, each from what the one
         before has made. What else changes an app (a restart, a kill that scales) may come between
@@ -200,12 +201,7 @@ class AppRoutes:
                     raise refusal(result)
 
     def _target(
-        self,
-        app_id: str,
-        document: JsonValue,
-        index: int | None,
-        *,
-        create: bool,
+        self, app_id: str, document: AppDocument, index: int | None, *, create: bool
     ) -> Target:
         """index: of the document in the request's list."""
         try:
@@ -215,7 +211,7 @@ class AppRoutes:
         _told(target.app)
         return target
 
-    def _target_of(self, app_id: str, document: JsonValue, *, create: bool) -> Target:
+    def _target_of(self, app_id: str, document: AppDocument, *, create: bool) -> Target:
         rules = self._node.rules
         view = self._term().model.app(app_id)
         if view is None:
@@ -225,9 +221,9 @@ class AppRoutes:
         before = view.app
         if not flag("partialUpdate", default=True):
             return Target(new_app(document, rules, app_id=app_id), before.version_ms)
-        version = document.get("version") if isinstance(document, dict) else None
-        if version is not None:
-            if any(document[key] is not None for key in set(document) - {"version", "id"}):
+        sent = document.json if isinstance(document.json, dict) else {}
+        if (version := sent.get("version")) is not None:
+            if any(sent[key] is not None for key in set(sent) - {"version", "id"}):
                 text = "The 'version' field may only be combined with the 'id' field."
                 raise not_valid([Violation("/", text)])
             if not isinstance(version, str):

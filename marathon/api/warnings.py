@@ -8,13 +8,13 @@ over.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from flask import Response, g, request
 
 from mezzo.process.log import get_logger
 
-from .app_definition import unknown_keys
+from .app_definition import AppDocument
 from .json_shape import UNKNOWN_MAX
 
 _SPECIAL: Final = ('"', "\\")
@@ -22,11 +22,11 @@ _KEY_MAX_CHARS: Final = 160  # of one path that is shown
 _HEADER_MAX_CHARS: Final = 1_000  # intermediaries bound what they take
 
 
-def hint_unknown(documents: Iterable[Any], *, in_list: bool = False) -> None:
+def hint_unknown(documents: Iterable[AppDocument], *, in_list: bool = False) -> None:
     """Remember the keys of apps' documents that nobody knows, for the answer and the log."""
     found: list[str] = []
     for index, document in enumerate(documents):
-        keys = unknown_keys(document)
+        keys = document.unknown_keys
         found += [f"/({index}){key}" for key in keys] if in_list else keys
         if len(found) > UNKNOWN_MAX:
             break

@@ -15,7 +15,7 @@ from mezzo.cluster.model import MachineId
 from mezzo.cluster.resources import Resources
 from mezzo.errors import BadRequest, Unencodable
 from mezzo.ids import AgentId, FrameworkId
-from mezzo.marathon.api.app_definition import Rules, new_app
+from mezzo.marathon.api.app_definition import AppDocument, Rules, new_app
 from mezzo.marathon.api.errors import ApiError
 from mezzo.marathon.api.render import definition_json
 from mezzo.marathon.commands import ChangeApps, DeleteApp, KillTasks, Origin, Target
@@ -118,7 +118,7 @@ class OddApps(Watch):
             for _ in range(rng.randrange(3)):
                 _change_somewhere(document, rng)
             sent = orjson.loads(orjson.dumps(document))
-            made = new_app(sent, self._rules, app_id=ODD)
+            made = new_app(AppDocument(sent), self._rules, app_id=ODD)
         except (ApiError, orjson.JSONEncodeError):
             return None
         if made.kill_grace_s is not None:
