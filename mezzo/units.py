@@ -19,6 +19,7 @@ import math
 import re
 import types
 import typing
+from collections.abc import Callable
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from msgspec import Meta
@@ -121,22 +122,31 @@ def problem(kind: Any, value: Any) -> str | None:
     if meta is None or value is None:
         return None
     if isinstance(value, str):
-        return _text_problem(meta, value)
+        return text_test(kind)(value)
     # Written so that nan, which compares with nothing, is out of bounds.
     if (meta.ge is None or value >= meta.ge) and (meta.le is None or value <= meta.le):
         return None
     return _sentence(meta, whole=isinstance(value, int))
 
 
-def _text_problem(meta: Meta, value: str) -> str | None:
-    if meta.min_length is not None and len(value) < meta.min_length:
-        least = meta.min_length
-        return "must not be empty" if least == 1 else f"must have at least {least} characters"
-    if meta.max_length is not None and len(value) > meta.max_length:
-        return f"must have at most {meta.max_length} characters, not {len(value)}"
-    if meta.pattern is not None and re.search(meta.pattern, value) is None:
-        return meta.description or f"must match {meta.pattern}"
-    return None
+@functools.cache
+def text_test(kind: Any) -> Callable[[str], str | None]:
+    """What `problem` says of texts of a type that has bounds."""
+    meta = meta_of(kind)
+    assert meta is not None
+    least, most = meta.min_length or 0, meta.max_length
+    fits = None if meta.pattern is None else re.compile(meta.pattern).search
+
+    def test(value: str) -> str | None:
+        if len(value) < least:
+            return "must not be empty" if least == 1 else f"must have at least {least} characters"
+        if most is not None and len(value) > most:
+            return f"must have at most {most} characters, not {len(value)}"
+        if fits is not None and fits(value) is None:
+            return meta.description or f"must match {meta.pattern}"
+        return None
+
+    return test
 
 
 def _sentence(meta: Meta, *, whole: bool) -> str:

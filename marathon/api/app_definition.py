@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mezzo.cluster.description import description_problem
+from mezzo.cluster.model import TaskInfo
 from mezzo.cluster.resources import Resources
 from mezzo.ids import AgentId
 from mezzo.json_types import JsonValue
@@ -333,11 +334,11 @@ class _Reader:
 
     def check_task(self, app: App) -> None:
         """Can a program be given all that a task of this app is given?"""
-        for path, text in _arguments(app):
+        task = task_info.make_task(app, _some_instance(app), Resources(), None)
+        for path, text in _arguments(app, task):
             if (size := len(text.encode())) > ARGUMENT_MAX_BYTES:
                 most = f"at most {ARGUMENT_MAX_BYTES} can be given to a program"
                 self._wrong(path, f"takes {size} bytes in a task: {most}")
-        task = task_info.make_task(app, _some_instance(app), Resources(), None)
         if (why := description_problem(task)) is not None:
             self._wrong("/labels" if app.labels else "/", f"a task's {why}")
 
@@ -557,15 +558,18 @@ def _ports_path(app: App) -> str:
     return "/portDefinitions" if host else "/container/portMappings"
 
 
-def _arguments(app: App) -> Iterator[tuple[str, str]]:
+def _arguments(app: App, task: TaskInfo) -> Iterator[tuple[str, str]]:
     """Every text that a program of the app is started with, and where in the document it is."""
     if app.cmd is not None:
         yield "/cmd", app.cmd
     for index, argument in enumerate(app.args):
         yield f"/args({index})", argument
-    for name, value in environment.task_environment(app, _some_instance(app), None).items():
-        path = f"/env/{name}" if name in app.env else "/labels" if "LABEL" in name else "/"
-        yield path, f"{name}={value}"
+    assert task.command is not None
+    for each in task.command.environment:
+        path = f"/env/{each.name}" if each.name in app.env else "/"
+        if path == "/" and "LABEL" in each.name:
+            path = "/labels"
+        yield path, f"{each.name}={each.value}"
 
 
 def _some_instance(app: App) -> Instance:

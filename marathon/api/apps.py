@@ -12,7 +12,6 @@ from flask import Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
 from mezzo.core import REQUEST_BYTES_MAX
-from mezzo.json_types import JsonValue
 from mezzo.record import replace
 
 from ..commands import (

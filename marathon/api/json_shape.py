@@ -28,7 +28,7 @@ import msgspec
 from msgspec import NODEFAULT, Meta
 
 from mezzo.json_types import JsonValue
-from mezzo.units import INT64_MAX, meta_of, problem, shown
+from mezzo.units import INT64_MAX, meta_of, shown, text_test
 
 from .errors import Violation
 
@@ -167,11 +167,12 @@ def _bound(bound: float) -> str:
 def _str(hint: _Type) -> _Read:
     if meta_of(hint) is None:
         return _any_str
+    test = text_test(hint)
 
     def reads(value: JsonValue, path: str, found: Found) -> JsonValue:
         if not isinstance(value, str):
             return _expected("string", path, found)
-        if (why := problem(hint, value)) is not None:
+        if (why := test(value)) is not None:
             found.out_of_bounds.append(Violation(path, why))
         return value
 

@@ -6,9 +6,9 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
 from mezzo.process.log import get_logger
@@ -86,7 +86,8 @@ class Term:
         self._held = held
         self._patience_s = patience_s
         self._ids = itertools.count(1)
-        self._waiting: dict[int, Future[Result]] = {}
+        # Who waits, each for one result; None: nobody will answer any more.
+        self._waiting: dict[int, SimpleQueue[Result | None]] = {}
 
     def ask(self, command: Command) -> Result:
         """Have the core carry out a command and wait for the outcome, which is durable then.
@@ -96,15 +97,18 @@ class Term:
         if self._held():
             raise message(503, "The leadership of this Marathon is in doubt: retry in a moment.")
         request_id = next(self._ids)
-        future = self._waiting[request_id] = Future()
+        box = self._waiting[request_id] = SimpleQueue()
         self._post(ApiRequest(request_id, command))
         try:
-            return future.result(self._patience_s)
-        except TimeoutError:
+            result = box.get(timeout=self._patience_s)
+        except Empty:
             text = f"No answer within {self._patience_s:g} s; it may still be carried out."
             raise message(503, text) from None
         finally:
             self._waiting.pop(request_id, None)
+        if result is None:
+            raise message(503, "This Marathon leads no longer: retry.")
+        return result
 
     def do(self, command: Command, kind: type[R]) -> R:
         """`ask`, for an answer of one kind; refusals are raised as ApiError."""
@@ -129,16 +133,15 @@ class Term:
 
     def replied(self, request_id: int, result: Result) -> None:
         """On the loop's thread."""
-        future = self._waiting.get(request_id)
-        if future is not None:
-            future.set_result(result)
+        box = self._waiting.get(request_id)
+        if box is not None:
+            box.put(result)
 
     def end(self) -> None:
         """Nobody will answer any more."""
         self.hub.close()
-        for future in list(self._waiting.values()):
-            if not future.done():
-                future.set_exception(message(503, "This Marathon leads no longer: retry."))
+        for box in list(self._waiting.values()):
+            box.put(None)
 
 
 def refusal(result: Result) -> ApiError:

@@ -14,7 +14,7 @@ from ..model.app import App, NetworkMode
 
 
 class HeldPorts:
-    """How often each number is held."""
+    """How often each number is held. 0 asks for one, and holds none."""
 
     def __init__(self) -> None:
         self.counts: dict[int, int] = {}  # nothing is held zero times
@@ -37,6 +37,8 @@ class HeldPorts:
             self._count(port, -1)
 
     def _count(self, port: int, more: int) -> None:
+        if port == 0:
+            return
         if self._tried is not None:
             self._tried.append((port, more))
         left = self.counts.get(port, 0) + more

@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
@@ -89,6 +90,7 @@ def _is_v6(name: str) -> bool:
     return name.count(":") > 1 and not name.startswith("[")
 
 
+@lru_cache(maxsize=64)  # of a server there are few names
 def _address(text: str) -> str | None:
     """An address as it is written shortest, IPv4 within IPv6 as IPv4; None if it is none."""
     try:
@@ -98,6 +100,7 @@ def _address(text: str) -> str | None:
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
+@lru_cache(maxsize=64)
 def _loopback(address: str) -> bool:
     return ip_address(address).is_loopback
 
