@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mezzo.marathon.api.app_definition import changed_app, new_app, unknown_keys
+from mezzo.marathon.api.app_definition import AppDocument, changed_app
 from mezzo.marathon.api.render import app_json
 from mezzo.marathon.deployments.planner import same_configuration
 from mezzo.marathon.model.app import (
@@ -19,15 +19,15 @@ from mezzo.marathon.model.app import (
 )
 from mezzo.record import replace
 
-from .documents import BRIDGED, RULES, read, refused
+from .documents import BRIDGED, RULES, app_of, read, refused
 
 DEFINITIONS = sorted((Path(__file__).parents[3] / "data" / "marathon").glob("*.json"))
 
 
 @pytest.mark.parametrize("path", DEFINITIONS, ids=lambda path: path.stem)
 def test_a_sample_is_read_and_what_is_written_back_reads_the_same(path: Path) -> None:
-    app = new_app(json.loads(path.read_text()), RULES)
-    again = new_app(app_json(app), RULES)
+    app = app_of(json.loads(path.read_text()))
+    again = app_of(app_json(app))
     assert same_configuration(app, again)
 
 
@@ -132,7 +132,7 @@ def test_a_relative_id_is_below_the_root() -> None:
 
 def test_a_command_of_the_image_is_run_without_one() -> None:
     docker = {"type": "DOCKER", "docker": {"image": "x"}}
-    assert new_app({"id": "/a", "cmd": None, "container": docker}, RULES).cmd is None
+    assert app_of({"id": "/a", "cmd": None, "container": docker}).cmd is None
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_what_is_not_told_of_a_check_is_not_kept() -> None:
         if protocol is not HealthProtocol.COMMAND:
             del check["command"]
         app = read(healthChecks=[check])
-        assert new_app(app_json(app), RULES) == app
+        assert app_of(app_json(app)) == app
 
 
 def test_a_port_may_be_called_by_its_number() -> None:
@@ -189,27 +189,29 @@ def test_what_a_client_sends_back_is_not_unknown() -> None:
     """Whole answers are sent back, and old clients know keys that are gone."""
     old = ("uris", "fetch", "storeUrls", "dependencies", "tty", "executor", "residency")
     told = ("version", "versionInfo", "tasks", "tasksRunning", "deployments", "lastTaskFailure")
-    assert unknown_keys(app_json(read()) | {key: [1] for key in (*old, *told)}) == []
+    assert AppDocument(app_json(read()) | {key: [1] for key in (*old, *told)}).unknown_keys == []
 
 
 def test_given_values_replace_whole_ones_and_others_stay() -> None:
     """Behaviour 8."""
     before = read(env={"A": "1", "B": "2"}, instances=3)
-    after = changed_app({"env": {"C": "3"}}, before, RULES)
+    after = changed_app(AppDocument({"env": {"C": "3"}}), before, RULES)
     assert after.env == {"C": "3"}
     assert replace(after, env=before.env) == before
 
 
 def test_the_id_of_an_update_is_ignored() -> None:
     """Behaviour 9."""
-    assert changed_app({"id": "/other", "cmd": "x"}, read(), RULES).id == "/a"
+    assert changed_app(AppDocument({"id": "/other", "cmd": "x"}), read(), RULES).id == "/a"
 
 
 def test_an_update_may_change_the_kind_of_network_without_taking_back_ports() -> None:
     docker = {"image": "x", "network": "BRIDGE", "portMappings": [{"containerPort": 80}]}
-    bridged = changed_app({"container": {"type": "DOCKER", "docker": docker}}, read(), RULES)
+    bridged = changed_app(
+        AppDocument({"container": {"type": "DOCKER", "docker": docker}}), read(), RULES
+    )
     assert bridged.network_mode is NetworkMode.BRIDGE
     assert bridged.port_definitions is None
-    back = changed_app({"networks": [{"mode": "host"}]}, bridged, RULES)
+    back = changed_app(AppDocument({"networks": [{"mode": "host"}]}), bridged, RULES)
     assert back.network_mode is NetworkMode.HOST
     assert back.port_mappings == ()

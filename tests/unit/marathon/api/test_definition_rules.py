@@ -11,7 +11,7 @@ import pytest
 
 from mezzo.errors import Corrupt
 from mezzo.ids import AgentId
-from mezzo.marathon.api.app_definition import Rules, new_app, unknown_keys
+from mezzo.marathon.api.app_definition import AppDocument, Rules
 from mezzo.marathon.api.render import app_json
 from mezzo.marathon.model.app import (
     HealthCheck,
@@ -20,10 +20,10 @@ from mezzo.marathon.model.app import (
     UpgradeStrategy,
 )
 from mezzo.marathon.model.instance import Instance, new_instance_id
-from mezzo.marathon.state.tables import APPS
+from mezzo.marathon.state.tables import VERSIONS
 from mezzo.record import replace
 
-from .documents import BRIDGED, RULES, errors, read, refused
+from .documents import BRIDGED, app_of, errors, read, refused
 
 NO_COMMAND = "AppDefinition must either contain one of 'cmd' or 'args', and/or a 'container'."
 PORT_INDEX = (
@@ -335,7 +335,7 @@ def test_numbers_are_taken_up_to_their_bounds_and_refused_beyond(
     for value in (low, high, float(high)):
         document, _ = nested(path, value)
         app = read(**document)
-        assert new_app(json.loads(json.dumps(app_json(app))), RULES) == app
+        assert app_of(json.loads(json.dumps(app_json(app)))) == app
     for value in (low - 1, high + 1, 10 * high, -1e300, 1e300, 1e30, 2**63, 10**400):
         document, place = nested(path, value)
         assert place in refused(**document), value
@@ -372,7 +372,7 @@ def test_nothing_is_less_than_nothing() -> None:
 def test_what_is_stored_has_the_same_bounds(change: dict[str, Any], place: str) -> None:
     """An earlier version, or a hand, may have written more than a document may hold now."""
     with pytest.raises(Corrupt, match=place):
-        APPS.decode(APPS.encode(replace(read(), **change)))
+        VERSIONS.decode(VERSIONS.encode(replace(read(), **change)))
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
@@ -404,15 +404,15 @@ def test_unknown_keys_are_named_with_what_may_be_meant() -> None:
         "healthChecks": [{"intervallSeconds": 3}],
         "comment": None,
     }
-    assert unknown_keys(document) == [
+    assert AppDocument(document).unknown_keys == [
         "/instnces (did you mean instances?)",
         "/surprise",
         "/container/docker/imgae (did you mean image?)",
         "/container/volumes(0)/mod (did you mean mode?)",
         "/healthChecks(0)/intervallSeconds (did you mean intervalSeconds?)",
     ]
-    assert len(unknown_keys({str(n): 1 for n in range(1000)})) == 20
-    assert unknown_keys([document]) == []
+    assert len(AppDocument({str(n): 1 for n in range(1000)}).unknown_keys) == 20
+    assert AppDocument([document]).unknown_keys == []
 
 
 def test_args_for_an_app_with_a_command_are_refused() -> None:
@@ -425,15 +425,15 @@ def test_labels_that_no_master_takes_are_refused() -> None:
     assert path == "/labels"
     assert "health check take 300" in why
     for part in ({"labels": {"a": name, "b": name}}, {"env": {"a": name, "b": name, "c": name}}):
-        assert new_app({"id": "/a", "cmd": "sleep 1", **part}, RULES)
+        assert app_of({"id": "/a", "cmd": "sleep 1", **part})
 
 
 @pytest.mark.parametrize("kind", ["portDefinitions", "portMappings"])
 def test_a_thousand_ports_with_names_are_a_description_that_masters_take(kind: str) -> None:
     ports = [{"name": f"port-{number}", "labels": {"a": "b"}} for number in range(1000)]
     if kind == "portDefinitions":
-        assert len(new_app({"id": "/a", "cmd": "x", kind: ports}, RULES).service_ports) == 1000
+        assert len(app_of({"id": "/a", "cmd": "x", kind: ports}).service_ports) == 1000
         return
     container = {**BRIDGED, kind: ports}
     document = {"id": "/a", "container": container, "networks": [{"mode": "container/bridge"}]}
-    assert len(new_app(document, RULES).service_ports) == 1000
+    assert len(app_of(document).service_ports) == 1000
