@@ -1,7 +1,7 @@
-"""Promise 7, the ledgers of it: what is counted as it changes is what comes of counting it anew.
+"""Promise 7, its ledgers: a sum that is kept by change is the same as one made anew.
 
-Shares, guarantees and limits are all of sums that no step makes as a whole. Here they are: of what
-the books say is at which agent, who is offered and who has what of it.
+Shares, guarantees and limits are all of sums that no step makes as a whole. Here they are made, of
+what the books say of each agent: what is there, offered to whom, and had by whom.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _clients(books: Books, held: Mapping[object, Mapping[str, int]]) -> None:
 
 
 def _wish(client: ClientNode, wish: Wish) -> None:
-    """What is pending is offered, and no more than is wanted."""
+    """Pending units are offered, and no more than are wanted."""
     by_agent = {agent.id: units for agent, units in wish.on.items() if isinstance(agent, Agent)}
     fits = {
         agent.id: wish.units_in(agent.offered[client]) if client in agent.offered else 0
@@ -143,7 +143,7 @@ def _wish(client: ClientNode, wish: Wish) -> None:
 
 
 def _few_are_stale(event: FrameworkSaid, filters: Filters) -> None:
-    """As one is noted: what refers to none that holds is forgotten before it is too much."""
+    """As a refusal is noted, stale entries are forgotten before they are too many."""
     if type(event.call) is Decline and filters._pairs > 2 * len(filters) + _STALE_MAX:
         raise Broken(
             f"promise 7: of {filters._pairs} refusals that end some time {len(filters)} hold"
@@ -151,7 +151,7 @@ def _few_are_stale(event: FrameworkSaid, filters: Filters) -> None:
 
 
 def _refusals(books: Books) -> None:
-    """Each has its time at which it is over, and is found then."""
+    """Each refusal has its time at which it is over, and is found then."""
     filters = books.filters
     due = {tick: set(each.each()) for tick, each in filters._due.items()}
     pairs = sum(len(each.pairs) // 2 for each in filters._due.values())
@@ -186,7 +186,7 @@ def _tree(tree: Tree) -> None:
 
 
 def _order(tree: Tree, node: Node) -> None:
-    """Who is not to be put to another place is at that of its share."""
+    """A node that is not about to be moved is at the place of its share."""
     children = node.children.values()
     strangers = [each.path for each in node.moved if node.children.get(each.name) is not each]
     strangers += [place[3] for place in node.order if place[4].place is not place]
@@ -207,7 +207,7 @@ def _order(tree: Tree, node: Node) -> None:
 
 
 def _nobody_waits_who_is_awake(quotas: Quotas) -> None:
-    """What wakes a role that has guarantees wakes all of it that others' keep something from."""
+    """A role that is woken wakes all its clients that others' guarantees keep something from."""
     for name, role in quotas._roles.items():
         if role.quota is None or not role.quota.guarantees:
             continue

@@ -24,7 +24,7 @@ from ...watch import Watch
 from ...world.watched import Broken
 from ...world.world import World
 
-_LOOKS_S: Final = 10.0  # they come more often
+_LOOKS_S: Final = 10.0  # offers come more often
 
 
 class NobodyStarves(Watch):
@@ -38,8 +38,8 @@ class NobodyStarves(Watch):
         *,
         guaranteed: bool,
     ) -> None:
-        """bound_s: for so long one may want and get nothing. guaranteed: to some roles so much that
-        nothing may be left for those that declare what they want, to whom nothing is."""
+        """bound_s: for so long a framework may want and get nothing. guaranteed: to some roles so
+        much that nothing may be left for those that declare their demand without a guarantee."""
         self._masters = masters
         self._master_disk = masters[0].process.disk
         self._marathons = marathons

@@ -1,4 +1,4 @@
-"""Promise 7: an agent is offered to those only who can be where it is, and if its host is listed.
+"""Promise 7: an agent is offered only to frameworks that can be where it is, if its host is listed.
 
 Agents of another region than the masters' are for frameworks that say that they are aware of
 regions, and for nobody else; what is not on the list of hosts that operators keep is for nobody.
@@ -103,7 +103,7 @@ class PlacesAreKept(Watch):
         agent: AgentEntry,
         verdict: Verdict,
     ) -> None:
-        """What is said against offering the agent to the framework."""
+        """The reasons against offering the agent to the framework."""
         if framework.admission is not None:
             return  # what it says of itself counts once its turn has come
         core = master.core

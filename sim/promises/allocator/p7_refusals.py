@@ -1,8 +1,8 @@
 """Promise 7, from the other side: nobody is offered what it does not want.
 
-What a framework has declined, or let time out, it is not offered again on that agent in that role,
-nor a part of it, before the time that it gave; and nothing in a role that it has suppressed. Until
-it revives the role, or subscribes anew.
+Resources that a framework has declined, or let time out, it is not offered again on that agent in
+that role, nor a part of them, before the time that it gave; and nothing in a role that it has
+suppressed. Until it revives the role, or subscribes anew.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ...world.watched import Broken
 from ..terms import Terms
 
 _DEFAULT_S: Final = 5.0
-_LEAST_S: Final = 1.0  # who uses nothing is not asked again at once, whatever it says
+_LEAST_S: Final = 1.0  # a framework that uses nothing is not asked again at once, whatever it says
 _YEAR_S: Final = 365 * 86400.0
 Client = tuple[FrameworkId, str]  # in a role
 
@@ -144,7 +144,7 @@ def lasts_s(filters: Filters) -> float:
 
 
 def _may_be_another(state: MasterState, term: _Term, message: ReregisterAgent) -> None:
-    """Of an agent that was given up, or says other things of itself, all is to be judged anew."""
+    """An agent that was given up, or says other things of itself, is to be judged anew."""
     info, known = message.info, state.agents.get(message.info.id or AgentId(""))
     if known is None or (known.info.attributes, known.info.domain) != (
         info.attributes,

@@ -1,8 +1,9 @@
-"""Promise 7, whose turn it is: who has least by its weight is served first.
+"""Promise 7, whose turn it is: the client that has least by its weight is served first.
 
-The allocator keeps those who want something in order, level by level of the roles, and moves whom a
-change concerns. Now and then, and right after a weight has changed, they are put in order anew: by
-the largest part of anything that they have, over the weight, then by grants, then by name.
+The allocator keeps clients that want something in order, level by level of the roles, and moves
+those that a change concerns. Now and then, and right after a weight has changed, they are put in
+order anew: by the largest part of anything that they have, over the weight, then by grants, then by
+name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Promise 7: an offer holds what its framework can use in its role, and nothing else.
 
-What is reserved is for the role and the roles below it; what is revocable, shared or reserved more
-than once is for those who say that they know of it, and what has GPUs for those who want some.
+Reserved resources are for the role and the roles below it; revocable, shared or twice reserved ones
+are for frameworks that say that they know of these, and agents with GPUs for those that want some.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Before a leader takes a call it is judged here, by the rules alone: must it be refused, and what has
 to come of it? Then that is looked for: the word to the caller, the order to the agent, the books.
-Who is refused has changed nothing.
+A refused call has changed nothing.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class CallsAreAnswered(Watch):
 
 
 class _Call(Subscriptions):
-    """One of those that are said on a stream that stands, or the first of it."""
+    """A call on a stream that stands, or the first of one."""
 
     # ---- offers
 
@@ -86,7 +86,7 @@ class _Call(Subscriptions):
         )
 
     def _gone(self, mine: Iterable[Offer], others: Iterable[OfferId]) -> str:
-        """Of the offers: what was the caller's is over, what was another's is not."""
+        """The caller's offers are over, those of others are not."""
         if left := [offer.id for offer in mine if offer.id in self.state.offers]:
             return f"offers {left} are used up, and there still"
         if taken := [id_ for id_ in others if id_ not in self.state.offers]:
@@ -222,7 +222,7 @@ class _Call(Subscriptions):
         )
 
     def _expecting(self, asked: Iterable[sm.ReconcileTask]) -> Check:
-        """An answer for each, if there can be one."""
+        """Expect an answer for each task, if there can be one."""
         asked = tuple(asked)
         once = {id(each): self._reconciled(each) for each in {id(e): e for e in asked}.values()}
         expected = [answer for each in asked if (answer := once[id(each)]) is not None]
@@ -245,7 +245,7 @@ class _Call(Subscriptions):
     def _reconciled(
         self, asked: sm.ReconcileTask
     ) -> tuple[TaskId, TaskState, AgentId | None] | None:
-        """The table of the protocol; None: it may still appear."""
+        """The state by the protocol's table; None: the task may still appear."""
         framework, state, at = self.framework, self.state, asked.agent_id
         entry = framework.tasks.get(asked.task_id) or framework.unreachable.get(asked.task_id)
         if entry is not None:

@@ -64,7 +64,7 @@ class Case:
         ]
 
     def only_tells(self, output: Output[Any], *events: Any) -> str:
-        """Nothing was done but to tell the caller this."""
+        """Was nothing done but to tell the caller this?"""
         if output.writes or orders_of(output):
             return f"it changes {output.writes or orders_of(output)}"
         others = [
@@ -80,7 +80,7 @@ class Case:
         return ""
 
     def refused(self, output: Output[Any], name: str) -> str:
-        """By a word that says why, and nothing else."""
+        """Is the call refused, by a word that says why, and nothing else?"""
         told = self.told(output)
         if len(told) == 1 and type(told[0]) is sm.Answered and told[0].refusal:
             return self.only_tells(output, *told) if told[0].call == name else f"it is told {told}"

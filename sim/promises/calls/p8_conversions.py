@@ -1,4 +1,4 @@
-"""What a valid ACCEPT makes of its offers, and what it does not: see `p8_calls`.
+"""The conversions of a valid ACCEPT, done or not: see `p8_calls`.
 
 Each operation is either done, and then its agent is told, or refused, and then its framework is, if
 it gave the operation an id.
@@ -34,7 +34,7 @@ class Conversions:
         self._framework = case.framework
         self._agent = case.state.agents[offers[0].agent_id]
         self._role = offers[0].role
-        # What is left of the offers, as long as that can be told.
+        # The rest of the offers, as long as that can be told.
         self._left: Resources | None = Resources.total(offer.resources for offer in offers)
         self._total: Resources | None = self._agent.info.resources
         self._ids = set(self._framework.operations)

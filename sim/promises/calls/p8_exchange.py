@@ -1,4 +1,4 @@
-"""What an operation takes and gives, by the rules of Mesos, told anew; and who may do it."""
+"""The resources that an operation takes and gives, by Mesos' rules told anew; and who may do it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Exchange(NamedTuple):
 
 
 def is_judged(operation: Any) -> bool:
-    """Of one with a source, and of those of resource providers, no rule here tells."""
+    """Is there a rule here? Not for an operation with a source, nor of resource providers."""
     known = (Reserve, Unreserve, Create, Destroy, GrowVolume, ShrinkVolume)
     return isinstance(operation, known) and not getattr(operation, "source", None)
 
 
 def exchange(operation: Any) -> Exchange | None:
-    """None: it makes no sense, whoever asks for it, on whichever agent."""
+    """What is taken and given; None: the operation makes no sense, on any agent."""
     try:
         return _exchange(operation)
     except BadRequest:  # amounts of one name are of two types
@@ -133,7 +133,7 @@ def agent_can(agent: AgentEntry, operation: Any, change: Exchange) -> bool:
 
 
 def framework_may(framework: FrameworkEntry, role: str, operation: Any) -> bool:
-    """With what is offered in the role."""
+    """May a framework do it with what is offered in the role?"""
     info = framework.info
     can = info.capabilities
     if isinstance(operation, Reserve):
@@ -153,7 +153,7 @@ def framework_may(framework: FrameworkEntry, role: str, operation: Any) -> bool:
 
 
 def is_used(agent: AgentEntry, operation: Any) -> bool:
-    """It destroys a shared volume that somebody uses. What is not shared nobody else is offered."""
+    """Does it destroy a shared volume that is used? Only shared ones are offered to others."""
     if not isinstance(operation, Destroy):
         return False
     taken = [entry.info.resources for entry in agent.tasks.values() if entry.holds_resources]
@@ -163,7 +163,7 @@ def is_used(agent: AgentEntry, operation: Any) -> bool:
 
 
 def repeats_a_volume(total: Resources, operation: Any) -> bool:
-    """It creates what the role has on that agent by this name, or two of one name."""
+    """Does it create a volume by a name that the role has on that agent, or two of one name?"""
     if not isinstance(operation, Create):
         return False
     new = _names(kind for kind, _ in operation.volumes.items())

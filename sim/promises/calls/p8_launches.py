@@ -1,4 +1,4 @@
-"""What a valid ACCEPT launches, and what it does not: see `p8_calls`."""
+"""The launches of a valid ACCEPT, done or not: see `p8_calls`."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class Launches:
         return executor.command is None and not docker
 
     def _is_there(self, tasks: tuple[TaskInfo, ...], executor: ExecutorInfo | None) -> bool:
-        """Of what was offered enough is left."""
+        """Is enough left of the offers?"""
         parts = [task.resources for task in tasks]
         if not all(parts) or any(part.milli("gpus") % 1000 for part in parts):
             return False

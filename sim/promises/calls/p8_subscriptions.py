@@ -1,4 +1,4 @@
-"""Who subscribes, and who changes what it is: taken or refused by the rules. See `p8_calls`."""
+"""SUBSCRIBE and UPDATE_FRAMEWORK: taken or refused by the rules. See `p8_calls`."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _is_large(info: FrameworkInfo) -> bool:
 
 
 def _have_no_pattern(constraints: OfferConstraints) -> bool:
-    """One of their regular expressions is none, or too complex."""
+    """Is a regular expression of the constraints none, or too complex?"""
     return any(
         condition.predicate in _MATCHES and condition.text in NO_PATTERNS
         for role in constraints.roles

@@ -1,1 +1,1 @@
-"""What all promises stand on: cores that are in order, durable, and forget who is gone."""
+"""The ground of all promises: cores are in order, durable, and forget the dead."""

@@ -1,6 +1,6 @@
 """What all promises stand on: a core is in order, all of it.
 
-Looks at everything that it consists of are dear: at its first step, and then every so many steps.
+Looks at all parts of a core are dear: so at its first step, and then every so many steps.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _Life:
         self.moves = indexes.Moves()
 
     def is_stored_due(self, every: int) -> bool:
-        """In the step after a look: not both at once."""
+        """Is the stored part due? In the step after a look: not both at once."""
         return self.steps // every % _STORED_EVERY == 1
 
 

@@ -1,7 +1,7 @@
 """What all promises stand on: nothing that the outside has seen can be forgotten by a crash.
 
-Whatever tells of a change leaves its process only once the change is on the disk. Checked are the
-messages that others build on, as they leave.
+A message that tells of a change leaves its process only once the change is on the disk. Messages
+that others build on are checked as they leave.
 """
 
 from __future__ import annotations
@@ -112,6 +112,6 @@ class WhatWasSeenIsDurable(Watch):
 
 
 def stored_instance(disk: MemoryDisk, task_id: TaskId) -> Instance | None:
-    """As Marathon's store has it; None: it has ended, or is none of Marathon's."""
+    """The instance in Marathon's store; None: it has ended, or is none of Marathon's."""
     value = disk.data.get(f"instance/{task_id.rpartition('._app.')[0]}")
     return None if value is None else INSTANCES.decode(value)

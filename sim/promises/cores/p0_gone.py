@@ -1,8 +1,8 @@
-"""What all promises stand on: who is gone takes no room. Else a core that leads for a year is full
-of those who were there once, and what it does for all of them takes longer and longer.
+"""What all promises stand on: the dead take no room. Else a core that leads for a year is full of
+those who were there once, and its work for all of them takes longer and longer.
 
-Each kind of id has its home in a core: the table that says who is there. Whose id was at home and
-is not any more is in no table of the core, but in those that are to remember.
+Each kind of id has its home in a core: the table of those that are there. An id that was at home
+and is not any more is in no table of the core, but in those that are to remember.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mezzo.master.state.task_entry import TaskEntry
 from ...world.watched import Broken
 from .traces import trace
 
-# Who may know those that are gone, and until when.
+# Tables that may know the dead, and until when.
 REMEMBERS: Final[Mapping[tuple[type, str], str]] = {
     (MasterState, "completed"): "the last max_completed_frameworks",
     (MasterState, "unreachable"): "registry_max_agent_age_s, registry_max_agent_count",
@@ -57,7 +57,7 @@ _Here = dict[Hashable, str]  # ids that are at home, and what they are
 
 
 class Gone:
-    """Of one core: who was there at the last look, and who is gone since it began."""
+    """The ids of one core that were there at the last look, and those gone since it began."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -1,6 +1,6 @@
-"""What all promises stand on: what is kept to be found soon is what comes of looking at everything.
+"""What all promises stand on: an index holds what a look at everything finds.
 
-Each index and count of a core is made anew of what it is about.
+Each index and count of a core is made anew from its source.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What all promises stand on: what a leader does by itself it does in portions that a store takes.
+"""What all promises stand on: a leader does its own work in portions that a store takes.
 
-A step's writes are one transaction. Where nobody waits for all of it at once (a new leader looks at
+A step's writes are one transaction. Where nobody waits for all work at once (a new leader looks at
 everybody, a time is over for many) the step ends with the write that fills it.
 """
 

@@ -1,6 +1,6 @@
-"""What all promises stand on: whom a master forgets it hangs up on.
+"""What all promises stand on: a master hangs up on a peer that it forgets.
 
-A stream that it has taken for somebody and serves no more is closed by it, unless its other end has
+A stream that it has taken for a peer and serves no more is closed by it, unless its other end has
 closed it: else that end waits for ever, and the master has one open stream more each time.
 """
 

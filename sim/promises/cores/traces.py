@@ -1,7 +1,7 @@
-"""Where a core still holds somebody who is gone: in any table of it, whatever that is for.
+"""Where a core still holds an id that is gone: in any of its tables, whatever that is for.
 
-A walk over all that a core consists of. Looked at are the keys, members and values of its tables,
-which is where memory grows; what values mention inside is theirs.
+A walk over all parts of a core. It looks at the keys, members and values of tables, which is where
+memory grows, but not inside of values.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def trace(
     here: Mapping[type, Container[Any]],
     remembers: Mapping[tuple[type, str], object],
 ) -> str:
-    """The way to one of them; "" if there is none.
+    """The way to an id that is gone; "" if there is none.
 
     gone: ids, and what they were. here: of things that are known by themselves all that are there.
     remembers: attributes that may know who is gone, by their class.

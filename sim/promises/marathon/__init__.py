@@ -1,1 +1,1 @@
-"""Promises 6 and 11: what runs is what was asked of Marathon."""
+"""Promises 6 and 11: Marathon runs what it was asked to."""

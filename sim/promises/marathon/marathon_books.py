@@ -1,7 +1,7 @@
 """Books beside each Marathon: what its term has read and stored, and what it was told since.
 
-Kept from what goes into its core and what comes out, never from what is inside: whoever compares
-what Marathon does with what it was asked for, compares with these. See `promises.p11_launches`.
+They are kept from what goes into its core and comes out, never from what is inside: checkers
+compare Marathon's deeds with these. See `promises.p11_launches`.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class Seen:
 
     @property
     def unsure(self) -> bool:
-        """A new leader can't know yet whether it serves."""
+        """Is it unknown whether it serves? A new leader can't tell yet."""
         unheard = self.running and bool(self.checks) and self.healthy is None
         return self.inherited and (not self.confirmed or unheard)
 
@@ -137,7 +137,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The last one of an app. at_s: wall time."""
+    """The last failure of an app. at_s: wall time."""
 
     task_id: str
     state: TaskState
@@ -198,7 +198,7 @@ class Term:
         return next((p for p in self.deployments.values() if app_id in p.app_ids), None)
 
     def knows(self, app_id: str) -> bool:
-        """False: a record of it, or of what is changed together with it, is damaged."""
+        """Is the app known? Not if its record, or one that is changed with it, is damaged."""
         if not self.vague:
             return True
         plan = self.plan_of(app_id)
@@ -206,14 +206,14 @@ class Term:
         return not any(each in self.vague for each in together)
 
     def wanted(self, app_id: str) -> App | None:
-        """What the app is to be now: the target of its deployment, else as it is stored."""
+        """The app's target now: that of its deployment, else the app as it is stored."""
         plan = self.plan_of(app_id)
         if plan is None:
             return self.apps.get(app_id)
         return self.changes[plan.id][app_id].target
 
     def restarts(self, app_id: str) -> bool:
-        """Its deployment replaces its instances."""
+        """Does the app's deployment replace its instances?"""
         plan = self.plan_of(app_id)
         return plan is not None and any(
             action.app_id == app_id and action.kind is ActionKind.RESTART
@@ -268,7 +268,7 @@ class Term:
         self.instances[record.id] = Seen(record, app, inherited)
 
     def settle_definitions(self, seen: Sequence[Seen]) -> None:
-        """Of instances that are new here, once all of the store is read."""
+        """Find the definitions of new instances, once all of the store is read."""
         for each in seen:
             each.app = self.known(each.record.app_id, each.record.version_ms) or each.app
             each.checks = [Check() for _ in each.app.health_checks]
@@ -373,7 +373,7 @@ class Books(Watch):
                 _probed(step, event)
 
     def _failed(self, step: Step) -> None:
-        """Of an end that nobody ordered, unless it ended well; or of a check that failed."""
+        """Note the failure of an end that nobody ordered, unless it was well; or of a check."""
         if step.told is not None and step.ends:
             seen, status = step.told
             condition = condition_of(status)
@@ -451,7 +451,7 @@ def _opened(config: MarathonConfig, stored: Mapping[str, bytes]) -> Term:
 
 
 def _told(step: Step, status: TaskStatus) -> None:
-    """What a status update makes of the instance (spec 7.2, 8.3)."""
+    """Take over a status update of an instance (spec 7.2, 8.3)."""
     term, now = step.term, step.now
     seen = term.by_task(status.task_id)
     if seen is None or status.agent_id not in (None, seen.record.agent_id):

@@ -1,4 +1,4 @@
-"""Promise 11 of health: what comes of it that an instance of Marathon's is ill (spec 8.1, 10).
+"""Promise 11 of health: the consequences of an instance's illness (spec 8.1, 10).
 
 - Whoever listens is told of each failure that counts, of each change, and of each kill for it.
 - Nobody is asked any more who has ended, is out of reach, or was killed for its health.

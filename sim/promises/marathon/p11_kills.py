@@ -43,7 +43,7 @@ class KillsAreAsAsked(Reader):
             _the_unhealthy_end(step, step.event)
 
     def _calls(self, step: Step) -> None:
-        """Who is told to end is one that has to, or none of ours."""
+        """A task that is told to end is one that has to, or none of ours."""
         for effect in step.output.effects:
             if not isinstance(effect, Call) or not isinstance(effect.call, Kill):
                 continue
@@ -116,7 +116,7 @@ def _reason(step: Step, app_id: str, ended: list[Seen]) -> None:
 
 
 def of_its_own(step: Step, seen: Seen) -> bool:
-    """It ends for what it is, whatever the others are."""
+    """Does it end for its own sake, whatever the others are?"""
     now, config = step.now, step.term.config
     due = type(step.event.key) if isinstance(step.event, TimerFired) else None
     if due is OverdueCheckDue and seen.condition in STARTING:
@@ -127,7 +127,7 @@ def of_its_own(step: Step, seen: Seen) -> bool:
     if seen.condition != UNREACHABLE:
         return False
     if seen.record.doomed:
-        return True  # it can't be told
+        return True  # nobody can tell
     if due is ExpungeDue and seen.app.unreachable is not None:
         since, after_s = seen.unreachable_since_s, seen.app.unreachable.expunge_after_s
         return since is not None and now.wall_s - since >= after_s
@@ -135,7 +135,7 @@ def of_its_own(step: Step, seen: Seen) -> bool:
 
 
 def _the_unhealthy_end(step: Step, result: HealthResult) -> None:
-    """One whose check has failed so often (spec 10); of others see `_reason`."""
+    """Instances end whose check has failed so often (spec 10); for others see `_reason`."""
     seen = step.term.instances.get(result.instance_id)
     if seen is not None and fails_too_often(seen, result) and not seen.record.doomed:
         raise Broken(f"promise 11: {result.instance_id} lives on, and its checks fail")
@@ -148,7 +148,7 @@ def fails_too_often(seen: Seen, result: HealthResult) -> bool:
 
 
 def _enough_stay(step: Step, app: App, there: list[Seen], old: list[Seen]) -> None:
-    """While it is upgraded, never fewer healthy ones than it may have, if it had as many."""
+    """While an app is upgraded, it has never fewer healthy instances than it may."""
     served = [seen for seen in old if _served(seen) and seen.record.id not in step.term.heard_late]
     if not served or any(seen.unsure for seen in (*there, *old)):
         return
@@ -205,7 +205,7 @@ def _from_the_fullest(app: App, fields: list[str], ended: list[Seen], stay: list
 
 
 def kill_rank(app: App, seen: Seen) -> tuple[int, float]:
-    """Who goes first has the lowest (spec 8.2)."""
+    """The rank of an instance: the lowest goes first (spec 8.2)."""
     ranks = {UNREACHABLE: 0, "Provisioned": 1, "Staging": 1, "Starting": 2}
     began = seen.record.staged_s if seen.started_s is None else seen.started_s
     youngest = app.kill_selection is KillSelection.YOUNGEST_FIRST

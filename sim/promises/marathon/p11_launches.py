@@ -1,4 +1,4 @@
-"""Promise 11, what runs is what was asked for: each launch that Marathon says to a master.
+"""Promise 11, each launch is as it was asked for: of all that Marathon says to a master.
 
 Compared with the app as it is stored, and with what is to run of it at this moment:
 
@@ -101,7 +101,7 @@ def _app_id(task: TaskInfo) -> str:
 
 
 def _answers(step: Step, offers: tuple[Offer, ...]) -> list[tuple[Offer, tuple[TaskInfo, ...]]]:
-    """What is done with each: all are answered, once, to whom they came from."""
+    """All offers are answered, once, to the master that they came from."""
     left = {offer.id: offer for offer in offers}
     used = []
     for effect in step.output.effects:
@@ -191,7 +191,7 @@ def _ports_wrong(app: App, seen: Seen) -> str:
 
 
 def _taken(app: App, seen: Seen, task: TaskInfo, left: Resources) -> str:
-    """Exactly what was asked for, of the roles that the app may use: what is reserved first."""
+    """A launch takes exactly what was asked for, of the app's roles: reserved resources first."""
     roles = app.accepted_resource_roles or (app.role, "*")
     for name, amount in zip(_SCALARS, (app.cpus, app.mem, app.disk), strict=True):
         if task.resources.milli(name) != to_milli(amount):

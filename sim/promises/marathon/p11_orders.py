@@ -1,6 +1,6 @@
-"""Promise 11, what people ask of Marathon is done, and only that (spec 3.4, 6.2).
+"""Promise 11, orders of people are carried out, and only these (spec 3.4, 6.2).
 
-Each answer is compared with what is stored of the apps before and after it.
+Each answer is compared with the stored apps before and after it.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def _wanted(
     changes: Mapping[str, Mapping[str, Change]],
     doomed: Mapping[str, bool],
 ) -> dict[str, App | None]:
-    """The apps that it is about, as they are to be; versions and service ports 0 are Marathon's."""
+    """The targets of a command's apps; versions and service ports 0 are Marathon's."""
     match asked:
         case ChangeApps(targets=targets):
             return {target.app.id: target.app for target in targets}
@@ -174,7 +174,7 @@ def _wrong(
     asked: Any,
     version_ms: int,
 ) -> str:
-    """What of an app is not as it was asked for; "" if all is."""
+    """The part of an app that is not as it was asked for; "" if all is."""
     if want is None or after is None:
         return "is not as asked for" if want is not after else ""
     if isinstance(asked, CancelDeployment):  # its old instances are what is wanted again
@@ -197,12 +197,12 @@ def _wrong(
 
 
 def _bare(app: App) -> App:
-    """Without its versions."""
+    """The app without its versions."""
     return replace(app, version_ms=0, last_scaling_ms=0, last_config_change_ms=0)
 
 
 def _with_free_ports(app: App, asked: App) -> App:
-    """With service port 0 again wherever it was asked for."""
+    """The app with service port 0 again wherever it was asked for."""
     wanted = asked.service_ports
     if len(wanted) != len(app.service_ports):
         return app

@@ -194,7 +194,7 @@ def _told(step: Step, course: _Course, told: PlanNews, before: dict[str, Deploym
 
 
 def _may_be_cancelled(step: Step, plan: Deployment, before: dict[str, Deployment]) -> bool:
-    """Somebody asked for it, or by force for what it holds."""
+    """May a plan be cancelled? If somebody asked for that, or by force for its apps."""
     if not isinstance(step.event, ApiRequest):
         return False
     asked = step.event.command
@@ -221,7 +221,7 @@ def _shown(effect: ShowDeployment, courses: dict[str, _Course]) -> None:
 
 
 def _look(step: Step, course: _Course, action: Action, *, begins: bool) -> None:
-    """Is it done, and if not: is all done for it that can be done now?"""
+    """Is an action done, and if not: is all done for it that can be done now?"""
     term, app_id = step.term, action.app_id
     target = course.change(app_id).target
     if target is None:
@@ -265,7 +265,7 @@ def _given_up(term: Term, seen: Seen) -> bool:
 
 
 def _tally(term: Term, there: Iterable[Seen]) -> tuple[int, int, int]:
-    """How many may run, of these count, of these serve."""
+    """How many may run, how many of these count, and how many of those serve."""
     alive = [seen for seen in there if not _given_up(term, seen)]
     active = [seen for seen in alive if not seen.record.doomed]
     return len(alive), len(active), sum(seen.ready for seen in active)
@@ -340,6 +340,6 @@ def _serves(seen: Seen) -> bool:
 
 
 def _turn(app: App, seen: Seen) -> tuple[int, int, float]:
-    """Those that serve nobody go first, then those of which nothing is known yet."""
+    """The order: first those that do not serve, then those of which nothing is known yet."""
     group = 2 if _serves(seen) else 1 if seen.unsure else 0
     return group, *kill_rank(app, seen)

@@ -2,7 +2,7 @@
 
 Its pictures are what the API's answers are made of. After each step they are compared with the
 books: each that was renewed at once; all of them, and what waits for offers, whenever somebody
-looks at the queue. Who looks changes nothing.
+looks at the queue. A look changes nothing.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _picture(step: Step, seen: Seen, condition: str) -> dict[str, Any]:
 
 
 def _addresses(seen: Seen) -> tuple[IpAddress, ...]:
-    """Who ran on the network of its host has the address of that."""
+    """An instance that ran on the network of its host has the address of that."""
     own = tuple(ip for ip in seen.addresses if ip.ip_address)
     ran = seen.started_s is not None or seen.state is TaskState.RUNNING
     if own or not ran or seen.app.networks[0].mode.value != "host":
@@ -212,7 +212,7 @@ def _queue_is_so(step: Step, items: tuple[QueueItem, ...]) -> None:
 
 
 def missing(term: Term, app: App) -> int:
-    """So many more are to be launched now.
+    """How many more are to be launched now.
 
     Whether one is given up is as it is shown, which is looked at elsewhere.
     """
