@@ -1,1 +1,1 @@
-"""From what is asked for to what is: commands judged, plans made, plans carried out."""
+"""From wishes to instances: commands judged, plans made, plans carried out."""

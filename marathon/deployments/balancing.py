@@ -1,7 +1,7 @@
-"""Every app is brought to what it should be, an upgrade within the bounds of 6.3.
+"""Every app is brought to its target, an upgrade within the bounds of 6.3.
 
-Nothing here remembers what was ordered: after each change an app is balanced anew, from what its
-instances are now towards what it should be. So an instance that dies, a leader that changes or a
+No order is remembered here: after each change an app is balanced anew, from its present instances
+towards its target. So an instance that dies, a leader that changes or a
 kill that gets lost need no case of their own.
 """
 
@@ -35,7 +35,7 @@ def scale_check_due(state: MarathonState, step: Step) -> None:
 
 
 def settle(state: MarathonState, step: Step) -> None:
-    """At the end of a step: bring everything that it has touched nearer to its target."""
+    """At the end of a step: bring all apps that it has touched nearer to their targets."""
     unbalanced = state.unbalanced
     while unbalanced:
         app_id = next(iter(unbalanced))
@@ -51,7 +51,7 @@ def _balance(state: MarathonState, step: Step, app_id: str) -> None:
         return
     work = running.work.get(app_id)
     if work is None:
-        # Its turn is over, or yet to come.
+        # The app's turn is over, or yet to come.
         before = running.changes[app_id].original
         _maintain(state, step, app_id, running.reached.get(app_id, before))
         return
@@ -65,7 +65,7 @@ def _balance(state: MarathonState, step: Step, app_id: str) -> None:
 
 
 def _work_on(state: MarathonState, step: Step, work: Work) -> bool:
-    """Order what can be ordered now. True if the target is reached."""
+    """Order all that can be ordered now. True if the target is reached."""
     app = work.target
     if app is None:
         return _stop(state, step, work.action.app_id)
@@ -82,7 +82,7 @@ def _work_on(state: MarathonState, step: Step, work: Work) -> bool:
 def _maintain(state: MarathonState, step: Step, app_id: str, app: App | None) -> None:
     if state.is_aside(app_id) or (app is not None and not app.version_ms):
         state.surplus_due.pop(app_id, None)
-        return  # nobody knows what it should be
+        return  # nobody knows the app's target
     due = app_id in state.surplus_due and _all_confirmed(state, app_id)
     if due:
         del state.surplus_due[app_id]
@@ -97,7 +97,7 @@ def _maintain(state: MarathonState, step: Step, app_id: str, app: App | None) ->
 
 
 def _all_confirmed(state: MarathonState, app_id: str) -> bool:
-    """After a change of leader: who has not been heard of may turn out to be unreachable."""
+    """After a change of leader instances that were not heard of may turn out to be unreachable."""
     fleet = state.fleets.get(app_id)
     lives = fleet.instances.values() if fleet is not None else ()
     return all(live.confirmed or not live.inherited for live in lives)
@@ -113,7 +113,7 @@ def _scale(state: MarathonState, step: Step, app: App, *, needs_ready: bool) -> 
 
 def _want_up_to_target(state: MarathonState, step: Step, app: App) -> None:
     total = state.fleet(app.id).total
-    # A doomed one is replaced while it ends, unless there may never be two.
+    # A doomed instance is replaced while it ends, unless there may never be two.
     reviving.want(state, step, app, app.instances - _counted(state, app, total))
 
 
@@ -170,7 +170,7 @@ def _restart(state: MarathonState, step: Step, app: App, bounds: RestartBounds) 
 
 
 def _forget_unreachable(state: MarathonState, app: App) -> None:
-    """Old ones that were given up already: nothing is to be waited for."""
+    """Old instances that were given up already are forgotten: nothing is to be waited for."""
     fleet = state.fleet(app.id)
     if len(fleet.instances) > fleet.total.alive:
         for live in fleet.instances.values():
@@ -179,7 +179,7 @@ def _forget_unreachable(state: MarathonState, app: App) -> None:
 
 
 def _kill_old(state: MarathonState, app: App, bounds: RestartBounds) -> None:
-    """End as many old instances as ready new ones allow, those that serve nobody first."""
+    """End as many old instances as ready new ones allow, first those that do not serve."""
     config, fleet = app.last_config_change_ms, state.fleet(app.id)
     new, old = fleet.of(config), fleet.without(config)
     excess = old.active - max(0, bounds.keep_old - new.ready)
@@ -206,7 +206,7 @@ def _kill_old(state: MarathonState, app: App, bounds: RestartBounds) -> None:
 
 
 def _kill_surplus_of_new(state: MarathonState, app: App) -> None:
-    """More than wanted, as after a return from the unreachable."""
+    """New instances beyond the target end: some may have come back from the unreachable."""
     config, fleet = app.last_config_change_ms, state.fleet(app.id)
     surplus = fleet.of(config).active - app.instances
     if surplus > 0:

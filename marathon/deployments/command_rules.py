@@ -1,4 +1,4 @@
-"""What users ask for: the rules about the whole state, and the deployments that follow.
+"""Commands of users: the rules about the whole state, and the deployments that follow.
 
 Each request is answered with one result; a refusal has changed nothing.
 """
@@ -87,13 +87,13 @@ def _change(state: MarathonState, step: Step, command: ChangeApps) -> Result:
 
 
 def _with_ports(state: MarathonState, targets: tuple[Target, ...]) -> list[App]:
-    """Each with all its service ports. Raises NoPortsLeft."""
+    """Each app with all its service ports. Raises NoPortsLeft."""
     config, apps = state.config, state.apps
     out: dict[str, App] = {target.app.id: target.app for target in targets}
     unset = [app for app in out.values() if 0 in app.service_ports]
     if not unset:
         return list(out.values())
-    # Those that are given, and those that a 0 may keep.
+    # Ports that are given, and those that a 0 may keep.
     held = state.service_ports
     with held.trial():
         for app in out.values():
@@ -102,7 +102,7 @@ def _with_ports(state: MarathonState, targets: tuple[Target, ...]) -> list[App]:
         for app in unset:
             held.add(_had_ports(app, apps))
         for app in unset:
-            held.drop((*app.service_ports, *_had_ports(app, apps)))  # its own are not taken
+            held.drop((*app.service_ports, *_had_ports(app, apps)))  # the app's own are not taken
             out[app.id] = assign_service_ports(
                 app, apps.get(app.id), held, config.local_port_min, config.local_port_max
             )
@@ -182,7 +182,7 @@ def _deploy(
     force: bool,
     origin: Origin | None = None,
 ) -> Result:
-    """Start a plan, unless others hold what it changes; with `force` those are cancelled."""
+    """Start a plan, unless others hold its apps; with `force` those are cancelled."""
     lockers = deployer.lockers(state, (change.app_id for change in changes))
     if lockers and not force:
         return Locked(tuple(plan.id for plan in lockers))
@@ -251,7 +251,7 @@ def _drop_aside(state: MarathonState, step: Step, command: DropAside) -> Result:
         return NotFound(f"No record '{command.key}' is set aside.")
     step.write(Delete(command.key))
     if aside.kind == APPS.kind and aside.app_id is not None:
-        balancing.kill_surplus(state, aside.app_id)  # it is gone now: its instances may end
+        balancing.kill_surplus(state, aside.app_id)  # with the record gone, instances may end
     return Done()
 
 
@@ -259,7 +259,7 @@ def _drop_aside(state: MarathonState, step: Step, command: DropAside) -> Result:
 
 
 def _too_many(state: MarathonState, lockers: list[Deployment]) -> TooMany | None:
-    """lockers: those that would be cancelled."""
+    """lockers: the plans that would be cancelled."""
     limit = state.config.max_running_deployments
     if len(state.running) - len(lockers) < limit:
         return None

@@ -1,4 +1,4 @@
-"""Deployments: plans are carried out step by step (6.1); `balancing` works on what a step asks."""
+"""Deployments: plans are carried out step by step (6.1); `balancing` does the work of a step."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def lockers(state: MarathonState, app_ids: Iterable[str]) -> list[Deployment]:
 def start(
     state: MarathonState, step: Step, changes: tuple[Change, ...], version_ms: int
 ) -> Deployment:
-    """Store and begin a plan. Whoever held its apps must be cancelled before."""
+    """Store and begin a plan. Plans that held its apps must be cancelled before."""
     by_version = tuple(change.by_version for change in changes)
     plan = Deployment(state.ids.uuid(), version_ms, make_steps(changes), by_version)
     if not plan.steps:
@@ -39,14 +39,14 @@ def start(
 
 
 def resume(state: MarathonState, step: Step) -> None:
-    """A new term: go on with what was stored. Steps that are done end at once."""
+    """A new term: go on with stored plans. Steps that are done end at once."""
     for plan in state.plans:
         _run(state, step, plan, [state.change_of(each) for each in plan.changes])
     state.plans.clear()
 
 
 def cancel(state: MarathonState, step: Step, plan: Deployment) -> None:
-    """Stop it where it is."""
+    """Stop a plan where it is."""
     _over(state, step, state.running[plan.id])
     step.publish(DeploymentFailed(plan, "The deployment was cancelled."))
 

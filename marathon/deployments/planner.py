@@ -11,7 +11,7 @@ from ..model.deployment import Action, ActionKind, Change, Step
 
 
 def same_configuration(a: App, b: App) -> bool:
-    """Do they differ in nothing that asks for new instances? Versions don't count."""
+    """Do two definitions differ in nothing that asks for new instances? Versions don't count."""
     return (
         replace(
             a,
@@ -25,7 +25,7 @@ def same_configuration(a: App, b: App) -> bool:
 
 
 def make_steps(changes: Iterable[Change]) -> tuple[Step, ...]:
-    """Stop what goes, then create what is new, then bring all to their targets."""
+    """Stop apps that go, then create new ones, then bring all to their targets."""
     stop: list[Action] = []
     start: list[Action] = []
     reach: list[Action] = []

@@ -1,1 +1,1 @@
-"""What a term knows, what it stores of it, and how that comes back."""
+"""What a term knows, what it stores of that, and how it is read again."""

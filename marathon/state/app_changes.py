@@ -1,4 +1,4 @@
-"""Apps and their versions come and go: what is stored of that, and shown."""
+"""Apps and their versions come and go: each change is stored and shown."""
 
 from __future__ import annotations
 

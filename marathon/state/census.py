@@ -1,4 +1,4 @@
-"""Where instances are, as constraints see it, counted for an app."""
+"""The places of an app's instances, counted as constraints see them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _COUNTING: Final = (Operator.UNIQUE, Operator.CLUSTER, Operator.GROUP_BY, Operat
 
 
 class Place(Protocol):
-    """Where an instance runs, or an offer comes from."""
+    """The place that an instance runs at, or an offer comes from."""
 
     @property
     def host(self) -> str: ...
@@ -27,7 +27,7 @@ class Place(Protocol):
 
 
 def value_at(field: str, place: Place) -> str | None:
-    """What `field` is there, as constraints compare it; None: the agent has no such attribute."""
+    """The value of `field`, as constraints compare it; None: the agent has no such attribute."""
     match field:
         case "hostname" | "@hostname":
             return place.host
@@ -40,8 +40,8 @@ def value_at(field: str, place: Place) -> str | None:
 
 
 class Census:
-    """Where an app's others of the same configuration are, counted by each field that a constraint
-    asks about, in order of launch. An app may have ten thousand, and every offer asks.
+    """The places of an app's other instances of the same configuration, counted by each field that
+    a constraint asks about, in order of launch. An app may have ten thousand, and every offer asks.
     """
 
     __slots__ = ("_counts",)
@@ -57,7 +57,7 @@ class Census:
                 self.add(peer)
 
     def add(self, place: Place) -> None:
-        """One more was launched."""
+        """One more instance was launched."""
         for field, counts in self._counts.items():
             value = value_at(field, place)
             if value is not None:

@@ -2,9 +2,9 @@
 
 One app's data hurts only that app. The border: a function that is given an object's data and
 changes nothing of the state (matching an offer, making a task) may fail by that data with a
-`DATA_ERRORS`; whoever calls it catches exactly these around exactly that, and hands them to
-`blame`. What is in the state has passed the checks of its door (`loading`, `command_rules`), so
-past them an exception, also a KeyError, is a broken invariant: a bug, and it ends the process.
+`DATA_ERRORS`; its caller catches exactly these around exactly that, and hands them to `blame`. Data
+in the state has passed the checks of its door (`loading`, `command_rules`), so past them an
+exception, also a KeyError, is a broken invariant: a bug, and it ends the process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..effects import Faulted
 from .marathon_state import MarathonState
 from .step import Step
 
-# What an object's data can make a function raise that only computes with it.
+# Errors that an object's data can cause in a function that only computes with it.
 DATA_ERRORS: Final = (
     ArithmeticError,
     LookupError,
@@ -30,7 +30,7 @@ _FAULT_MAX_CHARS: Final = 300
 
 
 def blame(state: MarathonState, step: Step, app_id: str, doing: str, error: Exception) -> None:
-    """What was tried for the app failed by its data: see DATA_ERRORS."""
+    """An attempt for the app failed by its data: see DATA_ERRORS."""
     fault = f"{doing} fails: {type(error).__name__}: {error}"[:_FAULT_MAX_CHARS]
     news = state.faults.get(app_id) != fault
     if news:
@@ -40,6 +40,6 @@ def blame(state: MarathonState, step: Step, app_id: str, doing: str, error: Exce
 
 
 def absolve(state: MarathonState, app_id: str) -> None:
-    """It works now, or the data is another."""
+    """The app works now, or its data is another."""
     if state.faults.pop(app_id, None) is not None:
         state.shown_apps[app_id] = None

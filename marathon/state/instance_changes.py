@@ -1,4 +1,4 @@
-"""An instance from its launch to its end: what is stored of it, counted, shown and published."""
+"""An instance from its launch to its end: changes are stored, counted, shown and published."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def stop_checks(step: Step, live: Live) -> None:
 def remember_failure(
     state: MarathonState, step: Step, live: Live, task_state: TaskState, message: str
 ) -> None:
-    """For `lastTaskFailure`."""
+    """Keep a failure for `lastTaskFailure`."""
     record = live.record
     state.failures[record.app_id] = TaskFailure(
         record.app_id,

@@ -17,7 +17,7 @@ class KillQueue:
     retry_set: bool = False  # the timer
 
     def drop(self, live: Live) -> None:
-        """No more to be killed."""
+        """The instance is no more to be killed."""
         self.new.pop(live.id, None)
         self.waiting.pop(live.id, None)
         self.sent.pop(live.id, None)

@@ -51,7 +51,7 @@ class Delay:
 
 @dataclass(slots=True)
 class LaunchQueue:
-    """Who waits, and when offers are asked for. Times in monotonic seconds."""
+    """The apps that wait, and when offers are asked for. Times in monotonic seconds."""
 
     tokens: int  # so many launches may begin
     tokens_timer_set: bool = False

@@ -1,7 +1,7 @@
 """What the terms before have stored, as far as it makes sense; the rest is set aside.
 
 A record that can't be read, or that contradicts itself or another, is its own loss: it stays in the
-store under its key, is named and shown (`Aside`), and everything else is led as ever. What load
+store under its key, is named and shown (`Aside`), and all others count as ever. A record that load
 would set aside is not stored in the first place: `app_problem` is asked about every change, too.
 """
 
@@ -67,7 +67,7 @@ def app_problem(app: App) -> str | None:
 
 
 class _Reader(Stored):
-    """What is set aside is shown with what its key and its size tell."""
+    """Reads all records. One that is set aside is shown with what its key and its size tell."""
 
     def __init__(self, values: Mapping[str, bytes], asides: dict[str, Aside]) -> None:
         super().__init__(values)
@@ -137,7 +137,7 @@ def _load_apps(reader: _Reader, loaded: Loaded) -> None:
 
 
 def _load_plans(reader: _Reader, loaded: Loaded) -> None:
-    """Each without the changes that make no sense any more, if others are left.
+    """The plans, each without changes that make no sense any more, if others are left.
 
     The app of a change is there, or gone, as the plan says: both were stored in one transaction.
     """
@@ -183,7 +183,7 @@ def _without(plan: Deployment, app_ids: Mapping[str, object]) -> Deployment:
 
 
 def _load_instances(reader: _Reader, loaded: Loaded) -> None:
-    """Those of an app that is not there (any more, or readable) need a sign that it ever was."""
+    """The instances. Those of an app that is not there (or unreadable) need a sign that it was."""
     known = {*loaded.apps, *loaded.versions}
     known |= {app_id for plan in loaded.plans for app_id in plan.app_ids}
     known |= {each.app_id for each in loaded.aside.values() if each.app_id is not None}

@@ -1,7 +1,7 @@
 """What a term of Marathon knows. Mutable, owned by the core; everything else sees pictures.
 
-What is stored of it changes in `app_changes`, `instance_changes`, the deployer and the subscription
-alone: each of their functions writes, counts and shows the change. How it is read is `loading`.
+The stored part changes in `app_changes`, `instance_changes`, the deployer and the subscription
+alone: each of their functions writes, counts and shows the change. `loading` reads it.
 """
 
 from __future__ import annotations
@@ -86,13 +86,13 @@ class MarathonState:
         return state
 
     def _adopt(self, record: Instance) -> None:
-        """An instance of the term before: what it does now the master will tell."""
+        """Take over an instance of the term before: the master will tell what it does now."""
         app = self.apps.get(record.app_id)
         if not self.is_aside(record.app_id):
             app = self.versions.get(record.app_id, {}).get(record.version_ms) or app
         live = Live(
             record,
-            # Without its definition it can only be kept as it is, or killed.
+            # Without its definition an instance can only be kept as it is, or killed.
             app or App(record.app_id),
             Condition.PROVISIONED,
             TaskState.STAGING,
@@ -146,11 +146,11 @@ class MarathonState:
         self.unbalanced[app_id] = None
 
     def fleet(self, app_id: str) -> Fleet:
-        """To look at: of an app without instances nothing has to be kept."""
+        """The app's fleet, to look at: for an app without instances nothing is kept."""
         return self.fleets.get(app_id) or Fleet()
 
     def add(self, live: Live) -> None:
-        """A new one, of which no check has said anything yet."""
+        """Add a new instance, of which no check has said anything yet."""
         live.checks = [CheckState() for _ in live.app.health_checks]
         fleet = self.fleets.setdefault(live.record.app_id, Fleet())
         fleet.instances[live.id] = live
@@ -159,7 +159,7 @@ class MarathonState:
         self.by_id[live.id] = live
 
     def changed(self, live: Live) -> None:
-        """Call it after any change of `live`."""
+        """To be called after any change of `live`."""
         self.fleet(live.record.app_id).count(live)
         self.unbalanced[live.record.app_id] = None
         self.shown_instances[live.id] = live
@@ -178,5 +178,5 @@ class MarathonState:
 
 
 def _key_head(app_id: str) -> str:
-    """How the keys of the app's instances begin."""
+    """The beginning of the keys of the app's instances."""
     return INSTANCES.key(f"{paths.underscored(app_id)}.instance-")

@@ -1,4 +1,4 @@
-"""Plans that are carried out: how far each is."""
+"""Plans that are carried out, and how far each is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..model.deployment import Action, Change, Deployment
 
 @dataclass(frozen=True, slots=True)
 class RestartBounds:
-    """What a rolling upgrade keeps within (6.3).
+    """The bounds of a rolling upgrade (6.3).
 
     min_healthy, max_capacity: bounds on healthy and on alive instances while it lasts. keep_old: so
     many old ones stay until new ones are ready, and each ready one ends one of them.

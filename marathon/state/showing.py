@@ -1,4 +1,4 @@
-"""Pictures of what a step has changed, for those who read."""
+"""Pictures of objects that a step has changed, for readers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def show_all(state: MarathonState, step: Step) -> None:
 
 
 def show_changes(state: MarathonState, step: Step) -> None:
-    """Renew the pictures of what this step has changed, once each."""
+    """Renew the pictures of objects that this step has changed, once each."""
     for app_id in state.shown_apps:
         app = state.apps.get(app_id)
         view = None

@@ -20,7 +20,7 @@ class Step(core.Step[Effect]):
 
     @property
     def full(self) -> bool:
-        """This step has written enough: what else there is to store has to wait for another."""
+        """Has this step written enough? Then further records have to wait for another."""
         return self.bytes >= self.state.config.step_bytes
 
     def write(self, write: Write) -> None:
@@ -29,7 +29,7 @@ class Step(core.Step[Effect]):
             self.do(ShowAside(write.key, None))
 
     def call(self, call: scheduler.Call) -> None:
-        """To the master, on the stream that is up."""
+        """Call the master, on the stream that is up."""
         conn = self.state.conn
         assert conn is not None
         self.do(Call(conn, call))
