@@ -18,7 +18,7 @@ class Terms(Generic[T]):
         self._kept: dict[str, tuple[MasterCore, T]] = {}
 
     def of(self, master: VirtualMaster) -> T:
-        """Of the term that it is in; it has to be in one."""
+        """The memory of the term that a master is in; it has to be in one."""
         core = master.core
         assert core is not None
         kept = self._kept.get(master.name)
@@ -29,6 +29,6 @@ class Terms(Generic[T]):
         return term
 
     def latest(self, master: VirtualMaster) -> T | None:
-        """Of the last term of which something was remembered, perhaps one that is over."""
+        """The memory of the last term that has one, which may be over."""
         kept = self._kept.get(master.name)
         return None if kept is None else kept[1]

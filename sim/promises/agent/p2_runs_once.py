@@ -2,7 +2,7 @@
 
 Nor do two of a framework's unique tasks run at the same time: those with a lease. That holds also
 where the agent can't be reached, for the keepers of its tasks look at their leases. On a machine
-that is suspended nothing runs; when it wakes, what was replaced meanwhile ends at once.
+that is suspended nothing runs; when it wakes, tasks that were replaced meanwhile end at once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class NothingRunsTwice(Watch):
         self._started: dict[Hashable, str] = {}
         # Of the frameworks that have but one task, and where that is.
         self._unique: dict[FrameworkId, tuple[Machine, Running]] = {}
-        # Those that were replaced while their machine slept.
+        # Tasks that were replaced while their machine slept.
         self._frozen: list[tuple[Machine, Running]] = []
 
     def container_started(self, machine: Machine, container: Running) -> None:

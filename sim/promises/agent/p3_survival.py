@@ -46,7 +46,7 @@ class WhatRunsRunsOn(Watch):
         if isinstance(event, MasterSaid):
             self._excuse(agent, event.message)
         for effect in output.effects:
-            # What is found to run after a restart is killed for what was stored before.
+            # A task that is found to run after a restart is killed for what was stored before.
             if isinstance(effect, KillContainer) and not isinstance(event, ContainerStarted):
                 self._killed_early(agent, effect.container_id)
                 if isinstance(event, HealthObserved) and not event.passed:
@@ -55,7 +55,7 @@ class WhatRunsRunsOn(Watch):
             raise Broken(f"promise 3: {agent.name} lost its master, though nothing was wrong")
 
     def _excuse(self, agent: VirtualAgent, message: Any) -> None:
-        """Tasks that the agent is to end, not by their frameworks' wish."""
+        """Excuse tasks that the agent is to end, not by their frameworks' wish."""
         if not isinstance(message, (DrainAgent, ShutdownAgent, ShutdownFramework)):
             return
         core = agent.core

@@ -1,4 +1,4 @@
-"""Promise 4 for who does not checkpoint: no task of such a framework outlives its agent."""
+"""Promise 4 without checkpoints: no task of a framework that makes none outlives its agent."""
 
 from __future__ import annotations
 

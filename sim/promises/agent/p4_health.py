@@ -176,7 +176,7 @@ def _ended(patient: _Patient, output: Output[Any]) -> str:
 
 
 def _stored(agent: VirtualAgent) -> dict[ContainerId, _Patient]:
-    """Who is there when a life begins. How often they have failed is forgotten."""
+    """The patients when a life begins. How often they have failed is forgotten."""
     patients: dict[ContainerId, _Patient] = {}
     for key, value in agent.process.disk.data.items():
         if key.startswith("task/") and (_CHECKED in value):

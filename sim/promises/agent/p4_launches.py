@@ -1,4 +1,4 @@
-"""Promise 4 before a launch: what an agent can run it runs, anything else it refuses, and says why.
+"""Promise 4 before a launch: an agent runs all tasks that it can, refuses others, and says why.
 
 Masters let little that is wrong through, and frameworks describe what they need. So now and then a
 copy of an agent, made of what the agent has stored, is told to launch what was launched just now,
@@ -101,7 +101,7 @@ _RIGHT: Final[tuple[dict[str, Any], ...]] = (
     {"resources": Resources({Kind("cpus"): _MUCH, Kind("mem"): _MUCH})},  # the master counts
     *({"health_check": check} for check in _CHECKS),
 )
-# And of which nobody could.
+# And fields with which nobody could.
 _WRONG: Final[tuple[dict[str, Any], ...]] = (
     {"agent_id": AgentId("another")},
     {"command": None},

@@ -1,4 +1,4 @@
-"""Promise 4 for what tasks leave behind: nothing that runs loses it, and in its time it goes."""
+"""Promise 4 for sandboxes: no running task loses its own, and in their time they go."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What the task of an app's instance has to be (spec/marathon.md, 7.3 and 7.4), said once more.
 
-Nothing of Marathon's own making of tasks is used: who compares the two compares two readings.
+Nothing of Marathon's own making of tasks is used: two readings of the rules are compared.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Port = tuple[int | None, int, int, str | None, str, dict[str, str]]
 
 
 def difference(app: App, record: Instance, task: TaskInfo, prefix: str | None) -> str:
-    """What of the task is not as it was asked for; "" if all is."""
+    """The part of the task that is not as it was asked for; "" if all is."""
     asked = expected(app, record, prefix)
     for name, value in asked.items():
         have = _of_task(name, task)

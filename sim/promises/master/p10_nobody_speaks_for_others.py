@@ -1,9 +1,9 @@
 """Promise 10, as far as messages go: nobody acts who may not.
 
-What a lying framework or agent says changes nothing of others': no task of theirs, no agent, no
-framework, and takes no offer of theirs away; and nobody else is told anything because of it that is
-not about what the liar itself has. Nor is the liar told of what is others', and however much it
-lies, few words of the log are about it.
+The words of a lying framework or agent change nothing of others': no task of theirs, no agent, no
+framework, and take no offer of theirs away; and they make the master tell others only of things
+that the liar itself has. Nor is the liar told of others' things, and however much it lies, few
+lines of the log are about that.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class NobodySpeaksForOthers(Watch):
             raise Broken(f"promise 10: lies fill the log, {-self._lines_left:.1f} lines too fast")
 
     def _look_at_books(self, state: MasterState, event: Any) -> None:
-        """Streams and their owners know each other, and nobody comes back who was removed."""
+        """Streams and their owners know each other, and nobody who was removed comes back."""
         framework_id = state.framework_of.get(event.conn)
         if framework_id is not None and state.frameworks[framework_id].conn != event.conn:
             raise Broken(f"promise 10: framework {framework_id} does not know its stream")
@@ -154,7 +154,7 @@ class NobodySpeaksForOthers(Watch):
         return of not in self._frameworks(state)
 
     def _agents(self, state: MasterState) -> list[AgentId]:
-        """Those that liars are."""
+        """The agents that are liars."""
         return [id_ for id_, agent in state.agents.items() if agent.info.hostname in self._liars]
 
     def _frameworks(self, state: MasterState) -> list[FrameworkId]:
@@ -162,7 +162,7 @@ class NobodySpeaksForOthers(Watch):
         return live + [f.id for f in state.completed.values() if f.info.name in self._liars]
 
     def _picture(self, state: MasterState) -> dict[str, dict[Any, Any]]:
-        """All that is not the liars'."""
+        """All state that is not the liars'."""
         # One that drains may be waiting for a liar's last word.
         agents = [
             a

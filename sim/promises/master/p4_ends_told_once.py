@@ -1,7 +1,7 @@
 """Promise 4: every terminal state reaches its framework exactly once after acknowledgement.
 
 - An end that its framework has acknowledged is never told again.
-- It is told of nothing that still runs.
+- No end is told of a task that still runs.
 - An agent forgets an end only after its framework itself has acknowledged it, or was removed; in
   the end all ends are.
 """
@@ -87,7 +87,7 @@ class EndsAreToldOnce(Watch):
                 self._reported(agent, message)
 
     def _make_durable(self, settled: list[tuple[float, AgentCore, Key]], core: AgentCore) -> None:
-        """What a life has known for long enough, the next ones know, too."""
+        """Ends that a life has known for long enough the next ones know, too."""
         while settled and settled[0][0] + _DURABLE_S < self._world.now_s:
             _, knew, key = settled.pop(0)
             if knew is core:

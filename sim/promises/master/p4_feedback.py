@@ -1,11 +1,11 @@
-"""Promise 4 for operations at the master: what an agent says of one goes to whom it is for, and
-what it has no right to say goes nowhere.
+"""Promise 4 for operations at the master: an agent's word of one goes to its framework, and a word
+that it has no right to goes nowhere.
 
 - Feedback is passed on as it came, counted with, and waited for until it is acknowledged; what
   nobody waits for is forgotten, and who never could acknowledge it is named to the agent.
 - What is not so is told to the log and to nobody else, and the agent need not repeat it.
 - If the agent has not what was counted with, none of it is offered until it has said what it has.
-- Who answers a ping that nobody sent is not heard.
+- An answer to a ping that nobody sent is not heard.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _denied(state: MasterState, output: Output[Any]) -> str:
 
 
 def _pong(state: MasterState, agent: AgentEntry, pong: am.Pong) -> Check:
-    """One that nobody asked for says nothing."""
+    """A pong that nobody asked for says nothing."""
     before = agent.heard, agent.missed_pings, agent.heard_s, agent.id in state.removals
     asked = pong.number <= state.pings.number
 
@@ -96,7 +96,7 @@ def _pong(state: MasterState, agent: AgentEntry, pong: am.Pong) -> Check:
 
 
 def _is_wrong(state: MasterState, agent: AgentEntry, said: am.OperationUpdate) -> bool:
-    """It is of another agent, of another operation, or of none that anybody waits for."""
+    """Is the word of another agent, of another operation, or of none that anybody waits for?"""
     record, status = said.operation, said.status
     id_ = record.info.id
     uuids = [each for each in (record.uuid, status.uuid) if each is not None]

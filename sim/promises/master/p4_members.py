@@ -1,9 +1,9 @@
-"""Promise 4 from the masters' side: who is a member is known, asked whether it lives, and let go.
+"""Promise 4 from the masters' side: members are known, asked whether they live, and let go.
 
 - Who answers is no member that is lost. Who has left `max_agent_ping_timeouts` pings in a row
   without an answer is one: neither sooner nor later.
 - An agent speaks on one stream: when it comes on another, the one of before is closed.
-- Who comes as somebody new at the address of another, that other is no more.
+- If an agent comes as a new one at the address of another, that other is no more.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Term:
         self.leaving: tuple[AgentId, ...] = ()  # they wait to be called unreachable
 
     def came(self, agent_id: AgentId, conn: ConnId) -> ConnId | None:
-        """Where it was until now, if that is elsewhere and open still."""
+        """The agent's stream until now, if that is another and still open."""
         before = self.conns.get(agent_id)
         if before == conn:
             return None

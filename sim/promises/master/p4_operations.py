@@ -96,7 +96,7 @@ class OperationsAreToldOnce(Watch):
 
 
 def _can_do(core: AgentCore, operation: Any) -> bool:
-    """Surely, of one that was refused: so it has in all what it had before."""
+    """Could the agent surely do a refused operation? Then it has in all what it had before."""
     view = core.view()
     change = exchange(operation) if is_judged(operation) else None
     if change is None or repeats_a_volume(view.resources, operation):
@@ -116,7 +116,7 @@ def _has_place(disk: Disk) -> bool:
 
 
 def _plain(resources: Resources) -> Resources:
-    """The same, all unreserved and without volumes."""
+    """The same resources, all unreserved and without volumes."""
     return Resources.total(
         Resources({kind._replace(reservations=(), disk=_source(kind), shared=False): value})
         for kind, value in resources.items()

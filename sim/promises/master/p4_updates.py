@@ -1,8 +1,7 @@
-"""Promise 4 on its way: what an agent says of a task is what its framework and operators hear.
+"""Promise 4 on its way: framework and operators hear of a task what its agent says.
 
-Nothing of an update is changed but its state, for those who don't know the word. Who asks what
-became of a task hears what was told of it last, with its health and addresses, which only its agent
-knows.
+Nothing of an update is changed but its state, for those who don't know the word. A question after a
+task is answered by the last status told, with health and addresses, which only its agent knows.
 """
 
 from __future__ import annotations
@@ -96,7 +95,7 @@ def _hears(
 
 
 def _knows(term: _Term, key: Key, status: TaskStatus) -> bool:
-    """Of a task that it does not know, it passes on what any agent says."""
+    """The master knows the task; of an unknown one it passes on what any agent says."""
     framework = term.core.state.frameworks[key[0]]
     entry = framework.tasks.get(key[1]) or framework.unreachable.get(key[1])
     return entry is not None and entry.info.agent_id == status.agent_id
@@ -142,7 +141,7 @@ def _is_last(term: _Term, key: Key, status: TaskStatus) -> None:
 
 
 def _is_heard(term: _Term, event: AgentSaid, update: am.StatusUpdate, output: Output[Any]) -> None:
-    """Of a task that the master knows its framework hears, if it is there."""
+    """The framework hears of a task that the master knows, if it is there."""
     state, status = term.core.state, update.status
     agent_id: AgentId | None = state.agent_of.get(event.conn)
     framework = state.frameworks.get(update.framework_id)

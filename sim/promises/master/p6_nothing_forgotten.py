@@ -1,4 +1,4 @@
-"""Promise 6 in small: what was asked for or given away is not forgotten, not even for a while.
+"""Promise 6 in small: offers, kills and ends are not forgotten, not even for a while.
 
 - An offer that a framework was told of ends with a word: the framework uses or declines it, or is
   told that it is over. And it does end, in the time that it was given.
@@ -48,7 +48,7 @@ Key = tuple[FrameworkId, TaskId]
 
 
 class _Term:
-    """What one leader has taken upon itself."""
+    """The duties that one leader has taken upon itself."""
 
     def __init__(self, core: MasterCore) -> None:
         self.core = core
@@ -198,7 +198,7 @@ def _used(event: Any) -> dict[OfferId, None]:
 
 
 def _look_at_timer(master: VirtualMaster, term: _Term, key: Hashable) -> None:
-    """That of an offer goes with the offer: else there are ever more of them."""
+    """The timer of an offer goes with the offer: else there are ever more of them."""
     if not isinstance(key, OfferTimeout) or len(term.offers) < 5:
         return
     if master.process.awake_for_s < _LATE_S:

@@ -2,9 +2,9 @@
 
 A core that raises fails every run. Beyond that, while hostile actors are about:
 
-- what a daemon sends the wire carries (`hostile.door` sees to it);
-- what Marathon shows and publishes is JSON, whatever an app holds;
-- what the gateway makes of a leader's state is JSON;
+- the wire carries all that a daemon sends (`hostile.door` sees to that);
+- Marathon shows and publishes JSON, whatever an app holds;
+- the gateway makes JSON of a leader's state;
 - a request that was answered with an error has changed no app and no deployment.
 """
 

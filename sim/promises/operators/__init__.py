@@ -1,1 +1,1 @@
-"""Promise 8 for operators: what they are told is so."""
+"""Promise 8 for operators: they are told the truth."""

@@ -1,4 +1,4 @@
-"""What a leader has heard and said since it leads, as far as its reads tell of it."""
+"""The words that a leader has heard and said since it leads, as far as its reads tell of them."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Heard:
         self.published: deque[tuple[int, Any]] = deque(maxlen=_KEPT)  # since then
 
     def leave(self) -> None:
-        """The gateway; it comes back when nobody remembers what happened meanwhile."""
+        """The gateway leaves; it comes back when nobody remembers what happened meanwhile."""
         self.away, self.left_at = True, self.core.state.sequence
         self.replica = self.tally = None
         self.published.clear()

@@ -1,4 +1,4 @@
-"""What all promises stand on, for operators: what they were told was done is done, and holds.
+"""What all promises stand on, for operators: an order that was answered is done, and holds.
 
 Across any number of failovers, until it is taken back: an agent that is deactivated, draining or on
 a machine that is down is not offered; one that was marked gone is not admitted; on one that counts

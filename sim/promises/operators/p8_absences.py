@@ -1,4 +1,4 @@
-"""Promise 8 for who is asked to leave: frameworks know which machines are planned to be away.
+"""Promise 8 for frameworks that are asked to leave: they know which machines will be away.
 
 As long as a machine is, each connected framework that has something on it (tasks that are not over,
 executors, offers) has one inverse offer of the agent there, with the planned time; without a plan,
@@ -228,7 +228,7 @@ def _of_one(
 
 
 def _used_by(framework: FrameworkEntry, state: MasterState) -> dict[AgentId, str]:
-    """Where it has something, and what."""
+    """The agents on which a framework has something, and what."""
     used = {
         entry.info.agent_id: "tasks"
         for entry in framework.tasks.values()

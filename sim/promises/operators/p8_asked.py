@@ -1,4 +1,4 @@
-"""Promise 8 for operators who ask why: they are told of exactly those whom they ask about.
+"""Promise 8 for operators who ask why: the answer is about exactly those that they ask about.
 
 Now and then, and right after a weight has changed, questions are asked as people ask them: by name
 or id, of a role, of a host, of nobody, of too many, with a letter too much. What is answered is
@@ -55,7 +55,7 @@ class WhoAsksIsTold(Watch):
 
 
 class _Questions:
-    """Of one moment."""
+    """The questions of one moment."""
 
     def __init__(self, name: str, core: MasterCore, now: Instant, rng: random.Random) -> None:
         self._name = name
@@ -259,7 +259,7 @@ class _Questions:
 
 
 class _Shares:
-    """What everybody has, offered or allocated, of the largest part that it has of anything."""
+    """The dominant shares of all clients, of what is offered to them or allocated."""
 
     def __init__(self, state: MasterState) -> None:
         back = {a.id: a for a in state.agents.values() if a.standing is not Standing.RECOVERED}
@@ -286,7 +286,7 @@ class _Shares:
         return max((held[name] / n for name, n in self._total.items() if n), default=0.0)
 
     def levels(self, client: tuple[FrameworkId, str]) -> list[tuple[str, float, float]]:
-        """Who is compared at each level, its share, its weight."""
+        """The node that is compared at each level, its share, its weight."""
         found = self._levels.get(client)
         if found is None:
             framework_id, role = client

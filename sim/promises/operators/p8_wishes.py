@@ -1,7 +1,7 @@
 """Promise 8 for operators: each of their calls is answered, and done or refused as the rules say.
 
-It is judged before the leader takes it. Who is refused has changed nothing; what counts as done is
-so at once, and stored.
+A call is judged before the leader takes it. A refused one has changed nothing; one that counts as
+done is so at once, and stored.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def _is_amount(name: str, amount: int) -> bool:
 
 
 def _is_too_little(state: MasterState, configs: Iterable[om.QuotaConfig]) -> bool:
-    """A limit is below what is consumed."""
+    """Is a limit below what is consumed?"""
     return any(
         consumed(state, config.role).get(name, 0) > limit
         for config in configs
@@ -175,7 +175,7 @@ def _is_too_little(state: MasterState, configs: Iterable[om.QuotaConfig]) -> boo
 
 
 def _is_too_much(state: MasterState, configs: Iterable[om.QuotaConfig]) -> bool:
-    """More is guaranteed than there is, and than before."""
+    """Is more guaranteed than there is, and than before?"""
     after = state.quotas | {config.role: config for config in configs}
     have = scalars(
         (agent.info.resources.filter(revocable=False) for agent in state.agents.values()),
@@ -220,7 +220,7 @@ def _remove_quota(state: MasterState, call: om.RemoveQuota) -> Judged:
 
 
 def _record(state: MasterState, agent_id: AgentId) -> AgentRecord | None:
-    """Of one that is here or may come back."""
+    """The record of an agent that is here or may come back."""
     known = state.agents.get(agent_id) or state.unreachable.get(agent_id)
     return None if known is None else known.record
 
@@ -350,7 +350,7 @@ def _convert(state: MasterState, call: Any) -> Judged:
 
 
 def _in_use(agent: AgentEntry) -> Resources:
-    """What is shared is free while it is used."""
+    """The resources in use; shared ones are free while they are used."""
     used = [task.info.resources for task in agent.tasks.values() if task.holds_resources]
     used += [executor.info.resources for executor in agent.executors.values()]
     return alone(Resources.total(used))

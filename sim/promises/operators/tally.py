@@ -1,4 +1,4 @@
-"""How often what ended: counted anew from what a leader was told and tells, by Mesos' names.
+"""How many tasks ended how: counted anew from what a leader was told and tells, by Mesos' names.
 
 A task counts as over once, in the state that its end is told in first; an end counts by who says
 so and why once for each update of it. What was never launched counts like an end.
@@ -22,7 +22,7 @@ from mezzo.messages import scheduler as sm
 
 Key = tuple[FrameworkId, TaskId]
 
-# So is answered what never was a task.
+# The answers to launches that never were tasks.
 _NEVER_RAN: Final = (Reason.INVALID_OFFERS, Reason.TASK_INVALID, Reason.TASK_GROUP_INVALID)
 ENDS: Final = tuple(f"tasks_{s.removeprefix('TASK_').lower()}" for s in TaskState if s.terminal)
 UPDATES: Final = ("valid_status_updates", "invalid_status_updates")
