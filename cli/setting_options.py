@@ -127,15 +127,23 @@ def settings_of(command: click.Command) -> list[Setting]:
     return [param for param in command.params if isinstance(param, Setting)]
 
 
-def mistyped(environment: Mapping[str, str], commands: Iterable[click.Command]) -> Iterator[str]:
-    """A sentence for each variable that is addressed to a daemon and is no setting of these."""
+def mistyped(
+    environment: Mapping[str, str], commands: Callable[[], Iterable[click.Command]]
+) -> Iterator[str]:
+    """A sentence for each variable that is addressed to a daemon and is no setting of these.
+
+    commands: asked for only if there is such a variable, since they load the daemons' options.
+    """
+    prefixes = tuple(f"MEZZO_{daemon.upper()}_" for daemon in DAEMONS)
+    names = sorted(name for name in environment if name.startswith(prefixes))
+    if not names:
+        return
     known = {
         name
-        for command in commands
+        for command in commands()
         for option in settings_of(command)
         for name in option.variables(command)
     }
-    prefixes = tuple(f"MEZZO_{daemon.upper()}_" for daemon in DAEMONS)
-    for name in sorted(environment.keys() - known):
-        if name.startswith(prefixes):
+    for name in names:
+        if name not in known:
             yield f"{name} is no setting{near(name, known)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from structlog.typing import FilteringBoundLogger
+from typing import TYPE_CHECKING
 
 from mezzo.messages.agent import (
     AgentMessage,
@@ -15,6 +15,9 @@ from mezzo.messages.agent import (
 )
 
 from .. import effects as do
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
 
 
 def log_effect(log: FilteringBoundLogger, effect: do.AgentEffect) -> None:

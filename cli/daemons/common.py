@@ -56,6 +56,6 @@ def serve(
 
     log.configure(level=log_level, json=log_json)
     ctx = click.get_current_context()
-    for sentence in mistyped(os.environ, daemons_beside(ctx) or (ctx.command,)):
+    for sentence in mistyped(os.environ, lambda: daemons_beside(ctx) or (ctx.command,)):
         log.get_logger(name).warning("setting.unknown", variable=sentence)
     sys.exit(daemon.run(main, name=name))

@@ -82,7 +82,7 @@ def handed_on(pairs: Sequence[str]) -> Handed:
 
 def unheeded(environment: Mapping[str, str], mine: click.Command) -> Iterator[str]:
     """A sentence for each variable that is addressed to a daemon of `up` and reaches none."""
-    yield from mistyped(environment, (*_DAEMONS.values(), relay.command, mine))
+    yield from mistyped(environment, lambda: (*_DAEMONS.values(), relay.command, mine))
     own = {name for option in settings_of(mine) for name in option.variables(mine)}
     for daemon, command in _DAEMONS.items():
         decided = _own(daemon)

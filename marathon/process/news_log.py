@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, assert_never
-
-from structlog.typing import FilteringBoundLogger
+from typing import TYPE_CHECKING, Final, assert_never
 
 from ..api.metrics import Metrics
 from ..model.app import App
@@ -31,6 +29,9 @@ from ..news import (
     UnhealthyInstanceKilled,
     UnknownInstanceTerminated,
 )
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
 
 # Conditions on the way up and down.
 _UNTOLD: Final = (Condition.PROVISIONED, Condition.STAGING, Condition.STARTING, Condition.KILLING)

@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from json import dumps
-from typing import Any, Final, TextIO, cast
-
-import structlog
-from structlog.typing import FilteringBoundLogger
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 from mezzo.errors import BadConfig
+from mezzo.process.bare_structlog import structlog
 from mezzo.process.log_output import LogOutput, keep_standard_descriptors, one_line, shown
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
 
 LEVELS = ("debug", "info", "warning", "error")
 SPARING_MOST: Final = 100  # lines

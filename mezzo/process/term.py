@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
-
-from structlog.typing import FilteringBoundLogger
+from typing import TYPE_CHECKING, Any, Final
 
 from mezzo.election.base import Confirmed, Doubt, Elected, Election, ElectionEvent, Lost
 from mezzo.errors import LeadershipLost, StoreUnavailable
 from mezzo.process.log import get_logger
 from mezzo.runtime import Runtime
 from mezzo.store.base import StateStore
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
 
 _AGAIN_S: Final = 1.0  # between two attempts to open a store that does not answer
 _EPOCH_FLOOR_MAX: Final = 2**53  # whatever the clock says: JSON's numbers are exact up to here

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import grpc
 import grpc.aio
 from google.protobuf.message import Message
-from structlog.typing import FilteringBoundLogger
 
 from mezzo.errors import BadRequest
 from mezzo.ids import ConnId
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
 
 M = TypeVar("M", bound=Message)
 R = TypeVar("R")

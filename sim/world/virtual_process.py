@@ -10,9 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Final, cast
-
-from structlog.typing import FilteringBoundLogger
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from mezzo.core import Core, Instant, Output, Write
 from mezzo.errors import Fenced, StoreError, StoreUnavailable
@@ -24,6 +22,9 @@ from .loop import VirtualClock, VirtualLoop
 from .moments import Moments, kind_of
 from .watched import Broken
 from .world import START_WALL_S, World
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
 
 # How much faster or slower than the world a clock may go: some ten times what a computer's does.
 DRIFT_MAX: Final = 0.001

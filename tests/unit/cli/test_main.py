@@ -76,16 +76,10 @@ def test_flags_may_be_written_as_mesos_has_them(mezzo: Mezzo) -> None:
 )
 def test_help_loads_nothing_that_is_slow(command: tuple[str, ...]) -> None:
     """It is what people wait for most often; no command's libraries may be loaded for it."""
-    script = (
-        "import sys, json; from mezzo.cli.main import cli\n"
-        f"cli({[*command, '--help']}, prog_name='mezzo', standalone_mode=False)\n"
-        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    loaded = set(json.loads(done.stdout.splitlines()[-1]))
-    assert not loaded & {
+    assert not _loaded_by(
+        "from mezzo.cli.main import cli",
+        f"cli({[*command, '--help']}, prog_name='mezzo', standalone_mode=False)",
+    ) & {
         "grpc",
         "google",
         "flask",
@@ -95,6 +89,27 @@ def test_help_loads_nothing_that_is_slow(command: tuple[str, ...]) -> None:
         "structlog",
         "psutil",
     }
+
+
+@pytest.mark.parametrize("daemon", ["master", "agent", "marathon", "relay"])
+def test_a_daemon_loads_no_library_that_only_a_few_of_its_answers_need(daemon: str) -> None:
+    """Each costs every machine of a cluster megabytes."""
+    shell = "mezzo.relay.process" if daemon == "relay" else f"mezzo.{daemon}.process.shell"
+    loaded = _loaded_by(f"import mezzo.cli.daemons.{daemon}, {shell}")
+    assert not loaded & {"rich", "docker", "requests", "kazoo"}
+
+
+def _loaded_by(*statements: str) -> set[str]:
+    """The packages that a fresh interpreter has loaded then."""
+    script = (
+        "import sys, json",
+        *statements,
+        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))",
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(script)], capture_output=True, text=True, check=True
+    )
+    return set(json.loads(done.stdout.splitlines()[-1]))
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)

@@ -195,7 +195,7 @@ def test_a_mistyped_variable_is_told_whatever_else_is_set() -> None:
         ("MEZZO_RELAY_LISTNE", "MEZZO_MASTER_ROLES", "MEZZO_AGENT_PING_TIMEOUT", "MEZZO_ZK"), "x"
     )
     daemons = [cli.get_command(click.Context(cli), name) for name in DAEMONS]
-    (said,) = mistyped(environment, [each for each in daemons if each is not None])
+    (said,) = mistyped(environment, lambda: [each for each in daemons if each is not None])
     assert said.startswith("MEZZO_RELAY_LISTNE is no setting: did you mean MEZZO_RELAY_LISTEN")
 
 
