@@ -39,11 +39,11 @@ class BadConfig(BadRequest):
 
 
 class BadPattern(BadRequest):
-    """It can't be compiled, or is too large. The text says why, to follow the pattern's name."""
+    """A pattern can't be compiled, or is too large. The text says why, to follow its name."""
 
 
 class NotNow(BadRequest):
-    """What is there now does not allow it; later it may."""
+    """The cluster's present state does not allow it; later it may."""
 
 
 class Corrupt(MezzoError):

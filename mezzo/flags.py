@@ -87,7 +87,7 @@ class Number(Kind):
 
 @dataclass(frozen=True)
 class Choice(Kind):
-    """One of these words."""
+    """A value that is one of these words."""
 
     words: tuple[str, ...]
 

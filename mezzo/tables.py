@@ -123,7 +123,7 @@ class Stored:
         return found
 
     def one_of(self, table: Table[R]) -> R | None:
-        """Of a table of one record."""
+        """The record of a table that has but one."""
         return next(iter(self.all_of(table)), None)
 
     def set_aside(self, key: str, why: str) -> None:

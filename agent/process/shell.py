@@ -283,7 +283,7 @@ class AgentShell:
     def _remove(
         self, what: str, path: str, removal: Callable[[], None], removed: e.AgentEvent
     ) -> None:
-        """Remove it beside the loop, for as long as it takes."""
+        """Remove a folder beside the loop, for as long as that takes."""
 
         def done(job: asyncio.Future[None]) -> None:
             error = job.exception()

@@ -82,7 +82,7 @@ def _new_task(
 def _tell_once(
     state: AgentState, step: Step, framework_id: FrameworkId, info: TaskInfo, wrong: str
 ) -> None:
-    """Of a task that can't even be stored. A master that is asked about it knows it no more."""
+    """Tell the end of a task that can't even be stored, which a master then knows no more."""
     status = TaskStatus(
         task_id=info.task_id,
         state=TaskState.ERROR,

@@ -86,11 +86,11 @@ class AppDocument:
 
     @property
     def unknown_keys(self) -> list[str]:
-        """Paths of keys that nobody knows, each with what may be meant. They are dropped."""
+        """Paths of unknown keys, which are dropped, each with what may be meant."""
         return self._reading.found.unknown
 
     def draft(self, rules: Rules) -> _Draft:
-        """With new keys in place of old ones, for the same rules each time. Raises ApiError."""
+        """The document with new keys for old ones. rules: the same each time. Raises ApiError."""
         if self._modern is None:
             if later := later_features(self.json):
                 raise not_valid(later)

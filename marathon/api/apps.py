@@ -180,9 +180,9 @@ class AppRoutes:
     def _change(
         self, documents: dict[str, AppDocument], *, create: bool, in_list: bool = False
     ) -> Deployed:
-        """All in one deployment. Those who change the same app take turns, each from what the one
-        before has made. What else changes an app (a restart, a kill that scales) may come between
-        our read and our write: then we begin again, as long as a client would wait.
+        """Change apps in one deployment. Threads that change the same app take turns, each from the
+        outcome of the one before. Other changes of an app (a restart, a kill that scales) may come
+        between our read and our write: then we begin again, as long as a client would wait.
         """
         term, force = self._term(), flag("force")
         until_s = time.monotonic() + REPLY_TIMEOUT_S

@@ -23,7 +23,7 @@ class Action(Record):
 
 
 class Step(Record):
-    """Its actions run side by side; the next step waits for all of them."""
+    """A step's actions run side by side; the next one waits for all of them."""
 
     actions: tuple[Action, ...]
 

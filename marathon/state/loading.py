@@ -80,7 +80,7 @@ class _Reader(Stored):
         self._asides[key] = Aside(key, kind, app_of(kind, id_), self.aside[key], size)
 
     def sound(self, table: Table[T], problem: Callable[[T], str | None]) -> list[T]:
-        """Those of which `problem` says nothing."""
+        """The records of which `problem` says nothing."""
         found: list[T] = []
 
         def take(record: T) -> None:

@@ -125,7 +125,7 @@ class MarathonState:
         kept = self.versions.get(change.app_id, {})
 
         def app(version_ms: int | None) -> App | None:
-            """Without its definition there is at least a name: see `last_known`."""
+            """A version; without its definition there is at least a name: see `last_known`."""
             return None if version_ms is None else kept.get(version_ms) or App(change.app_id)
 
         return Change(change.app_id, app(change.original_ms), app(change.target_ms))

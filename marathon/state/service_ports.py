@@ -60,7 +60,7 @@ class HeldPorts:
                 self._count(port, -count)
 
     def free(self, low: int, high: int) -> Iterator[int]:
-        """Those of [low, high] that nobody holds, ascending. low: always the same."""
+        """The ports of [low, high] that nobody holds, ascending. low: always the same."""
         port = max(low, self._free_from)
         while port in self.counts:
             port += 1

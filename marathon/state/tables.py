@@ -19,7 +19,7 @@ class StoredFramework(Record):
 
 
 class StoredApp(Record):
-    """That there is an app, and which of its versions it is."""
+    """An app that exists, and the version that it is now."""
 
     id: str
     version_ms: WallMillis

@@ -201,7 +201,7 @@ class Allocator:
         self._books.set_floors(client, floors)
 
     def _named(self, framework_id: FrameworkId, roles: tuple[str, ...]) -> list[ClientNode]:
-        """Those of the framework's roles, without former ones."""
+        """The roles that are named, as far as they are the framework's; former ones are not."""
         return [
             client
             for role, client in self._of(framework_id).items()

@@ -61,7 +61,7 @@ def complete(state: MasterState, step: Step, framework: FrameworkEntry, why: str
 
 
 def withdraw(state: MasterState, step: Step, framework: FrameworkEntry) -> None:
-    """It gets no offers."""
+    """The framework gets no offers any more."""
     declining.take_back_all(state, step, framework)
     state.allocator.deactivate_framework(framework.id)
     if framework.admission is not None:

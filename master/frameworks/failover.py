@@ -53,7 +53,7 @@ def rebuild(
 
 
 def show(state: MasterState, step: Step, framework: FrameworkEntry) -> None:
-    """To operators: at once, unless it was just now: then in a moment. A view counts all tasks."""
+    """Show the framework to operators, at once or, if it just was, in a moment: views cost much."""
     if step.now.mono_s < framework.shown_s + VIEWS_EVERY_S:
         step.changed(None, framework.id)
         return

@@ -1,4 +1,4 @@
-"""Of which type the resources of each name are: amounts of one name are added up over the cluster,
+"""The type of the resources of each name: amounts of one name are added up over the cluster,
 and a number can't be added to ranges."""
 
 from __future__ import annotations

@@ -171,7 +171,7 @@ def _framework_of(
     message: ExecutorExited | ExecutorMessage,
     what: str,
 ) -> FrameworkEntry | None:
-    """Whose executor it is of which an agent tells something. None: the framework was completed
+    """The framework of the executor that an agent tells of. None: the framework was completed
     meanwhile, or the agent has no such executor, which is denied."""
     framework = state.frameworks.get(message.framework_id)
     if framework is not None:

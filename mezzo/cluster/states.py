@@ -69,7 +69,7 @@ def may_move(old: TaskState, new: TaskState) -> bool:
 
 
 class Source(StrEnum):
-    """Who made a status update."""
+    """The maker of a status update."""
 
     MASTER = "SOURCE_MASTER"
     AGENT = "SOURCE_AGENT"

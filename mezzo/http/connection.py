@@ -429,7 +429,7 @@ class Connection(asyncio.Protocol):
             self._linger()
 
     def _linger(self) -> None:
-        """All is written. A reset would take our answer from a client that is still sending."""
+        """The answer is written. A reset would take it from a client that is still sending."""
         if self._eof or not self._transport.can_write_eof():
             self._transport.close()
             return

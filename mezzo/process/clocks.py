@@ -67,7 +67,7 @@ class MachineClock:
 
 
 class _LoopAlarm:
-    """By the loop's own clock, which is `time.monotonic`."""
+    """An alarm by the loop's own clock, which is `time.monotonic`."""
 
     def __init__(self, ring: Callable[[], None]) -> None:
         self._ring = ring

@@ -271,7 +271,7 @@ class _Told:
         self._thread: threading.Thread | None = None
 
     def listen(self) -> None:
-        """In the main thread, before there is any other."""
+        """Begin to listen: in the main thread, before there is any other."""
         ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else set()
         numbers = set(_ENDING) - ignored  # nohup
         for number in numbers:
@@ -320,7 +320,7 @@ async def _until_told(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     task = asyncio.create_task(main())
 
     def stop() -> None:
-        """In the thread that waits for signals."""
+        """Stop the process: in the thread that waits for signals."""
         with contextlib.suppress(RuntimeError):  # the loop is closed meanwhile
             loop.call_soon_threadsafe(task.cancel)
 

@@ -66,7 +66,7 @@ def _is(value: object, kind: Any) -> bool:
 
 
 def _bare(hint: Any) -> Any:
-    """Without bounds and the names of NewTypes."""
+    """The type without bounds and the names of NewTypes."""
     while True:
         if get_origin(hint) is Annotated:
             hint = get_args(hint)[0]

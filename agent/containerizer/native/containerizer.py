@@ -137,7 +137,7 @@ class ProcessRuntime:
             self._workers.run(self._recover, spec)
 
     def _survey(self) -> None:
-        """In the pool: what runs, or has left something, from earlier lives."""
+        """In the pool: the tasks that run, or have left something, from earlier lives."""
         found = dict.fromkeys(
             ContainerId(entry.name) for entry in os.scandir(self._run_root) if entry.is_dir()
         )
