@@ -154,7 +154,7 @@ class Process:
                 self._let_out,
                 clock=VirtualClock(self._loop, self.now, counts_sleep=self._counts_sleep),
             )
-        runtime._log = cast(FilteringBoundLogger, _Story(world, self.name))
+        runtime._log = cast("FilteringBoundLogger", _Story(world, self.name))
         self._runtime = runtime
         self._run = runtime.run()
         done: asyncio.Future[None] = self._run.send(None)
