@@ -218,20 +218,24 @@ class DockerRuntime:
 
     def _has_started(self, cid: ContainerId) -> bool:
         """Has the container? If not, its name is free now. Raises _Lost if it has, and is gone."""
-        try:
-            inspected = self._engine.call(partial(_inspect, cid))
-            if not never_started(inspected):
-                return True
-            # Not by force: the engine refuses if the container has started meanwhile.
-            self._engine.call(lambda api: api.remove_container(inspected["Id"], v=True))
-        except NotFound:
-            pass  # it was removed by this call, whose answer was lost, or by an earlier life
-        except APIError as error:
-            if error.status_code != _CONFLICT:
-                raise
-            return False  # the next look tells what it is
-        self._refuse_what_has_run(cid)
-        return False
+        for _ in range(_ATTEMPTS):
+            try:
+                inspected = self._engine.call(partial(_inspect, cid))
+                if not never_started(inspected):
+                    return True
+                # If the container has started meanwhile, the engine refuses.
+                self._engine.call(partial(_remove_idle, inspected["Id"]))
+            except NotFound:
+                pass  # it was removed by this call, whose answer was lost, or by an earlier life
+            except APIError as error:
+                if error.status_code != _CONFLICT:
+                    raise
+                continue  # it has started, or is being removed: another look tells
+            self._refuse_what_has_run(cid)
+            return False
+        raise BadRequest(
+            "the engine neither starts nor removes its container: see whether it works"
+        )
 
     def _refuse_what_has_run(self, cid: ContainerId) -> None:
         """Raises _Lost if the engine remembers a start of a container that is gone."""
@@ -553,6 +557,11 @@ def _create(api: docker.APIClient, body: Body, cid: ContainerId) -> str:
 
 def _start(id_: str, api: docker.APIClient) -> None:
     api.start(id_)
+
+
+def _remove_idle(id_: str, api: docker.APIClient) -> None:
+    """The engine refuses if it runs."""
+    api.remove_container(id_, v=True)
 
 
 def _inspect(cid: ContainerId, api: docker.APIClient) -> dict[str, Any]:

@@ -319,6 +319,30 @@ def test_a_start_whose_answer_was_lost_is_not_repeated_on_that_container(tmp_pat
     assert engine.started == [NAME]
 
 
+def test_a_start_that_comes_late_is_seen_though_the_task_was_killed_meanwhile(
+    tmp_path: Path,
+) -> None:
+    """It has run: nobody may say that it was killed before it was started."""
+
+    class Late(FakeEngine):
+        def remove(self, key: str, force: bool) -> None:
+            if not self.started:
+                self.start(key)  # as it was asked to before
+                adapter.runtime.kill(CID, 0)
+            super().remove(key, force)
+
+    async def launched() -> RuntimeEvent:
+        nonlocal adapter
+        adapter = Adapter(engine, str(tmp_path))
+        event = await adapter.run(ContainerStarted, *ENDS)
+        await adapter.runtime.close()
+        return event
+
+    adapter: Adapter
+    engine = Late(faults=["well", "refused"])  # the answer to the start never comes
+    assert isinstance(asyncio.run(launched()), ContainerStarted)
+
+
 @pytest.mark.parametrize("stream", [b"garbage", b'{"Actor": 5}', b"[]", b'{"Actor": {}}', b"\xff"])
 def test_events_that_are_none_do_no_harm(stream: bytes, tmp_path: Path) -> None:
     import json
