@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from mezzo.handlers import Handlers, Row
+from mezzo.tables import Table
 
 _Table = Handlers[Any, *tuple[Any, ...]]
 _Row = Row[Any, *tuple[Any, ...]]
@@ -74,3 +75,13 @@ def mutant(owner: Any, attribute: str) -> Callable[[Callable[[Any], Any]], Mutan
 
 def never(*_: Any, **__: Any) -> None:
     """In place of something that should have happened."""
+
+
+def all_but(left_out: Table[Any], original: Any) -> Any:
+    """In place of `Step.put`: what is of that table is not stored."""
+
+    def put(self: Any, table: Any, record: Any) -> None:
+        if table is not left_out:
+            original(self, table, record)
+
+    return put

@@ -12,17 +12,8 @@ from mezzo.master.state.budget import Budget
 from mezzo.master.state.master_state import MasterState
 from mezzo.master.state.step import Step
 from mezzo.master.tables import AGENTS, MAINTENANCE, QUOTAS, WEIGHTS
-from mezzo.tables import Table
 
-from ..mutant import mutant, never
-
-
-def _all_but(left_out: Table[Any], original: Any) -> Any:
-    def put(self: Any, table: Any, record: Any) -> None:
-        if table is not left_out:
-            original(self, table, record)
-
-    return put
+from ..mutant import all_but, mutant, never
 
 
 @mutant(core.Step, "timer")
@@ -56,17 +47,17 @@ def an_agent_is_admitted_but_not_stored(original: Any) -> Any:
 
 @mutant(core.Step, "put")
 def maintenance_is_not_stored(original: Any) -> Any:
-    return _all_but(MAINTENANCE, original)
+    return all_but(MAINTENANCE, original)
 
 
 @mutant(core.Step, "put")
 def a_quota_is_not_stored(original: Any) -> Any:
-    return _all_but(QUOTAS, original)
+    return all_but(QUOTAS, original)
 
 
 @mutant(core.Step, "put")
 def a_weight_is_not_stored(original: Any) -> Any:
-    return _all_but(WEIGHTS, original)
+    return all_but(WEIGHTS, original)
 
 
 @mutant(master_core, "_stream_closed")
