@@ -222,14 +222,14 @@ def _environment(
     info = task.info
     assert task.container_id is not None
     env = {
-        "MESOS_AGENT_ENDPOINT": f"{config.ip}:{config.info.port}",
+        "MESOS_AGENT_ENDPOINT": config.info.endpoint,
         "MESOS_ALLOCATION_ROLE": task.role,
         "MESOS_DIRECTORY": sandbox,
         "MESOS_EXECUTOR_ID": info.task_id,
         "MESOS_FRAMEWORK_ID": task.framework_id,
         "MESOS_SANDBOX": SANDBOX_IN_IMAGE if kind is Kind.DOCKER else sandbox,
         "MESOS_SLAVE_ID": info.agent_id,
-        "MESOS_SLAVE_PID": f"slave(1)@{config.ip}:{config.info.port}",
+        "MESOS_SLAVE_PID": config.info.pid,
         "MESOS_TASK_ID": info.task_id,
     }
     if framework.checkpoint:

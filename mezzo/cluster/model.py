@@ -329,10 +329,15 @@ class AgentInfo(Record):
     ip: str | None = None  # ours: where it answers
 
     @property
+    def endpoint(self) -> str:
+        """Where it answers: `ip:port`."""
+        host = self.ip or self.hostname
+        return f"{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
     def pid(self) -> str:
         """Mesos' form, `slave(1)@ip:port`: clients take agents' addresses from it."""
-        host = self.ip or self.hostname
-        return f"slave(1)@{f'[{host}]' if ':' in host else host}:{self.port}"
+        return f"slave(1)@{self.endpoint}"
 
     def attribute(self, name: str) -> Attribute | None:
         return next((a for a in self.attributes if a.name == name), None)

@@ -67,6 +67,8 @@ def _is_described(
     given = info.command.environment if info.command is not None else ()
     own = {each.name: each.value or "" for each in given}
     docker = spec.kind is c.Kind.DOCKER
+    host = config.info.ip or config.info.hostname
+    at = f"{f'[{host}]' if ':' in host else host}:{config.info.port}"
     expected = {
         "MESOS_TASK_ID": info.task_id,
         "MESOS_EXECUTOR_ID": info.task_id,
@@ -75,8 +77,8 @@ def _is_described(
         "MESOS_ALLOCATION_ROLE": message.role,
         "MESOS_DIRECTORY": spec.sandbox,
         "MESOS_SANDBOX": c.SANDBOX_IN_IMAGE if docker else spec.sandbox,
-        "MESOS_AGENT_ENDPOINT": f"{config.ip}:{config.info.port}",
-        "MESOS_SLAVE_PID": f"slave(1)@{config.ip}:{config.info.port}",
+        "MESOS_AGENT_ENDPOINT": at,
+        "MESOS_SLAVE_PID": f"slave(1)@{at}",
         **({"MESOS_CHECKPOINT": "1"} if framework.checkpoint else {}),
         **({"MESOS_CONTAINER_NAME": f"mezzo-{task.container_id}"} if docker else {}),
         **own,

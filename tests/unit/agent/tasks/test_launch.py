@@ -157,8 +157,21 @@ def test_the_tasks_own_variables_win_over_those_of_the_agent() -> None:
     assert env["EMPTY"] == ""
     assert env["MESOS_ALLOCATION_ROLE"] == "role"
     assert env["MESOS_CHECKPOINT"] == "1"
-    assert env["MESOS_AGENT_ENDPOINT"] == "127.0.0.1:5051"
     assert env["MESOS_SANDBOX"] == env["MESOS_DIRECTORY"] == world.launched().sandbox
+
+
+@pytest.mark.parametrize(
+    ("ip", "endpoint"), [("192.0.2.7", "192.0.2.7:5051"), ("2001:db8::7", "[2001:db8::7]:5051")]
+)
+def test_a_task_is_told_where_its_agent_is_reached_though_that_listens_everywhere(
+    ip: str, endpoint: str
+) -> None:
+    config = replace(CONFIG, ip="0.0.0.0", info=replace(CONFIG.info, ip=ip))
+    world = World(config=config).register()
+    world.hear(am.RunTask(FRAMEWORK, process_task(), "role"))
+    env = dict(world.launched().env)
+    assert env["MESOS_AGENT_ENDPOINT"] == endpoint
+    assert env["MESOS_SLAVE_PID"] == f"slave(1)@{endpoint}"
 
 
 def test_without_checkpointing_the_variable_is_absent() -> None:
