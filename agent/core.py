@@ -9,13 +9,13 @@ from mezzo.core import Instant, Output, TimerFired
 from mezzo.handlers import Handlers, on, when
 from mezzo.ids import IdSource
 from mezzo.messages.agent import (
+    MASTER_MESSAGES,
     AgentRegistered,
     AgentReregistered,
     ApplyOperation,
     DrainAgent,
     FrameworkMessage,
     KillTask,
-    MasterMessage,
     OperationAcknowledged,
     Ping,
     ReactivateAgent,
@@ -136,7 +136,7 @@ _EVENTS: Final = Handlers(
 )
 # Of a master that this agent obeys.
 _MESSAGES: Final = Handlers(
-    MasterMessage,
+    MASTER_MESSAGES,
     on(AgentRegistered, membership.registered),
     on(AgentReregistered, membership.reregistered),
     on(Ping, membership.pinged),

@@ -46,13 +46,22 @@ def when(kind: type[Any], handler: Callable[[*Context], R_co]) -> Row[R_co, *Con
 
 
 class Handlers(Generic[R_co, *Context]):
-    def __init__(self, union: object, *rows: Row[R_co, *Context]) -> None:
-        """`union`: the types that there are: `A | B`, a tuple, or one alone. Raises TypeError."""
+    def __init__(
+        self,
+        union: object,
+        *rows: Row[R_co, *Context],
+        others: Callable[[*Context], R_co] | None = None,
+    ) -> None:
+        """`union`: the types that there are: `A | B`, a tuple, or one alone. others: the handler of
+        those without a row, which is then no fault. Raises TypeError."""
         kinds = union if isinstance(union, tuple) else get_args(union) or (union,)
         self.rows = {row.kind: row for row in rows}
+        twice = len(self.rows) < len(rows)
+        if others is not None:
+            self.rows |= {kind: when(kind, others) for kind in kinds if kind not in self.rows}
         missing = [kind.__name__ for kind in kinds if kind not in self.rows]
         foreign = [kind.__name__ for kind in self.rows if kind not in kinds]
-        if missing or foreign or len(self.rows) < len(rows):
+        if missing or foreign or twice:
             raise TypeError(f"without a row: {missing}; of no such type: {foreign}; or twice")
 
     def handle(self, *args: *tuple[*Context, Any]) -> R_co:

@@ -10,12 +10,12 @@ from mezzo.errors import BadRequest
 from mezzo.handlers import Handlers, on, when
 from mezzo.ids import AgentId, ConnId, FrameworkId
 from mezzo.messages.agent import (
+    MEMBER_MESSAGES,
     AgentRegistered,
     AgentReregistered,
     DrainAgent,
     ExecutorExited,
     ExecutorMessage,
-    MemberMessage,
     OperationUpdate,
     Pong,
     RegisterAgent,
@@ -57,7 +57,7 @@ def said(state: MasterState, step: Step, event: AgentSaid) -> None:
 
 
 _MESSAGES: Final = Handlers(
-    MemberMessage,
+    MEMBER_MESSAGES,
     on(Pong, pings.pong),
     on(StatusUpdate, status_updates.update),
     on(OperationUpdate, pending_operations.updated),

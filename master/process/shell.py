@@ -10,7 +10,6 @@ import struct
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import assert_never
 
 import psutil
 
@@ -219,8 +218,6 @@ class MasterShell:
                     )
             case am.ApplyOperation(conversion=conversion, framework_id=framework_id):
                 log.info("operation.sent", type=type(conversion).__name__, framework=framework_id)
-            case am.DrainAgent() | am.ReactivateAgent() | am.ShutdownExecutor():
-                log.info("agent.told", message=type(message).__name__)
             case (
                 am.Ping()
                 | am.UpdateAcknowledged()
@@ -229,7 +226,7 @@ class MasterShell:
             ):
                 pass
             case _:
-                assert_never(message)
+                log.info("agent.told", message=type(message).__name__)
 
     def _log_to_framework(self, event: sm.Event) -> None:
         log = self._log

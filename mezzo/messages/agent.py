@@ -5,6 +5,8 @@ These are ours (Mesos' own are internal to it); the words are those of Mesos `me
 
 from __future__ import annotations
 
+from typing import Final
+
 from mezzo.cluster.model import (
     AgentCapability,
     AgentInfo,
@@ -25,7 +27,15 @@ from mezzo.units import Int32, Serial
 # ---------------------------------------------------------------------------------- agent says
 
 
-class RegisterAgent(Record):
+class AgentMessage(Record):
+    """The base of all that agents say: the body of the same name in agent.proto."""
+
+
+class MemberMessage(AgentMessage):
+    """What only an agent may say that is registered on the stream."""
+
+
+class RegisterAgent(AgentMessage):
     """First contact: the agent has no id yet (`info.id` is None)."""
 
     info: AgentInfo
@@ -34,7 +44,7 @@ class RegisterAgent(Record):
     capabilities: tuple[AgentCapability, ...] = ()
 
 
-class ReregisterAgent(Record):
+class ReregisterAgent(AgentMessage):
     """Back after a lost stream, a restart or a new leader. The agent is the truth about its tasks:
 
     `tasks` are all that it has not forgotten: running ones, and terminal ones whose last update is
@@ -52,34 +62,13 @@ class ReregisterAgent(Record):
     capabilities: tuple[AgentCapability, ...] = ()
 
 
-class Pong(Record):
+class Pong(MemberMessage):
     """`number` is that of the ping that the pong answers."""
 
     number: Serial = 0
 
 
-class OperationUpdate(Record):
-    """How a conversion went; repeated until OperationAcknowledged if `status.uuid` is set."""
-
-    operation: OperationRecord
-    status: OperationStatus
-
-
-class ExecutorMessage(Record):
-    """An executor's message to its framework: best effort."""
-
-    framework_id: FrameworkId
-    executor_id: ExecutorId
-    data: bytes
-
-
-class ExecutorExited(Record):
-    framework_id: FrameworkId
-    executor_id: ExecutorId
-    status: Int32  # raw wait status, -1 unknown
-
-
-class StatusUpdate(Record):
+class StatusUpdate(MemberMessage):
     """A reliable update, repeated until UpdateAcknowledged.
 
     `latest_state` may be ahead of `status.state`: it frees resources while older updates wait.
@@ -90,20 +79,46 @@ class StatusUpdate(Record):
     latest_state: TaskState
 
 
-class UnregisterAgent(Record):
+class UnregisterAgent(MemberMessage):
     """The agent leaves for good (a clean, wanted end): no waiting for its return."""
 
 
-# What only an agent may say that is registered on the stream.
-MemberMessage = (
-    Pong | StatusUpdate | UnregisterAgent | OperationUpdate | ExecutorMessage | ExecutorExited
+class OperationUpdate(MemberMessage):
+    """How a conversion went; repeated until OperationAcknowledged if `status.uuid` is set."""
+
+    operation: OperationRecord
+    status: OperationStatus
+
+
+class ExecutorMessage(MemberMessage):
+    """An executor's message to its framework: best effort."""
+
+    framework_id: FrameworkId
+    executor_id: ExecutorId
+    data: bytes
+
+
+class ExecutorExited(MemberMessage):
+    framework_id: FrameworkId
+    executor_id: ExecutorId
+    status: Int32  # raw wait status, -1 unknown
+
+
+MEMBER_MESSAGES: Final = tuple(MemberMessage.__subclasses__())
+AGENT_MESSAGES: Final[tuple[type[AgentMessage], ...]] = (
+    RegisterAgent,
+    ReregisterAgent,
+    *MEMBER_MESSAGES,
 )
-AgentMessage = RegisterAgent | ReregisterAgent | MemberMessage
 
 # ---------------------------------------------------------------------------------- master says
 
 
-class AgentRegistered(Record):
+class MasterMessage(Record):
+    """The base of all that masters say, as AgentMessage is."""
+
+
+class AgentRegistered(MasterMessage):
     agent_id: AgentId
 
 
@@ -112,7 +127,7 @@ class KnownTask(Record):
     task_id: TaskId
 
 
-class AgentReregistered(Record):
+class AgentReregistered(MasterMessage):
     """Welcome back. Of each task in `reconcile` that the agent doesn't have, it sends DROPPED:
 
     the launch never arrived.
@@ -122,7 +137,7 @@ class AgentReregistered(Record):
     reconcile: tuple[KnownTask, ...] = ()
 
 
-class Ping(Record):
+class Ping(MasterMessage):
     """`connected` False: the master thinks the agent is disconnected, so it must re-register.
 
     `heard` is the number of the newest ping whose pong has reached the master. It renews the
@@ -135,7 +150,7 @@ class Ping(Record):
     heard: Serial = 0
 
 
-class RunTask(Record):
+class RunTask(MasterMessage):
     """Launch. Idempotent by (framework, task id): a second one for a known task is ignored."""
 
     framework: FrameworkInfo  # with id
@@ -143,7 +158,31 @@ class RunTask(Record):
     role: str = "*"  # the allocation role of the offer
 
 
-class RunGroup(Record):
+class KillTask(MasterMessage):
+    framework_id: FrameworkId
+    task_id: TaskId
+    kill_policy: KillPolicy | None = None
+
+
+class UpdateAcknowledged(MasterMessage):
+    framework_id: FrameworkId
+    task_id: TaskId
+    uuid: bytes
+
+
+class ShutdownFramework(MasterMessage):
+    """Kill all tasks of the framework and forget it."""
+
+    framework_id: FrameworkId
+
+
+class ShutdownAgent(MasterMessage):
+    """The master refuses this agent (gone, or a changed identity). Kill all tasks and exit."""
+
+    message: str
+
+
+class RunGroup(MasterMessage):
     """Launch all of `tasks` under one executor, or none. Idempotent as RunTask is."""
 
     framework: FrameworkInfo
@@ -152,24 +191,12 @@ class RunGroup(Record):
     role: str = "*"
 
 
-class KillTask(Record):
-    framework_id: FrameworkId
-    task_id: TaskId
-    kill_policy: KillPolicy | None = None
-
-
-class UpdateAcknowledged(Record):
-    framework_id: FrameworkId
-    task_id: TaskId
-    uuid: bytes
-
-
-class ShutdownExecutor(Record):
+class ShutdownExecutor(MasterMessage):
     framework_id: FrameworkId
     executor_id: ExecutorId
 
 
-class FrameworkMessage(Record):
+class FrameworkMessage(MasterMessage):
     """A framework's message to one of its executors: best effort."""
 
     framework_id: FrameworkId
@@ -177,7 +204,7 @@ class FrameworkMessage(Record):
     data: bytes
 
 
-class ApplyOperation(Record):
+class ApplyOperation(MasterMessage):
     """Convert resources. Idempotent by `uuid`. With an id in it the framework is told, reliably."""
 
     uuid: bytes
@@ -185,50 +212,22 @@ class ApplyOperation(Record):
     framework_id: FrameworkId | None = None  # None: an operator's
 
 
-class OperationAcknowledged(Record):
+class OperationAcknowledged(MasterMessage):
     """`uuid` of the operation, `status_uuid` of the update."""
 
     uuid: bytes
     status_uuid: bytes
 
 
-class DrainAgent(Record):
+class DrainAgent(MasterMessage):
     """Kill all tasks, none of them with more grace than `config` allows, and take no new ones.
     Sent again after each registration while the agent is to drain."""
 
     config: DrainConfig = DrainConfig()
 
 
-class ReactivateAgent(Record):
+class ReactivateAgent(MasterMessage):
     """The drain is over: take tasks again."""
 
 
-class ShutdownFramework(Record):
-    """Kill all tasks of the framework and forget it."""
-
-    framework_id: FrameworkId
-
-
-class ShutdownAgent(Record):
-    """The master refuses this agent (gone, or a changed identity). Kill all tasks and exit."""
-
-    message: str
-
-
-MasterMessage = (
-    AgentRegistered
-    | AgentReregistered
-    | Ping
-    | RunTask
-    | KillTask
-    | UpdateAcknowledged
-    | ShutdownFramework
-    | ShutdownAgent
-    | RunGroup
-    | ShutdownExecutor
-    | FrameworkMessage
-    | ApplyOperation
-    | OperationAcknowledged
-    | DrainAgent
-    | ReactivateAgent
-)
+MASTER_MESSAGES: Final = tuple(MasterMessage.__subclasses__())

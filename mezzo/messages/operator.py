@@ -6,7 +6,6 @@ a sequence number that only grows: a reader that applies them all has a replica.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
@@ -34,6 +33,8 @@ from mezzo.cluster.states import TaskState
 from mezzo.ids import AgentId, FrameworkId
 from mezzo.record import Record
 from mezzo.units import Amount, Finite, Seconds, Serial, WallSeconds
+
+from .wire_name import wire_name
 
 # ---------------------------------------------------------------------------------- values
 
@@ -495,11 +496,6 @@ class DeleteSetAside(OperatorCall):
     """Ours: forget one of the records that GET_SET_ASIDE lists, for ever."""
 
     key: str
-
-
-def wire_name(kind: type[Record]) -> str:
-    """GetAgents: GET_AGENTS."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).upper()
 
 
 CALLS: Final[Mapping[str, type[OperatorCall]]] = {

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Final, TypeVar
 
+from google.protobuf.message import Message
+
 from mezzo.cluster.model import TaskStatus
 from mezzo.errors import Unencodable
 from mezzo.messages import agent as m
+from mezzo.messages.wire_name import wire_name
 from mezzo.record import Record, replace
 from mezzo.wire.v1 import agent_pb2 as pb
 
@@ -17,33 +20,20 @@ from .values import CONVERTER
 
 M = TypeVar("M", pb.AgentMessage, pb.MasterMessage)
 
-_AGENT: Final[dict[str, type[Record]]] = {
-    "register_agent": m.RegisterAgent,
-    "reregister_agent": m.ReregisterAgent,
-    "pong": m.Pong,
-    "status_update": m.StatusUpdate,
-    "unregister_agent": m.UnregisterAgent,
-    "operation_update": m.OperationUpdate,
-    "executor_message": m.ExecutorMessage,
-    "executor_exited": m.ExecutorExited,
-}
-_MASTER: Final[dict[str, type[Record]]] = {
-    "agent_registered": m.AgentRegistered,
-    "agent_reregistered": m.AgentReregistered,
-    "ping": m.Ping,
-    "run_task": m.RunTask,
-    "kill_task": m.KillTask,
-    "update_acknowledged": m.UpdateAcknowledged,
-    "shutdown_framework": m.ShutdownFramework,
-    "shutdown_agent": m.ShutdownAgent,
-    "run_group": m.RunGroup,
-    "shutdown_executor": m.ShutdownExecutor,
-    "framework_message": m.FrameworkMessage,
-    "apply_operation": m.ApplyOperation,
-    "operation_acknowledged": m.OperationAcknowledged,
-    "drain_agent": m.DrainAgent,
-    "reactivate_agent": m.ReactivateAgent,
-}
+
+def bodies(message: type[Message], kinds: Iterable[type[Record]]) -> dict[str, type[Record]]:
+    """The records by the fields of their bodies: RunTask by `run_task`. Raises TypeError if
+    agent.proto has other bodies than there are records."""
+    named = {wire_name(kind).lower(): kind for kind in kinds}
+    known = {field.name for field in message.DESCRIPTOR.oneofs_by_name["body"].fields}
+    if differ := sorted(named.keys() ^ known):
+        name = message.DESCRIPTOR.name
+        raise TypeError(f"only one of agent.proto's {name} and the records has {differ}")
+    return named
+
+
+_AGENT: Final = bodies(pb.AgentMessage, m.AGENT_MESSAGES)
+_MASTER: Final = bodies(pb.MasterMessage, m.MASTER_MESSAGES)
 _AGENT_FIELDS: Final = {kind: name for name, kind in _AGENT.items()}
 _MASTER_FIELDS: Final = {kind: name for name, kind in _MASTER.items()}
 

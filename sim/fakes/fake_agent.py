@@ -36,7 +36,7 @@ from mezzo.cluster.operations import OperationRecord, OperationState, OperationS
 from mezzo.cluster.resources import Resources
 from mezzo.cluster.states import Source, TaskState
 from mezzo.errors import BadRequest
-from mezzo.handlers import Handlers, on, when
+from mezzo.handlers import Handlers, on
 from mezzo.ids import AgentId, ExecutorId, FrameworkId, TaskId
 from mezzo.messages import agent as m
 from mezzo.record import replace
@@ -299,7 +299,7 @@ class FakeAgent:
 
 
 _HEARD: Final = Handlers(
-    m.MasterMessage,
+    m.MASTER_MESSAGES,
     on(m.Ping, FakeAgent._pinged),
     on(m.AgentRegistered, FakeAgent._registered),
     on(m.AgentReregistered, FakeAgent._reregistered),
@@ -311,8 +311,5 @@ _HEARD: Final = Handlers(
     on(m.ShutdownFramework, FakeAgent._forget_framework),
     on(m.ApplyOperation, FakeAgent._apply),
     on(m.OperationAcknowledged, FakeAgent._outcome_acknowledged),
-    when(m.ReactivateAgent, FakeAgent._unmoved),
-    when(m.ShutdownAgent, FakeAgent._unmoved),
-    when(m.FrameworkMessage, FakeAgent._unmoved),
-    when(m.ShutdownExecutor, FakeAgent._unmoved),
+    others=FakeAgent._unmoved,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from mezzo.cluster.model import AgentCapability, AgentInfo, ContainerStatus, Task, TaskStatus
 from mezzo.cluster.resources import Reservation, Resources
@@ -32,7 +32,7 @@ _CAPABILITIES: Final = (
     AgentCapability.AGENT_OPERATION_FEEDBACK,
     AgentCapability.RESERVATION_REFINEMENT,
 )
-_KINDS: Final = get_args(m.AgentMessage)
+_KINDS: Final = m.AGENT_MESSAGES
 _STORM: Final = 120  # so many lies in a moment, now and then
 _STORM_SHARE: Final = 0.015
 

@@ -37,8 +37,8 @@ _WRITES: Final = (
 _EFFECTS: Final = (
     *get_args(sm.Call),
     *get_args(sm.Event),
-    *get_args(am.AgentMessage),
-    *get_args(am.MasterMessage),
+    *am.AGENT_MESSAGES,
+    *am.MASTER_MESSAGES,
     of_agent.LaunchContainer,
     of_agent.KillContainer,
     of_agent.RecoverContainers,

@@ -50,14 +50,14 @@ _TRAVELS: Final[Mapping[str, tuple[list[type[Record]], Any, Any]]] = {
         lambda sent: _event(scheduler_wire.event_from_wire(scheduler_pb2.Event.FromString(sent))),
     ),
     "agent message": (
-        list(get_args(am.AgentMessage)),
+        list(am.AGENT_MESSAGES),
         lambda said: next(iter(agent_wire.agent_batches_to_wire([said]))),
         lambda sent: next(
             iter(agent_wire.agent_batch_from_wire(agent_pb2.AgentBatch.FromString(sent)))
         ),
     ),
     "master message": (
-        list(get_args(am.MasterMessage)),
+        list(am.MASTER_MESSAGES),
         lambda told: next(iter(agent_wire.master_batches_to_wire([told], _EPOCH, streams=1))),
         lambda sent: next(
             iter(agent_wire.master_batch_from_wire(agent_pb2.MasterBatch.FromString(sent))[1])

@@ -21,7 +21,7 @@ from mezzo.sim.making.shape import Shape
 from mezzo.sim.world.moments import KINDS
 from mezzo.sim.world.watched import Broken
 
-KINDS_OF_MESSAGES = (*get_args(sm.Call), *get_args(am.AgentMessage), *om.CALLS.values())
+KINDS_OF_MESSAGES = (*get_args(sm.Call), *am.AGENT_MESSAGES, *om.CALLS.values())
 
 
 def wild(seed: int) -> Wild:
@@ -57,7 +57,7 @@ def test_what_an_honest_daemon_sends_and_the_wire_refuses_is_a_finding() -> None
 
 
 def test_moments_know_every_message_and_what_is_stored() -> None:
-    for kind in (*get_args(sm.Call), *get_args(sm.Event), *get_args(am.MasterMessage)):
+    for kind in (*get_args(sm.Call), *get_args(sm.Event), *am.MASTER_MESSAGES):
         assert kind.__name__ in KINDS
     assert "write instance" in KINDS
 

@@ -52,9 +52,9 @@ def values(kind: type[Record]) -> st.SearchStrategy[Any]:
 
 def body_of(record: Record) -> Any:
     """The message that a record travels as, out of its envelope; None if it needs none."""
-    if isinstance(record, get_args(am.AgentMessage)):
+    if isinstance(record, am.AgentMessage):
         entry: Any = next(agent_wire.agent_batches_to_wire([record])).messages[0]
-    elif isinstance(record, get_args(am.MasterMessage)):
+    elif isinstance(record, am.MasterMessage):
         entry = next(agent_wire.master_batches_to_wire([record], 1, 1)).messages[0]
     elif isinstance(record, get_args(sm.Call)):
         entry = scheduler_wire.call_to_wire(record, None)
@@ -82,15 +82,17 @@ def thin_out(message: Message, rng: random.Random) -> None:
 
 
 UNIONS: tuple[Any, ...] = (
-    am.AgentMessage,
-    am.MasterMessage,
     sm.Call,
     sm.Event,
     om.OperatorCall,
     om.OperatorResponse,
     om.OperatorEvent,
 )
-ALL = [kind for union in UNIONS for kind in get_args(union) or union.__subclasses__()]
+ALL = [
+    *am.AGENT_MESSAGES,
+    *am.MASTER_MESSAGES,
+    *(kind for union in UNIONS for kind in get_args(union) or union.__subclasses__()),
+]
 # An answer that travels as a status, and calls, answers and events that are their type alone.
 WITHOUT_BODY = {om.Refused, om.Conflict, om.Done, om.OperatorHeartbeat, sm.Teardown, sm.Heartbeat}
 CONVERTED = [kind for kind in ALL if kind.__struct_fields__ and kind not in WITHOUT_BODY]

@@ -123,7 +123,13 @@ def test_a_mistake_in_one_message_leaves_the_others() -> None:
     assert left == ["no message"]
 
 
-@pytest.mark.parametrize("kind", kinds(am.AgentMessage))
+@pytest.mark.parametrize("kinds", [am.AGENT_MESSAGES[1:], (*am.AGENT_MESSAGES, am.Ping)])
+def test_a_message_that_proto_and_records_do_not_share_is_found(kinds: Any) -> None:
+    with pytest.raises(TypeError, match=r"only one of agent.proto's AgentMessage"):
+        agent_wire.bodies(agent_pb2.AgentMessage, kinds)
+
+
+@pytest.mark.parametrize("kind", am.AGENT_MESSAGES)
 @few
 @given(st.data())
 def test_everything_an_agent_says_comes_through(kind: type[Record], data: st.DataObject) -> None:
@@ -132,7 +138,7 @@ def test_everything_an_agent_says_comes_through(kind: type[Record], data: st.Dat
     assert agent_wire.agent_batch_from_wire(through_bytes(batch)) == messages
 
 
-@pytest.mark.parametrize("kind", kinds(am.MasterMessage))
+@pytest.mark.parametrize("kind", am.MASTER_MESSAGES)
 @few
 @given(st.data())
 def test_everything_a_master_says_comes_through(kind: type[Record], data: st.DataObject) -> None:
