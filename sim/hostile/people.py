@@ -37,6 +37,7 @@ ODD: Final = "/odd"
 _ORIGIN: Final = Origin("127.0.0.1", "/v2/apps")
 _CPUS_MAX, _MEM_MAX_MIB, _INSTANCES_MAX = 0.1, 16.0, 2  # of odd apps: what they may take
 _GRACE_MAX_S: Final = 20.0
+_TRIES: Final = 4  # most that is odd the API refuses
 _AGAIN_S: Final = 3.0
 _BEYOND: Final = 1000.0  # cpus, or MiB in thousands, that no machine has
 _NUMBERS: Final[tuple[Any, ...]] = (
@@ -91,7 +92,8 @@ class OddApps(Watch):
     def _act(self) -> None:
         if not self._active:
             return
-        if (app := self._odd_app()) is not None:
+        tried = (self._odd_app() for _ in range(_TRIES))
+        if (app := next((app for app in tried if app is not None), None)) is not None:
             self.put += 1
             before = apps_on(self._disk).get(ODD)
             target = Target(app, None if before is None else before.version_ms)
@@ -110,14 +112,18 @@ class OddApps(Watch):
         """An odd app; None: the API refused it."""
         rng = self._rng
         base = App(ODD, cmd="serve")
-        app = self._wild.record(App) if rng.random() < 0.5 else base
+        app = self._wild.record(App) if rng.random() < 0.25 else base
         for _ in range(rng.randrange(4)):
             app = self._wild.mutated(app)
+        if rng.random() < 0.9:  # any other is refused, whatever else the app is
+            app = replace(app, executor="", role=self._rules.role)
         try:
             document = definition_json(app)
-            for _ in range(rng.randrange(3)):
+            for _ in range(rng.choice((0, 0, 1, 2))):
                 _change_somewhere(document, rng)
             sent = orjson.loads(orjson.dumps(document))
+            if rng.random() < 0.1:
+                sent["mem"] = 10.0 ** rng.randint(6, 11)  # so much no agent has
             made = new_app(AppDocument(sent), self._rules, app_id=ODD)
         except (ApiError, orjson.JSONEncodeError):
             return None
