@@ -182,15 +182,14 @@ class World:
         return Task(
             "web",
             status.task_id,
-            self.known(number),
-            self.agent_id(number),
-            TaskState.RUNNING,
-            None,
-            self.taken(),
-            (status,),
-            TaskState.RUNNING,
-            status.uuid,
-            (Label("owner", "team-a"),),
+            framework_id=self.known(number),
+            agent_id=self.agent_id(number),
+            state=TaskState.RUNNING,
+            resources=self.taken(),
+            statuses=(status,),
+            status_update_state=TaskState.RUNNING,
+            status_update_uuid=status.uuid,
+            labels=(Label("owner", "team-a"),),
             role="team-0",
         )
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Final
 
-from mezzo.cluster.model import Task, TaskInfo, TaskStatus
+from mezzo.cluster.model import Task, TaskDescription, TaskInfo, TaskStatus
 from mezzo.cluster.states import TaskState
 from mezzo.ids import FrameworkId
 from mezzo.record import encode, replace
@@ -22,8 +22,7 @@ DESCRIPTION_MAX_BYTES: Final = 256 * 1024
 REMEMBERED_MAX_BYTES: Final = 4096
 
 
-# What a task keeps of how its framework describes it: the fields that both have.
-_KEPT: Final = tuple(name for name in Task.__struct_fields__ if name in TaskInfo.__struct_fields__)
+_KEPT: Final = TaskDescription.__struct_fields__
 _kept_of: Final = attrgetter(*_KEPT)
 
 
@@ -74,7 +73,7 @@ def remembered(task: Task) -> Task:
     return task
 
 
-def _size(task: Task | TaskInfo) -> int:
+def _size(task: TaskDescription) -> int:
     if not (task.labels or task.discovery or task.container or task.health_check):
         return 0
     return len(encode((task.labels, task.discovery, task.container, task.health_check)))

@@ -392,25 +392,30 @@ class ExecutorInfo(Record):
     labels: tuple[Label, ...] = ()
 
 
-class TaskInfo(Record):
-    """A task as its framework describes it."""
+class TaskDescription(Record):
+    """What its framework says of a task that the cluster keeps: fields of TaskInfo and of Task."""
 
     name: str
     task_id: TaskId
     agent_id: AgentId
     resources: Resources = Resources()
-    executor: ExecutorInfo | None = None
-    command: CommandInfo | None = None
     container: ContainerInfo | None = None
     health_check: HealthCheck | None = None
     kill_policy: KillPolicy | None = None
-    data: bytes | None = None
     labels: tuple[Label, ...] = ()
     discovery: DiscoveryInfo | None = None
-    max_completion_time: Seconds | None = None
     # Ours: this task must never run twice. An agent that has heard from no leader for so many
     # seconds kills it, and no sooner than that the master calls it UNREACHABLE.
     unique_lease: Seconds | None = None
+
+
+class TaskInfo(TaskDescription):
+    """A task as its framework describes it. What is declared here only its agent is told."""
+
+    executor: ExecutorInfo | None = None
+    command: CommandInfo | None = None
+    data: bytes | None = None
+    max_completion_time: Seconds | None = None
 
 
 class ContainerStatus(Record):
@@ -438,29 +443,19 @@ class TaskStatus(Record):
     unreachable_time: WallSeconds | None = None
 
 
-class Task(Record):
+class Task(TaskDescription, kw_only=True):
     """A task as the cluster knows it. Two faces: `state` is the latest and frees resources,
     `status_update_state` is the last one forwarded to the framework, which reconciliation tells.
     """
 
-    name: str
-    task_id: TaskId
     framework_id: FrameworkId
-    agent_id: AgentId
     state: TaskState
     executor_id: ExecutorId | None = None
-    resources: Resources = Resources()
     statuses: tuple[TaskStatus, ...] = ()
     status_update_state: TaskState | None = None
     status_update_uuid: bytes | None = None
-    labels: tuple[Label, ...] = ()
-    discovery: DiscoveryInfo | None = None
-    container: ContainerInfo | None = None
-    health_check: HealthCheck | None = None
-    kill_policy: KillPolicy | None = None
     user: str | None = None
     role: str = "*"  # the allocation role; on the wire inside each resource
-    unique_lease: Seconds | None = None  # seconds; see TaskInfo
 
 
 # ---------------------------------------------------------------------------------- offers

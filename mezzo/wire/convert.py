@@ -245,7 +245,8 @@ class Converter:
             statements = self._write_field(info.name, hint, proto)
             writes += statements
             of_writes += [info.name] * len(statements)
-            reads.append(self._read_field(info, _plain(hint), proto))
+            by_name = "" if info.name in kind.__match_args__ else f"{info.name}="
+            reads.append(by_name + self._read_field(info, _plain(hint), proto))
             of_reads.append(info.name)
         if not touched:
             writes.insert(0, "m.SetInParent()")

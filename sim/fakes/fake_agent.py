@@ -152,7 +152,9 @@ class FakeAgent:
         for known in message.reconcile:
             key = (known.framework_id, known.task_id)
             if key not in self.tasks:  # the launch never arrived
-                self.tasks[key] = Task("", key[1], key[0], self.id, TaskState.STAGING)
+                self.tasks[key] = Task(
+                    "", key[1], self.id, framework_id=key[0], state=TaskState.STAGING
+                )
                 said += self.move(key, TaskState.DROPPED, now_s)
         return said
 

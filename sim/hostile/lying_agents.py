@@ -135,8 +135,9 @@ class Impostor:
         task_id = TaskId(f"{self.name}-{self._numbers}")
         self._tasks.append(
             Task(
-                *("lie", task_id, framework_id, self._agent.id),
-                TaskState.RUNNING,
+                *("lie", task_id, self._agent.id),
+                framework_id=framework_id,
+                state=TaskState.RUNNING,
                 resources=self._wild.part(Resources(parts)),
                 statuses=_history(task_id),
                 role=ROLE,

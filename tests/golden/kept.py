@@ -191,10 +191,19 @@ def missing() -> dict[str, type[Any]]:
     return {name: kind for name, kind in all_.items() if name not in there}
 
 
+def grown(name: str, value: str) -> str:
+    """The stored value as it is written now, with fields that it lacked, if it says all that it
+    said. Else the value as it was, which a test will complain of."""
+    table = tables()[name]
+    now = table.encode(table.decode(value.encode())).decode()
+    return value if lost(json.loads(value), json.loads(now)) else now
+
+
 def add_missing() -> int:
     """Returns how many were added to the file of this version."""
     kept = of_release(mezzo.__version__)
     wire, store = kept.setdefault("wire", {}), kept.setdefault("store", {})
+    store |= {name: grown(name, value) for name, value in store.items()}
     added = missing()
     store |= stored({name for name in added if name in tables()})
     for name, kind in added.items():

@@ -116,7 +116,14 @@ def told(batch: Any) -> list[am.MasterMessage]:
 
 
 def running(**more: Any) -> Task:
-    return Task("t", TaskId("t"), FrameworkId("f"), AgentId("a"), TaskState.RUNNING, **more)
+    return Task(
+        "t",
+        TaskId("t"),
+        AgentId("a"),
+        framework_id=FrameworkId("f"),
+        state=TaskState.RUNNING,
+        **more,
+    )
 
 
 FINE = running()

@@ -79,7 +79,12 @@ def task(
     agent_id: AgentId = A1,
 ) -> Task:
     return Task(
-        name, TaskId(name), framework_id, agent_id, state, resources=Resources.of(cpus=1, mem=32)
+        name,
+        TaskId(name),
+        agent_id,
+        framework_id=framework_id,
+        state=state,
+        resources=Resources.of(cpus=1, mem=32),
     )
 
 

@@ -46,7 +46,9 @@ from mezzo.units import NANOS, SECONDS_MAX
 
 from .strategies import resources
 
-TASK = Task("n", TaskId("t1"), FrameworkId("F1"), AgentId("S1"), TaskState.RUNNING)
+TASK = Task(
+    "n", TaskId("t1"), AgentId("S1"), framework_id=FrameworkId("F1"), state=TaskState.RUNNING
+)
 
 
 def test_a_version_is_numbers_joined_by_dots_and_a_tag() -> None:
@@ -180,9 +182,9 @@ def test_a_task_tells_discovery_what_it_needs() -> None:
         Task(
             "n",
             TaskId("t1"),
-            FrameworkId("F1"),
             AgentId("S1"),
-            TaskState.RUNNING,
+            framework_id=FrameworkId("F1"),
+            state=TaskState.RUNNING,
             statuses=(status,),
             labels=(Label("env", "prod"),),
             discovery=DiscoveryInfo("FRAMEWORK", "web", ports=(port,), labels=(Label("a", "b"),)),

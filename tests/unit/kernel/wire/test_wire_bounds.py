@@ -434,7 +434,14 @@ def test_a_host_name_that_is_left_empty_is_read() -> None:
 
 def test_of_a_view_only_what_cannot_be_written_is_left_out() -> None:
     def task(name: str, **more: Any) -> Task:
-        return Task(name, TaskId(name), FrameworkId("f"), AgentId("a"), TaskState.RUNNING, **more)
+        return Task(
+            name,
+            TaskId(name),
+            AgentId("a"),
+            framework_id=FrameworkId("f"),
+            state=TaskState.RUNNING,
+            **more,
+        )
 
     bad_status = TaskStatus(TaskId("s"), TaskState.RUNNING, message="\ud800")
     told = TaskStatus(TaskId("s"), TaskState.STAGING)
@@ -449,7 +456,7 @@ def test_of_a_view_only_what_cannot_be_written_is_left_out() -> None:
     assert part == om.State(om.Tasks((task("fine"), task("status", statuses=(told,)))))
     assert [str(each) for each in lost] == [
         "Task.kill_policy.grace_period is 1e+300: it must be a number from 0 to 9223372036 "
-        "(Task name='grace' task_id='grace' framework_id='f' agent_id='a')",
+        "(Task name='grace' task_id='grace' agent_id='a' framework_id='f')",
         "TaskStatus.message holds half of a surrogate pair, which is no text: leave it out "
         "(TaskStatus task_id='s')",
     ]

@@ -65,7 +65,7 @@ def test_an_id_that_could_not_be_stored_is_refused(world: World, bad: str) -> No
     agent.disconnect()
     name = FrameworkId(bad)
     agent.frameworks[name] = FrameworkInfo("root", "x", id=name)
-    agent.reregister(Task("t", TaskId("t"), name, agent.id, TaskState.RUNNING))
+    agent.reregister(Task("t", TaskId("t"), agent.id, framework_id=name, state=TaskState.RUNNING))
     assert agent.heard(am.ShutdownFramework) == [am.ShutdownFramework(name)]
     assert not agent.heard(am.ShutdownAgent)
 

@@ -33,7 +33,14 @@ VOLUME = Kind("disk", (Reservation("DYNAMIC", "*"),), Disk(None, "v", None, "dat
 
 def test_a_report_that_names_another_agent_kills_no_leader(liar: Liar) -> None:
     """Neither as it comes nor when the task ends: once a KeyError did."""
-    foreign = Task("x", TaskId("x"), liar.framework.id, liar.honest.id, S.RUNNING, resources=SMALL)
+    foreign = Task(
+        "x",
+        TaskId("x"),
+        liar.honest.id,
+        framework_id=liar.framework.id,
+        state=S.RUNNING,
+        resources=SMALL,
+    )
     nowhere = replace(foreign, task_id=TaskId("y"), agent_id=AgentId("nowhere"))
     liar.agent.reregister(foreign, nowhere)
     assert [kill.task_id for kill in liar.agent.heard(am.KillTask)] == ["x", "y"]
@@ -48,7 +55,14 @@ def test_a_task_that_waits_for_its_agent_can_be_claimed_by_no_other(liar: Liar) 
     liar.honest.ignores.add(am.Ping)
     liar.honest.disconnect()
     liar.world.advance(100.0)
-    stolen = Task("t", TaskId("t"), liar.framework.id, liar.agent.id, S.RUNNING, resources=SMALL)
+    stolen = Task(
+        "t",
+        TaskId("t"),
+        liar.agent.id,
+        framework_id=liar.framework.id,
+        state=S.RUNNING,
+        resources=SMALL,
+    )
     liar.agent.reregister(stolen)
     assert liar.agent.heard(am.KillTask)
     liar.honest.reregister()
@@ -59,7 +73,14 @@ def test_a_task_that_waits_for_its_agent_can_be_claimed_by_no_other(liar: Liar) 
 
 
 def test_a_task_that_is_reported_twice_counts_once(liar: Liar) -> None:
-    mine = Task("a", TaskId("a"), liar.framework.id, liar.agent.id, S.RUNNING, resources=SMALL)
+    mine = Task(
+        "a",
+        TaskId("a"),
+        liar.agent.id,
+        framework_id=liar.framework.id,
+        state=S.RUNNING,
+        resources=SMALL,
+    )
     liar.agent.reregister(mine, replace(mine, resources=BIG, state=S.FINISHED))
     entry = liar.world.core.state.agents[liar.agent.id].tasks[(liar.framework.id, mine.task_id)]
     assert (entry.state, entry.info.resources) == (S.RUNNING, SMALL)
@@ -82,7 +103,14 @@ def test_a_task_that_is_reported_twice_counts_once(liar: Liar) -> None:
 def test_a_task_that_no_agent_could_have_is_left_out_alone(
     liar: Liar, change: dict[str, Any]
 ) -> None:
-    mine = Task("a", TaskId("a"), liar.framework.id, liar.agent.id, S.RUNNING, resources=SMALL)
+    mine = Task(
+        "a",
+        TaskId("a"),
+        liar.agent.id,
+        framework_id=liar.framework.id,
+        state=S.RUNNING,
+        resources=SMALL,
+    )
     bad = replace(mine, **{"task_id": TaskId("bad"), **change})
     liar.agent.reregister(mine, bad)
     assert list(liar.world.core.state.agents[liar.agent.id].tasks) == [(liar.framework.id, "a")]
@@ -103,7 +131,14 @@ def test_what_only_one_can_have_is_no_second_tasks(
     liar: Liar, theirs: Resources, back: str
 ) -> None:
     """Nobody could tell afterwards what is free: the books of the leader would break."""
-    first = Task("a", TaskId("a"), liar.framework.id, liar.agent.id, S.RUNNING, resources=theirs)
+    first = Task(
+        "a",
+        TaskId("a"),
+        liar.agent.id,
+        framework_id=liar.framework.id,
+        state=S.RUNNING,
+        resources=theirs,
+    )
     second = replace(first, task_id=TaskId("b"), resources=theirs + SMALL)
     third = replace(first, task_id=TaskId("c"), resources=SMALL)
     if back == "a new leader":
@@ -122,7 +157,14 @@ def test_what_only_one_can_have_is_no_second_tasks(
 
 @pytest.mark.parametrize("theirs", ONLY_ONE_HAS, ids=str)
 def test_what_only_one_can_have_is_no_executors_either(liar: Liar, theirs: Resources) -> None:
-    mine = Task("a", TaskId("a"), liar.framework.id, liar.agent.id, S.RUNNING, resources=theirs)
+    mine = Task(
+        "a",
+        TaskId("a"),
+        liar.agent.id,
+        framework_id=liar.framework.id,
+        state=S.RUNNING,
+        resources=theirs,
+    )
     for name in ("e", "f"):
         info = ExecutorInfo(
             ExecutorId(name), liar.framework.id, command=CommandInfo("x"), resources=theirs
@@ -147,7 +189,9 @@ def test_of_reported_ports_each_is_had_once(spans: list[tuple[int, int, bool]]) 
         resources = Resources.of(cpus=0.01, ports=[(begin, begin + length)])
         state = S.FINISHED if ended else S.RUNNING
         id_ = TaskId(f"t{number}")
-        tasks.append(Task("t", id_, framework.id, agent.id, state, resources=resources))
+        tasks.append(
+            Task("t", id_, agent.id, framework_id=framework.id, state=state, resources=resources)
+        )
         if not ended and not any(ports & each for each in had):
             had.append(ports)
             right.append(id_)
@@ -159,7 +203,14 @@ def test_of_reported_ports_each_is_had_once(spans: list[tuple[int, int, bool]]) 
 def test_a_shared_volume_may_be_many_tasks(liar: Liar) -> None:
     shared = Resources({VOLUME._replace(shared=True): 64_000})
     tasks = [
-        Task(name, TaskId(name), liar.framework.id, liar.agent.id, S.RUNNING, resources=shared)
+        Task(
+            name,
+            TaskId(name),
+            liar.agent.id,
+            framework_id=liar.framework.id,
+            state=S.RUNNING,
+            resources=shared,
+        )
         for name in "abc"
     ]
     liar.agent.reregister(*tasks)
@@ -184,7 +235,9 @@ def test_a_framework_that_could_not_be_is_not_made_by_a_report(
     id_ = FrameworkId("phantom")
     before = dict(liar.world.stored)
     liar.agent.frameworks[id_] = replace(FrameworkInfo("root", "phantom", id=id_), **change)
-    liar.agent.reregister(Task("p", TaskId("p"), id_, liar.agent.id, S.RUNNING, resources=SMALL))
+    liar.agent.reregister(
+        Task("p", TaskId("p"), liar.agent.id, framework_id=id_, state=S.RUNNING, resources=SMALL)
+    )
     assert id_ not in liar.world.core.state.frameworks
     assert liar.world.stored == before
     assert liar.agent.heard(am.ShutdownFramework) == [am.ShutdownFramework(id_)]

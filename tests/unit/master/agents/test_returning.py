@@ -207,7 +207,9 @@ def test_an_agent_that_shrank_offers_nothing_that_runs_already(world: World) -> 
 
 def test_a_task_that_nobody_knew_of_takes_its_resources(world: World) -> None:
     agent, framework = world.agent(), world.framework()
-    found = Task("x", TaskId("x"), framework.id, agent.id, S.RUNNING, resources=SMALL)
+    found = Task(
+        "x", TaskId("x"), agent.id, framework_id=framework.id, state=S.RUNNING, resources=SMALL
+    )
     agent.reregister(found)
     assert framework.offer().resources == BIG - SMALL
     agent.tasks[(framework.id, found.task_id)] = found

@@ -59,7 +59,12 @@ def reported(agent: Agent, framework: Framework, size: int) -> None:
     """It has that many tasks, which nobody has told of yet."""
     for number in range(size):
         one = Task(
-            "t", TaskId(f"t{number}"), framework.id, agent.id, S.RUNNING, resources=port(number)
+            "t",
+            TaskId(f"t{number}"),
+            agent.id,
+            framework_id=framework.id,
+            state=S.RUNNING,
+            resources=port(number),
         )
         agent.tasks[(framework.id, one.task_id)] = one
 
@@ -125,7 +130,14 @@ def report_of_executors(size: int) -> Action:
     for number in range(size):
         info = executor(number, framework.id)
         agent.executors[(framework.id, info.executor_id)] = info
-        one = Task("t", TaskId(f"t{number}"), framework.id, agent.id, S.RUNNING, resources=TINY)
+        one = Task(
+            "t",
+            TaskId(f"t{number}"),
+            agent.id,
+            framework_id=framework.id,
+            state=S.RUNNING,
+            resources=TINY,
+        )
         agent.tasks[(framework.id, one.task_id)] = replace(one, executor_id=info.executor_id)
     agent.connect()
     return lambda: agent.say(agent.report())
@@ -137,7 +149,14 @@ def report_of_unknown_frameworks(size: int) -> Action:
     for number in range(size):
         id_ = FrameworkId(f"f{number}")
         agent.frameworks[id_] = FrameworkInfo("root", f"f{number}", id=id_)
-        one = Task("t", TaskId(f"t{number}"), id_, agent.id, S.RUNNING, resources=port(number))
+        one = Task(
+            "t",
+            TaskId(f"t{number}"),
+            agent.id,
+            framework_id=id_,
+            state=S.RUNNING,
+            resources=port(number),
+        )
         agent.tasks[(id_, one.task_id)] = one
     agent.connect()
     return lambda: agent.say(agent.report())
@@ -148,7 +167,7 @@ def report_of_odd_resources(size: int) -> Action:
     world, agent, framework = pair()
     for number in range(size):
         world.agent(TINY)
-        one = Task("t", TaskId(f"t{number}"), framework.id, agent.id, S.RUNNING)
+        one = Task("t", TaskId(f"t{number}"), agent.id, framework_id=framework.id, state=S.RUNNING)
         odd = Resources({Kind(f"odd{number}"): 1000})
         agent.tasks[(framework.id, one.task_id)] = replace(one, resources=odd)
     agent.connect()
