@@ -79,18 +79,14 @@ def assign_service_ports(
     if 0 not in wanted:
         return app
     had = before.service_ports if before is not None else ()
-    used = {*wanted}
-    chosen: list[int] = []
-    free = others.free(low, high)
-    for index, port in enumerate(wanted):
-        if port == 0 and index < len(had) and had[index] not in wanted and had[index] != 0:
-            port = had[index]
-        elif port == 0:
-            port = next((n for n in free if n not in used), 0)
-            if port == 0:
-                raise NoPortsLeft
-        used.add(port)
-        chosen.append(port)
+    kept = tuple(
+        had[index] if port == 0 and index < len(had) and had[index] not in wanted else port
+        for index, port in enumerate(wanted)
+    )
+    free = (port for port in others.free(low, high) if port not in kept)
+    chosen = [port or next(free, 0) for port in kept]
+    if 0 in chosen:
+        raise NoPortsLeft
     return _with_service_ports(app, chosen)
 
 
