@@ -186,7 +186,7 @@ def _deploy(
     lockers = deployer.lockers(state, (change.app_id for change in changes))
     if lockers and not force:
         return Locked(tuple(plan.id for plan in lockers))
-    refusal = _too_many(state, lockers) or _too_large(changes)
+    refusal = _too_many(state, lockers) or _too_large(state, changes)
     if refusal:
         return refusal
     for plan in lockers:
@@ -269,14 +269,16 @@ def _too_many(state: MarathonState, lockers: list[Deployment]) -> TooMany | None
     )
 
 
-def _too_large(changes: tuple[Change, ...]) -> NotValid | None:
-    """A deployment is stored in one transaction with the versions that it makes."""
+def _too_large(state: MarathonState, changes: tuple[Change, ...]) -> NotValid | None:
+    """A deployment is stored in one transaction with the versions that it makes: what is taken
+    back to has its version already."""
     plan = Deployment("", 0, make_steps(changes), tuple(c.by_version for c in changes))
     size = write_bytes(put_of(DEPLOYMENTS, plan))
     for change in changes:
         if change.target is not None and change.target != change.original:
-            size += write_bytes(put_of(VERSIONS, change.target))
             size += write_bytes(put_of(APPS, StoredApp(change.app_id, change.target.version_ms)))
+            if change.target.version_ms not in state.versions.get(change.app_id, {}):
+                size += write_bytes(put_of(VERSIONS, change.target))
     if size <= REQUEST_BYTES_MAX:
         return None
     return NotValid(

@@ -8,11 +8,20 @@ from typing import Any
 import pytest
 
 from mezzo.cluster.states import TaskState
+from mezzo.core import REQUEST_BYTES_MAX
 from mezzo.marathon.api.errors import ApiError
 from mezzo.marathon.api.event_stream import EventStream
 from mezzo.marathon.api.leadership import Term
 from mezzo.marathon.api.metrics import Metrics
-from mezzo.marathon.commands import Done, NotFound, NotValid, ResetDelay, Result
+from mezzo.marathon.commands import (
+    CancelDeployment,
+    Deployed,
+    Done,
+    NotFound,
+    NotValid,
+    ResetDelay,
+    Result,
+)
 from mezzo.marathon.config import MarathonConfig
 from mezzo.marathon.events import ApiRequest
 from mezzo.store.memory import MemoryStore
@@ -52,6 +61,20 @@ def test_a_change_that_no_store_takes_is_refused() -> None:
     assert isinstance(result, NotValid)
     assert "make the definitions smaller" in result.error
     assert world.store == stored
+
+
+def test_a_change_is_taken_back_however_large_the_apps_were_before() -> None:
+    """Their versions are stored already: 1.2 MB, in twelve changes."""
+    world = World.of("a", auto_run=False)
+    large = [app(f"/a{n}", 0, env={"BLOB": "x" * 100_000}) for n in range(12)]
+    for each in large:
+        world.deploy(each)
+    before = {app_id: view.app for app_id, view in world.shown_apps.items()}
+    result = world.put(*(app(each.id, 1) for each in large))
+    assert isinstance(result, Deployed)
+    assert isinstance(world.ask(CancelDeployment(result.deployment_id)), Deployed)
+    assert {app_id: view.app for app_id, view in world.shown_apps.items()} == before
+    assert max(world.written) < REQUEST_BYTES_MAX
 
 
 def test_a_step_shows_only_what_it_has_changed() -> None:
