@@ -47,21 +47,25 @@ def remove_app(state: MarathonState, step: Step, app_id: str) -> None:
 
 def tidy_versions(state: MarathonState, step: Step, app_id: str) -> None:
     """Forget those that there are too many of, and all of an app that is no more."""
-    if app_id in state.apps:
+    if state.is_aside(app_id):
+        return
+    if app_id in state.apps or app_id in state.locks or state.fleet(app_id).instances:
         _prune_versions(state, step, app_id)
-    elif not (app_id in state.locks or state.is_aside(app_id) or state.fleet(app_id).instances):
+    else:
         _forget_versions(state, step, app_id)
 
 
 def _prune_versions(state: MarathonState, step: Step, app_id: str) -> None:
     """Drop the oldest, but never what the app is now, nor what an instance runs or a deployment
-    may go back to: a new leader needs it."""
-    kept = state.versions[app_id]
+    may go back to: a new leader needs it. An app that goes has them dropped as its instances end,
+    since there may be more than one step can delete."""
+    kept = state.versions.get(app_id, {})
     surplus = len(kept) - state.config.max_versions
     if surplus <= 0:
         return
     used = {live.record.version_ms for live in state.fleet(app_id).instances.values()}
-    used.add(state.apps[app_id].version_ms)
+    if (app := state.apps.get(app_id)) is not None:
+        used.add(app.version_ms)
     if (running := state.locks.get(app_id)) is not None:
         original = running.changes[app_id].original
         used.add(original.version_ms if original is not None else 0)

@@ -77,6 +77,28 @@ def test_a_change_is_taken_back_however_large_the_apps_were_before() -> None:
     assert max(world.written) < REQUEST_BYTES_MAX
 
 
+def test_an_app_that_is_deleted_takes_its_versions_along_little_by_little() -> None:
+    """A thousand instances, each launched by a version of its own, would make a step too large."""
+    world = World.of("a", auto_kill=False, config=MarathonConfig(max_versions=2))
+    for count in range(1, 21):
+        world.deploy(app("/a", count))
+        world.advance(10)
+    world.delete("/a")
+    world.run()
+    deleted: list[int] = []
+    while world.tasks:
+        before = len(_versions(world))
+        world.update(next(iter(world.tasks)), TaskState.KILLED)
+        deleted.append(before - len(_versions(world)))
+    assert sum(deleted) == 20
+    assert max(deleted) <= 2
+    assert list(world.store) == ["framework/id"]
+
+
+def _versions(world: World) -> list[str]:
+    return [key for key in world.store if key.startswith("appversion/")]
+
+
 def test_a_step_shows_only_what_it_has_changed() -> None:
     """A thousand apps don't make every step look at all of them."""
     world = World.of("a", cpus=1000, mem=1_000_000, config=MANY)
