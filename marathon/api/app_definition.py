@@ -28,7 +28,6 @@ from ..model.app import (
     HealthCheck,
     HealthProtocol,
     HostVolume,
-    KillSelection,
     Network,
     NetworkMode,
     Operator,
@@ -55,6 +54,7 @@ from .app_schema import (
 )
 from .errors import Violation, not_valid, wrong_shape
 from .json_shape import read
+from .record_keys import fields_of
 from .render import DISABLED, KINDS_WITH_1XX, definition_json
 
 
@@ -263,32 +263,20 @@ class _Reader:
             self._wrong("/id", why)
         networks = self._networks()
         container = self._container(networks)
+        plain = fields_of(App, doc)
         app = App(
             id=app_id,
-            cmd=doc.cmd,
-            args=tuple(doc.args),
-            user=doc.user,
-            env=doc.env,
-            instances=doc.instances,
-            cpus=doc.cpus,
-            mem=doc.mem,
-            disk=doc.disk,
             constraints=self._constraints(),
             port_definitions=self._port_definitions(networks),
             require_ports=doc.requirePorts and networks[0].mode is NetworkMode.HOST,
             networks=networks,
             container=container,
             health_checks=self._health_checks(),
-            upgrade_strategy=self._upgrade_strategy(),
-            labels=doc.labels,
+            upgrade_strategy=self._upgrade_strategy(plain["labels"]),
             accepted_resource_roles=tuple(doc.acceptedResourceRoles) or None,
             role=self._role(),
-            backoff_s=doc.backoffSeconds,
-            backoff_factor=doc.backoffFactor,
-            max_launch_delay_s=doc.maxLaunchDelaySeconds,
-            kill_grace_s=doc.taskKillGracePeriodSeconds,
             unreachable=self._unreachable(),
-            kill_selection=KillSelection(doc.killSelection),
+            **plain,
         )
         self._check_whole(app)
         return app
@@ -497,13 +485,9 @@ class _Reader:
             port_index,
             doc.port,
             None if doc.command is None else doc.command.value,
-            doc.gracePeriodSeconds,
-            doc.intervalSeconds,
-            doc.timeoutSeconds,
-            doc.delaySeconds,
-            doc.maxConsecutiveFailures,
-            doc.ignoreHttp1xx and protocol in KINDS_WITH_1XX,
-            doc.ipProtocol,
+            ignore_http_1xx=doc.ignoreHttp1xx and protocol in KINDS_WITH_1XX,
+            ip_protocol=doc.ipProtocol,
+            **fields_of(HealthCheck, doc),
         )
 
     # ---- placement and strategies
@@ -519,19 +503,20 @@ class _Reader:
                 found.append(Constraint(parts[0], Operator(parts[1]), value or None))
         return tuple(found)
 
-    def _upgrade_strategy(self) -> UpgradeStrategy:
+    def _upgrade_strategy(self, labels: Mapping[str, str]) -> UpgradeStrategy:
         doc = self.doc.upgradeStrategy
-        single = self.doc.labels.get(SINGLE_INSTANCE_LABEL) == "true"
+        single = labels.get(SINGLE_INSTANCE_LABEL) == "true"
         if doc is None:
             return UpgradeStrategy(0.0, 0.0) if single else UpgradeStrategy()
+        strategy = UpgradeStrategy(**fields_of(UpgradeStrategy, doc))
         for name, value in (
-            ("minimumHealthCapacity", doc.minimumHealthCapacity),
-            ("maximumOverCapacity", doc.maximumOverCapacity),
+            ("minimumHealthCapacity", strategy.minimum_health_capacity),
+            ("maximumOverCapacity", strategy.maximum_over_capacity),
         ):
             if single and value > 0:
                 text = f"got {value}, expected between 0.0 and 0.0"
                 self._wrong(f"/upgradeStrategy/{name}", text)
-        return UpgradeStrategy(doc.minimumHealthCapacity, doc.maximumOverCapacity)
+        return strategy
 
     def _unreachable(self) -> UnreachableStrategy | None:
         doc = self.doc.unreachableStrategy
@@ -540,14 +525,15 @@ class _Reader:
         if isinstance(doc, str):
             assert doc == DISABLED
             return None
-        inactive, expunge = doc.inactiveAfterSeconds, doc.expungeAfterSeconds
+        strategy = UnreachableStrategy(**fields_of(UnreachableStrategy, doc))
+        inactive, expunge = strategy.inactive_after_s, strategy.expunge_after_s
         if inactive > expunge:
             self._wrong(
                 "/unreachableStrategy",
                 f"inactiveAfterSeconds ({inactive:g}) must be less or equal to "
                 f"expungeAfterSeconds, which is {expunge:g}",
             )
-        return UnreachableStrategy(inactive, expunge)
+        return strategy
 
 
 # ---------------------------------------------------------------------------------- a task of it

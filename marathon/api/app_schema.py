@@ -1,5 +1,5 @@
 """The shape of an app's document: which keys, which JSON types, which bounds. Rules are in
-`definition`.
+`app_definition`. Keys whose values a record keeps as they are stand there, with a `JsonKey`.
 
 Keys that are not here are accepted and dropped, as Marathon does, and named to who sent them; those
 of `DROPPED` are only for reading. Keys of features that this version lacks are in `LATER`: they
@@ -15,20 +15,24 @@ from msgspec import Meta
 
 from mezzo.json_types import JsonValue
 from mezzo.units import (
-    Amount,
     Count,
-    Growth,
     Name,
     Port,
-    Ratio,
-    Seconds,
-    ShortSeconds,
     Text,
 )
 
-from ..model.app import Cpus, Interval, Labels, NetworkName, PortName, Timeout, Variables
+from ..model.app import (
+    App,
+    HealthCheck,
+    Labels,
+    NetworkName,
+    PortName,
+    UnreachableStrategy,
+    UpgradeStrategy,
+)
 from .errors import Violation
 from .json_shape import Shape
+from .record_keys import with_keys_of
 
 # No agent has more to give: each of its ports is one of 65,535, by default of 1,001.
 PORTS_MAX: Final = 1_000
@@ -108,6 +112,7 @@ class CommandDoc(Shape):
     value: Text
 
 
+@with_keys_of(HealthCheck)
 class HealthCheckDoc(Shape):
     protocol: Literal[
         "HTTP", "HTTPS", "TCP", "COMMAND", "MESOS_HTTP", "MESOS_HTTPS", "MESOS_TCP"
@@ -116,23 +121,18 @@ class HealthCheckDoc(Shape):
     portIndex: Count | None = None
     port: Annotated[int, Meta(ge=1, le=65_535)] | None = None
     command: CommandDoc | None = None
-    gracePeriodSeconds: ShortSeconds = 300.0
-    intervalSeconds: Interval = 60.0
-    timeoutSeconds: Timeout = 20.0
-    delaySeconds: ShortSeconds = 15.0
-    maxConsecutiveFailures: Count = 3
     ignoreHttp1xx: bool = False
     ipProtocol: Literal["IPv4", "IPv6"] = "IPv4"
 
 
+@with_keys_of(UpgradeStrategy)
 class UpgradeStrategyDoc(Shape):
-    minimumHealthCapacity: Ratio = 1.0
-    maximumOverCapacity: Ratio = 1.0
+    pass
 
 
+@with_keys_of(UnreachableStrategy)
 class UnreachableStrategyDoc(Shape):
-    inactiveAfterSeconds: Seconds = 0.0
-    expungeAfterSeconds: Seconds = 0.0
+    pass
 
 
 class DiscoveryPortDoc(Shape):
@@ -189,19 +189,11 @@ _READ_ONLY: Final = frozenset(
 )
 
 
+@with_keys_of(App)
 class AppDoc(Shape):
     DROPPED: ClassVar = _READ_ONLY | frozenset(LATER)
 
     id: str = ""
-    cmd: Text | None = None
-    args: Annotated[list[Text], Meta(max_length=10_000)] = []
-    user: Name | None = None
-    env: Variables = {}
-    instances: Count = 1
-    cpus: Cpus = 1.0
-    mem: Amount = 128.0
-    disk: Amount = 0.0
-    gpus: Amount = 0.0
     constraints: Annotated[list[list[Text]], Meta(max_length=100)] = []
     portDefinitions: PortDefinitions | None = None
     ports: Annotated[list[Port], Meta(max_length=PORTS_MAX)] | None = None
@@ -211,15 +203,9 @@ class AppDoc(Shape):
     container: ContainerDoc | None = None
     healthChecks: Annotated[list[HealthCheckDoc], Meta(max_length=50)] = []
     upgradeStrategy: UpgradeStrategyDoc | None = None
-    labels: Labels = {}
     acceptedResourceRoles: Annotated[list[Name], Meta(max_length=100)] = []
     role: Name | None = None
-    backoffSeconds: ShortSeconds = 1.0
-    backoffFactor: Growth = 1.15
-    maxLaunchDelaySeconds: ShortSeconds = 300.0
-    taskKillGracePeriodSeconds: Seconds | None = None
     unreachableStrategy: UnreachableStrategyDoc | Literal["disabled"] | None = None
-    killSelection: Literal["YOUNGEST_FIRST", "OLDEST_FIRST"] = "YOUNGEST_FIRST"
 
 
 # ---------------------------------------------------------------------------------- later features

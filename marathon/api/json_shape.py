@@ -22,6 +22,7 @@ import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from enum import Enum
 from typing import Any, ClassVar, Final, Generic, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
@@ -33,7 +34,7 @@ from mezzo.units import INT64_MAX, meta_of, shown, text_test
 from .errors import Violation
 
 S = TypeVar("S", bound="Shape")
-_Type = Any  # as it is declared
+Hint = Any  # as it is declared
 _Read = Callable[[JsonValue, str, "Found"], JsonValue]
 UNKNOWN_MAX: Final = 20  # of keys that are named
 _COMPARED_CHARS: Final = 64
@@ -63,7 +64,7 @@ class Reading(Generic[S]):
 
 def read(shape: type[S], document: JsonValue) -> Reading[S]:
     found = Found()
-    value = _reader(shape)(document, "", found)
+    value = reader(shape)(document, "", found)
     known = shape.__struct_fields__
     given = frozenset(k for k in known if document.get(k) is not None) if value else frozenset()
     return Reading(value, given, found)
@@ -73,37 +74,41 @@ def read(shape: type[S], document: JsonValue) -> Reading[S]:
 
 
 @functools.cache
-def _reader(hint: _Type) -> _Read:
+def reader(hint: Hint) -> _Read:
     """The reader of values of a type. It takes the value, its path, and where to tell faults."""
     meta = meta_of(hint)
-    plain = _plain(hint)
+    plain = plain_type(hint)
     origin, arguments = _origin(plain), get_args(plain)
     if origin is Literal:
         return _word(arguments)
     if origin in (Union, types.UnionType):
         word, shape = sorted(arguments, key=lambda each: _origin(each) is not Literal)
-        return _either(_reader(word), _reader(shape))
+        return _either(reader(word), reader(shape))
     if origin is list:
-        return _list(_reader(arguments[0]), meta)
+        return _list(reader(arguments[0]), meta)
+    if origin is tuple:
+        return _tuple(_list(reader(arguments[0]), meta))
     if origin is dict:
-        return _dict(_reader(arguments[0]), _reader(arguments[1]), meta)
+        return _dict(reader(arguments[0]), reader(arguments[1]), meta)
     if isinstance(plain, type) and issubclass(plain, Shape):
         return _object(plain)
+    if isinstance(plain, type) and issubclass(plain, Enum):
+        return _member(plain)
     return {bool: _bool, int: _int(meta), float: _float(meta), str: _str(hint)}[plain]
 
 
-def _plain(hint: _Type) -> _Type:
+def plain_type(hint: Hint) -> Hint:
     """The type without `Annotated` and `| None`: an absent value is not read at all."""
     origin = _origin(hint)
     if origin is typing.Annotated:
-        return _plain(get_args(hint)[0])
+        return plain_type(get_args(hint)[0])
     if origin in (Union, types.UnionType) and type(None) in get_args(hint):
         given = [each for each in get_args(hint) if each is not type(None)]
-        return _plain(functools.reduce(operator.or_, given))
+        return plain_type(functools.reduce(operator.or_, given))
     return hint
 
 
-def _origin(hint: _Type) -> _Type:
+def _origin(hint: Hint) -> Hint:
     return get_origin(hint)
 
 
@@ -164,7 +169,7 @@ def _bound(bound: float) -> str:
     return str(int(bound)) if float(bound).is_integer() else f"{bound:g}"
 
 
-def _str(hint: _Type) -> _Read:
+def _str(hint: Hint) -> _Read:
     if meta_of(hint) is None:
         return _any_str
     test = text_test(hint)
@@ -196,6 +201,16 @@ def _word(words: Sequence[str]) -> _Read:
     return reads
 
 
+def _member(kind: type[Enum]) -> _Read:
+    members = {member.value: member for member in kind}
+    word = _word(tuple(members))
+
+    def reads(value: JsonValue, path: str, found: Found) -> JsonValue:
+        return members.get(word(value, path, found))
+
+    return reads
+
+
 def _either(word: _Read, shape: _Read) -> _Read:
     def reads(value: JsonValue, path: str, found: Found) -> JsonValue:
         return (word if isinstance(value, str) else shape)(value, path, found)
@@ -212,6 +227,13 @@ def _list(item: _Read, meta: Meta | None) -> _Read:
         if most is not None and len(value) > most:
             found.out_of_bounds.append(Violation(path, _too_many(len(value), most)))
         return [item(each, f"{path}({i})", found) for i, each in enumerate(value[:most])]
+
+    return reads
+
+
+def _tuple(items: _Read) -> _Read:
+    def reads(value: JsonValue, path: str, found: Found) -> JsonValue:
+        return tuple(items(value, path, found) or ())
 
     return reads
 
@@ -241,7 +263,7 @@ def _too_many(count: int, most: int) -> str:
 def _object(shape: type[Shape]) -> _Read:
     hints = typing.get_type_hints(shape, include_extras=True)
     fields = msgspec.structs.fields(shape)
-    readers = {each.name: _reader(hints[each.name]) for each in fields}
+    readers = {each.name: reader(hints[each.name]) for each in fields}
     needed = [
         each.name
         for each in fields
@@ -255,9 +277,9 @@ def _object(shape: type[Shape]) -> _Read:
         for key, each in value.items():
             if each is None:
                 continue
-            reader = readers.get(key)
-            if reader is not None:
-                out[key] = reader(each, f"{path}/{key}", found)
+            its = readers.get(key)
+            if its is not None:
+                out[key] = its(each, f"{path}/{key}", found)
             elif key not in shape.DROPPED and len(found.unknown) < UNKNOWN_MAX:
                 found.unknown.append(_unknown(f"{path}/{key}", key, readers))
         absent = [name for name in needed if name not in out]

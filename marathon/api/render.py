@@ -6,6 +6,7 @@ have nothing to say.
 
 from __future__ import annotations
 
+import functools
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -17,12 +18,15 @@ from mezzo.json_types import Json, JsonValue
 
 from ..model.app import (
     App,
+    Constraint,
     Container,
     HealthCheck,
     HealthProtocol,
     Network,
     PortDefinition,
     PortMapping,
+    UnreachableStrategy,
+    UpgradeStrategy,
 )
 from ..model.deployment import Action, Deployment, Step
 from ..model.instance import Condition
@@ -37,21 +41,17 @@ from ..views import (
     QueueItem,
     TaskFailure,
 )
+from .record_keys import Shown, number
 
 DISABLED: Final = "disabled"
-_EXACT_MAX: Final = 2.0**53  # up to here every whole number is a float
 # Checks by Marathon over HTTP: of others `ignoreHttp1xx` is not told, and so not kept.
 KINDS_WITH_1XX: Final = (HealthProtocol.HTTP, HealthProtocol.HTTPS)
 
 
-def number(value: float) -> float:
-    """A whole number without its fraction, any other as it is.
-
-    Any float is taken: beyond 2^53 an int would not say more, and JSON's writers end at 2^64. nan
-    and infinity (in an agent's attribute) are written as null.
-    """
-    whole = isinstance(value, int) or value.is_integer()
-    return int(value) if whole and abs(value) <= _EXACT_MAX else value
+@functools.lru_cache(4096)
+def _version(ms: int) -> str:
+    """As `format_ms`, once for an app, its tasks and its events."""
+    return format_ms(ms)
 
 
 def _given(**fields: JsonValue) -> Json:
@@ -65,72 +65,22 @@ def _given(**fields: JsonValue) -> Json:
 def app_json(app: App) -> Json:
     """The whole definition with its versions."""
     return definition_json(app) | {
-        "version": format_ms(app.version_ms),
+        "version": _version(app.version_ms),
         "versionInfo": {
-            "lastScalingAt": format_ms(app.last_scaling_ms),
-            "lastConfigChangeAt": format_ms(app.last_config_change_ms),
+            "lastScalingAt": _version(app.last_scaling_ms),
+            "lastConfigChangeAt": _version(app.last_config_change_ms),
         },
     }
 
 
 def definition_json(app: App) -> Json:
     """The definition that a user could have sent to get this app."""
-    strategy, unreachable = app.upgrade_strategy, app.unreachable
-    return {
-        "id": app.id,
-        **_given(
-            cmd=app.cmd,
-            args=list(app.args) or None,
-            user=app.user,
-            env=app.env or None,
-        ),
-        "instances": app.instances,
-        "cpus": number(app.cpus),
-        "mem": number(app.mem),
-        "disk": number(app.disk),
-        "gpus": 0,
-        "executor": app.executor,
-        "backoffSeconds": number(app.backoff_s),
-        "backoffFactor": number(app.backoff_factor),
-        "maxLaunchDelaySeconds": number(app.max_launch_delay_s),
-        **_given(
-            constraints=[
-                [c.field, c.operator.value, *([] if c.value is None else [c.value])]
-                for c in app.constraints
-            ]
-            or None,
-            container=None if app.container is None else _container(app.container),
-            healthChecks=[health_check_json(check) for check in app.health_checks] or None,
-        ),
-        "networks": [_network(network) for network in app.networks],
-        **_given(
-            portDefinitions=None
-            if app.port_definitions is None
-            else [_port_definition(definition) for definition in app.port_definitions],
-        ),
-        "requirePorts": app.require_ports,
-        "labels": app.labels,
-        "upgradeStrategy": {
-            "minimumHealthCapacity": number(strategy.minimum_health_capacity),
-            "maximumOverCapacity": number(strategy.maximum_over_capacity),
-        },
-        "unreachableStrategy": DISABLED
-        if unreachable is None
-        else {
-            "inactiveAfterSeconds": number(unreachable.inactive_after_s),
-            "expungeAfterSeconds": number(unreachable.expunge_after_s),
-        },
-        "killSelection": app.kill_selection.value,
-        **_given(
-            acceptedResourceRoles=None
-            if app.accepted_resource_roles is None
-            else list(app.accepted_resource_roles),
-            role=None if app.role == "*" else app.role,
-            taskKillGracePeriodSeconds=None
-            if app.kill_grace_s is None
-            else number(app.kill_grace_s),
-        ),
-    }
+    return _DEFINITION(app)
+
+
+def _constraint(constraint: Constraint) -> list[str]:
+    value = constraint.value
+    return [constraint.field, constraint.operator.value, *([] if value is None else [value])]
 
 
 def _network(network: Network) -> Json:
@@ -201,14 +151,30 @@ def health_check_json(check: HealthCheck) -> Json:
             port=check.port,
             command=None if check.command is None else {"value": check.command},
         ),
-        "gracePeriodSeconds": number(check.grace_s),
-        "intervalSeconds": number(check.interval_s),
-        "timeoutSeconds": number(check.timeout_s),
-        "maxConsecutiveFailures": check.max_consecutive_failures,
-        "delaySeconds": number(check.delay_s),
+        **_HEALTH_CHECK(check),
         **({"ignoreHttp1xx": check.ignore_http_1xx} if check.protocol in KINDS_WITH_1XX else {}),
         "ipProtocol": check.ip_protocol,
     }
+
+
+_UPGRADE: Final = Shown(UpgradeStrategy)
+_UNREACHABLE: Final = Shown(UnreachableStrategy)
+_HEALTH_CHECK: Final = Shown(HealthCheck)
+_DEFINITION: Final = Shown(
+    App,
+    constraints=lambda constraints: [_constraint(each) for each in constraints],
+    container=lambda container: None if container is None else _container(container),
+    healthChecks=lambda checks: [health_check_json(check) for check in checks],
+    networks=lambda networks: [_network(network) for network in networks],
+    portDefinitions=lambda definitions: (
+        None
+        if definitions is None
+        else [_port_definition(definition) for definition in definitions]
+    ),
+    upgradeStrategy=_UPGRADE,
+    unreachableStrategy=lambda strategy: DISABLED if strategy is None else _UNREACHABLE(strategy),
+    role=lambda role: None if role == "*" else role,
+)
 
 
 # ---------------------------------------------------------------------------------- tasks
@@ -224,7 +190,7 @@ def task_json(view: InstanceView, app: App | None) -> Json:
         "state": view.state.value,
         "stagedAt": format_s(view.staged_s),
         **_given(startedAt=None if view.started_s is None else format_s(view.started_s)),
-        "version": format_ms(view.version_ms),
+        "version": _version(view.version_ms),
         "ports": list(view.ports),
         "ipAddresses": [address_json(ip) for ip in view.ip_addresses],
         "servicePorts": list(app.service_ports) if app is not None else [],
@@ -265,7 +231,7 @@ def failure_json(failure: TaskFailure) -> Json:
         "state": failure.state.value,
         "taskId": failure.task_id,
         "timestamp": format_s(failure.at_s),
-        "version": format_ms(failure.version_ms),
+        "version": _version(failure.version_ms),
         "slaveId": failure.agent_id,
     }
 
@@ -324,7 +290,7 @@ def deployment_json(view: DeploymentView) -> Json:
     plan = view.plan
     return {
         "id": plan.id,
-        "version": format_ms(plan.version_ms),
+        "version": _version(plan.version_ms),
         "affectedApps": list(plan.app_ids),
         "affectedPods": [],
         "steps": [step_json(step) for step in plan.steps],
@@ -340,7 +306,7 @@ def plan_json(plan: Deployment) -> Json:
     """A plan as events carry it. The two groups are for clients that insist on them."""
     return {
         "id": plan.id,
-        "version": format_ms(plan.version_ms),
+        "version": _version(plan.version_ms),
         "original": {"id": "/"},
         "target": {"id": "/"},
         "steps": [step_json(step) for step in plan.steps],

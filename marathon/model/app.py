@@ -29,6 +29,8 @@ from mezzo.units import (
     WallMillis,
 )
 
+from .json_key import JsonKey
+
 SINGLE_INSTANCE_LABEL: Final = "MARATHON_SINGLE_INSTANCE_APP"
 
 Cpus = Annotated[float, Meta(ge=0.001, le=AMOUNT_MAX)]
@@ -162,23 +164,23 @@ class HealthCheck(Record):
     port_index: Count | None = None
     port: Port | None = None
     command: Text | None = None
-    grace_s: ShortSeconds = 300.0
-    interval_s: Interval = 60.0
-    timeout_s: Timeout = 20.0
-    delay_s: ShortSeconds = 15.0
-    max_consecutive_failures: Count = 3
+    grace_s: Annotated[ShortSeconds, JsonKey("gracePeriodSeconds")] = 300.0
+    interval_s: Annotated[Interval, JsonKey("intervalSeconds")] = 60.0
+    timeout_s: Annotated[Timeout, JsonKey("timeoutSeconds")] = 20.0
+    max_consecutive_failures: Annotated[Count, JsonKey("maxConsecutiveFailures")] = 3
+    delay_s: Annotated[ShortSeconds, JsonKey("delaySeconds")] = 15.0
     ignore_http_1xx: bool = False
     ip_protocol: str = "IPv4"
 
 
 class UpgradeStrategy(Record):
-    minimum_health_capacity: Ratio = 1.0
-    maximum_over_capacity: Ratio = 1.0
+    minimum_health_capacity: Annotated[Ratio, JsonKey("minimumHealthCapacity")] = 1.0
+    maximum_over_capacity: Annotated[Ratio, JsonKey("maximumOverCapacity")] = 1.0
 
 
 class UnreachableStrategy(Record):
-    inactive_after_s: Seconds = 0.0
-    expunge_after_s: Seconds = 0.0
+    inactive_after_s: Annotated[Seconds, JsonKey("inactiveAfterSeconds")] = 0.0
+    expunge_after_s: Annotated[Seconds, JsonKey("expungeAfterSeconds")] = 0.0
 
 
 class KillSelection(StrEnum):
@@ -187,33 +189,55 @@ class KillSelection(StrEnum):
 
 
 class App(Record):
-    id: str
-    cmd: Text | None = None
-    args: tuple[Text, ...] = ()
-    user: Name | None = None
-    env: Variables = field(default_factory=dict)
-    instances: Count = 1
-    cpus: Cpus = 1.0
-    mem: Amount = 128.0
-    disk: Amount = 0.0
-    executor: str = ""
-    constraints: tuple[Constraint, ...] = ()
+    """Fields with a JsonKey are the keys of its JSON, in this order."""
+
+    id: Annotated[str, JsonKey("id", by_rule=True)]
+    cmd: Annotated[Text | None, JsonKey("cmd")] = None
+    args: Annotated[
+        tuple[Text, ...], Meta(max_length=10_000), JsonKey("args", shown_empty=False)
+    ] = ()
+    user: Annotated[Name | None, JsonKey("user")] = None
+    env: Annotated[Variables, JsonKey("env", shown_empty=False)] = field(default_factory=dict)
+    instances: Annotated[Count, JsonKey("instances")] = 1
+    cpus: Annotated[Cpus, JsonKey("cpus")] = 1.0
+    mem: Annotated[Amount, JsonKey("mem")] = 128.0
+    disk: Annotated[Amount, JsonKey("disk")] = 0.0
+    gpus: Annotated[Amount, JsonKey("gpus")] = 0.0
+    executor: Annotated[str, JsonKey("executor", by_rule=True)] = ""
+    backoff_s: Annotated[ShortSeconds, JsonKey("backoffSeconds")] = 1.0
+    backoff_factor: Annotated[Growth, JsonKey("backoffFactor")] = 1.15
+    max_launch_delay_s: Annotated[ShortSeconds, JsonKey("maxLaunchDelaySeconds")] = 300.0
+    constraints: Annotated[
+        tuple[Constraint, ...], JsonKey("constraints", by_rule=True, shown_empty=False)
+    ] = ()
+    container: Annotated[Container | None, JsonKey("container", by_rule=True)] = None
+    health_checks: Annotated[
+        tuple[HealthCheck, ...], JsonKey("healthChecks", by_rule=True, shown_empty=False)
+    ] = ()
+    networks: Annotated[tuple[Network, ...], JsonKey("networks", by_rule=True)] = (
+        Network(NetworkMode.HOST),
+    )
     # None with container networks, whose ports are the container's port mappings.
-    port_definitions: tuple[PortDefinition, ...] | None = None
-    require_ports: bool = False
-    networks: tuple[Network, ...] = (Network(NetworkMode.HOST),)
-    container: Container | None = None
-    health_checks: tuple[HealthCheck, ...] = ()
-    upgrade_strategy: UpgradeStrategy = UpgradeStrategy()
-    labels: Labels = field(default_factory=dict)
-    accepted_resource_roles: tuple[Name, ...] | None = None
-    role: str = "*"
-    backoff_s: ShortSeconds = 1.0
-    backoff_factor: Growth = 1.15
-    max_launch_delay_s: ShortSeconds = 300.0
-    kill_grace_s: Seconds | None = None
-    unreachable: UnreachableStrategy | None = UnreachableStrategy()  # None: "disabled"
-    kill_selection: KillSelection = KillSelection.YOUNGEST_FIRST
+    port_definitions: Annotated[
+        tuple[PortDefinition, ...] | None, JsonKey("portDefinitions", by_rule=True)
+    ] = None
+    require_ports: Annotated[bool, JsonKey("requirePorts", by_rule=True)] = False
+    labels: Annotated[Labels, JsonKey("labels")] = field(default_factory=dict)
+    upgrade_strategy: Annotated[UpgradeStrategy, JsonKey("upgradeStrategy", by_rule=True)] = (
+        UpgradeStrategy()
+    )
+    # None: "disabled".
+    unreachable: Annotated[
+        UnreachableStrategy | None, JsonKey("unreachableStrategy", by_rule=True)
+    ] = UnreachableStrategy()
+    kill_selection: Annotated[KillSelection, JsonKey("killSelection")] = (
+        KillSelection.YOUNGEST_FIRST
+    )
+    accepted_resource_roles: Annotated[
+        tuple[Name, ...] | None, JsonKey("acceptedResourceRoles", by_rule=True)
+    ] = None
+    role: Annotated[str, JsonKey("role", by_rule=True)] = "*"
+    kill_grace_s: Annotated[Seconds | None, JsonKey("taskKillGracePeriodSeconds")] = None
     version_ms: WallMillis = 0
     last_scaling_ms: WallMillis = 0
     # Also the identity of the configuration: instances launched with another one are outdated.

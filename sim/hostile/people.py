@@ -116,7 +116,7 @@ class OddApps(Watch):
         for _ in range(rng.randrange(4)):
             app = self._wild.mutated(app)
         if rng.random() < 0.9:  # any other is refused, whatever else the app is
-            app = replace(app, executor="", role=self._rules.role)
+            app = replace(app, executor="", gpus=0.0, role=self._rules.role)
         try:
             document = definition_json(app)
             for _ in range(rng.choice((0, 0, 1, 2))):
