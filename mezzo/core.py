@@ -131,9 +131,9 @@ class Step(Output[Effect]):
     __slots__ = ("bytes", "now")
 
     def __init__(self, now: Instant) -> None:
-        super().__init__()
-        self.now = now
-        self.bytes = 0
+        # One is made for each event, so nothing is called for it.
+        self.writes, self.effects = [], []
+        self.now, self.bytes = now, 0
 
     def put(self, table: Table[R], record: R) -> None:
         self.write(put_of(table, record))

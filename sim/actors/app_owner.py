@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+from functools import lru_cache
 from typing import Final
 
 from mezzo.agent.container import ContainerSpec
@@ -45,14 +46,19 @@ _APPS: Final = ("/web", "/api", JOB, "/db")
 _SURGE: Final = "/surge"
 
 
+# They are looked at far more often than they change.
+_stored_app = lru_cache(maxsize=1024)(APPS.decode)
+_version = lru_cache(maxsize=1024)(VERSIONS.decode)
+
+
 def apps_on(disk: Disk) -> dict[str, App]:
     """The apps as they are stored: what the cluster has promised to run."""
     found: dict[str, App] = {}
     for key in sorted(key for key in disk.data if key.startswith("app/")):
         with contextlib.suppress(Corrupt):  # one of the two was damaged: see `hostile.damage`
-            app = APPS.decode(disk.data[key])
+            app = _stored_app(disk.data[key])
             version = VERSIONS.key(version_id(app.id, app.version_ms))
-            found[app.id] = VERSIONS.decode(disk.data[version])
+            found[app.id] = _version(disk.data[version])
     return found
 
 
