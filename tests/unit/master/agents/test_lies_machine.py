@@ -205,7 +205,9 @@ class LiesMachine(MasterMachine):
         agent_ids = pick([liar.id, *self.agent_ids()])
         tasks = [
             Task(
-                *("n", task_id, framework_id, data.draw(agent_ids), data.draw(pick(TaskState))),
+                *("n", task_id, data.draw(agent_ids)),
+                framework_id=framework_id,
+                state=data.draw(pick(TaskState)),
                 resources=data.draw(pick(RESOURCES)),
                 role=data.draw(pick(ROLES)),
                 executor_id=data.draw(pick([None, ExecutorId("a")])),
