@@ -103,7 +103,7 @@ def test_a_call_that_no_store_would_take_is_refused(world: World) -> None:
     for call in (om.UpdateWeights(many), om.UpdateWeights(long), om.UpdateQuota(quotas)):
         assert "fewer roles at a time" in refusal(world.ask(call))
     assert world.ask(om.UpdateWeights(many[:2000])) == om.Done()
-    assert world.ask(om.UpdateQuota(quotas[:20])) == om.Done()
+    assert world.ask(om.UpdateQuota(quotas[:19])) == om.Done()
 
 
 def test_roles_beyond_the_list_are_refused() -> None:
