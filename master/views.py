@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mezzo.cluster.model import AgentFacts
 from mezzo.cluster.resources import Resources
 from mezzo.messages.operator import (
     Agents,
@@ -33,10 +34,9 @@ def agent(state: MasterState, entry: AgentEntry) -> AgentView:
         total_resources=entry.info.resources,
         allocated_resources=Resources.total(used_on(entry).values()),
         offered_resources=Resources.total(state.offers[i].resources for i in entry.offers),
-        capabilities=entry.record.capabilities,
-        deactivated=entry.record.deactivated,
         drain_info=entry.drain,
         estimated_drain_start_time=entry.record.drain_start_s,
+        **{name: getattr(entry.record, name) for name in AgentFacts.__struct_fields__},
     )
 
 

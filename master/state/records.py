@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from mezzo.cluster.model import AgentCapability, AgentInfo, DrainInfo, FrameworkInfo
+from mezzo.cluster.model import AgentFacts, AgentInfo, DrainInfo, FrameworkInfo
 from mezzo.record import Record
 from mezzo.units import WallSeconds
 
 
-class AgentRecord(Record):
+class AgentRecord(AgentFacts):
     """`agent/<id>`: an agent that was admitted once."""
 
     info: AgentInfo
@@ -18,8 +18,6 @@ class AgentRecord(Record):
     registered_s: WallSeconds
     condition: Literal["ADMITTED", "UNREACHABLE", "GONE"] = "ADMITTED"
     since_s: WallSeconds | None = None  # of UNREACHABLE and GONE
-    capabilities: tuple[AgentCapability, ...] = ()
-    deactivated: bool = False
     drain: DrainInfo | None = None
     drain_start_s: WallSeconds | None = None
 

@@ -319,6 +319,14 @@ class MachineId(Record):
     ip: str | None = None
 
 
+class AgentFacts(Record, kw_only=True):
+    """What a master remembers of an agent, also over its failover, and shows to operators as it is:
+    fields of its record and of its view."""
+
+    capabilities: tuple[AgentCapability, ...] = ()
+    deactivated: bool = False
+
+
 class AgentInfo(Record):
     hostname: str
     port: PortNumber = 5051

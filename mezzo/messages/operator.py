@@ -13,7 +13,7 @@ from msgspec import field
 
 from mezzo.cluster.amounts import Thousandths
 from mezzo.cluster.model import (
-    AgentCapability,
+    AgentFacts,
     AgentInfo,
     DrainInfo,
     ExecutorInfo,
@@ -69,7 +69,7 @@ class OperatorResponse(Record):
     """The base of all answers."""
 
 
-class AgentView(Record):
+class AgentView(AgentFacts):
     """One agent, as Mesos `Response.GetAgents.Agent`. Times are seconds since 1970."""
 
     agent_info: AgentInfo
@@ -81,8 +81,6 @@ class AgentView(Record):
     total_resources: Resources = Resources()
     allocated_resources: Resources = Resources()
     offered_resources: Resources = Resources()
-    capabilities: tuple[AgentCapability, ...] = ()
-    deactivated: bool = False
     drain_info: DrainInfo | None = None
     estimated_drain_start_time: WallSeconds | None = None
 
