@@ -29,7 +29,7 @@ from mezzo.record import encode
 from mezzo.sim.fakes.fake_agent import FakeAgent, Said, TaskKey
 from mezzo.store.base import StateStore
 from mezzo.store.open import open_store
-from mezzo.wire.clients import AgentLink
+from mezzo.wire.clients.agent_link import AgentLink
 from mezzo.wire.grpc_server import allow_many_connections
 
 Pipe = Connection[Any, Any] if TYPE_CHECKING else Connection

@@ -50,7 +50,8 @@ from mezzo.process import log
 from mezzo.process.daemon import cli_command
 from mezzo.runtime import Runtime
 from mezzo.store.open import open_store
-from mezzo.wire.clients import AgentLink, OperatorClient
+from mezzo.wire.clients.agent_link import AgentLink
+from mezzo.wire.clients.operator_client import OperatorClient
 
 AGENTS = 20
 TASK = Resources.of(cpus=0.01, mem=1)

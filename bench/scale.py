@@ -57,7 +57,7 @@ from mezzo.messages import operator as om
 from mezzo.messages.scheduler import ReconcileTask
 from mezzo.process import log
 from mezzo.process.daemon import cli_command
-from mezzo.wire.clients import OperatorClient
+from mezzo.wire.clients.operator_client import OperatorClient
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ from mezzo.election.detector import detector_for
 from mezzo.errors import BadConfig
 from mezzo.ids import ConnId
 from mezzo.process.log import get_logger
-from mezzo.wire.clients import RelayLink
+from mezzo.wire.clients.relay_link import RelayLink
 from mezzo.wire.grpc_server import allow_many_connections
 from mezzo.wire.link import SERVER_OPTIONS
 from mezzo.wire.served_stream import Stream, put_or_cut

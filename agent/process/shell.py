@@ -30,7 +30,7 @@ from mezzo.record import replace
 from mezzo.runtime import Runtime
 from mezzo.store.base import StateStore
 from mezzo.store.open import open_store
-from mezzo.wire.clients import AgentLink
+from mezzo.wire.clients.agent_link import AgentLink
 
 from .. import effects as do
 from .. import events as e

@@ -6,7 +6,6 @@ import json
 import socket
 from collections.abc import Iterable
 from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -53,6 +52,9 @@ def engine_has(url: str, label: str) -> bool:
 
     False also if it can't be asked.
     """
+    # A megabyte, and only an agent that has lost its store asks.
+    from http.client import HTTPException, HTTPResponse
+
     filters = quote(json.dumps({"label": [label]}))
     try:
         with _connected(url) as connection:

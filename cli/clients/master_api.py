@@ -36,7 +36,7 @@ def ask(master: str, call: OperatorCall, kind: type[T]) -> T:
     several addresses the first that answers is it."""
     from mezzo.errors import BadRequest, MezzoError
     from mezzo.process import log
-    from mezzo.wire.clients import OperatorClient
+    from mezzo.wire.clients.operator_client import OperatorClient
 
     log.silence()
     problem = f"no leader is known after {_LEADER_S:g} s"

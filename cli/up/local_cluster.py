@@ -241,7 +241,7 @@ class LocalCluster:
         if not others:
             return
         from mezzo.messages.operator import Teardown
-        from mezzo.wire.clients import OperatorClient
+        from mezzo.wire.clients.operator_client import OperatorClient
 
         client = OperatorClient(self.plan.master)
         for framework_id in others:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from mezzo.election.detector import detector_for
 from mezzo.ids import ConnId
 from mezzo.messages.scheduler import Event
-from mezzo.wire import clients
+from mezzo.wire.clients import scheduler_link
 
 
-class SchedulerLink(clients.SchedulerLink):
+class SchedulerLink(scheduler_link.SchedulerLink):
     """Follows the leader named by `master`: `zk://...`, or `host:port` of a master's gRPC server.
 
     The owner sends `Subscribe` first whenever `on_up` reports a connection, and sets `framework_id`

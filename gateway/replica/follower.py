@@ -17,7 +17,7 @@ from mezzo.election.base import LeaderChanged, LeaderDetector
 from mezzo.errors import BadRequest, MezzoError
 from mezzo.messages.operator import GetMaster, Master
 from mezzo.process.log import get_logger
-from mezzo.wire.clients import OperatorClient, OperatorEvents
+from mezzo.wire.clients.operator_client import OperatorClient, OperatorEvents
 from mezzo.wire.link import grpc_target
 
 from ..errors import ClusterUnknown, StreamGap

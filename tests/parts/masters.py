@@ -37,7 +37,8 @@ from mezzo.messages import agent as am
 from mezzo.messages import operator as om
 from mezzo.process.daemon import cli_command
 from mezzo.sim.fakes.fake_agent import FakeAgent, Said, TaskKey
-from mezzo.wire.clients import AgentLink, OperatorClient
+from mezzo.wire.clients.agent_link import AgentLink
+from mezzo.wire.clients.operator_client import OperatorClient
 from tests.parts.ports import free_ports
 
 WITHIN_S = 60.0

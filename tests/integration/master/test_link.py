@@ -17,7 +17,8 @@ from mezzo.messages import operator as om
 from mezzo.messages import scheduler as sm
 from mezzo.record import Record, replace
 from mezzo.wire.batches import MESSAGE_MAX_BYTES
-from mezzo.wire.clients import AgentLink, SchedulerLink
+from mezzo.wire.clients.agent_link import AgentLink
+from mezzo.wire.clients.scheduler_link import SchedulerLink
 from mezzo.wire.grpc_server import MasterServer
 from tests.parts.captured_logs import captured_logs
 

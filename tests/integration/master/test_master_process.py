@@ -21,7 +21,7 @@ from mezzo.messages import scheduler as sm
 from mezzo.record import replace
 from mezzo.store.sqlite import SqliteStore
 from mezzo.wire import scheduler as scheduler_wire
-from mezzo.wire.clients import OperatorClient
+from mezzo.wire.clients.operator_client import OperatorClient
 from mezzo.wire.v1 import scheduler_pb2, scheduler_pb2_grpc
 from tests.parts.masters import SMALL, Cluster, MasterProcess, Recorder, cluster, until
 

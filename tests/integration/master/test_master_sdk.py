@@ -42,7 +42,7 @@ from mezzo.messages import agent as am
 from mezzo.messages import scheduler as m
 from mezzo.record import replace
 from mezzo.wire import scheduler as scheduler_wire
-from mezzo.wire.clients import SchedulerLink
+from mezzo.wire.clients.scheduler_link import SchedulerLink
 from mezzo.wire.v1 import scheduler_pb2, scheduler_pb2_grpc
 from tests.parts.captured_logs import captured_logs
 from tests.parts.masters import Cluster, MasterProcess, Recorder, cluster, until

@@ -25,7 +25,7 @@ from mezzo.wire import operator as operator_wire
 from mezzo.wire import scheduler as scheduler_wire
 from mezzo.wire import served_stream
 from mezzo.wire.batches import MESSAGE_MAX_BYTES, PART_BYTES
-from mezzo.wire.clients import OperatorClient
+from mezzo.wire.clients.operator_client import OperatorClient
 from mezzo.wire.grpc_server import MasterServer
 from mezzo.wire.turnstile import FREE
 from mezzo.wire.v1 import (
