@@ -199,22 +199,34 @@ def grown(name: str, value: str) -> str:
     return value if lost(json.loads(value), json.loads(now)) else now
 
 
+def grown_message(name: str, was: dict[str, Any]) -> dict[str, Any]:
+    """Likewise, of a message."""
+    message = read(name, base64.b64decode(was["sent"]))
+    if message is None or lost(was["says"], json.loads(encode(message))):
+        return was
+    return _message(name, message)
+
+
+def _message(name: str, message: Record) -> dict[str, Any]:
+    data = sent(name, message)
+    return {
+        "sent": base64.b64encode(data).decode(),
+        "says": json.loads(encode(read(name, data))),
+    }
+
+
 def add_missing() -> int:
     """Returns how many were added to the file of this version."""
     kept = of_release(mezzo.__version__)
     wire, store = kept.setdefault("wire", {}), kept.setdefault("store", {})
     store |= {name: grown(name, value) for name, value in store.items()}
+    wire |= {name: grown_message(name, was) for name, was in wire.items()}
     added = missing()
     store |= stored({name for name in added if name in tables()})
     for name, kind in added.items():
         if name in tables():
             continue
-        message = sample(kind)
-        data = sent(name, message)
-        wire[name] = {
-            "sent": base64.b64encode(data).decode(),
-            "says": json.loads(encode(read(name, data))),
-        }
+        wire[name] = _message(name, sample(kind))
     FOLDER.mkdir(parents=True, exist_ok=True)
     path = FOLDER / f"{mezzo.__version__}.json"
     path.write_text(json.dumps(kept, indent=1, sort_keys=True, ensure_ascii=True) + "\n")
