@@ -223,6 +223,23 @@ def test_cancelling_a_creation_removes_the_app_and_a_deletion_brings_it_back() -
     assert len(world.running("/b")) == 2
 
 
+def test_an_app_that_has_gone_amid_a_rollback_can_still_be_brought_back() -> None:
+    world = World.of("a", auto_kill=False)
+    world.deploy(app("/old"))
+    created = world.put(app("/new", 0), app("/old", cmd="changed"))
+    assert isinstance(created, Deployed)
+    new = world.shown_apps["/new"].app
+    world.run()  # an instance of the changed one is there
+    back = world.ask(CancelDeployment(created.deployment_id))
+    assert isinstance(back, Deployed)
+    world.run()
+    assert "/new" not in world.shown_apps
+    assert list(world.shown_deployments) == [back.deployment_id]  # for the sake of /old
+    world.restart()
+    assert isinstance(world.ask(CancelDeployment(back.deployment_id)), Deployed)
+    assert world.shown_apps["/new"].app == new
+
+
 def test_a_forced_cancel_leaves_everything_as_it_is() -> None:
     """Behaviour 38."""
     world, old = healthy(2, 1, 1)
