@@ -149,6 +149,12 @@ def _shown(context: Context) -> bytes:
 def withdraw(directory: Path) -> None:
     """Remove what was claimed and published for the cluster there, by this or an earlier run."""
     (directory / _FILE).unlink(missing_ok=True)
+    forget_name(directory)
+
+
+def forget_name(directory: Path) -> None:
+    """The cluster there has ended. Its folder still tells: a command given there must not mean
+    another cluster, but say that this one does not run."""
     for each in registered():
         if each.directory == str(directory):
             (_registry() / f"{each.name}.json").unlink(missing_ok=True)

@@ -26,7 +26,7 @@ from mezzo.units import PORT_MAX
 
 from ..clients.definitions import read_definition
 from ..clients.marathon_api import Marathon, addresses, app_id, counts
-from ..clients.saved_contexts import FOLDER, LOCK, Context, claim, publish, withdraw
+from ..clients.saved_contexts import FOLDER, LOCK, Context, claim, forget_name, publish
 from ..option_types import DIRECTORY, DURATION, LOG_LEVEL, PORT, Whole, typed
 from ..setting_options import setting
 from ..words.errors import Failed, Wrong
@@ -278,8 +278,8 @@ def _alone_in(directory: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _known_as(plan: Plan, name: str | None) -> Iterator[tuple[Context, str | None]]:
-    """The cluster's context, which lasts as long as its daemons run, and why it can't be found by
-    its name, if it can't. Raises Wrong."""
+    """The cluster's context, whose name lasts as long as its daemons run, and why it can't be found
+    by that, if it can't. Raises Wrong."""
     claimed = claim(
         plan.directory,
         name,
@@ -290,7 +290,7 @@ def _known_as(plan: Plan, name: str | None) -> Iterator[tuple[Context, str | Non
     try:
         yield claimed
     finally:
-        withdraw(plan.directory)
+        forget_name(plan.directory)
 
 
 def _publish(context: Context, problem: str | None) -> None:

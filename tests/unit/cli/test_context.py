@@ -15,7 +15,15 @@ from typing import NoReturn
 
 import pytest
 
-from mezzo.cli.clients.saved_contexts import LOCK, Context, claim, publish, registered, withdraw
+from mezzo.cli.clients.saved_contexts import (
+    LOCK,
+    Context,
+    claim,
+    forget_name,
+    publish,
+    registered,
+    withdraw,
+)
 from mezzo.cli.words.errors import Wrong
 from mezzo.process.daemon import cli_command
 
@@ -113,6 +121,10 @@ def test_a_cluster_that_is_gone_is_told_and_not_asked(
     assert server.asked == []
     assert mezzo("app", "list", "--help").exit_code == 0
     assert "gone" in mezzo("context", "list").stdout
+    forget_name(tmp_path / ".mezzo")  # as when it is stopped
+    result = mezzo("app", "list")
+    assert "the cluster old does not run any more" in result.stderr
+    assert server.asked == []
     withdraw(tmp_path / ".mezzo")
     assert mezzo("context", "list").stdout.startswith("no contexts")
 
