@@ -11,7 +11,7 @@ from mezzo.handlers import Handlers, on, when
 from mezzo.ids import IdSource
 from mezzo.messages import scheduler as m
 
-from . import incoming_updates, reconciling, subscription
+from . import incoming_updates, overdue_launches, reconciling, subscription, unreachable_instances
 from .config import MarathonConfig
 from .deployments import balancing, command_rules, deployer
 from .effects import Effect, Ready, Registered, Reply
@@ -150,9 +150,9 @@ _TIMERS: Final = Handlers(
     when(ReconcileDue, reconciling.reconcile_due),
     when(AskAgainDue, reconciling.ask_again),
     when(ScaleCheckDue, balancing.scale_check_due),
-    when(ExpungeDue, incoming_updates.expunge_due),
-    on(InactiveDue, incoming_updates.inactive_due),
-    when(OverdueCheckDue, incoming_updates.kill_overdue),
+    when(ExpungeDue, unreachable_instances.expunge_due),
+    on(InactiveDue, unreachable_instances.inactive_due),
+    when(OverdueCheckDue, overdue_launches.kill_overdue),
     when(KillRetryDue, killer.retry),
     when(MoreKillsDue, _nothing),
     when(ReviveDue, reviving.revive_due),

@@ -1,4 +1,4 @@
-"""Status updates: what the master tells of tasks, and what follows from it (7.2, 8.3)."""
+"""Status updates: what the master tells of tasks, and what follows for instances (7.2, 8.3)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from mezzo.cluster.states import Reason, may_move
 from mezzo.core import Delete
 from mezzo.messages.scheduler import Acknowledge, Kill, Update
 
+from . import unreachable_instances
 from .deployments import balancing
 from .effects import UpdateDenied
 from .health import rules
 from .killing import killer
-from .model.app import UnreachableStrategy
 from .model.instance import Condition, Live, condition_of
 from .news import StatusUpdated, UnknownInstanceTerminated
 from .placement import backoff, launcher
@@ -21,9 +21,7 @@ from .state import instance_changes
 from .state.marathon_state import MarathonState
 from .state.step import Step
 from .state.tables import INSTANCES
-from .timers import ExpungeDue, InactiveDue, OverdueCheckDue
 
-_OVERDUE_S: Final = 5.0
 # What `lastTaskFailure` tells. An exit with 0 delays the next launch, but it is no failure.
 _REMEMBERED: Final = frozenset(
     {Condition.FAILED, Condition.ERROR, Condition.GONE, Condition.DROPPED, Condition.UNKNOWN}
@@ -76,13 +74,7 @@ def _ended(
     live.state = status.state
     if not live.doomed:
         _note_failure(state, step, live, condition, status)
-    _gone(state, step, live, condition)
-
-
-def _gone(state: MarathonState, step: Step, live: Live, condition: Condition) -> None:
-    launcher.token_back(state, live)
-    state.kills.drop(live)
-    instance_changes.forget(state, step, live, condition)
+    killer.forget(state, step, live, condition)
 
 
 def _note_failure(
@@ -116,7 +108,7 @@ def _lives(
     if news:
         _publish_update(step, live, status)
     if condition is Condition.UNREACHABLE:
-        _unreachable(state, step, live, status)
+        unreachable_instances.lost_sight_of(state, step, live, status)
         return
     was_unreachable = live.condition.unreachable
     live.unreachable_since_s = None
@@ -160,74 +152,3 @@ def _publish_update(step: Step, live: Live, status: TaskStatus) -> None:
             ports=record.ports,
         )
     )
-
-
-# ---- unreachable instances
-
-
-def _unreachable(state: MarathonState, step: Step, live: Live, status: TaskStatus) -> None:
-    if live.doomed:
-        # The instance can't be told to end. If it comes back it is unknown, and killed as such.
-        _gone(state, step, live, Condition.KILLED)
-        return
-    if live.condition.unreachable:
-        return
-    instance_changes.stop_checks(step, live)
-    since = status.unreachable_time or step.now.wall_s
-    live.unreachable_since_s = since
-    instance_changes.set_condition(state, step, live, Condition.UNREACHABLE)
-    strategy = live.app.unreachable
-    if strategy is None:
-        return
-    left_s = step.now.left_s(since, strategy.inactive_after_s)
-    if left_s <= 0:
-        instance_changes.set_condition(state, step, live, Condition.UNREACHABLE_INACTIVE)
-    else:
-        step.timer(InactiveDue(live.id), left_s)
-
-
-def inactive_due(state: MarathonState, step: Step, due: InactiveDue) -> None:
-    live = state.by_id.get(due.instance_id)
-    if live is not None and live.condition is Condition.UNREACHABLE:
-        instance_changes.set_condition(state, step, live, Condition.UNREACHABLE_INACTIVE)
-
-
-def expunge_due(state: MarathonState, step: Step) -> None:
-    _expunge(state, step)
-    step.timer(ExpungeDue(), state.config.task_lost_expunge_interval_s)
-
-
-def _expunge(state: MarathonState, step: Step) -> None:
-    """Forget the instances that have been unreachable for too long."""
-    now = step.now
-    for live in list(state.by_id.values()):
-        if step.full:
-            return  # the rest next time
-        strategy: UnreachableStrategy | None = live.app.unreachable
-        since = live.unreachable_since_s
-        if strategy is None or since is None:
-            continue
-        if since > now.wall_s:  # the clock was set back: count anew
-            live.unreachable_since_s = since = now.wall_s
-        if live.condition.unreachable and now.wall_s - since >= strategy.expunge_after_s:
-            _gone(state, step, live, Condition.GONE)
-
-
-# ---- instances that don't come up
-
-
-def kill_overdue(state: MarathonState, step: Step) -> None:
-    """Replace instances that were launched, and were not heard of, or do not run, for too long."""
-    config = state.config
-    for live in list(state.by_id.values()):
-        if not live.condition.starting or live.unsure:
-            continue
-        if state.is_aside(live.record.app_id):
-            continue
-        if live.condition is Condition.PROVISIONED:
-            limit_s = config.task_launch_confirm_timeout_s
-        else:
-            limit_s = config.task_launch_timeout_s
-        if not step.now.is_within_s(live.record.staged_s, limit_s):
-            killer.doom(state, live)
-    step.timer(OverdueCheckDue(), _OVERDUE_S)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from mezzo.messages.scheduler import Kill
 
 from ..model.instance import Condition, Live
+from ..placement import launcher
 from ..state import instance_changes
 from ..state.marathon_state import MarathonState
 from ..state.step import Step
@@ -20,6 +21,13 @@ def doom(state: MarathonState, live: Live) -> None:
         live.doomed = True
         state.changed(live)
         state.kills.new[live.id] = live
+
+
+def forget(state: MarathonState, step: Step, live: Live, condition: Condition) -> None:
+    """The instance has ended, or is given up: nobody waits for it any more."""
+    launcher.token_back(state, live)
+    state.kills.drop(live)
+    instance_changes.forget(state, step, live, condition)
 
 
 def disconnected(state: MarathonState) -> None:

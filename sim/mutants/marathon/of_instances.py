@@ -6,7 +6,7 @@ from typing import Any
 
 from mezzo.cluster.states import TaskState
 from mezzo.core import SetTimer
-from mezzo.marathon import incoming_updates, reconciling
+from mezzo.marathon import incoming_updates, overdue_launches, reconciling, unreachable_instances
 from mezzo.marathon.effects import Call
 from mezzo.marathon.killing import kill_selection, killer
 from mezzo.marathon.model.app import KillSelection
@@ -18,7 +18,7 @@ from mezzo.messages.scheduler import Acknowledge
 from ..mutant import mutant, never
 
 
-@mutant(incoming_updates, "kill_overdue")
+@mutant(overdue_launches, "kill_overdue")
 def who_does_not_come_up_is_looked_for_once(original: Any) -> Any:
     def overdue(state: Any, step: Any) -> None:
         set_before = len(step.effects)
@@ -49,7 +49,7 @@ def unknown_tasks_may_run(original: Any) -> Any:
     return never
 
 
-@mutant(incoming_updates, "_unreachable")
+@mutant(unreachable_instances, "lost_sight_of")
 def an_unreachable_instance_is_never_replaced(original: Any) -> Any:
     return never
 
