@@ -135,9 +135,10 @@ def command(
     A master with its gateway, Marathon and some agents, which share the machine's resources. A
     daemon that dies is started again.
 
-    Ctrl-C stops everything: all apps are removed, their containers and processes end. If mezzo is
-    killed instead (kill -9, or with --keep), tasks go on running and the state stays in DIR: the
-    next `mezzo up` there finds the apps again and brings them to their targets.
+    Ctrl-C stops everything: all apps are removed, their containers and processes end (tasks of
+    frameworks of your own are theirs to end, or `mezzo framework teardown` ends them before). If
+    mezzo is killed instead (kill -9, or with --keep), tasks go on running and the state stays in
+    DIR: the next `mezzo up` there finds the apps again and brings them to their targets.
     """
     definitions = [read_definition(file) for file in demo]
     for definition in definitions:
@@ -401,7 +402,11 @@ def _tear_down(cluster: LocalCluster) -> None:
         with live_line() as say:
             left = cluster.tear_down(say)
         if left:
-            echo(f"tasks that still run: {', '.join(left)}", err=True)
+            echo(
+                f"tasks that still run: {', '.join(left)}. `mezzo up --dir` the same folder, then "
+                "`mezzo framework teardown` ends those of a framework",
+                err=True,
+            )
     except Failed as error:
         warn(f"apps could not be stopped: {error.format_message()}")
     except KeyboardInterrupt:
