@@ -128,8 +128,8 @@ class Marathon:
         # The app is removed, or at its target: the deployment did what it was for.
         if app is not None and app["tasksRunning"] < app["instances"] and which in self.queue():
             raise Failed(
-                f"the deployment {deployment} was given up: {self.progress(which)}"
-                f"{self._last_failure(which)}. See `mezzo app show {which}`"
+                f"the deployment {deployment} is over, and not all of it runs: "
+                f"{self.progress(which)}{self._last_failure(which)}. See `mezzo app show {which}`"
             )
 
     def progress(self, which: str) -> str:

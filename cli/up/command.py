@@ -186,7 +186,10 @@ def _run(
             _start(cluster)
             _publish(context, problem)
             if demo_app is not None:
-                _deploy(plan, demo_app, timeout_s)
+                try:
+                    _deploy(plan, demo_app, timeout_s)
+                except Failed as error:  # the cluster runs all the same
+                    warn(error.format_message())
             echo()
             echo("Ctrl-C stops the cluster" + (", tasks run on." if keep else " and apps."))
             while True:

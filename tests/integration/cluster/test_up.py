@@ -320,6 +320,13 @@ def test_a_cluster_is_named_after_its_folder_whatever_the_environment_holds(
     assert f"`mezzo --context {tmp_path.name} " in up.start()
 
 
+def test_a_demo_that_does_not_come_up_leaves_the_cluster_running(up: Up) -> None:
+    printed = up.start(*demo("too-big"), "--timeout", "1")
+    assert "not done after 1 s" in printed
+    assert "/examples/too-big" in up.mezzo("app", "list")
+    assert up.stop()[0] == 0
+
+
 def test_a_context_that_a_crash_has_left_behind_is_told(up: Up) -> None:
     up.start()
     up.kill_everything()

@@ -171,12 +171,14 @@ def test_a_deployment_that_takes_too_long_tells_how_the_last_task_failed(
     assert "; last failure: TASK_FAILED on h: no such image. The deployment d1" in result.stderr
 
 
-def test_a_deployment_that_was_given_up_is_no_success(mezzo: Mezzo, marathon: FakeMarathon) -> None:
+def test_a_deployment_after_which_not_all_runs_is_no_success(
+    mezzo: Mezzo, marathon: FakeMarathon
+) -> None:
     marathon.apps["/web"] = app(instances=3, tasksRunning=0)
     marathon.queue = [waiting()]
     result = mezzo("app", "restart", "/web", "--marathon", marathon.url)
     assert result.exit_code == 1
-    assert "the deployment d1 was given up" in result.stderr
+    assert "the deployment d1 is over, and not all of it runs" in result.stderr
 
 
 def test_scale_sends_the_number_and_shows_the_outcome(mezzo: Mezzo, marathon: FakeMarathon) -> None:
