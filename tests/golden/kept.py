@@ -132,7 +132,7 @@ def stored(wanted: set[str]) -> dict[str, str]:
 
     core.Step.write = write  # type: ignore[method-assign]
     try:
-        for seed in range(1, _SEEDS):
+        for seed in range(1, _SEEDS if wanted else 1):
             Cluster(seed).run()
             if seed > _SEEDS // 4 and wanted <= found.keys():
                 break
