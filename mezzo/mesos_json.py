@@ -171,11 +171,11 @@ def task_json(task: Task) -> Json:
 
 
 def status_json(status: TaskStatus) -> Json:
-    """A status without its data (Mesos)."""
+    """A status without its data, and always with a time: 0 if nobody knows it (Mesos)."""
     container = status.container_status
     return {
         "state": status.state,
-        "timestamp": status.timestamp,
+        "timestamp": status.timestamp or 0.0,
         "labels": labels_json(status.labels),
         **given(
             healthy=status.healthy,
@@ -198,6 +198,7 @@ def _container_status(status: ContainerStatus) -> Json:
 def _network(network: NetworkInfo) -> Json:
     return {
         "ip_addresses": [
-            {"ip_address": ip.ip_address, "protocol": ip.protocol} for ip in network.ip_addresses
+            {**given(ip_address=ip.ip_address), "protocol": ip.protocol}
+            for ip in network.ip_addresses
         ]
     }

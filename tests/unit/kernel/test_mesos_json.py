@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
-from hypothesis import given
+import orjson
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mezzo.cluster.amounts import Items, from_milli
@@ -28,8 +30,10 @@ from mezzo.cluster.model import (
 from mezzo.cluster.resources import SCALARS, Kind, Resources
 from mezzo.cluster.states import Reason, TaskState
 from mezzo.ids import AgentId, ContainerId, FrameworkId, TaskId
+from mezzo.json_types import Json
 from mezzo.mesos_json import (
     attributes_json,
+    discovery_json,
     domain_json,
     drain_config_json,
     drain_info_json,
@@ -44,7 +48,7 @@ from mezzo.mesos_json import (
 )
 from mezzo.units import NANOS, SECONDS_MAX
 
-from .strategies import resources
+from .strategies import attributes, records, resources
 
 TASK = Task(
     "n", TaskId("t1"), AgentId("S1"), framework_id=FrameworkId("F1"), state=TaskState.RUNNING
@@ -212,3 +216,42 @@ def test_a_task_tells_discovery_what_it_needs() -> None:
         "ports": {"ports": [{"number": 80, "name": "http", "protocol": "tcp"}]},
         "labels": {"labels": [{"key": "a", "value": "b"}]},
     }
+
+
+# ---- whatever they hold
+
+RENDERED = st.one_of(
+    st.lists(attributes, max_size=3).map(attributes_json),
+    records(Task).map(task_json),
+    records(TaskStatus).map(status_json),
+    records(DiscoveryInfo).map(discovery_json),
+    records(FaultDomain).map(domain_json),
+    records(DrainInfo).map(drain_info_json),
+    records(MachineId).map(machine_json),
+    records(Unavailability).map(unavailability_json),
+)
+
+
+@given(RENDERED)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+def test_every_record_is_json_that_can_be_written_and_says_nothing_of_what_is_not_set(
+    shown: Json,
+) -> None:
+    for value in _values(orjson.loads(orjson.dumps(shown))):
+        assert value is not None
+
+
+def test_a_status_has_a_time_also_if_nobody_knows_it() -> None:
+    assert status_json(TaskStatus(TaskId("t"), TaskState.LOST))["timestamp"] == 0.0
+
+
+def _values(plain: object) -> Iterator[object]:
+    match plain:
+        case dict():
+            for each in plain.values():
+                yield from _values(each)
+        case list():
+            for each in plain:
+                yield from _values(each)
+        case _:
+            yield plain
