@@ -74,7 +74,7 @@ def retry(state: MarathonState, step: Step) -> None:
     if not state.subscribed or not kills.sent:
         return
     for id_, (live, sent_s) in kills.sent.items():
-        if now_s - sent_s >= every_s:
+        if sent_s + every_s <= now_s:  # as the timer was set: a difference may be rounded below
             kills.sent[id_] = (live, now_s)
             _send(step, live)
     oldest_s = min(sent_s for _, sent_s in kills.sent.values())
