@@ -29,7 +29,10 @@ def kill_surplus(state: MarathonState, app_id: str) -> None:
 
 
 def scale_check_due(state: MarathonState, step: Step) -> None:
-    for app_id in {**state.apps, **state.fleets}:
+    """Look at all apps, also at those of which only versions are left: the deployment that removed
+    one could not be loaded. What is set aside now may still need them."""
+    left = {} if state.aside else state.versions
+    for app_id in {**state.apps, **state.fleets, **left}:
         kill_surplus(state, app_id)
     step.timer(ScaleCheckDue(), state.config.scale_apps_interval_s)
 

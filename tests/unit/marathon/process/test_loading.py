@@ -317,6 +317,23 @@ def test_a_step_of_a_deployment_of_which_nothing_is_left_is_left_out() -> None:
     assert set(steps) == {("/two",)}
 
 
+def test_versions_of_an_app_whose_deletion_was_lost_are_forgotten_with_its_record() -> None:
+    world = World.of("a", auto_kill=False)
+    world.deploy(app("/old"))
+    created = world.put(app("/new", 0), app("/old", cmd="changed"))
+    assert isinstance(created, Deployed)
+    world.run()
+    world.ask(CancelDeployment(created.deployment_id))
+    world.run()  # /new has gone, and the rollback goes on for the sake of /old
+    (key,) = keys(world, "deployment")
+    corrupt(world, key)
+    world.advance(1000)
+    assert [each for each in keys(world, "appversion") if owner(world, each) == "/new"] != []
+    assert world.ask(DropAside(key)) == Done()
+    world.advance(1000)
+    assert {owner(world, each) for each in keys(world, "appversion")} == {"/old"}
+
+
 def test_a_framework_id_that_cant_be_loaded_is_asked_for_anew() -> None:
     world = populated()
     corrupt(world, "framework/id")
