@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import pytest
@@ -14,6 +15,8 @@ from mezzo.agent.container import Kind
 from mezzo.agent.tasks.container_spec import refusal
 from mezzo.cluster.model import AgentInfo
 from mezzo.ids import FrameworkId
+from mezzo.marathon.api.app_definition import AppDocument, Rules, changed_app, new_app
+from mezzo.marathon.api.errors import ApiError
 from mezzo.marathon.model.app import App
 from mezzo.marathon.state.tables import VERSIONS
 from mezzo.messages import scheduler as m
@@ -275,3 +278,26 @@ def test_every_place_takes_an_odd_value_for_good_or_refuses_it(place: str, kind:
         world.calls.clear()
         world.launched_ever.clear()
     assert taken, f"{place} takes nothing of all that"
+
+
+@given(CHANGE, NEW)
+@drawn
+def test_a_document_that_was_read_once_says_the_same_each_time(change: Any, new: Any) -> None:
+    """Who was overtaken begins again: from another definition, or from none."""
+    rules, kept = Rules(default_network_name="overlay"), AppDocument(change)
+    try:
+        before = new_app(AppDocument(new), rules)
+    except ApiError:
+        return
+    for _ in range(2):
+        assert _outcome(changed_app, kept, before, rules) == _outcome(
+            changed_app, AppDocument(change), before, rules
+        )
+        assert _outcome(new_app, kept, rules) == _outcome(new_app, AppDocument(change), rules)
+
+
+def _outcome(ask: Callable[..., App], *asked: object) -> object:
+    try:
+        return ask(*asked)
+    except ApiError as error:
+        return error.body
