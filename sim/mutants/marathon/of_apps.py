@@ -6,7 +6,8 @@ from typing import Any
 
 from mezzo.errors import Corrupt
 from mezzo.marathon import core, subscription
-from mezzo.marathon.api import event_json, render
+from mezzo.marathon.api import event_json
+from mezzo.marathon.api.record_keys import Shown
 from mezzo.marathon.core import MarathonCore
 from mezzo.marathon.effects import Ready
 from mezzo.marathon.state import app_changes, loading
@@ -114,6 +115,11 @@ def an_app_in_an_event_is_no_json(original: Any) -> Any:
     return lambda app: {"id": {app.id}}
 
 
-@mutant(render, "number")
+@mutant(Shown, "__call__")
 def a_number_that_json_does_not_know_is_shown(original: Any) -> Any:
-    return lambda value: value if value < 1e6 else {value}
+    def shown(self: Any, record: Any) -> Any:
+        plain = original(self, record)
+        large = {key for key, value in plain.items() if type(value) is int and value >= 1e6}
+        return {key: {value} if key in large else value for key, value in plain.items()}
+
+    return shown
