@@ -63,7 +63,13 @@ class Handlers(Generic[R_co, *Context]):
         foreign = [kind.__name__ for kind in self.rows if kind not in kinds]
         if missing or foreign or twice:
             raise TypeError(f"without a row: {missing}; of no such type: {foreign}; or twice")
+        self._handlers = {kind: row.handler for kind, row in self.rows.items()}
+
+    def put(self, row: Row[R_co, *Context]) -> None:
+        """Replace the row of its type: for who tries what another handler would do."""
+        self.rows[row.kind] = row
+        self._handlers[row.kind] = row.handler
 
     def handle(self, *args: *tuple[*Context, Any]) -> R_co:
         """`args`: what handlers are given, the event last."""
-        return self.rows[type(args[-1])].handler(*args)
+        return self._handlers[type(args[-1])](*args)

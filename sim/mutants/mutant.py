@@ -40,13 +40,13 @@ class Mutant:
         setattr(self.owner, self.attribute, made)
         rows = list(_rows_of(original))
         for table, row in rows:
-            table.rows[row.kind] = Row(row.kind, made, told=row.told)
+            table.put(Row(row.kind, made, told=row.told))
         try:
             yield
         finally:
             setattr(self.owner, self.attribute, plain)
             for table, row in rows:
-                table.rows[row.kind] = row
+                table.put(row)
 
 
 def _rows_of(handler: Any) -> Iterator[tuple[_Table, _Row]]:
