@@ -1,8 +1,8 @@
 """An app definition, complete and valid: the noun of this package.
 
-How JSON becomes one is `api.definition`; how it goes back is `render`. Units: cpus in cores, mem
-and disk in MiB, times in seconds, versions in milliseconds since 1970. The types carry the bounds:
-those of the API's documents and of what is stored are these.
+How JSON becomes one is `api.app_definition`; how it goes back is `api.render`. Units: cpus in
+cores, mem and disk in MiB, times in seconds, versions in milliseconds since 1970. The types carry
+the bounds: those of the API's documents and of what is stored are these.
 """
 
 from __future__ import annotations

@@ -326,7 +326,7 @@ def _contained(event: str) -> Iterator[None]:
     """A bug of one connection, or of one answer, is logged and ends nothing else."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - whatever it is
+    except Exception as error:  # noqa: BLE001 - the bug of one is nobody else's
         get_logger("http").error(event, exc_info=error)
 
 
